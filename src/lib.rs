@@ -1,0 +1,24 @@
+//! Linger: a synchronous Kafka producer.
+
+mod accumulator;
+mod cluster;
+mod config;
+mod connection;
+mod driver;
+mod error;
+mod ids;
+mod metrics;
+mod partitioner;
+mod producer;
+mod protocol;
+mod record;
+mod sender;
+mod serializer;
+mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod transport;
+
+pub use error::{Error, ErrorKind, Result};
+pub use protocol::error_code::ErrorCode;
+pub use record::Header;

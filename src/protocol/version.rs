@@ -1,0 +1,1 @@
+//! Version ranges and their negotiation.
