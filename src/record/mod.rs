@@ -1,6 +1,7 @@
 //! Records as they go over the wire: serialized once, encoded into a batch of format v2.
 
 pub(crate) mod batch;
+pub(crate) mod metadata;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod decode;
 
