@@ -280,11 +280,6 @@ impl Writer {
         Frame::new(self.chunks)
     }
 
-    #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn i8(&mut self, value: i8) {
-        self.tail.write_i8(value).expect(VEC_TAKES_ALL);
-    }
-
     pub(crate) fn i16(&mut self, value: i16) {
         self.tail
             .write_i16::<BigEndian>(value)
