@@ -54,7 +54,7 @@ impl<'a> Reader<'a> {
     }
 
     /// How many bytes of the message have been read.
-    pub(crate) fn offset(&self) -> usize {
+    fn offset(&self) -> usize {
         self.end - self.rest.len()
     }
 
