@@ -19,6 +19,11 @@ mod sync;
 pub mod testing;
 mod transport;
 
+pub use config::{
+    Acks, MetadataRecovery, ProducerConfig, ProducerConfigBuilder, Properties, PropertyObject,
+};
 pub use error::{Error, ErrorKind, Result};
+pub use partitioner::{PartitionRequest, Partitioner, RoundRobinPartitioner, TopicPartitions};
 pub use protocol::error_code::ErrorCode;
 pub use record::Header;
+pub use serializer::{Context, Serialized, Serializer};
