@@ -18,6 +18,8 @@
 
 mod handshake;
 mod in_flight;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::error::Error as StdError;
