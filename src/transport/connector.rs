@@ -282,6 +282,7 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 
     use super::*;
+    use crate::transport::tests::refusing;
 
     fn listener() -> (TcpListener, SocketAddr) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
@@ -343,7 +344,7 @@ mod tests {
 
     #[test]
     fn tries_every_address_and_names_each_failure() {
-        let [first, second] = [(), ()].map(|()| listener().1);
+        let [(_one, first), (_two, second)] = [refusing(), refusing()];
         let (_listener, good) = listener();
         let stream = connect_within(20_000, &[first, second, good]).expect("the third answers");
         assert_eq!(stream.socket().peer_addr().expect("connected"), good);
