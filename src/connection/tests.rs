@@ -563,11 +563,16 @@ fn refuses_what_nobody_asked_for() {
 
     let mut scene = Scene::ready();
     scene.send(1, metadata());
+    let (header, _) = scene.take_request();
+    let answer = answer_bytes(&header, 13, &metadata_response(1));
+    let mut scene = Scene::ready();
+    scene.send(1, metadata());
     scene.write(3);
-    let error = scene
-        .receive(b"\0\0\0\x04\0\0\0\x01")
-        .expect_err("too early");
-    assert_eq!(error.kind(), ErrorKind::BadResponse);
+    let error = scene.receive(&answer).expect_err("too early");
+    assert_eq!(
+        error.to_string(),
+        "got an answer, but no request waits for one"
+    );
     assert_eq!(scene.lost(), [(1, true)]);
 }
 
