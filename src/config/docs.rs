@@ -88,7 +88,7 @@ fn write_section(
             Class::Later => " the default |".to_owned(),
             Class::LaterSwitch => " both |".to_owned(),
             Class::LaterWith(switch) => {
-                format!(" everything, ignored as {} |", not_asked_for(switch))
+                format!(" all, ignored as {} |", not_asked_for(switch))
             }
         };
         writeln!(
@@ -96,7 +96,7 @@ fn write_section(
             "| `{}` | {} |{passes} {} | {} |",
             definition.name,
             default(definition),
-            definition.kind.range(),
+            range(definition),
             definition.meaning,
         )
         .unwrap();
@@ -108,7 +108,14 @@ fn default(definition: &Definition) -> String {
         Preset::Required => "must be set".to_owned(),
         Preset::Null => "none".to_owned(),
         Preset::Text("") if matches!(definition.kind, Kind::List) => "an empty list".to_owned(),
-        Preset::Text("") => "see there".to_owned(),
+        Preset::Text("") => "see its meaning".to_owned(),
         Preset::Text(text) => format!("`{text}`"),
+    }
+}
+
+fn range(definition: &Definition) -> String {
+    match (&definition.kind, definition.class) {
+        (Kind::Class, Class::Supported) => "a name or an object".to_owned(),
+        (kind, _) => kind.range(),
     }
 }

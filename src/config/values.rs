@@ -80,7 +80,8 @@ impl Values {
                 continue;
             }
             if definition.default == Preset::Required {
-                let message = format!("{} is not set, and it must be", definition.name);
+                let meaning = definition.meaning.trim_end_matches('.');
+                let message = format!("{} must be set: {meaning}", definition.name);
                 findings.problem(definition.name, message);
             } else if let Some(value) = definition.default_value() {
                 values.parsed.insert(definition.name, value);

@@ -51,7 +51,7 @@ fn warnings(properties: &Properties) -> Vec<String> {
     producer_config::check(properties).unwrap().1
 }
 
-/// Fails at everything, for the type of its data.
+/// Data of the user's own, with a serializer and a partitioner to match.
 struct Order;
 struct OrderSerializer;
 
