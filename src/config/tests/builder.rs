@@ -56,7 +56,7 @@ fn has_a_method_for_every_supported_property() {
 fn sets_what_it_says() {
     let config = full().build().unwrap();
     let ms = Duration::from_millis;
-    let backoff = super::defaults::backoff;
+    let backoff = defaults::backoff;
     assert_eq!(config.bootstrap_servers()[0].to_string(), "a:1");
     assert_eq!(config.client_id(), "me");
     assert!(config.key_serializer::<i64>().is_ok());
