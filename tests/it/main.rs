@@ -14,6 +14,7 @@ mod metadata;
 mod metrics;
 mod partitioning;
 mod retries;
+mod serializers;
 mod shutdown;
 mod support;
 mod tidy;
