@@ -133,6 +133,11 @@ impl<T: Debug + Send + 'static> Outcomes<T> {
         (0..count).map(|_| good(self.next())).collect()
     }
 
+    /// How many outcomes are there now; takes them.
+    pub(crate) fn ready(&self) -> usize {
+        self.receiver.try_iter().count()
+    }
+
     /// Whether every outcome so far has been looked at.
     pub(crate) fn is_empty(&self) -> bool {
         match self.receiver.try_recv() {
