@@ -1,0 +1,16 @@
+//! tmp
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool"
+)]
+mod args;
+#[path = "../shared/command_line.rs"]
+mod command_line;
+mod metrics;
+mod payload;
+mod progress;
+mod stats;
+#[path = "../shared/throttle.rs"]
+mod throttle;
+fn main() {}
