@@ -17,7 +17,7 @@ impl Progress {
     /// A bar for this many records.
     pub(crate) fn new(records: u64) -> Self {
         let style = ProgressStyle::with_template(
-            "{wide_bar} {human_pos} of {human_len} records, {per_sec}, {eta} left",
+            "{wide_bar} {human_pos} of {human_len} records, {eta} left",
         )
         .expect("the template is well-formed");
         // indicatif draws on standard error, and only if that is a terminal.
@@ -37,13 +37,16 @@ impl Progress {
         }
     }
 
-    /// Prints lines on standard output without tearing the bar.
+    /// Prints lines on standard output.
     pub(crate) fn print(&self, lines: &[String]) {
-        if lines.is_empty() {
-            return;
+        if !lines.is_empty() {
+            self.suspend(|| lines.iter().for_each(|line| println!("{line}")));
         }
-        self.bar
-            .suspend(|| lines.iter().for_each(|line| println!("{line}")));
+    }
+
+    /// Runs what prints, without tearing the bar.
+    pub(crate) fn suspend(&self, print: impl FnOnce()) {
+        self.bar.suspend(print);
     }
 
     /// Removes the bar.

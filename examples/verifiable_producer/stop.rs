@@ -26,12 +26,14 @@ impl Stop {
         let stop = Arc::new(Self::default());
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         let listener = Arc::clone(&stop);
-        thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            if let Some(signal) = signals.forever().next() {
-                listener.ask(signal);
-                at_once();
-            }
-        })?;
+        thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || {
+                if let Some(signal) = signals.forever().next() {
+                    listener.ask(signal);
+                    at_once();
+                }
+            })?;
         Ok(stop)
     }
 
@@ -50,10 +52,12 @@ impl Stop {
         let mut signal = self.signal.lock();
         match pause {
             Pause::For(time) => {
-                self.asked.wait_while_for(&mut signal, |signal| signal.is_none(), *time);
+                self.asked
+                    .wait_while_for(&mut signal, |signal| signal.is_none(), *time);
             }
             Pause::UntilStopped => {
-                self.asked.wait_while(&mut signal, |signal| signal.is_none());
+                self.asked
+                    .wait_while(&mut signal, |signal| signal.is_none());
             }
         }
     }
