@@ -26,6 +26,10 @@ pub(crate) const RECORD_COST: usize = size_of::<Completion>();
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Appended {
     pub(crate) batch: BatchId,
+    /// Bytes by which the batch grew, its header included if the record opened it.
+    pub(crate) bytes: usize,
+    /// Whether the batch takes no more.
+    pub(crate) filled: bool,
     /// Whether the I/O thread must be told: there is a batch it does not know, or one is full.
     pub(crate) wake: bool,
 }
@@ -94,29 +98,47 @@ impl Accumulator {
         if state.closed {
             return Err(Refused::Closed);
         }
-        let has_room =
-            state.batches.back_mut().is_some_and(|batch| self.has_room(queue, batch, record));
+        let has_room = state
+            .batches
+            .back_mut()
+            .is_some_and(|batch| self.has_room(queue, batch, record));
         let cost = RECORD_COST + callback_bytes;
         let mut reserved = reserved;
         if has_room {
-            let batch = state.batches.back_mut().expect("has_room() saw it under this lock");
+            let batch = state
+                .batches
+                .back_mut()
+                .expect("has_room() saw it under this lock");
             let bytes = batch.encoder.size_of_next(record);
             charge(&mut batch.reservation, bytes + cost, reserved.as_mut())?;
         } else {
             let opened = self.open(now, record, cost, reserved.as_mut())?;
-            let notice = Notice::Opened { queue: Arc::clone(queue), batch: opened.id, opened: now };
+            let notice = Notice::Opened {
+                queue: Arc::clone(queue),
+                batch: opened.id,
+                opened: now,
+            };
             queue.note_opened();
             state.batches.push_back(opened);
             self.notify(notice);
         }
-        let batch = state.batches.back_mut().expect("there is a batch, found or pushed");
+        let batch = state
+            .batches
+            .back_mut()
+            .expect("there is a batch, found or pushed");
+        let before = if has_room { batch.encoder.len() } else { 0 };
         batch.encoder.append(record);
         let filled = batch.encoder.len() >= self.batch_size;
         if filled && !batch.is_full {
             self.fill(queue, batch);
         }
         self.accepted.fetch_add(1, Ordering::Relaxed);
-        let appended = Appended { batch: batch.id, wake: !has_room || filled };
+        let appended = Appended {
+            batch: batch.id,
+            bytes: batch.encoder.len() - before,
+            filled,
+            wake: !has_room || filled,
+        };
         Ok((batch, appended))
     }
 

@@ -37,7 +37,10 @@ impl OpenBatch {
             id: self.id,
             queue: Arc::clone(queue),
             opened: self.opened,
-            bytes: SharedBytes::new(ChargedBytes { bytes, _reservation: self.reservation }),
+            bytes: SharedBytes::new(ChargedBytes {
+                bytes,
+                _reservation: self.reservation,
+            }),
             completions: self.completions,
             attempts: 0,
             last_error: None,

@@ -83,7 +83,11 @@ impl MemoryBudget {
         deadline: Option<Instant>,
         on_queued: impl FnOnce(),
     ) -> Result<Reservation, NoMemory> {
-        let waiter = Arc::new(Waiter { bytes, answer: Mutex::new(None), answered: Condvar::new() });
+        let waiter = Arc::new(Waiter {
+            bytes,
+            answer: Mutex::new(None),
+            answered: Condvar::new(),
+        });
         {
             let mut queue = self.queue.lock();
             if queue.closed {
@@ -97,7 +101,10 @@ impl MemoryBudget {
         on_queued();
         let answered = waiter.wait_until(deadline);
         match answered.or_else(|| self.leave(&waiter)) {
-            Some(Answer::Served) => Ok(Reservation { budget: Arc::clone(self), bytes }),
+            Some(Answer::Served) => Ok(Reservation {
+                budget: Arc::clone(self),
+                bytes,
+            }),
             Some(Answer::Closed) => Err(NoMemory::Closed),
             None => Err(NoMemory::TimedOut),
         }
@@ -132,7 +139,10 @@ impl MemoryBudget {
             if !self.take(first.bytes) {
                 return;
             }
-            let first = queue.waiters.pop_front().expect("front() just saw it under this lock");
+            let first = queue
+                .waiters
+                .pop_front()
+                .expect("front() just saw it under this lock");
             self.waiting.fetch_sub(1, Ordering::SeqCst);
             first.answer(Answer::Served);
         }
@@ -141,7 +151,9 @@ impl MemoryBudget {
     /// Takes `bytes` if they are free, whoever waits.
     fn take(&self, bytes: usize) -> bool {
         let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.total);
-        self.used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_ok()
+        self.used
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits)
+            .is_ok()
     }
 
     fn release(&self, bytes: usize) {
@@ -185,7 +197,10 @@ pub(crate) struct Reservation {
 impl Reservation {
     /// A reservation of nothing yet.
     pub(crate) fn empty(budget: &Arc<MemoryBudget>) -> Self {
-        Self { budget: Arc::clone(budget), bytes: 0 }
+        Self {
+            budget: Arc::clone(budget),
+            bytes: 0,
+        }
     }
 
     /// Grows by `bytes` if they are free and nobody waits in line. Never blocks.
@@ -199,7 +214,10 @@ impl Reservation {
 
     /// Takes `bytes` over from `other`, which must hold that many.
     pub(crate) fn take_from(&mut self, other: &mut Self, bytes: usize) {
-        assert!(other.bytes >= bytes, "a waiter reserves the most its record can need");
+        assert!(
+            other.bytes >= bytes,
+            "a waiter reserves the most its record can need"
+        );
         other.bytes -= bytes;
         self.bytes += bytes;
     }
@@ -238,12 +256,18 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "a test of waiting reads the clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test of waiting reads the clock"
+    )]
     fn gives_up_at_the_deadline_and_leaves_the_line() {
         let budget = Arc::new(MemoryBudget::new(100));
         let all = reserve(&budget, 100).unwrap();
         let deadline = Instant::now() + Duration::from_millis(20);
-        assert_eq!(budget.wait(1, Some(deadline), || {}).unwrap_err(), NoMemory::TimedOut);
+        assert_eq!(
+            budget.wait(1, Some(deadline), || {}).unwrap_err(),
+            NoMemory::TimedOut
+        );
         assert!(Instant::now() >= deadline);
         assert!(!budget.has_waiters());
         drop(all);
@@ -260,7 +284,9 @@ mod tests {
         let wait = |bytes: usize| {
             let (budget, queued, served) = (Arc::clone(&budget), queued.clone(), served.clone());
             thread::Builder::new().spawn(move || {
-                let got = budget.wait(bytes, None, || queued.send(()).unwrap()).unwrap();
+                let got = budget
+                    .wait(bytes, None, || queued.send(()).unwrap())
+                    .unwrap();
                 served.send(bytes).unwrap();
                 drop(got);
             })

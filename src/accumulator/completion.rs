@@ -67,7 +67,9 @@ impl Completion {
     }
 
     fn call(&mut self, result: Result<RecordMetadata>) -> Result<(), Panicked> {
-        let Some(callback) = self.callback.take() else { return Ok(()) };
+        let Some(callback) = self.callback.take() else {
+            return Ok(());
+        };
         // The callback is gone afterwards, and it can have broken nothing of ours.
         catch_unwind(AssertUnwindSafe(|| callback(result))).map_err(|panic| {
             let text = panic.downcast_ref::<&str>().copied();
@@ -94,7 +96,9 @@ impl Drop for Completion {
 
 impl std::fmt::Debug for Completion {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Completion").field("called", &self.callback.is_none()).finish()
+        f.debug_struct("Completion")
+            .field("called", &self.callback.is_none())
+            .finish()
     }
 }
 
@@ -108,7 +112,10 @@ mod tests {
     fn a_panic_stays_inside() {
         let callback = Box::new(|_| panic!("a user's mistake"));
         let completion = Completion::new(callback, 0, None, None);
-        assert_eq!(completion.fail(Error::new(ErrorKind::Closed, "closed")), Err(Panicked));
+        assert_eq!(
+            completion.fail(Error::new(ErrorKind::Closed, "closed")),
+            Err(Panicked)
+        );
     }
 
     #[test]

@@ -95,14 +95,8 @@ impl Accumulator {
     }
 
     /// The record went to the built-in choice: accounts for it. Runs on: caller.
-    pub(crate) fn note_keyless(
-        &self,
-        topic: &Topic,
-        queue: &PartitionQueue,
-        bytes: usize,
-        filled: bool,
-    ) {
-        topic.note_keyless(queue, bytes, filled, self.batch_size);
+    pub(crate) fn note_keyless(&self, topic: &Topic, queue: &PartitionQueue, appended: &Appended) {
+        topic.note_keyless(queue, appended.bytes, appended.filled, self.batch_size);
     }
 
     /// A number above that of every batch opened so far.
@@ -135,6 +129,18 @@ impl Accumulator {
     pub(crate) fn close(&self) {
         self.topics.write().close();
         self.budget.close();
+    }
+
+    /// The I/O thread has ended: whatever is still queued, which is nothing unless it died, is
+    /// answered by being dropped.
+    pub(crate) fn abandon(&self) {
+        let queues: Vec<_> = self.topics.read().queues().cloned().collect();
+        for queue in queues {
+            while let Some(batch) = queue.take() {
+                drop(batch);
+            }
+        }
+        self.notices.lock().clear();
     }
 
     fn notify(&self, notice: Notice) {

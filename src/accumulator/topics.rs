@@ -50,7 +50,11 @@ impl Topic {
         batch_size: usize,
     ) {
         let current = self.sticky.current.load(Ordering::Acquire);
-        if self.queues.get(current).is_none_or(|sticky| sticky.id() != queue.id()) {
+        if self
+            .queues
+            .get(current)
+            .is_none_or(|sticky| sticky.id() != queue.id())
+        {
             return;
         }
         let produced = self.sticky.produced.fetch_add(bytes, Ordering::AcqRel) + bytes;
@@ -76,7 +80,9 @@ impl Topic {
     }
 
     fn first(&self) -> &Arc<PartitionQueue> {
-        self.queues.first().expect("a topic without partitions is not published")
+        self.queues
+            .first()
+            .expect("a topic without partitions is not published")
     }
 
     /// How loaded each partition is; `None` leaves one out. If no partition has a leader, all of
@@ -124,7 +130,12 @@ pub(super) struct Topics {
 
 impl Topics {
     pub(super) fn new(adaptive: bool) -> Self {
-        Self { by_name: HashMap::new(), partitions: 0, adaptive, closed: false }
+        Self {
+            by_name: HashMap::new(),
+            partitions: 0,
+            adaptive,
+            closed: false,
+        }
     }
 
     pub(super) fn find(&self, name: &str) -> Option<&Arc<Topic>> {
@@ -141,8 +152,7 @@ impl Topics {
         let mut queues = old.map(|topic| topic.queues.clone()).unwrap_or_default();
         while queues.len() < partitions {
             let index = i32::try_from(queues.len()).unwrap_or(i32::MAX);
-            let queue =
-                PartitionQueue::new(PartitionId(self.partitions), Arc::clone(name), index);
+            let queue = PartitionQueue::new(PartitionId(self.partitions), Arc::clone(name), index);
             if self.closed {
                 queue.close();
             }
@@ -159,15 +169,22 @@ impl Topics {
             }),
         };
         // Records go to partitions that exist by now; a queue beyond them keeps what it has.
-        let topic = Topic { queues, available, sticky };
+        let topic = Topic {
+            queues,
+            available,
+            sticky,
+        };
         self.by_name.insert(Arc::clone(name), Arc::new(topic));
+    }
+
+    /// Every queue there is, in no particular order.
+    pub(super) fn queues(&self) -> impl Iterator<Item = &Arc<PartitionQueue>> {
+        self.by_name.values().flat_map(|topic| &topic.queues)
     }
 
     /// Refuses appends to every partition, known and to come.
     pub(super) fn close(&mut self) {
         self.closed = true;
-        for topic in self.by_name.values() {
-            topic.queues.iter().for_each(|queue| queue.close());
-        }
+        self.queues().for_each(|queue| queue.close());
     }
 }

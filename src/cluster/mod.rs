@@ -63,7 +63,10 @@ impl ClusterView {
 
     /// The topic that has this id.
     pub(crate) fn name_of(&self, id: TopicId) -> Option<Arc<str>> {
-        let named = self.topics.iter().find(|(_, topic)| id.is_known() && topic.id == id);
+        let named = self
+            .topics
+            .iter()
+            .find(|(_, topic)| id.is_known() && topic.id == id);
         named.map(|(name, _)| Arc::clone(name))
     }
 
@@ -73,15 +76,21 @@ impl ClusterView {
     /// not fail records that its neighbour would take. The refusal is in the [`Update`].
     pub(crate) fn merged(&self, response: &MetadataResponse) -> (Self, Update) {
         let mut update = Update::default();
-        let mut view = Self { brokers: brokers(response), topics: self.topics.clone() };
+        let mut view = Self {
+            brokers: brokers(response),
+            topics: self.topics.clone(),
+        };
         for topic in &response.topics {
-            let Some(name) = topic.name.as_deref() else { continue };
+            let Some(name) = topic.name.as_deref() else {
+                continue;
+            };
             let name: Arc<str> = match self.topics.get_key_value(name) {
                 Some((known, _)) => Arc::clone(known),
                 None => Arc::from(name),
             };
             if topic.error != ErrorCode::NONE || topic.partitions.is_empty() {
-                update.is_incomplete |= topic.error.is_retriable() || topic.error.is_none();
+                update.is_incomplete |=
+                    topic.error.is_retriable() || topic.error == ErrorCode::NONE;
                 update.refused.insert(name, topic.error);
                 continue;
             }
@@ -94,7 +103,11 @@ impl ClusterView {
 
     fn topic(&self, told: &MetadataTopic, known: Option<&TopicView>) -> TopicView {
         let is_same = known.is_some_and(|known| known.id == told.id || !told.id.is_known());
-        let count = told.partitions.iter().map(|one| one.index.saturating_add(1)).max();
+        let count = told
+            .partitions
+            .iter()
+            .map(|one| one.index.saturating_add(1))
+            .max();
         let count = usize::try_from(count.unwrap_or(0)).unwrap_or(0);
         // A broker that names partition two billion does not make us allocate as many.
         let count = count.min(told.partitions.len());
@@ -106,12 +119,21 @@ impl ClusterView {
         };
         let mut partitions = vec![leaderless; count];
         for partition in &told.partitions {
-            let Ok(index) = usize::try_from(partition.index) else { continue };
-            let Some(place) = partitions.get_mut(index) else { continue };
-            let old = known.filter(|_| is_same).and_then(|known| known.partitions.get(index));
+            let Ok(index) = usize::try_from(partition.index) else {
+                continue;
+            };
+            let Some(place) = partitions.get_mut(index) else {
+                continue;
+            };
+            let old = known
+                .filter(|_| is_same)
+                .and_then(|known| known.partitions.get(index));
             *place = self.partition(partition, old);
         }
-        TopicView { id: told.id, partitions }
+        TopicView {
+            id: told.id,
+            partitions,
+        }
     }
 
     /// An answer from a broker that lags behind, recognised by its leader epoch, changes nothing
@@ -120,7 +142,9 @@ impl ClusterView {
         if let Some(old) = old
             && told.leader_epoch >= 0
             && told.leader_epoch < old.leader_epoch
-            && old.leader.is_none_or(|leader| self.brokers.contains_key(&leader))
+            && old
+                .leader
+                .is_none_or(|leader| self.brokers.contains_key(&leader))
         {
             return old.clone();
         }
@@ -157,10 +181,15 @@ impl ClusterView {
 
 fn brokers(response: &MetadataResponse) -> BTreeMap<NodeId, Address> {
     let address = |host: &str, port: i32| {
-        Some(Address { host: host.to_owned(), port: u16::try_from(port).ok()? })
+        Some(Address {
+            host: host.to_owned(),
+            port: u16::try_from(port).ok()?,
+        })
     };
     let brokers = response.brokers.iter();
-    brokers.filter_map(|one| Some((one.node, address(&one.host, one.port)?))).collect()
+    brokers
+        .filter_map(|one| Some((one.node, address(&one.host, one.port)?)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -213,7 +242,10 @@ mod tests {
         refusal.topics[0].partitions.clear();
         let (view, update) = view.merged(&refusal);
         assert_eq!(view.leader("orders", 0), Some(NodeId(1)));
-        assert_eq!(update.refused["orders"], ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        assert_eq!(
+            update.refused["orders"],
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+        );
         assert!(update.is_incomplete);
     }
 

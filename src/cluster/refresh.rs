@@ -118,7 +118,11 @@ impl Refresh {
         // Even a good answer is not asked for twice in a row without a pause: a broker that keeps
         // saying "not leader" while metadata still names it must not make us spin.
         self.not_before = Some(now + backoff(self.attempts));
-        self.attempts = if good { 0 } else { self.attempts.saturating_add(1) };
+        self.attempts = if good {
+            0
+        } else {
+            self.attempts.saturating_add(1)
+        };
     }
 
     /// A topic was used. Runs when a batch opens, not per record.

@@ -18,6 +18,8 @@
 
 mod handshake;
 mod in_flight;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::error::Error as StdError;
@@ -220,12 +222,8 @@ impl Connection {
 
     fn queue(&mut self, now: Instant, id: Option<RequestId>, request: &Request, version: i16) {
         let correlation_id = self.in_flight.correlation_id();
-        let frame = protocol::encode_request(
-            request,
-            version,
-            correlation_id,
-            &self.settings.client_id,
-        );
+        let frame =
+            protocol::encode_request(request, version, correlation_id, &self.settings.client_id);
         self.in_flight.push(Pending {
             id,
             correlation_id,

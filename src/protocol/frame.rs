@@ -259,21 +259,27 @@ mod tests {
         }
     }
 
+    fn frames_of(parts: [&[u8]; 3]) -> Vec<Vec<u8>> {
+        let mut reader = FrameReader::new(3);
+        let mut frames = Vec::new();
+        for part in parts {
+            reader.push(part);
+            while let Some(frame) = reader.pop().expect("good frames") {
+                frames.push(frame);
+            }
+        }
+        assert!(reader.is_empty());
+        frames
+    }
+
     #[test]
     fn finds_frames_however_the_stream_is_cut() {
         let stream = b"\0\0\0\x03abc\0\0\0\0\0\0\0\x01d";
         for first in 0..=stream.len() {
             for second in first..=stream.len() {
-                let mut reader = FrameReader::new(3);
-                let mut frames = Vec::new();
-                for part in [&stream[..first], &stream[first..second], &stream[second..]] {
-                    reader.push(part);
-                    while let Some(frame) = reader.pop().expect("good frames") {
-                        frames.push(frame);
-                    }
-                }
+                let (before, last) = stream.split_at(second);
+                let frames = frames_of([&before[..first], &before[first..], last]);
                 assert_eq!(frames, [&b"abc"[..], b"", b"d"]);
-                assert!(reader.is_empty());
             }
         }
     }

@@ -2,9 +2,9 @@
 //! Knows neither topics nor partitions; callers encode, the mock and the tests decode.
 
 pub(crate) mod batch;
-pub(crate) mod metadata;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod decode;
+pub(crate) mod metadata;
 #[cfg(test)]
 mod tests;
 

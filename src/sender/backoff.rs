@@ -17,7 +17,9 @@ impl Backoff {
         if self.max <= self.initial {
             return self.max;
         }
-        let doubled = self.initial.saturating_mul(1u32.checked_shl(failures).unwrap_or(u32::MAX));
+        let doubled = self
+            .initial
+            .saturating_mul(1u32.checked_shl(failures).unwrap_or(u32::MAX));
         let percent = 80 + rng.below(40);
         (doubled.min(self.max) * percent / 100).min(self.max)
     }
@@ -50,8 +52,10 @@ impl Rng {
 mod tests {
     use super::*;
 
-    const BACKOFF: Backoff =
-        Backoff { initial: Duration::from_millis(100), max: Duration::from_millis(1000) };
+    const BACKOFF: Backoff = Backoff {
+        initial: Duration::from_millis(100),
+        max: Duration::from_millis(1000),
+    };
 
     #[test]
     fn doubles_up_to_the_maximum_within_a_fifth() {
@@ -59,7 +63,10 @@ mod tests {
         for (failures, middle) in [(0, 100), (1, 200), (3, 800), (4, 1000), (40, 1000)] {
             for _ in 0..100 {
                 let pause = BACKOFF.pause(failures, &mut rng).as_millis();
-                assert!(pause * 10 >= middle * 8 && pause * 10 <= middle * 12, "{pause}");
+                assert!(
+                    pause * 10 >= middle * 8 && pause * 10 <= middle * 12,
+                    "{pause}"
+                );
                 assert!(pause <= 1000);
             }
         }
@@ -67,7 +74,13 @@ mod tests {
 
     #[test]
     fn a_maximum_below_the_start_is_a_constant() {
-        let flat = Backoff { initial: Duration::from_secs(5), max: Duration::from_secs(1) };
-        assert_eq!(flat.pause(9, &mut Rng::with_seed(1)), Duration::from_secs(1));
+        let flat = Backoff {
+            initial: Duration::from_secs(5),
+            max: Duration::from_secs(1),
+        };
+        assert_eq!(
+            flat.pause(9, &mut Rng::with_seed(1)),
+            Duration::from_secs(1)
+        );
     }
 }

@@ -56,7 +56,10 @@ impl Sender {
             self.timers.set(deadline, Timer::Close);
         }
         for id in self.topic_waits.keys().copied().collect::<Vec<_>>() {
-            let error = Error::new(ErrorKind::Closed, "the producer was closed while send waited");
+            let error = Error::new(
+                ErrorKind::Closed,
+                "the producer was closed while send waited",
+            );
             self.end_topic_wait(id, Err(error));
         }
         self.hurry_all(now, accumulator);
@@ -80,7 +83,9 @@ impl Sender {
         if !self.incomplete.is_empty() {
             return;
         }
-        let Some(closing) = &mut self.closing else { return };
+        let Some(closing) = &mut self.closing else {
+            return;
+        };
         for id in closing.commands.drain(..) {
             self.outputs.push_back(Output::Finish(id, Ok(())));
         }
@@ -89,14 +94,22 @@ impl Sender {
 
     /// The time for closing is over: what is left fails.
     pub(super) fn on_close_timeout(&mut self, accumulator: &Accumulator) {
-        let Some(closing) = &mut self.closing else { return };
+        let Some(closing) = &mut self.closing else {
+            return;
+        };
         closing.is_over = true;
-        log::warn!("closing with {} batches not acknowledged", self.incomplete.len());
+        log::warn!(
+            "closing with {} batches not acknowledged",
+            self.incomplete.len()
+        );
         let ids: Vec<_> = self.partitions.keys().copied().collect();
         for id in ids {
             self.fail_partition(id);
         }
-        debug_assert!(self.incomplete.is_empty(), "every batch belongs to a partition");
+        debug_assert!(
+            self.incomplete.is_empty(),
+            "every batch belongs to a partition"
+        );
         let _ = accumulator;
     }
 
@@ -106,12 +119,23 @@ impl Sender {
 
     fn fail_partition(&mut self, id: crate::accumulator::PartitionId) {
         let describe = |attempts: u32, _: Option<&Error>| {
-            let tried = if attempts == 0 { "sent" } else { "acknowledged" };
-            (ErrorKind::Closed, format!("the producer was closed before the record was {tried}"))
+            let tried = if attempts == 0 {
+                "sent"
+            } else {
+                "acknowledged"
+            };
+            (
+                ErrorKind::Closed,
+                format!("the producer was closed before the record was {tried}"),
+            )
         };
         loop {
-            let Some(partition) = self.partitions.get(&id) else { return };
-            let flying = partition.in_flight.filter(|batch| self.incomplete.contains(batch));
+            let Some(partition) = self.partitions.get(&id) else {
+                return;
+            };
+            let flying = partition
+                .in_flight
+                .filter(|batch| self.incomplete.contains(batch));
             let retry = partition.retry.as_ref().map(|(batch, _)| batch.id);
             let queued = || partition.queue.head().map(|head| head.id);
             match flying.or(retry).or_else(queued) {

@@ -39,6 +39,8 @@ pub(crate) enum Command {
         partition: Option<i32>,
         deadline: Option<Instant>,
     },
+    /// Ask for metadata of a topic that is not known yet; answered at once.
+    Track(Arc<str>),
     /// Answer when all batches opened before this one have their outcome.
     Flush(BatchId),
     /// Send what is queued, then answer and stop; at the deadline, fail what is left.

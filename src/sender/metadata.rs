@@ -41,8 +41,10 @@ impl Sender {
                         || queues.any(|queue| &**queue.topic() == topic && queue.load() > 0)
                 });
                 if !topics.is_empty() {
-                    let request =
-                        MetadataRequest { topics: Some(topics), allow_auto_topic_creation: true };
+                    let request = MetadataRequest {
+                        topics: Some(topics),
+                        allow_auto_topic_creation: true,
+                    };
                     self.send(now, node, Content::Metadata, Request::Metadata(request));
                 }
             }
@@ -68,11 +70,15 @@ impl Sender {
         for (topic, code) in &update.refused {
             log::warn!("broker {node} has no metadata for topic \"{topic}\": {code}");
         }
-        let wait_goes_on = self.topic_waits.values().any(|wait| wait.is_short_of(&view));
+        let wait_goes_on = self
+            .topic_waits
+            .values()
+            .any(|wait| wait.is_short_of(&view));
         let (backoff, rng) = (self.settings.retry_backoff, &mut self.rng);
-        self.refresh.on_answer(now, update.is_incomplete || wait_goes_on, |attempts| {
-            backoff.pause(attempts, rng)
-        });
+        self.refresh
+            .on_answer(now, update.is_incomplete || wait_goes_on, |attempts| {
+                backoff.pause(attempts, rng)
+            });
         self.refused = update.refused;
         self.adopt(now, view, accumulator);
     }
@@ -84,7 +90,8 @@ impl Sender {
         accumulator: &Accumulator,
     ) {
         self.view = Arc::new(view);
-        self.outputs.push_back(Output::Publish(Arc::clone(&self.view)));
+        self.outputs
+            .push_back(Output::Publish(Arc::clone(&self.view)));
         for stale in self.nodes.update(now, &self.view.brokers) {
             self.outputs.push_back(Output::Disconnect(stale));
             let text = format!("broker {stale} has left the cluster or moved");
@@ -104,7 +111,8 @@ impl Sender {
 
     pub(super) fn on_metadata_failure(&mut self, now: Instant) {
         let (backoff, rng) = (self.settings.retry_backoff, &mut self.rng);
-        self.refresh.on_failure(now, |attempts| backoff.pause(attempts, rng));
+        self.refresh
+            .on_failure(now, |attempts| backoff.pause(attempts, rng));
     }
 
     /// Leaders that a produce response names (KIP-951) save the wait for metadata.
@@ -119,11 +127,17 @@ impl Sender {
             let told = topic.partitions.iter();
             for (index, hint) in told.filter_map(|one| Some((one.index, one.current_leader?))) {
                 let view = view.get_or_insert_with(|| (*self.view).clone());
-                let endpoint = response.node_endpoints.iter().find(|end| end.node == hint.leader);
+                let endpoint = response
+                    .node_endpoints
+                    .iter()
+                    .find(|end| end.node == hint.leader);
                 if let Some(endpoint) = endpoint
                     && let Ok(port) = u16::try_from(endpoint.port)
                 {
-                    let address = Address { host: endpoint.host.clone(), port };
+                    let address = Address {
+                        host: endpoint.host.clone(),
+                        port,
+                    };
                     view.brokers.entry(hint.leader).or_insert(address);
                 }
                 let name = match topic.name.as_str() {
@@ -149,7 +163,12 @@ impl Sender {
         deadline: Option<Instant>,
     ) {
         self.refresh.track(now, &topic);
-        let wait = TopicWait { topic, partition, since: now, deadline };
+        let wait = TopicWait {
+            topic,
+            partition,
+            since: now,
+            deadline,
+        };
         if wait.is_short_of(&self.view) {
             self.refresh.request();
         }
@@ -194,7 +213,9 @@ impl Sender {
 
     /// The caller has waited for as long as it may.
     pub(super) fn on_topic_timeout(&mut self, now: Instant, id: CommandId) {
-        let Some(wait) = self.topic_waits.get(&id) else { return };
+        let Some(wait) = self.topic_waits.get(&id) else {
+            return;
+        };
         let error = self.missing_topic(now, wait);
         self.end_topic_wait(id, Err(error));
     }
@@ -221,9 +242,10 @@ impl Sender {
                 format!("{text}: no broker can be reached; last error: {error}"),
                 error.clone(),
             ),
-            None => {
-                Error::new(ErrorKind::TimedOut, format!("{text}: no broker has answered yet"))
-            }
+            None => Error::new(
+                ErrorKind::TimedOut,
+                format!("{text}: no broker has answered yet"),
+            ),
         }
     }
 
@@ -249,7 +271,9 @@ impl Sender {
 
 impl TopicWait {
     fn is_short_of(&self, view: &crate::cluster::ClusterView) -> bool {
-        let Some(topic) = view.topics.get(&*self.topic) else { return true };
+        let Some(topic) = view.topics.get(&*self.topic) else {
+            return true;
+        };
         let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
         self.partition.is_some_and(|partition| partition >= count)
     }

@@ -182,8 +182,19 @@ impl Sender {
         accumulator: &Accumulator,
     ) {
         match command {
-            Command::AwaitTopic { topic, partition, deadline } => {
+            Command::AwaitTopic {
+                topic,
+                partition,
+                deadline,
+            } => {
                 self.on_await_topic(now, id, topic, partition, deadline);
+            }
+            Command::Track(topic) => {
+                self.refresh.track(now, &topic);
+                if !self.view.topics.contains_key(&*topic) {
+                    self.refresh.request();
+                }
+                self.outputs.push_back(Output::Finish(id, Ok(())));
             }
             Command::Flush(before) => self.on_flush(now, id, before, accumulator),
             Command::Close(deadline) => self.on_close(now, id, deadline, accumulator),
@@ -197,7 +208,9 @@ impl Sender {
         response: &Response,
         accumulator: &Accumulator,
     ) {
-        let Some((node, content)) = self.end_request(now, id) else { return };
+        let Some((node, content)) = self.end_request(now, id) else {
+            return;
+        };
         match (content, response) {
             (Content::Metadata, Response::Metadata(response)) => {
                 self.throttle(now, node, response.throttle_time_ms);
@@ -233,7 +246,9 @@ impl Sender {
     }
 
     fn queue_of(&self, id: PartitionId) -> Option<Arc<PartitionQueue>> {
-        self.partitions.get(&id).map(|partition| Arc::clone(&partition.queue))
+        self.partitions
+            .get(&id)
+            .map(|partition| Arc::clone(&partition.queue))
     }
 
     fn connect(&mut self, now: Instant, id: NodeId) {
@@ -266,9 +281,8 @@ impl Sender {
         // A broker of the cluster answers: the bootstrap connection has done its work.
         if id.0 >= 0 {
             for bootstrap in self.nodes.ids().into_iter().take_while(|id| id.0 < 0) {
-                let done = |node: &mut nodes::Node| {
-                    node.link == Link::Ready && node.requests.is_empty()
-                };
+                let done =
+                    |node: &mut nodes::Node| node.link == Link::Ready && node.requests.is_empty();
                 if self.nodes.find(bootstrap).is_some_and(done) {
                     self.hang_up(now, bootstrap, accumulator);
                 }
@@ -279,7 +293,10 @@ impl Sender {
     /// Ends a connection that nothing is wrong with.
     fn hang_up(&mut self, now: Instant, id: NodeId, accumulator: &Accumulator) {
         self.outputs.push_back(Output::Disconnect(id));
-        let error = Error::new(ErrorKind::Disconnected, "the connection was not needed any more");
+        let error = Error::new(
+            ErrorKind::Disconnected,
+            "the connection was not needed any more",
+        );
         self.lose_requests(now, id, &error, accumulator);
         if let Some(node) = self.nodes.find(id) {
             node.link = Link::Down;
@@ -294,8 +311,13 @@ impl Sender {
         accumulator: &Accumulator,
     ) {
         log::info!("{error}");
-        let Some(node) = self.nodes.find(id) else { return };
-        let pause = self.settings.reconnect_backoff.pause(node.failures, &mut self.rng);
+        let Some(node) = self.nodes.find(id) else {
+            return;
+        };
+        let pause = self
+            .settings
+            .reconnect_backoff
+            .pause(node.failures, &mut self.rng);
         node.failures = node.failures.saturating_add(1);
         node.link = Link::BackingOff(now + pause);
         node.throttled_until = None;
@@ -314,14 +336,18 @@ impl Sender {
         error: &Error,
         accumulator: &Accumulator,
     ) {
-        let Some(node) = self.nodes.find(id) else { return };
+        let Some(node) = self.nodes.find(id) else {
+            return;
+        };
         for request in std::mem::take(&mut node.requests) {
             self.drop_request(now, request, error, accumulator);
         }
     }
 
     fn on_pause_over(&mut self, now: Instant, id: NodeId) {
-        let Some(node) = self.nodes.find(id) else { return };
+        let Some(node) = self.nodes.find(id) else {
+            return;
+        };
         if matches!(node.link, Link::BackingOff(until) if until <= now) {
             node.link = Link::Down;
         }
@@ -331,7 +357,9 @@ impl Sender {
     }
 
     fn on_idle(&mut self, now: Instant, id: NodeId, accumulator: &Accumulator) {
-        let Some(idle) = self.settings.connections_max_idle else { return };
+        let Some(idle) = self.settings.connections_max_idle else {
+            return;
+        };
         let Some(node) = self.nodes.find(id).filter(|node| node.link == Link::Ready) else {
             return;
         };
@@ -345,7 +373,9 @@ impl Sender {
 
     /// A broker over its quota asks for a pause; it is never shortened (KIP-219).
     fn throttle(&mut self, now: Instant, id: NodeId, throttle_time_ms: i32) {
-        let Ok(pause @ 1..) = u64::try_from(throttle_time_ms) else { return };
+        let Ok(pause @ 1..) = u64::try_from(throttle_time_ms) else {
+            return;
+        };
         let until = now + Duration::from_millis(pause);
         if let Some(node) = self.nodes.find(id) {
             node.throttled_until = node.throttled_until.max(Some(until));

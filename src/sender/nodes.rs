@@ -84,7 +84,14 @@ impl Nodes {
     /// Starts with the bootstrap addresses, whose ids count down from −1.
     pub(super) fn new(now: Instant, bootstrap: &[Address]) -> Self {
         let ids = (i32::MIN..0).rev().map(NodeId);
-        Self(ids.zip(bootstrap.iter().map(|address| Node::new(now, address.clone()))).collect())
+        Self(
+            ids.zip(
+                bootstrap
+                    .iter()
+                    .map(|address| Node::new(now, address.clone())),
+            )
+            .collect(),
+        )
     }
 
     pub(super) fn find(&mut self, id: NodeId) -> Option<&mut Node> {
@@ -97,7 +104,11 @@ impl Nodes {
 
     /// The brokers that have something to take.
     pub(super) fn with_work(&self) -> Vec<NodeId> {
-        self.0.iter().filter(|(_, node)| !node.ready.is_empty()).map(|(id, _)| *id).collect()
+        self.0
+            .iter()
+            .filter(|(_, node)| !node.ready.is_empty())
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     /// Takes over the brokers of a metadata response. Returns those that are gone or have moved, to
@@ -120,7 +131,9 @@ impl Nodes {
             }
         }
         for (id, address) in brokers {
-            self.0.entry(*id).or_insert_with(|| Node::new(now, address.clone()));
+            self.0
+                .entry(*id)
+                .or_insert_with(|| Node::new(now, address.clone()));
         }
         stale
     }
@@ -134,7 +147,10 @@ impl Nodes {
     /// connect to. Brokers of the cluster come before bootstrap addresses as long as they do not
     /// fail; a bootstrap address is resolved again each time it is used.
     pub(super) fn for_metadata(&self, now: Instant, max_in_flight: usize) -> Choice {
-        let ready = self.0.iter().filter(|(_, node)| node.can_take(now, max_in_flight));
+        let ready = self
+            .0
+            .iter()
+            .filter(|(_, node)| node.can_take(now, max_in_flight));
         if let Some((id, _)) = ready.min_by_key(|(id, node)| (id.0 < 0, node.requests.len())) {
             return Choice::Ask(*id);
         }
@@ -147,7 +163,11 @@ impl Nodes {
             return Choice::Wait(Some(latest));
         }
         // A broker that is connected but has no room answers soon enough.
-        if self.0.values().any(|node| node.link == Link::Ready && !node.requests.is_empty()) {
+        if self
+            .0
+            .values()
+            .any(|node| node.link == Link::Ready && !node.requests.is_empty())
+        {
             return Choice::Wait(None);
         }
         let down = self.0.iter().filter(|(_, node)| node.link == Link::Down);
@@ -168,7 +188,10 @@ mod tests {
     }
 
     fn address(port: u16) -> Address {
-        Address { host: "localhost".to_owned(), port }
+        Address {
+            host: "localhost".to_owned(),
+            port,
+        }
     }
 
     #[test]
@@ -177,15 +200,25 @@ mod tests {
         let mut nodes = Nodes::new(start, &[address(1), address(2)]);
         assert_eq!(nodes.for_metadata(start, 5), Choice::Connect(NodeId(-1)));
         nodes.find(NodeId(-1)).unwrap().link = Link::Connecting(start);
-        assert_eq!(nodes.for_metadata(start, 5), Choice::Wait(Some(start + STAGGER)));
-        assert_eq!(nodes.for_metadata(start + STAGGER, 5), Choice::Connect(NodeId(-2)));
+        assert_eq!(
+            nodes.for_metadata(start, 5),
+            Choice::Wait(Some(start + STAGGER))
+        );
+        assert_eq!(
+            nodes.for_metadata(start + STAGGER, 5),
+            Choice::Connect(NodeId(-2))
+        );
     }
 
     #[test]
     fn a_broker_of_the_cluster_comes_before_a_bootstrap_address_unless_it_fails() {
         let start = now();
         let mut nodes = Nodes::new(start, &[address(1)]);
-        assert!(nodes.update(start, &BTreeMap::from([(NodeId(7), address(7))])).is_empty());
+        assert!(
+            nodes
+                .update(start, &BTreeMap::from([(NodeId(7), address(7))]))
+                .is_empty()
+        );
         assert_eq!(nodes.for_metadata(start, 5), Choice::Connect(NodeId(7)));
         nodes.find(NodeId(7)).unwrap().failures = 1;
         assert_eq!(nodes.for_metadata(start, 5), Choice::Connect(NodeId(-1)));

@@ -51,10 +51,15 @@ impl Sender {
         accumulator.take_notices(&mut notices);
         for notice in notices.drain(..) {
             match notice {
-                Notice::Opened { queue, batch, opened } => {
+                Notice::Opened {
+                    queue,
+                    batch,
+                    opened,
+                } => {
                     self.incomplete.insert(batch);
                     let deadline = opened + self.settings.delivery_timeout;
-                    self.timers.set(deadline, Timer::Delivery(queue.id(), batch));
+                    self.timers
+                        .set(deadline, Timer::Delivery(queue.id(), batch));
                     self.refresh.touch(now, queue.topic());
                     self.register(&queue);
                     self.evaluate(now, queue.id(), accumulator);
@@ -73,13 +78,15 @@ impl Sender {
 
     fn register(&mut self, queue: &Arc<PartitionQueue>) {
         let view = &self.view;
-        self.partitions.entry(queue.id()).or_insert_with(|| Partition {
-            queue: Arc::clone(queue),
-            leader: view.leader(queue.topic(), queue.index()),
-            place: Place::Idle,
-            retry: None,
-            in_flight: None,
-        });
+        self.partitions
+            .entry(queue.id())
+            .or_insert_with(|| Partition {
+                queue: Arc::clone(queue),
+                leader: view.leader(queue.topic(), queue.index()),
+                place: Place::Idle,
+                retry: None,
+                in_flight: None,
+            });
     }
 
     /// Makes everything that lingers ready: memory is short, or somebody flushes or closes.
@@ -91,7 +98,9 @@ impl Sender {
 
     /// Decides where the partition's next batch stands now.
     pub(super) fn evaluate(&mut self, now: Instant, id: PartitionId, accumulator: &Accumulator) {
-        let Some(partition) = self.partitions.get(&id) else { return };
+        let Some(partition) = self.partitions.get(&id) else {
+            return;
+        };
         if partition.in_flight.is_some() {
             return;
         }
@@ -99,7 +108,11 @@ impl Sender {
             Some((_, not_before)) => Some(*not_before),
             None => partition.queue.head().map(|head| {
                 let hurry = head.is_ready || self.is_hurried(head.id, accumulator);
-                if hurry { now } else { head.opened + self.settings.linger }
+                if hurry {
+                    now
+                } else {
+                    head.opened + self.settings.linger
+                }
             }),
         };
         match due {
@@ -117,7 +130,9 @@ impl Sender {
 
     /// Puts a ready partition into its leader's line, if it does not stand there yet.
     fn line_up(&mut self, now: Instant, id: PartitionId) {
-        let Some(partition) = self.partitions.get(&id) else { return };
+        let Some(partition) = self.partitions.get(&id) else {
+            return;
+        };
         let leader = partition.leader;
         let Some((leader, node)) = leader.and_then(|id| Some((id, self.nodes.find(id)?))) else {
             self.place(id, Place::Leaderless);
@@ -138,7 +153,9 @@ impl Sender {
 
     /// Moves a partition from one place to another, with the timers and lists that belong to them.
     pub(super) fn place(&mut self, id: PartitionId, place: Place) {
-        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        let Some(partition) = self.partitions.get_mut(&id) else {
+            return;
+        };
         match std::mem::replace(&mut partition.place, place) {
             Place::Waiting(until) => self.timers.cancel(until, Timer::Partition(id)),
             Place::Leaderless => _ = self.leaderless.remove(&id),
@@ -161,7 +178,9 @@ impl Sender {
     pub(super) fn follow_leaders(&mut self, now: Instant, accumulator: &Accumulator) {
         let mut moved = Vec::new();
         for (id, partition) in &mut self.partitions {
-            let leader = self.view.leader(partition.queue.topic(), partition.queue.index());
+            let leader = self
+                .view
+                .leader(partition.queue.topic(), partition.queue.index());
             if leader != partition.leader {
                 partition.leader = leader;
                 // A new leader may take at once what the old one refused.
@@ -192,7 +211,9 @@ impl Sender {
                 1 => "sent once".to_owned(),
                 _ => format!("sent {attempts} times"),
             };
-            let cause = cause.map(|error| format!("; last error: {error}")).unwrap_or_default();
+            let cause = cause
+                .map(|error| format!("; last error: {error}"))
+                .unwrap_or_default();
             let timeout = timeout.as_millis();
             let text = format!(
                 "not acknowledged within delivery.timeout.ms ({timeout} ms), {tried}{cause}"
@@ -210,7 +231,9 @@ impl Sender {
         batch: BatchId,
         describe: impl FnOnce(u32, Option<&Error>) -> (ErrorKind, String),
     ) {
-        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        let Some(partition) = self.partitions.get_mut(&id) else {
+            return;
+        };
         let queue = Arc::clone(&partition.queue);
         let name = format!("\"{}\"-{}", queue.topic(), queue.index());
         let unreachable = || {
@@ -218,11 +241,19 @@ impl Sender {
             self.connect_errors.get(&leader)
         };
         let outcome = if partition.in_flight == Some(batch) {
-            let Some(flying) = self.requests.take_batch(id, batch) else { return };
+            let Some(flying) = self.requests.take_batch(id, batch) else {
+                return;
+            };
             let (kind, text) = describe(flying.attempts, flying.last_error.as_ref());
             flying.fail(Error::new(kind, format!("{name}: {text}")))
-        } else if partition.retry.as_ref().is_some_and(|(retry, _)| retry.id == batch) {
-            let Some((retry, _)) = partition.retry.take() else { return };
+        } else if partition
+            .retry
+            .as_ref()
+            .is_some_and(|(retry, _)| retry.id == batch)
+        {
+            let Some((retry, _)) = partition.retry.take() else {
+                return;
+            };
             let (kind, text) = describe(retry.attempts, retry.last_error.as_ref());
             retry.fail(Error::new(kind, format!("{name}: {text}")))
         } else if let Some(open) = queue.take_if(batch) {

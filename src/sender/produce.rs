@@ -57,7 +57,11 @@ impl Sender {
     ) -> Vec<Flying> {
         let mut batches = Vec::new();
         let mut bytes = 0;
-        while let Some(id) = self.nodes.find(node).and_then(|node| node.ready.front().copied()) {
+        while let Some(id) = self
+            .nodes
+            .find(node)
+            .and_then(|node| node.ready.front().copied())
+        {
             let size = self.next_size(node, id);
             if !batches.is_empty() && bytes + size > self.settings.max_request_size {
                 break;
@@ -78,7 +82,9 @@ impl Sender {
 
     /// Bytes of the batch that the partition has for this broker; 0 if it has none.
     fn next_size(&self, node: NodeId, id: PartitionId) -> usize {
-        let Some(partition) = self.partitions.get(&id) else { return 0 };
+        let Some(partition) = self.partitions.get(&id) else {
+            return 0;
+        };
         if partition.place != Place::Queued(node) {
             return 0;
         }
@@ -102,26 +108,42 @@ impl Sender {
         };
         batch.attempts += 1;
         partition.in_flight = Some(batch.id);
-        debug_assert!(batch.opened + self.settings.delivery_timeout > now, "expired before sent");
-        let topic_id = self.view.topics.get(&**batch.queue.topic()).map(|topic| topic.id);
+        debug_assert!(
+            batch.opened + self.settings.delivery_timeout > now,
+            "expired before sent"
+        );
+        let topic_id = self
+            .view
+            .topics
+            .get(&**batch.queue.topic())
+            .map(|topic| topic.id);
         // Whatever the partition has next waits for this batch, but a caller may need the memory.
         let _ = accumulator;
-        Some(Flying { partition: id, topic_id: topic_id.unwrap_or_default(), batch: Some(batch) })
+        Some(Flying {
+            partition: id,
+            topic_id: topic_id.unwrap_or_default(),
+            batch: Some(batch),
+        })
     }
 
     fn send_produce(&mut self, now: Instant, node: NodeId, batches: Vec<Flying>) {
         let mut topics: BTreeMap<Arc<str>, ProduceTopic> = BTreeMap::new();
-        for batch in batches.iter().filter_map(|flying| Some((flying, flying.batch.as_ref()?))) {
+        for batch in batches
+            .iter()
+            .filter_map(|flying| Some((flying, flying.batch.as_ref()?)))
+        {
             let (flying, batch) = batch;
             self.counters.batches_sent.add(1);
             self.counters.bytes_sent.add(batch.len());
             self.counters.records_sent.add(batch.completions.len());
             let name = batch.queue.topic();
-            let topic = topics.entry(Arc::clone(name)).or_insert_with(|| ProduceTopic {
-                name: Arc::clone(name),
-                id: flying.topic_id,
-                partitions: Vec::new(),
-            });
+            let topic = topics
+                .entry(Arc::clone(name))
+                .or_insert_with(|| ProduceTopic {
+                    name: Arc::clone(name),
+                    id: flying.topic_id,
+                    partitions: Vec::new(),
+                });
             topic.partitions.push(ProducePartition {
                 index: batch.queue.index(),
                 records: batch.bytes.clone(),
@@ -134,14 +156,23 @@ impl Sender {
             timeout_ms: timeout_ms.unwrap_or(i32::MAX),
             topics: topics.into_values().collect(),
         };
-        self.send(now, node, Content::Produce(batches), Request::Produce(request));
+        self.send(
+            now,
+            node,
+            Content::Produce(batches),
+            Request::Produce(request),
+        );
         self.note_taken(node);
     }
 
     /// The broker took something, so it is not stuck.
     fn note_taken(&mut self, id: NodeId) {
-        let Some(node) = self.nodes.find(id) else { return };
-        let Some(since) = node.blocked_since.take() else { return };
+        let Some(node) = self.nodes.find(id) else {
+            return;
+        };
+        let Some(since) = node.blocked_since.take() else {
+            return;
+        };
         if let Some(timeout) = self.settings.availability_timeout {
             self.timers.cancel(since + timeout, Timer::Availability(id));
         }
@@ -150,7 +181,11 @@ impl Sender {
 
     /// Tells callers whether keyless records should avoid this broker's partitions.
     pub(super) fn mark_stuck(&mut self, node: NodeId, stuck: bool) {
-        for partition in self.partitions.values().filter(|one| one.leader == Some(node)) {
+        for partition in self
+            .partitions
+            .values()
+            .filter(|one| one.leader == Some(node))
+        {
             partition.queue.set_stuck(stuck);
         }
     }
@@ -171,11 +206,16 @@ impl Sender {
             }
         }
         for flying in batches {
-            let Some(queue) = self.queue_of(flying.partition) else { continue };
+            let Some(queue) = self.queue_of(flying.partition) else {
+                continue;
+            };
             // Up to version 12 the answer goes by name, from 13 by id.
             let by_name = (&**queue.topic(), TopicId::default(), queue.index());
             let by_id = ("", flying.topic_id, queue.index());
-            let told = answers.get(&by_name).or_else(|| answers.get(&by_id)).copied();
+            let told = answers
+                .get(&by_name)
+                .or_else(|| answers.get(&by_id))
+                .copied();
             self.on_partition_answer(now, flying, &Answer { node, told }, accumulator);
         }
         self.follow_hints(now, response, accumulator);
@@ -191,8 +231,16 @@ impl Sender {
         let id = flying.partition;
         self.unmute(id);
         let Some(told) = answer.told else {
-            let text = format!("broker {} answered without a word about this batch", answer.node);
-            self.retry_or_fail(now, flying, Error::new(ErrorKind::BadResponse, text), accumulator);
+            let text = format!(
+                "broker {} answered without a word about this batch",
+                answer.node
+            );
+            self.retry_or_fail(
+                now,
+                flying,
+                Error::new(ErrorKind::BadResponse, text),
+                accumulator,
+            );
             return;
         };
         let verdict = verdict(told.error);
@@ -212,7 +260,10 @@ impl Sender {
             }
             Verdict::Retry | Verdict::RefreshAndRetry => {
                 let error = refusal(answer.node, &batch, told);
-                let flying = Flying { batch: Some(batch), ..flying };
+                let flying = Flying {
+                    batch: Some(batch),
+                    ..flying
+                };
                 self.retry_or_fail(now, flying, error, accumulator);
             }
             Verdict::Fail => {
@@ -225,7 +276,9 @@ impl Sender {
 
     /// `acks=0`: written is all that will ever be known.
     pub(super) fn on_written(&mut self, now: Instant, id: RequestId, accumulator: &Accumulator) {
-        let Some((node, Content::Produce(batches))) = self.end_request(now, id) else { return };
+        let Some((node, Content::Produce(batches))) = self.end_request(now, id) else {
+            return;
+        };
         for flying in batches {
             self.unmute(flying.partition);
             if let Some(batch) = flying.batch {
@@ -251,7 +304,10 @@ impl Sender {
             } else {
                 log::debug!("sending {} again: {error}", name(&batch));
                 self.counters.records_retried.add(batch.completions.len());
-                let pause = self.settings.retry_backoff.pause(batch.attempts - 1, &mut self.rng);
+                let pause = self
+                    .settings
+                    .retry_backoff
+                    .pause(batch.attempts - 1, &mut self.rng);
                 batch.last_error = Some(error);
                 if let Some(partition) = self.partitions.get_mut(&id) {
                     partition.retry = Some((batch, now + pause));
@@ -270,9 +326,13 @@ impl Sender {
     /// Hands an outcome to the driver.
     pub(super) fn deliver(&mut self, outcome: Outcome, _from: Option<NodeId>) {
         let opened = self.incomplete.remove(&outcome.batch);
-        debug_assert!(opened || self.incomplete.is_empty(), "an outcome for an unknown batch");
+        debug_assert!(
+            opened || self.incomplete.is_empty(),
+            "an outcome for an unknown batch"
+        );
         let deadline = outcome.opened + self.settings.delivery_timeout;
-        self.timers.cancel(deadline, Timer::Delivery(outcome.queue.id(), outcome.batch));
+        self.timers
+            .cancel(deadline, Timer::Delivery(outcome.queue.id(), outcome.batch));
         outcome.queue.note_finished();
         self.outputs.push_back(Output::Deliver(outcome));
     }
@@ -284,12 +344,19 @@ fn name(batch: &SealedBatch) -> String {
 
 /// Says which broker refused what, in its own words if it has any.
 fn refusal(node: NodeId, batch: &SealedBatch, told: &ProducePartitionResponse) -> Error {
-    let own_words = told.error_message.as_deref().filter(|text| !text.is_empty());
+    let own_words = told
+        .error_message
+        .as_deref()
+        .filter(|text| !text.is_empty());
     let words = own_words.unwrap_or_else(|| told.error.message());
     let size = match told.error {
         ErrorCode::MESSAGE_TOO_LARGE => format!(" (the batch has {} bytes)", batch.len()),
         _ => String::new(),
     };
-    let text = format!("broker {node} rejected {}: {}: {words}{size}", name(batch), told.error);
+    let text = format!(
+        "broker {node} rejected {}: {}: {words}{size}",
+        name(batch),
+        told.error
+    );
     Error::new(ErrorKind::Broker(told.error), text)
 }

@@ -43,7 +43,8 @@ impl Requests {
         let id = RequestId(self.next);
         self.next += 1;
         if let Content::Produce(batches) = &content {
-            self.carriers.extend(batches.iter().map(|flying| (flying.partition, id)));
+            self.carriers
+                .extend(batches.iter().map(|flying| (flying.partition, id)));
         }
         self.by_id.insert(id, InFlight { node, content });
         id
@@ -63,7 +64,9 @@ impl Requests {
     /// Takes an expired batch out of its request, which goes on without it.
     pub(super) fn take_batch(&mut self, id: PartitionId, batch: BatchId) -> Option<SealedBatch> {
         let request = self.by_id.get_mut(self.carriers.get(&id)?)?;
-        let Content::Produce(batches) = &mut request.content else { return None };
+        let Content::Produce(batches) = &mut request.content else {
+            return None;
+        };
         let flying = batches.iter_mut().find(|flying| flying.partition == id)?;
         flying.batch.take_if(|flying| flying.id == batch)
     }

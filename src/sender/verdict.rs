@@ -18,7 +18,7 @@ pub(super) enum Verdict {
 /// Follows Kafka's own classes: a code is worth a retry or not, and tells of stale metadata or not.
 /// Codes that nobody knows are not worth a retry.
 pub(super) fn verdict(code: ErrorCode) -> Verdict {
-    if code.is_none() {
+    if code == ErrorCode::NONE {
         Verdict::Success
     } else if code.refreshes_metadata() {
         Verdict::RefreshAndRetry
@@ -38,7 +38,10 @@ mod tests {
         let verdicts = [
             (ErrorCode::NONE, Verdict::Success),
             (ErrorCode::NOT_LEADER_OR_FOLLOWER, Verdict::RefreshAndRetry),
-            (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, Verdict::RefreshAndRetry),
+            (
+                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                Verdict::RefreshAndRetry,
+            ),
             (ErrorCode::NOT_ENOUGH_REPLICAS, Verdict::Retry),
             (ErrorCode::REQUEST_TIMED_OUT, Verdict::Retry),
             (ErrorCode::MESSAGE_TOO_LARGE, Verdict::Fail),

@@ -1,1 +1,0 @@
-//! The codec as a whole.
