@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
+use env_logger::Env;
 use linger::testing::MockCluster;
 use linger::{Error, Producer, ProducerMetrics, ProducerRecord, Properties};
 
@@ -37,7 +38,7 @@ use crate::throttle::{Pause, Throttle};
 const MOCK_PARTITIONS: i32 = 3;
 
 fn main() -> ExitCode {
-    env_logger::init();
+    env_logger::init_from_env(Env::default().default_filter_or("warn"));
     let args: Args = match command_line::parse(env::args_os()) {
         Ok(args) => args,
         Err(exit_code) => return exit_code,
