@@ -1,7 +1,8 @@
 //! The transport on real loopback sockets.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,18 @@ const LONG: Duration = Duration::from_secs(20);
 
 fn listener() -> TcpListener {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port")
+}
+
+/// An address that refuses connections while the socket lives: bound, so that nobody else gets it,
+/// and not listening.
+pub(super) fn refusing() -> (OwnedFd, SocketAddr) {
+    use rustix::net::{AddressFamily, SocketType, bind, socket};
+
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a loopback port");
+    let bound = TcpListener::from(socket);
+    let address = bound.local_addr().expect("an address");
+    (bound.into(), address)
 }
 
 /// A stream of ours and the peer's end of it.
@@ -282,6 +295,18 @@ mod waking {
     }
 
     #[test]
+    fn the_sleep_after_a_wake_is_a_sleep_again() {
+        let mut poller = Poller::new().unwrap();
+        assert!(poller.waker().fall_asleep());
+        poller.waker().wake();
+        assert!(poller.poll([], None).unwrap());
+        let started = now();
+        let timeout = Duration::from_millis(1);
+        assert!(!poller.poll([], Some(timeout)).unwrap());
+        assert!(started.elapsed() >= timeout, "the old wake ended it");
+    }
+
+    #[test]
     fn outlives_its_poller() {
         let poller = Poller::new().unwrap();
         let waker = poller.waker();
@@ -354,11 +379,6 @@ mod connecting {
         listener.local_addr().expect("an address").port()
     }
 
-    /// A port on which nobody listens.
-    fn closed_port() -> u16 {
-        port(&listener())
-    }
-
     #[test]
     fn connects_and_wakes_the_io_thread() {
         let listener = listener();
@@ -374,7 +394,8 @@ mod connecting {
 
     #[test]
     fn says_who_refused() {
-        let port = closed_port();
+        let (_bound, address) = refusing();
+        let port = address.port();
         let error = finish(attempt("127.0.0.1", port)).expect_err("nobody listens");
         assert_eq!(
             error.to_string(),
@@ -403,7 +424,8 @@ mod connecting {
 
     #[test]
     fn takes_addresses_in_brackets() {
-        let error = finish(attempt("[127.0.0.1]", closed_port())).expect_err("nobody listens");
+        let (_bound, address) = refusing();
+        let error = finish(attempt("[127.0.0.1]", address.port())).expect_err("nobody listens");
         assert!(error.to_string().contains("refused"), "{error}");
     }
 
