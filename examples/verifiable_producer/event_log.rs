@@ -29,11 +29,8 @@ impl EventLog {
     /// Prints an event as a line of its own. A reader that has gone away is no reason to stop
     /// sending.
     pub(crate) fn print(&self, event: &Event<'_>) {
-        let mut output = self.output.lock();
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        writeln!(output, "{}", event.line(millis(now))).ok();
+        // Under the lock the clock is read, too, so that no line is older than the one before.
+        writeln!(self.output.lock(), "{}", event.line(now_ms())).ok();
     }
 
     /// A broker has the message, or was at least sent it.
@@ -61,6 +58,11 @@ impl EventLog {
     pub(crate) fn acked(&self) -> u64 {
         self.acked.load(Ordering::Relaxed)
     }
+}
+
+fn now_ms() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    millis(since_1970.unwrap_or_default())
 }
 
 /// A message, kept for the event that tells of it.

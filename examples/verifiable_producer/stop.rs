@@ -58,11 +58,9 @@ impl Stop {
     /// If it is time to stop, waits until what had to be done at once is done, and returns true.
     pub(crate) fn is_handled(&self) -> bool {
         let mut state = self.state.lock();
-        if state.signal.is_none() {
-            return false;
-        }
-        self.changed.wait_while(&mut state, |state| !state.handled);
-        true
+        self.changed
+            .wait_while(&mut state, |state| state.signal.is_some() && !state.handled);
+        state.signal.is_some()
     }
 
     /// Waits for the pause to pass, or until it is time to stop.
