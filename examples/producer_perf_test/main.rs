@@ -2,7 +2,6 @@
 //! both can be measured by the same scripts. `--help` tells what it does.
 
 #![expect(
-    clippy::print_stdout,
     clippy::print_stderr,
     clippy::disallowed_methods,
     reason = "a command-line tool prints, and reads the clock itself"
