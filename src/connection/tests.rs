@@ -11,7 +11,7 @@ use crate::protocol::error_code::ErrorCode;
 use crate::protocol::frame::SharedBytes;
 use crate::protocol::messages::{
     ApiVersionRange, ApiVersionsResponse, MetadataRequest, MetadataResponse, ProducePartition,
-    ProduceRequest, ProduceResponse, ProduceTopic,
+    ProduceRequest, ProduceTopic,
 };
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
