@@ -117,18 +117,12 @@ impl Server {
         let deadline = now().checked_add(timeout);
         let mut inner = self.shared.inner.lock();
         while !done(&inner) {
-            let timed_out = match deadline {
-                Some(deadline) => self
-                    .shared
-                    .changed
-                    .wait_until(&mut inner, deadline)
-                    .timed_out(),
-                None => {
-                    self.shared.changed.wait(&mut inner);
-                    false
-                }
+            let Some(deadline) = deadline else {
+                self.shared.changed.wait(&mut inner);
+                continue;
             };
-            if timed_out {
+            let waited = self.shared.changed.wait_until(&mut inner, deadline);
+            if waited.timed_out() {
                 return done(&inner);
             }
         }
