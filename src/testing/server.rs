@@ -113,6 +113,10 @@ impl Server {
     }
 
     /// Waits until `done`, which is asked at first and after each change; false if `timeout` passed.
+    #[expect(
+        clippy::significant_drop_tightening,
+        reason = "the condition is judged and waited for under one lock"
+    )]
     pub(super) fn wait(&self, timeout: Duration, mut done: impl FnMut(&Inner) -> bool) -> bool {
         let deadline = now().checked_add(timeout);
         let mut inner = self.shared.inner.lock();
