@@ -1,6 +1,7 @@
 //! Asking for metadata, following it, and the callers who wait for a topic. An `impl` of
 //! [`Sender`]; runs on the I/O thread, or in a simulation.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -38,7 +39,13 @@ impl Sender {
         let queued = queues
             .filter(|queue| queue.load() > 0)
             .map(|queue| queue.topic());
-        let needed: BTreeSet<&str> = waits.chain(queued).map(|topic| &**topic).collect();
+        // Looked at only if some topic has been idle for long.
+        let needed = LazyCell::new(|| {
+            waits
+                .chain(queued)
+                .map(|topic| &**topic)
+                .collect::<BTreeSet<&str>>()
+        });
         if !self
             .refresh
             .forget_idle(now, |topic| needed.contains(topic))

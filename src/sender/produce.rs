@@ -281,7 +281,7 @@ impl Sender {
 
     /// `acks=0`: written is all that will ever be known.
     pub(super) fn on_written(&mut self, now: Instant, id: RequestId, accumulator: &Accumulator) {
-        let Some((node, Content::Produce(batches))) = self.end_request(now, id) else {
+        let Some((_, Content::Produce(batches))) = self.end_request(now, id) else {
             return;
         };
         for flying in batches {
