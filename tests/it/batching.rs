@@ -1,0 +1,1 @@
+//! When records leave: lingering, full batches, requests, and who cuts the wait short.

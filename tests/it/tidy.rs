@@ -1,0 +1,1 @@
+//! Rules about the sources that no compiler checks.
