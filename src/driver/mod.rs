@@ -133,7 +133,8 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         waiting: BTreeMap::new(),
         inputs: Vec::new(),
     };
-    let name = format!("linger-io {}", config.client_id());
+    // Whatever a client may call itself, a thread's name ends at a null byte.
+    let name = format!("linger-io {}", config.client_id().replace('\0', "?"));
     let thread = thread::Builder::new()
         .name(name)
         .spawn(move || driver.run())

@@ -206,6 +206,8 @@ impl Sender {
         deadline: Option<Instant>,
     ) {
         self.refresh.track(now, &topic);
+        // What was refused once may be allowed by now: only an answer that is still to come counts.
+        self.refused.remove(&topic);
         let wait = TopicWait {
             topic,
             partition,
