@@ -132,6 +132,7 @@ impl Sender {
     }
 
     fn adopt(&mut self, now: Instant, view: ClusterView, accumulator: &Accumulator) {
+        let any_stuck = self.nodes.any_stuck();
         self.view = Arc::new(view);
         self.outputs
             .push_back(Output::Publish(Arc::clone(&self.view)));
@@ -149,6 +150,9 @@ impl Sender {
             }
         }
         self.follow_leaders(now, accumulator);
+        if any_stuck {
+            self.mark_stuck_partitions(accumulator);
+        }
         self.answer_topic_waits();
     }
 
