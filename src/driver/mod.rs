@@ -227,7 +227,12 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         shared.accumulator.close();
         shared.mailbox.end(end);
+        let waiting = std::mem::take(&mut self.waiting);
+        // Runs the callbacks of whatever a panic has left; who waits for them is answered after.
         drop(self);
+        for answer in waiting.into_values() {
+            answer.give(Err(end.error()));
+        }
         shared.accumulator.abandon();
     }
 
