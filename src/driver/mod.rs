@@ -244,9 +244,9 @@ impl Driver {
                 .flatten()
                 .min();
             let timeout = deadline.map(|deadline| deadline.saturating_duration_since(now()));
-            if let Err(error) = self.poller.poll(self.peers.interests(), timeout) {
-                log::error!("cannot wait for sockets: {error}");
-            }
+            self.poller
+                .poll(self.peers.interests(), timeout)
+                .unwrap_or_else(|error| panic!("the system cannot wait for sockets: {error}"));
             let now = now();
             self.take_commands(now);
             self.peers.take_connected(now, &mut self.inputs);

@@ -248,6 +248,10 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     ///
     /// # Errors
     /// As [`send`](Self::send).
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "all ways to send take the record alike"
+    )]
     pub fn send_with_handle(&self, record: ProducerRecord<'_, K, V>) -> Result<SendHandle> {
         let outcome = Arc::new(Slot::default());
         let filled = Arc::clone(&outcome);
@@ -421,7 +425,7 @@ impl Handle {
         shared.accumulator.close();
         match shared.post(Command::Close(deadline)) {
             Ok(ticket) => match self.await_close(&ticket, deadline) {
-                // Closed: another close was served, and this one not read any more.
+                // Closed: another clone's close has been faster, and what was to be done is done.
                 Some(Err(error)) if !error.is_closed() => return Err(error),
                 Some(_) => {}
                 None => return Err(self.still_busy(timeout)),
@@ -430,7 +434,9 @@ impl Handle {
             Err(End::Died) => return Err(End::Died.error()),
         }
         // It has nothing left to do but to end.
-        if let Some(thread) = self.thread.lock().take() {
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            // Its panic, if any, is in the log.
             thread.join().ok();
         }
         let after = self.report();

@@ -16,6 +16,7 @@ mod metrics;
 mod observe;
 mod partitioning;
 mod retries;
+mod serializers;
 mod shutdown;
 mod support;
 mod tidy;

@@ -76,14 +76,37 @@ impl Setup {
 
 /// Where callbacks leave their outcomes, each with the tag of its record.
 pub(crate) struct Outcomes<T> {
-    sender: Sender<(T, Result<RecordMetadata>)>,
+    callbacks: Callbacks<T>,
     receiver: Receiver<(T, Result<RecordMetadata>)>,
+}
+
+/// Makes callbacks, on any thread.
+pub(crate) struct Callbacks<T>(Sender<(T, Result<RecordMetadata>)>);
+
+impl<T: Debug + Send + 'static> Callbacks<T> {
+    /// A callback for one record.
+    pub(crate) fn tagged(
+        &self,
+        tag: T,
+    ) -> impl FnOnce(Result<RecordMetadata>) + Send + 'static + use<T> {
+        let sender = self.0.clone();
+        // Nobody listens any more if the test is over.
+        move |result| sender.send((tag, result)).unwrap_or_default()
+    }
 }
 
 impl<T: Debug + Send + 'static> Outcomes<T> {
     pub(crate) fn new() -> Self {
         let (sender, receiver) = mpsc::channel();
-        Self { sender, receiver }
+        Self {
+            callbacks: Callbacks(sender),
+            receiver,
+        }
+    }
+
+    /// For another thread to make callbacks from.
+    pub(crate) fn callbacks(&self) -> Callbacks<T> {
+        Callbacks(self.callbacks.0.clone())
     }
 
     /// A callback for one record.
@@ -91,9 +114,7 @@ impl<T: Debug + Send + 'static> Outcomes<T> {
         &self,
         tag: T,
     ) -> impl FnOnce(Result<RecordMetadata>) + Send + 'static + use<T> {
-        let sender = self.sender.clone();
-        // Nobody listens any more if the test is over.
-        move |result| sender.send((tag, result)).unwrap_or_default()
+        self.callbacks.tagged(tag)
     }
 
     /// The next outcome of all.
@@ -110,6 +131,11 @@ impl<T: Debug + Send + 'static> Outcomes<T> {
             Err(error) => panic!("record {tag:?} failed: {error}"),
         };
         (0..count).map(|_| good(self.next())).collect()
+    }
+
+    /// How many outcomes are there now; takes them.
+    pub(crate) fn ready(&self) -> usize {
+        self.receiver.try_iter().count()
     }
 
     /// Whether every outcome so far has been looked at.
