@@ -304,10 +304,9 @@ impl Sender {
             } else {
                 log::debug!("sending {} again: {error}", name(&batch));
                 self.counters.records_retried.add(batch.completions.len());
-                let pause = self
-                    .settings
-                    .retry_backoff
-                    .pause(batch.attempts - 1, &mut self.rng);
+                // None at all if not a byte of the first attempt had left.
+                let failures = batch.attempts.saturating_sub(1);
+                let pause = self.settings.retry_backoff.pause(failures, &mut self.rng);
                 batch.last_error = Some(error);
                 if let Some(partition) = self.partitions.get_mut(&id) {
                     partition.retry = Some((batch, now + pause));
