@@ -316,6 +316,21 @@ impl Sender {
         self.evaluate(now, id, accumulator);
     }
 
+    /// The batch will never be taken.
+    pub(super) fn fail(
+        &mut self,
+        now: Instant,
+        flying: Flying,
+        error: Error,
+        accumulator: &Accumulator,
+    ) {
+        self.unmute(flying.partition);
+        if let Some(batch) = flying.batch {
+            self.deliver(batch.fail(error), None);
+        }
+        self.evaluate(now, flying.partition, accumulator);
+    }
+
     fn unmute(&mut self, id: PartitionId) {
         if let Some(partition) = self.partitions.get_mut(&id) {
             partition.in_flight = None;
