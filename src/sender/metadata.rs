@@ -305,6 +305,27 @@ impl Sender {
         }
     }
 
+    /// The connection did not take the request: not a byte of it has left. If no version is common
+    /// to both sides, asking again helps nobody.
+    pub(super) fn on_refused(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        error: &Error,
+        accumulator: &Accumulator,
+    ) {
+        self.requests.note_unwritten(id);
+        if error.kind() != ErrorKind::UnsupportedVersion || !self.requests.is_produce(id) {
+            self.drop_request(now, id, error, accumulator);
+            return;
+        }
+        if let Some((_, Content::Produce(batches))) = self.end_request(now, id) {
+            for flying in batches {
+                self.fail(now, flying, error.clone(), accumulator);
+            }
+        }
+    }
+
     /// The request came to nothing; somebody else is asked after a pause.
     pub(super) fn drop_request(
         &mut self,
