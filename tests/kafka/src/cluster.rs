@@ -153,11 +153,17 @@ impl Cluster {
     ///
     /// Panics, as all questions to Kafka here do, when Kafka refuses.
     pub fn create_topic(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
-        let replication = self.nodes.len().min(3);
-        let mut question = format!(
-            "create {} {topic} {partitions} {replication}",
-            self.bootstrap()
-        );
+        self.create(topic, partitions, self.nodes.len().min(3), settings);
+    }
+
+    /// Creates a topic whose partitions live on one node each, so that they go when it goes.
+    pub fn create_unreplicated_topic(&self, topic: &str, partitions: i32) {
+        self.create(topic, partitions, 1, &[("min.insync.replicas", "1")]);
+    }
+
+    fn create(&self, topic: &str, partitions: i32, replicas: usize, settings: &[(&str, &str)]) {
+        let mut question =
+            format!("create {} {topic} {partitions} {replicas}", self.bootstrap());
         for (name, value) in settings {
             question.push_str(&format!(" {name}={value}"));
         }
@@ -226,6 +232,16 @@ impl Cluster {
     /// Lets a paused node go on (SIGCONT).
     pub fn resume(&self, node: i32) {
         self.node(node).signal("CONT");
+    }
+
+    /// Gets every node going again after a test that failed halfway.
+    pub fn heal(&self) {
+        for node in &self.nodes {
+            node.signal("CONT");
+            if node.check_alive().is_err() {
+                self.restart(node.id);
+            }
+        }
     }
 
     fn node(&self, id: i32) -> &Node {

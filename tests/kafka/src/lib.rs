@@ -10,12 +10,16 @@
 //! Runs on Linux; needs a JDK 17 and Maven.
 
 mod cluster;
+mod deliveries;
 mod helper;
 mod jars;
 mod node;
 mod programs;
 
 pub use crate::cluster::{Cluster, Options, one_node, topic_name};
+pub use crate::deliveries::{
+    Deliveries, Delivery, assert_acknowledged_stored, assert_all_stored, assert_in_order, properties,
+};
 pub use crate::helper::{Leader, ReadRecord};
 pub use crate::programs::{Program, linger_example, run_kafka_tool, start_kafka_tool};
 
