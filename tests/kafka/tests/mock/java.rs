@@ -47,8 +47,8 @@ fn java_speaks_the_newest_versions_to_the_mock() {
             other => panic!("Java asked for {other:?}, which the mock did not offer"),
         };
         newest[at] = request.version.max(newest[at]);
-        if let MockRequestContent::Unreadable { .. } = request.content {
-            panic!("the mock cannot read {request:?}");
+        if let MockRequestContent::Refused(_) = request.content {
+            panic!("the mock refused {request:?}");
         }
     }
     assert_eq!(newest, [13, 13, 4], "Produce, Metadata, ApiVersions");
