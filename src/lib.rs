@@ -19,6 +19,17 @@ mod sync;
 pub mod testing;
 mod transport;
 
+pub use config::{
+    Acks, MetadataRecovery, ProducerConfig, ProducerConfigBuilder, Properties, PropertyObject,
+};
 pub use error::{Error, ErrorKind, Result};
+pub use partitioner::{PartitionRequest, Partitioner, RoundRobinPartitioner, TopicPartitions};
+pub use metrics::ProducerMetrics;
+pub use producer::{
+    CloseReport, Node, OwnedProducerRecord, PartitionInfo, Producer, ProducerRecord, SendError,
+    SendHandle,
+};
 pub use protocol::error_code::ErrorCode;
 pub use record::Header;
+pub use record::metadata::RecordMetadata;
+pub use serializer::{Context, Serialized, Serializer};

@@ -1,1 +1,149 @@
-//! The accumulator.
+//! Every record accepted and not yet drained: the one place where callers and the I/O thread meet
+//! over records. Opens no socket, runs no callback and knows nothing of the I/O thread.
+//!
+//! ```text
+//!   callers                                          the I/O thread
+//!   try_append ──> topic ──> partition's deque ──> head, take ──> seal
+//!                  │  ▲      │                        ▲
+//!         budget ──┘  │      └── notices ─────────────┘
+//!                  publish  (a batch was opened, a batch is full)
+//! ```
+//!
+//! Lock order: topics, then one partition, then the notices or the line of the budget. No lock is
+//! held while waiting for memory.
+//!
+//! The sender learns of work from [`Notice`]s, one or two per batch, so that finding what is ready
+//! costs what is ready and not the number of partitions.
+
+mod append;
+mod batch;
+mod budget;
+mod completion;
+mod partition;
+mod topics;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Instant;
+
+pub(crate) use append::{Appended, Refused, most_needed};
+pub(crate) use batch::{BatchId, OpenBatch, Outcome, SealedBatch};
+pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
+pub(crate) use completion::Written;
+pub(crate) use partition::{Head, PartitionId, PartitionQueue};
+pub(crate) use topics::Topic;
+
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock};
+use topics::Topics;
+
+/// The queues, the memory they may hold, and what the sender has not heard of yet.
+#[derive(Debug)]
+pub(crate) struct Accumulator {
+    batch_size: usize,
+    budget: Arc<MemoryBudget>,
+    topics: RwLock<Topics>,
+    notices: Mutex<Vec<Notice>>,
+    next_batch: AtomicU64,
+    /// Records accepted so far.
+    accepted: AtomicU64,
+}
+
+/// What the sender should look at.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    /// A batch has its first record.
+    Opened {
+        /// Where.
+        queue: Arc<PartitionQueue>,
+        batch: BatchId,
+        opened: Instant,
+    },
+    /// A batch of this partition need not linger any more.
+    Full(Arc<PartitionQueue>),
+}
+
+impl Accumulator {
+    pub(crate) fn new(batch_size: usize, buffer_memory: usize, adaptive: bool) -> Self {
+        Self {
+            batch_size,
+            budget: Arc::new(MemoryBudget::new(buffer_memory)),
+            topics: RwLock::new(Topics::new(adaptive)),
+            notices: Mutex::new(Vec::new()),
+            next_batch: AtomicU64::new(0),
+            accepted: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn budget(&self) -> &Arc<MemoryBudget> {
+        &self.budget
+    }
+
+    /// The topic, if metadata about it has come. Runs on: caller.
+    pub(crate) fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+        self.topics.read().find(name).cloned()
+    }
+
+    /// Whether appends are refused.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.topics.read().is_closed()
+    }
+
+    /// Records accepted so far.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// The record went to the built-in choice: accounts for it. Runs on: caller.
+    pub(crate) fn note_keyless(&self, topic: &Topic, queue: &PartitionQueue, appended: &Appended) {
+        topic.note_keyless(queue, appended.bytes, appended.filled, self.batch_size);
+    }
+
+    /// A number above that of every batch opened so far.
+    pub(crate) fn next_batch(&self) -> BatchId {
+        BatchId(self.next_batch.load(Ordering::SeqCst))
+    }
+
+    /// Somebody waits for a record of this batch; returns whether it has not left yet.
+    ///
+    /// Runs on: caller.
+    pub(crate) fn expedite(&self, queue: &Arc<PartitionQueue>, batch: BatchId) -> bool {
+        let waits = queue.expedite(batch);
+        if waits {
+            self.notify(Notice::Full(Arc::clone(queue)));
+        }
+        waits
+    }
+
+    /// Makes a topic's partitions known to callers. Runs on: I/O thread.
+    pub(crate) fn publish(&self, name: &Arc<str>, partitions: usize, available: Vec<i32>) {
+        self.topics.write().publish(name, partitions, available);
+    }
+
+    /// Moves what happened since the last call to the end of `notices`. Runs on: I/O thread.
+    pub(crate) fn take_notices(&self, notices: &mut Vec<Notice>) {
+        notices.append(&mut self.notices.lock());
+    }
+
+    /// Refuses appends and everybody who waits for memory. What is queued stays.
+    pub(crate) fn close(&self) {
+        self.topics.write().close();
+        self.budget.close();
+    }
+
+    /// The I/O thread has ended: whatever is still queued, which is nothing unless it died, is
+    /// answered by being dropped.
+    pub(crate) fn abandon(&self) {
+        let queues: Vec<_> = self.topics.read().queues().cloned().collect();
+        for queue in queues {
+            while let Some(batch) = queue.take() {
+                drop(batch);
+            }
+        }
+        self.notices.lock().clear();
+    }
+
+    fn notify(&self, notice: Notice) {
+        self.notices.lock().push(notice);
+    }
+}

@@ -1,1 +1,275 @@
-//! The cluster.
+//! The cluster as of the metadata that has come: who leads which partition, and where brokers can
+//! be reached. Immutable, replaced whole; owns no socket, reads no clock.
+
+mod refresh;
+
+use std::collections::BTreeMap;
+
+pub(crate) use refresh::{Due, Refresh};
+
+use crate::ids::{NodeId, TopicId};
+use crate::protocol::error_code::ErrorCode;
+use crate::protocol::messages::{MetadataPartition, MetadataResponse, MetadataTopic};
+use crate::sync::Arc;
+
+/// Leaders and partitions as of one metadata response, together with what older ones told of
+/// topics that this one does not mention.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ClusterView {
+    pub(crate) brokers: BTreeMap<NodeId, Address>,
+    pub(crate) topics: BTreeMap<Arc<str>, TopicView>,
+}
+
+/// Where a broker says that it can be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+/// A topic that exists.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct TopicView {
+    pub(crate) id: TopicId,
+    /// By index.
+    pub(crate) partitions: Vec<PartitionView>,
+}
+
+/// One partition's leader.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PartitionView {
+    /// `None` while there is none, or none that is in the list of brokers.
+    pub(crate) leader: Option<NodeId>,
+    /// −1 where the broker does not tell one.
+    pub(crate) leader_epoch: i32,
+    pub(crate) replicas: Vec<NodeId>,
+    pub(crate) in_sync_replicas: Vec<NodeId>,
+}
+
+/// What a metadata response says beyond the view.
+#[derive(Debug, Default)]
+pub(crate) struct Update {
+    /// Topics the brokers refuse or do not know, with the reason.
+    pub(crate) refused: BTreeMap<Arc<str>, ErrorCode>,
+    /// Whether something is missing that will come: a leader, a topic that is being created.
+    pub(crate) is_incomplete: bool,
+}
+
+impl ClusterView {
+    pub(crate) fn leader(&self, topic: &str, partition: i32) -> Option<NodeId> {
+        let index = usize::try_from(partition).ok()?;
+        self.topics.get(topic)?.partitions.get(index)?.leader
+    }
+
+    /// The topic that has this id.
+    pub(crate) fn name_of(&self, id: TopicId) -> Option<Arc<str>> {
+        let named = self
+            .topics
+            .iter()
+            .find(|(_, topic)| id.is_known() && topic.id == id);
+        named.map(|(name, _)| Arc::clone(name))
+    }
+
+    /// The next view: `response` laid over this one.
+    ///
+    /// A topic that the response refuses keeps what was known of it: a broker that lags behind must
+    /// not fail records that its neighbour would take. The refusal is in the [`Update`].
+    pub(crate) fn merged(&self, response: &MetadataResponse) -> (Self, Update) {
+        let mut update = Update::default();
+        let mut view = Self {
+            brokers: brokers(response),
+            topics: self.topics.clone(),
+        };
+        for topic in &response.topics {
+            let Some(name) = topic.name.as_deref() else {
+                continue;
+            };
+            let name: Arc<str> = match self.topics.get_key_value(name) {
+                Some((known, _)) => Arc::clone(known),
+                None => Arc::from(name),
+            };
+            if topic.error != ErrorCode::NONE || topic.partitions.is_empty() {
+                update.is_incomplete |=
+                    topic.error.is_retriable() || topic.error == ErrorCode::NONE;
+                update.refused.insert(name, topic.error);
+                continue;
+            }
+            let merged = view.topic(topic, self.topics.get(&name));
+            update.is_incomplete |= merged.partitions.iter().any(|one| one.leader.is_none());
+            view.topics.insert(name, merged);
+        }
+        (view, update)
+    }
+
+    fn topic(&self, told: &MetadataTopic, known: Option<&TopicView>) -> TopicView {
+        let is_same = known.is_some_and(|known| known.id == told.id || !told.id.is_known());
+        let count = told
+            .partitions
+            .iter()
+            .map(|one| one.index.saturating_add(1))
+            .max();
+        let count = usize::try_from(count.unwrap_or(0)).unwrap_or(0);
+        // A broker that names partition two billion does not make us allocate as many.
+        let count = count.min(told.partitions.len());
+        let leaderless = PartitionView {
+            leader: None,
+            leader_epoch: -1,
+            replicas: Vec::new(),
+            in_sync_replicas: Vec::new(),
+        };
+        let mut partitions = vec![leaderless; count];
+        for partition in &told.partitions {
+            let Ok(index) = usize::try_from(partition.index) else {
+                continue;
+            };
+            let Some(place) = partitions.get_mut(index) else {
+                continue;
+            };
+            let old = known
+                .filter(|_| is_same)
+                .and_then(|known| known.partitions.get(index));
+            *place = self.partition(partition, old);
+        }
+        TopicView {
+            id: told.id,
+            partitions,
+        }
+    }
+
+    /// An answer from a broker that lags behind, recognised by its leader epoch, changes nothing
+    /// (KIP-320).
+    fn partition(&self, told: &MetadataPartition, old: Option<&PartitionView>) -> PartitionView {
+        if let Some(old) = old
+            && told.leader_epoch >= 0
+            && told.leader_epoch < old.leader_epoch
+            && old
+                .leader
+                .is_none_or(|leader| self.brokers.contains_key(&leader))
+        {
+            return old.clone();
+        }
+        PartitionView {
+            leader: Some(told.leader).filter(|leader| self.brokers.contains_key(leader)),
+            leader_epoch: told.leader_epoch,
+            replicas: told.replicas.clone(),
+            in_sync_replicas: told.in_sync_replicas.clone(),
+        }
+    }
+
+    /// Follows a leader that a produce response named (KIP-951); returns whether it is news.
+    pub(crate) fn follow(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        leader: NodeId,
+        leader_epoch: i32,
+    ) -> bool {
+        let known = self.brokers.contains_key(&leader);
+        let place = self
+            .topics
+            .get_mut(topic)
+            .zip(usize::try_from(partition).ok())
+            .and_then(|(topic, index)| topic.partitions.get_mut(index));
+        let Some(place) = place.filter(|place| known && leader_epoch > place.leader_epoch) else {
+            return false;
+        };
+        place.leader = Some(leader);
+        place.leader_epoch = leader_epoch;
+        true
+    }
+}
+
+fn brokers(response: &MetadataResponse) -> BTreeMap<NodeId, Address> {
+    let address = |host: &str, port: i32| {
+        Some(Address {
+            host: host.to_owned(),
+            port: u16::try_from(port).ok()?,
+        })
+    };
+    let brokers = response.brokers.iter();
+    brokers
+        .filter_map(|one| Some((one.node, address(&one.host, one.port)?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::messages::MetadataBroker;
+
+    fn response(leader: i32, leader_epoch: i32) -> MetadataResponse {
+        let broker = |id: i32| MetadataBroker {
+            node: NodeId(id),
+            host: "localhost".to_owned(),
+            port: 9092 + id,
+            rack: None,
+        };
+        MetadataResponse {
+            brokers: vec![broker(1), broker(2)],
+            topics: vec![MetadataTopic {
+                error: ErrorCode::NONE,
+                name: Some("orders".to_owned()),
+                id: TopicId([7; 16]),
+                is_internal: false,
+                partitions: vec![MetadataPartition {
+                    error: ErrorCode::NONE,
+                    index: 0,
+                    leader: NodeId(leader),
+                    leader_epoch,
+                    replicas: vec![],
+                    in_sync_replicas: vec![],
+                    offline_replicas: vec![],
+                }],
+            }],
+            ..MetadataResponse::default()
+        }
+    }
+
+    #[test]
+    fn an_answer_from_a_broker_that_lags_behind_changes_nothing() {
+        let (view, _) = ClusterView::default().merged(&response(1, 5));
+        let (view, _) = view.merged(&response(2, 4));
+        assert_eq!(view.leader("orders", 0), Some(NodeId(1)));
+        let (view, _) = view.merged(&response(2, 6));
+        assert_eq!(view.leader("orders", 0), Some(NodeId(2)));
+    }
+
+    #[test]
+    fn a_refused_topic_keeps_what_was_known_of_it() {
+        let (view, _) = ClusterView::default().merged(&response(1, 5));
+        let mut refusal = response(1, 5);
+        refusal.topics[0].error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+        refusal.topics[0].partitions.clear();
+        let (view, update) = view.merged(&refusal);
+        assert_eq!(view.leader("orders", 0), Some(NodeId(1)));
+        assert_eq!(
+            update.refused["orders"],
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+        );
+        assert!(update.is_incomplete);
+    }
+
+    #[test]
+    fn a_leader_outside_the_list_of_brokers_is_none() {
+        let (view, update) = ClusterView::default().merged(&response(9, 5));
+        assert_eq!(view.leader("orders", 0), None);
+        assert!(update.is_incomplete);
+    }
+
+    #[test]
+    fn a_hint_is_followed_only_if_it_is_newer() {
+        let (mut view, _) = ClusterView::default().merged(&response(1, 5));
+        assert!(!view.follow("orders", 0, NodeId(2), 5));
+        assert!(!view.follow("orders", 0, NodeId(9), 6));
+        assert!(view.follow("orders", 0, NodeId(2), 6));
+        assert_eq!(view.leader("orders", 0), Some(NodeId(2)));
+    }
+
+    #[test]
+    fn a_partition_numbered_two_billion_allocates_nothing() {
+        let mut hostile = response(1, 5);
+        hostile.topics[0].partitions[0].index = 2_000_000_000;
+        let (view, _) = ClusterView::default().merged(&hostile);
+        assert!(view.topics["orders"].partitions.len() <= 1);
+    }
+}

@@ -1,1 +1,283 @@
-//! The config.
+//! Kafka's properties: from text, pairs or a typed builder to one checked, immutable
+//! [`ProducerConfig`].
+//!
+//! Nothing here connects, starts a thread or reads a clock. A value is checked once, on the way
+//! in; later code never checks again. Runs on: caller, when a producer is made.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::partitioner::Partitioner;
+use crate::serializer::Serializer;
+use crate::sync::Arc;
+
+mod address;
+mod builder;
+mod classes;
+mod nearest;
+mod producer_config;
+mod properties;
+mod syntax;
+mod table;
+mod values;
+
+pub(crate) use address::HostPort;
+pub use builder::ProducerConfigBuilder;
+use classes::SerializerChoice;
+pub use properties::{Properties, PropertyObject};
+
+/// The settings of a producer: complete, checked, immutable.
+///
+/// Made from [`Properties`] or by [`ProducerConfig::builder`]; both go through the same checks.
+/// What each setting means, with its default and range, is said at the builder's methods and in
+/// `docs/CONFIGURATION.md`.
+#[derive(Clone)]
+pub struct ProducerConfig {
+    bootstrap_servers: Vec<HostPort>,
+    client_id: String,
+    key_serializer: SerializerChoice,
+    value_serializer: SerializerChoice,
+    partitioner: Option<Arc<dyn Partitioner>>,
+    ignore_keys: bool,
+    adaptive_partitioning: bool,
+    partition_availability_timeout: Option<Duration>,
+
+    acks: Acks,
+    retries: u32,
+    retry_backoff: Backoff,
+    request_timeout: Duration,
+    delivery_timeout: Duration,
+    max_in_flight: usize,
+
+    linger: Duration,
+    batch_size: usize,
+    buffer_memory: usize,
+    max_block: Duration,
+    max_request_size: usize,
+
+    reconnect_backoff: Backoff,
+    connection_setup_timeout: Backoff,
+    connections_max_idle: Option<Duration>,
+    send_buffer: Option<usize>,
+    receive_buffer: Option<usize>,
+
+    metadata_max_age: Duration,
+    metadata_max_idle: Duration,
+    metadata_recovery: MetadataRecovery,
+    rebootstrap_trigger: Duration,
+}
+
+/// How many acknowledgements a record needs before it counts as written (`acks`).
+#[expect(clippy::exhaustive_enums, reason = "Kafka's protocol has these three")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Acks {
+    /// `0`: the broker is not asked; a record counts as written once it is sent, without offset.
+    None,
+    /// `1`: the leader has it in its log. Lost if the leader is lost before others copied it.
+    Leader,
+    /// `all` or `-1`: all replicas that are in sync have it.
+    #[default]
+    All,
+}
+
+impl Acks {
+    /// The number that a Produce request carries.
+    pub(crate) fn wire(self) -> i16 {
+        match self {
+            Self::None => 0,
+            Self::Leader => 1,
+            Self::All => -1,
+        }
+    }
+}
+
+/// What to do when none of the known brokers can be reached (`metadata.recovery.strategy`).
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MetadataRecovery {
+    /// Keep trying the brokers that are known.
+    None,
+    /// Forget them and begin again with `bootstrap.servers`.
+    #[default]
+    Rebootstrap,
+}
+
+/// A time that doubles from one attempt to the next. Invariant: `initial` ≤ `max`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Backoff {
+    pub(crate) initial: Duration,
+    pub(crate) max: Duration,
+}
+
+impl ProducerConfig {
+    /// Checks all properties, each for itself and against each other.
+    ///
+    /// What is legal but will surprise is logged as a warning.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), with all problems in one message: a
+    /// property that is unknown, malformed, out of range, missing, not supported yet, or that
+    /// contradicts another one.
+    pub fn from_properties(properties: &Properties) -> Result<Self> {
+        let (config, warnings) = producer_config::check(properties)?;
+        for warning in warnings {
+            log::warn!("{warning}");
+        }
+        Ok(config)
+    }
+
+    /// The typed way to a configuration, starting from the defaults.
+    pub fn builder() -> ProducerConfigBuilder {
+        ProducerConfigBuilder::default()
+    }
+
+    /// The serializer for keys of type `K`; an error that names both types if the configured one
+    /// serves another.
+    pub(crate) fn key_serializer<K: ?Sized + 'static>(&self) -> Result<Arc<dyn Serializer<K>>> {
+        self.key_serializer.serving("key")
+    }
+
+    /// As [`key_serializer`](Self::key_serializer), for values.
+    pub(crate) fn value_serializer<V: ?Sized + 'static>(&self) -> Result<Arc<dyn Serializer<V>>> {
+        self.value_serializer.serving("value")
+    }
+
+    /// At least one.
+    pub(crate) fn bootstrap_servers(&self) -> &[HostPort] {
+        &self.bootstrap_servers
+    }
+
+    /// Fits a string of the protocol. May be empty, if it was set so.
+    pub(crate) fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// `None`: the built-in choice, by key or batch by batch.
+    pub(crate) fn partitioner(&self) -> Option<Arc<dyn Partitioner>> {
+        self.partitioner.clone()
+    }
+
+    /// Whether records with a key are spread like those without.
+    pub(crate) fn ignore_keys(&self) -> bool {
+        self.ignore_keys
+    }
+
+    /// Whether full queues get fewer of the records without key.
+    pub(crate) fn adaptive_partitioning(&self) -> bool {
+        self.adaptive_partitioning
+    }
+
+    /// How long a broker may take no batches before its partitions are left out; `None`: for ever.
+    pub(crate) fn partition_availability_timeout(&self) -> Option<Duration> {
+        self.partition_availability_timeout
+    }
+
+    pub(crate) fn acks(&self) -> Acks {
+        self.acks
+    }
+
+    /// How often a batch is sent again after the first time.
+    pub(crate) fn retries(&self) -> u32 {
+        self.retries
+    }
+
+    pub(crate) fn retry_backoff(&self) -> Backoff {
+        self.retry_backoff
+    }
+
+    pub(crate) fn request_timeout(&self) -> Duration {
+        self.request_timeout
+    }
+
+    /// At least `linger` + `request_timeout`.
+    pub(crate) fn delivery_timeout(&self) -> Duration {
+        self.delivery_timeout
+    }
+
+    /// Requests without an answer, by connection; at least 1.
+    pub(crate) fn max_in_flight(&self) -> usize {
+        self.max_in_flight
+    }
+
+    pub(crate) fn linger(&self) -> Duration {
+        self.linger
+    }
+
+    /// In bytes; at least 1 and at most `buffer_memory`.
+    pub(crate) fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
+    /// In bytes.
+    pub(crate) fn buffer_memory(&self) -> usize {
+        self.buffer_memory
+    }
+
+    pub(crate) fn max_block(&self) -> Duration {
+        self.max_block
+    }
+
+    /// In bytes.
+    pub(crate) fn max_request_size(&self) -> usize {
+        self.max_request_size
+    }
+
+    pub(crate) fn reconnect_backoff(&self) -> Backoff {
+        self.reconnect_backoff
+    }
+
+    /// How long one attempt to connect may take; longer after each failure.
+    pub(crate) fn connection_setup_timeout(&self) -> Backoff {
+        self.connection_setup_timeout
+    }
+
+    /// `None`: connections stay open however long they are idle.
+    pub(crate) fn connections_max_idle(&self) -> Option<Duration> {
+        self.connections_max_idle
+    }
+
+    /// `SO_SNDBUF` in bytes; `None`: as the operating system likes.
+    pub(crate) fn send_buffer(&self) -> Option<usize> {
+        self.send_buffer
+    }
+
+    /// `SO_RCVBUF` in bytes; `None`: as the operating system likes.
+    pub(crate) fn receive_buffer(&self) -> Option<usize> {
+        self.receive_buffer
+    }
+
+    /// After this time metadata is asked for again, even if nothing seems to have changed.
+    pub(crate) fn metadata_max_age(&self) -> Duration {
+        self.metadata_max_age
+    }
+
+    /// A topic that nothing was sent to for this long is forgotten.
+    pub(crate) fn metadata_max_idle(&self) -> Duration {
+        self.metadata_max_idle
+    }
+
+    pub(crate) fn metadata_recovery(&self) -> MetadataRecovery {
+        self.metadata_recovery
+    }
+
+    /// With [`MetadataRecovery::Rebootstrap`]: how long no broker may have answered.
+    pub(crate) fn rebootstrap_trigger(&self) -> Duration {
+        self.rebootstrap_trigger
+    }
+}
+
+impl fmt::Debug for ProducerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProducerConfig")
+            .field("bootstrap_servers", &self.bootstrap_servers)
+            .field("client_id", &self.client_id)
+            .field("key_serializer", &self.key_serializer)
+            .field("value_serializer", &self.value_serializer)
+            .field("acks", &self.acks)
+            .field("linger", &self.linger)
+            .field("batch_size", &self.batch_size)
+            .field("buffer_memory", &self.buffer_memory)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,1 +1,376 @@
-//! The connection.
+//! One broker's byte stream as frames, handshake and in-flight order. Owns no socket and reads no
+//! clock: bytes and time come in as arguments, bytes to write and [`Event`]s go out. Runs on the
+//! I/O thread.
+//!
+//! ```text
+//!   send ----> in flight ----> outgoing, on_written ----> (socket)
+//!                  |
+//!   poll_event <---+---------- on_received <------------- (socket)
+//! ```
+//!
+//! The contract with the driver:
+//!
+//! 1. After every call, take the events out with `poll_event`, also if the call failed: answers may
+//!    have come before what failed.
+//! 2. A call that failed ends the connection. Close the socket and ask [`Connection::lost`] what
+//!    is to be sent again elsewhere.
+//! 3. `now` never goes backwards.
+
+mod handshake;
+mod in_flight;
+
+use std::collections::VecDeque;
+use std::error::Error as StdError;
+use std::fmt;
+use std::io::IoSlice;
+use std::time::{Duration, Instant};
+
+use handshake::{Handshake, Step};
+use in_flight::{InFlight, Pending};
+
+use crate::error::ErrorKind;
+use crate::ids::RequestId;
+use crate::protocol::frame::FrameReader;
+use crate::protocol::version::{ApiVersions, VersionRange};
+use crate::protocol::{self, ApiKey, Request, Response};
+use crate::sync::Arc;
+
+/// What all connections of a producer have in common.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) client_id: Arc<str>,
+    /// How long a request may take, from `send` to the last byte of its answer.
+    pub(crate) request_timeout: Duration,
+    /// How many requests may be unfinished at once.
+    pub(crate) max_in_flight: usize,
+    /// A longer answer ends the connection.
+    pub(crate) max_response_bytes: usize,
+}
+
+/// What bytes read or written came to.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Event {
+    /// The handshake is over: what the broker speaks. Requests can be sent.
+    Ready(ApiVersions),
+    /// The answer to the oldest request.
+    Response(RequestId, Response),
+    /// The socket took the last byte of a Produce request with acks=0: no answer will come.
+    Written(RequestId),
+}
+
+/// One broker's byte stream as frames, handshake and in-flight order; owns no socket.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    settings: Arc<Settings>,
+    state: State,
+    in_flight: InFlight,
+    reader: FrameReader,
+    events: VecDeque<Event>,
+    last_used: Instant,
+}
+
+#[derive(Debug)]
+enum State {
+    Handshake(Handshake),
+    Ready(ApiVersions),
+}
+
+impl Connection {
+    /// A connection whose socket is connected; the first bytes of its handshake want to be written.
+    pub(crate) fn new(now: Instant, settings: Arc<Settings>) -> Self {
+        let handshake = Handshake::new();
+        let version = handshake.version();
+        let mut connection = Self {
+            state: State::Handshake(handshake),
+            in_flight: InFlight::new(),
+            reader: FrameReader::new(settings.max_response_bytes),
+            events: VecDeque::new(),
+            last_used: now,
+            settings,
+        };
+        connection.queue(now, None, &Handshake::request(), version);
+        connection
+    }
+
+    /// Whether the handshake is over and there is room for one more request.
+    pub(crate) fn can_send(&self) -> bool {
+        matches!(self.state, State::Ready(_)) && self.in_flight.len() < self.settings.max_in_flight
+    }
+
+    /// Queues a request, in the newest version that both sides speak. Ask
+    /// [`can_send`](Self::can_send) before.
+    ///
+    /// # Errors
+    /// There is no such version; the connection is as good as before.
+    pub(crate) fn send(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        request: Request,
+    ) -> Result<(), Refused> {
+        debug_assert!(self.can_send(), "ask can_send before");
+        let api = request.api_key();
+        let ours = versions_for(&request);
+        let theirs = match &self.state {
+            State::Ready(versions) => versions.range(api),
+            State::Handshake(_) => None,
+        };
+        let Some(version) = theirs.and_then(|theirs| ours.newest_common(theirs)) else {
+            return Err(Refused { api, ours, theirs });
+        };
+        self.queue(now, Some(id), &request, version);
+        Ok(())
+    }
+
+    /// Whether there is something to write.
+    pub(crate) fn wants_write(&self) -> bool {
+        self.in_flight.wants_write()
+    }
+
+    /// Appends what to write next; tell [`on_written`](Self::on_written) how much the socket took.
+    pub(crate) fn outgoing<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>) {
+        self.in_flight.outgoing(slices);
+    }
+
+    /// The socket took that many of the [`outgoing`](Self::outgoing) bytes.
+    pub(crate) fn on_written(&mut self, now: Instant, bytes: usize) {
+        self.last_used = now;
+        let events = &mut self.events;
+        self.in_flight.on_written(bytes, |request| {
+            events.extend(request.id.map(Event::Written));
+        });
+    }
+
+    /// The socket gave these bytes.
+    ///
+    /// # Errors
+    /// They are not what a Kafka broker answers to what it was asked.
+    pub(crate) fn on_received(
+        &mut self,
+        now: Instant,
+        bytes: &[u8],
+    ) -> Result<(), ConnectionError> {
+        self.last_used = now;
+        self.reader.push(bytes);
+        loop {
+            let frame = self
+                .reader
+                .pop()
+                .map_err(|error| ConnectionError::bad_response(error.to_string()))?;
+            match frame {
+                Some(body) => self.on_frame(now, &body)?,
+                None if self.reader.is_empty() || self.in_flight.awaiting().is_some() => {
+                    return Ok(());
+                }
+                None => return Err(unasked("the beginning of an answer")),
+            }
+        }
+    }
+
+    /// The next event, in the order in which they happened.
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`on_timeout`](Self::on_timeout) next: as the oldest request has waited too
+    /// long. None while nothing is in flight.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.in_flight.oldest().map(|request| request.deadline)
+    }
+
+    /// # Errors
+    /// `TimedOut`, once the deadline has passed.
+    pub(crate) fn on_timeout(&mut self, now: Instant) -> Result<(), ConnectionError> {
+        let Some(request) = self
+            .in_flight
+            .oldest()
+            .filter(|request| request.deadline <= now)
+        else {
+            return Ok(());
+        };
+        let (api, limit) = (request.api, self.settings.request_timeout);
+        let message = if request.frame.is_some() {
+            format!("could not write the whole {api} request within {limit:?}")
+        } else {
+            format!("no answer to the {api} request within {limit:?}")
+        };
+        Err(ConnectionError::new(ErrorKind::TimedOut, message))
+    }
+
+    /// When bytes last went over the connection, in either direction.
+    pub(crate) fn last_used(&self) -> Instant {
+        self.last_used
+    }
+
+    /// How many requests are not finished, the handshake's own among them.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// What is lost with the connection, in send order.
+    pub(crate) fn lost(self) -> Vec<LostRequest> {
+        self.in_flight
+            .into_requests()
+            .filter_map(|(request, written)| {
+                let id = request.id?;
+                Some(LostRequest { id, written })
+            })
+            .collect()
+    }
+
+    fn queue(&mut self, now: Instant, id: Option<RequestId>, request: &Request, version: i16) {
+        let correlation_id = self.in_flight.correlation_id();
+        let frame =
+            protocol::encode_request(request, version, correlation_id, &self.settings.client_id);
+        self.in_flight.push(Pending {
+            id,
+            correlation_id,
+            api: request.api_key(),
+            version,
+            is_answered: !matches!(request, Request::Produce(produce) if produce.acks == 0),
+            deadline: now + self.settings.request_timeout,
+            frame: Some(frame),
+        });
+    }
+
+    fn on_frame(&mut self, now: Instant, body: &[u8]) -> Result<(), ConnectionError> {
+        let Some(request) = self.in_flight.awaiting() else {
+            return Err(unasked("an answer"));
+        };
+        let id = request.id;
+        // A request stays in flight, and is lost with the connection, until its answer is read.
+        let response = decode(request, body)?;
+        self.in_flight.finish_awaiting();
+        match (id, response) {
+            (Some(id), response) => self.events.push_back(Event::Response(id, response)),
+            (None, Response::ApiVersions(answer)) => self.on_handshake(now, &answer)?,
+            (None, Response::Produce(_) | Response::Metadata(_)) => {
+                unreachable!("the handshake asks for ApiVersions only")
+            }
+        }
+        Ok(())
+    }
+
+    fn on_handshake(
+        &mut self,
+        now: Instant,
+        answer: &protocol::messages::ApiVersionsResponse,
+    ) -> Result<(), ConnectionError> {
+        let State::Handshake(handshake) = &mut self.state else {
+            unreachable!("a connection that is ready has no handshake in flight");
+        };
+        match handshake.on_answer(answer)? {
+            Step::Ask(version) => self.queue(now, None, &Handshake::request(), version),
+            Step::Done(versions) => {
+                self.events.push_back(Event::Ready(versions.clone()));
+                self.state = State::Ready(versions);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The versions in which this very request can be written. From 13 on, Produce names topics by id
+/// only, and brokers before 2.8 tell none.
+fn versions_for(request: &Request) -> VersionRange {
+    let ours = request.api_key().versions();
+    match request {
+        Request::Produce(produce) if !produce.topics.iter().all(|topic| topic.id.is_known()) => {
+            VersionRange::new(ours.min, ours.max.min(12))
+        }
+        Request::Produce(_) | Request::Metadata(_) | Request::ApiVersions(_) => ours,
+    }
+}
+
+/// Looks at the correlation id first: the answer to another request is most likely no readable
+/// answer to this one either, but that would be a misleading complaint.
+fn decode(request: &Pending, body: &[u8]) -> Result<Response, ConnectionError> {
+    let Pending {
+        api,
+        version,
+        correlation_id: expected,
+        ..
+    } = *request;
+    let told = body.first_chunk().map(|bytes| i32::from_be_bytes(*bytes));
+    if let Some(told) = told.filter(|told| *told != expected) {
+        return Err(ConnectionError::bad_response(format!(
+            "expected the answer to {api} request {expected}, got an answer to request {told}"
+        )));
+    }
+    let (_, response) = protocol::decode_response(api, version, body).map_err(|error| {
+        ConnectionError::bad_response(format!(
+            "expected the answer to a {api} request of version {version}, \
+             got {} bytes that are none: {error}",
+            body.len()
+        ))
+    })?;
+    Ok(response)
+}
+
+fn unasked(what: &str) -> ConnectionError {
+    ConnectionError::bad_response(format!("got {what}, but no request waits for one"))
+}
+
+/// A request whose connection is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LostRequest {
+    pub(crate) id: RequestId,
+    /// Whether the socket took its first byte: if so, the broker may have acted on it.
+    pub(crate) written: bool,
+}
+
+/// Why a connection is of no more use. Says what, not on which broker.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ConnectionError {
+    kind: ErrorKind,
+    message: String,
+}
+
+impl ConnectionError {
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    fn bad_response(message: String) -> Self {
+        Self::new(ErrorKind::BadResponse, message)
+    }
+
+    /// `BadResponse`, `TimedOut`, `UnsupportedVersion`, or `Broker` with its code.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for ConnectionError {}
+
+/// The broker speaks no version in which this request could be sent; nothing was queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    api: ApiKey,
+    ours: VersionRange,
+    theirs: Option<VersionRange>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { api, ours, theirs } = self;
+        match theirs {
+            Some(theirs) => write!(
+                f,
+                "the broker speaks {api} versions {theirs}, this client {ours}"
+            ),
+            None => write!(f, "the broker does not speak {api}"),
+        }
+    }
+}
+
+impl StdError for Refused {}

@@ -1,1 +1,339 @@
-//! The driver.
+//! The I/O thread: turns readiness and time into inputs for the sender, and its outputs into bytes
+//! and callbacks. Decides nothing about records, and holds no lock while a callback runs. When
+//! there is nothing to do it sleeps until a deadline of the sender's, with no periodic wake-ups.
+
+mod mailbox;
+mod peers;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
+
+pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
+
+use crate::accumulator::{Accumulator, Outcome};
+use crate::cluster::{Address, ClusterView};
+use crate::config::ProducerConfig;
+use crate::connection;
+use crate::error::{Error, ErrorKind, Result};
+use crate::metrics::Counters;
+use crate::sender::{self, Backoff, Command, CommandId, Input, Output, Sender};
+use crate::sync::{Arc, Mutex};
+use crate::transport::{Connector, Poller, SocketOptions, Waker};
+use mailbox::Answer;
+use peers::{ConnectSettings, Peers};
+
+/// What callers and the I/O thread share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) accumulator: Accumulator,
+    pub(crate) counters: Arc<Counters>,
+    mailbox: Mailbox,
+    view: Mutex<Arc<ClusterView>>,
+    waker: Waker,
+    io_thread: OnceLock<ThreadId>,
+}
+
+impl Shared {
+    /// Leaves a command for the I/O thread and wakes it. Runs on: caller.
+    ///
+    /// # Errors
+    /// The I/O thread has ended.
+    pub(crate) fn post(&self, command: Command) -> Result<Ticket, End> {
+        let ticket = self.mailbox.post(command)?;
+        self.waker.wake();
+        Ok(ticket)
+    }
+
+    /// Tells the I/O thread that there is something new to look at.
+    pub(crate) fn wake(&self) {
+        self.waker.wake();
+    }
+
+    /// Whether this is the I/O thread, where waiting for it would wait for ever.
+    pub(crate) fn is_io_thread(&self) -> bool {
+        self.io_thread
+            .get()
+            .is_some_and(|id| *id == thread::current().id())
+    }
+
+    pub(crate) fn ended(&self) -> Option<End> {
+        self.mailbox.ended()
+    }
+
+    pub(crate) fn view(&self) -> Arc<ClusterView> {
+        Arc::clone(&self.view.lock())
+    }
+
+    /// Records accepted whose callbacks have not all returned.
+    pub(crate) fn pending(&self) -> u64 {
+        let done = &self.counters;
+        let done = done.records_acknowledged.value() + done.records_failed.value();
+        self.accumulator.accepted().saturating_sub(done)
+    }
+}
+
+/// Owns the sender and the sockets, and runs on the one thread.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    shared: Arc<Shared>,
+    sender: Sender,
+    poller: Poller,
+    peers: Peers,
+    /// Callers who wait for the sender's answer.
+    waiting: BTreeMap<CommandId, Answer>,
+    inputs: Vec<Input>,
+}
+
+/// A batch whose callbacks take longer than this holds everything else up.
+const SLOW_CALLBACKS: Duration = Duration::from_secs(1);
+
+/// No duration is longer, so that each can be added to any point in time.
+const AGES: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// A frame that claims more than this is not from a Kafka broker: metadata of 100,000 partitions
+/// takes a tenth of it.
+const MAX_RESPONSE_BYTES: usize = 100 * 1024 * 1024;
+
+/// Starts the I/O thread; connects to nobody yet.
+///
+/// # Errors
+/// The system has no thread or file descriptor to give.
+pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::JoinHandle<()>)> {
+    let refused = |error| {
+        Error::with_source(
+            ErrorKind::Internal,
+            format!("cannot start the I/O thread: {error}"),
+            error,
+        )
+    };
+    let poller = Poller::new().map_err(refused)?;
+    let counters = Arc::new(Counters::default());
+    let shared = Arc::new(Shared {
+        accumulator: Accumulator::new(
+            config.batch_size(),
+            config.buffer_memory(),
+            config.adaptive_partitioning(),
+        ),
+        counters: Arc::clone(&counters),
+        mailbox: Mailbox::default(),
+        view: Mutex::default(),
+        waker: poller.waker(),
+        io_thread: OnceLock::new(),
+    });
+    let connect = connect_settings(config);
+    let sender = Sender::new(now(), sender_settings(config), counters);
+    let driver = Driver {
+        shared: Arc::clone(&shared),
+        sender,
+        peers: Peers::new(connect, Connector::new(poller.waker())),
+        poller,
+        waiting: BTreeMap::new(),
+        inputs: Vec::new(),
+    };
+    let name = format!("linger-io {}", config.client_id());
+    let thread = thread::Builder::new()
+        .name(name)
+        .spawn(move || driver.run())
+        .map_err(refused)?;
+    Ok((shared, thread))
+}
+
+fn connect_settings(config: &ProducerConfig) -> ConnectSettings {
+    let setup = config.connection_setup_timeout();
+    ConnectSettings {
+        connection: Arc::new(connection::Settings {
+            client_id: Arc::from(config.client_id()),
+            request_timeout: config.request_timeout().min(AGES),
+            max_in_flight: config.max_in_flight(),
+            max_response_bytes: MAX_RESPONSE_BYTES,
+        }),
+        options: SocketOptions {
+            send_buffer_bytes: config.send_buffer(),
+            receive_buffer_bytes: config.receive_buffer(),
+        },
+        setup_timeout: setup.initial.min(AGES),
+        setup_timeout_max: setup.max.min(AGES),
+    }
+}
+
+fn sender_settings(config: &ProducerConfig) -> sender::Settings {
+    let backoff = |pair: crate::config::Backoff| Backoff {
+        initial: pair.initial.min(AGES),
+        max: pair.max.min(AGES),
+    };
+    let servers = config.bootstrap_servers().iter();
+    sender::Settings {
+        bootstrap: servers
+            .map(|one| Address {
+                host: one.host.clone(),
+                port: one.port,
+            })
+            .collect(),
+        acks: config.acks().wire(),
+        retries: config.retries(),
+        linger: config.linger().min(AGES),
+        delivery_timeout: config.delivery_timeout().min(AGES),
+        request_timeout: config.request_timeout().min(AGES),
+        max_request_size: config.max_request_size(),
+        max_in_flight: config.max_in_flight(),
+        retry_backoff: backoff(config.retry_backoff()),
+        reconnect_backoff: backoff(config.reconnect_backoff()),
+        metadata_max_age: config.metadata_max_age().min(AGES),
+        metadata_max_idle: config.metadata_max_idle().min(AGES),
+        connections_max_idle: config.connections_max_idle().map(|idle| idle.min(AGES)),
+        availability_timeout: config
+            .partition_availability_timeout()
+            .map(|one| one.min(AGES)),
+        seed: seed(),
+    }
+}
+
+/// What the sender's jitter starts from: different in each producer.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    RandomState::new().build_hasher().finish()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the driver is where time comes from"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl Driver {
+    /// Runs until the producer is closed. Whatever ends it, every record gets its outcome and every
+    /// waiting caller an answer.
+    fn run(mut self) {
+        self.shared.io_thread.get_or_init(|| thread::current().id());
+        // What a panic leaves half done is dropped below and never looked at again.
+        let result = catch_unwind(AssertUnwindSafe(|| self.run_until_stopped()));
+        let end = match result {
+            Ok(()) => End::Closed,
+            Err(_) => End::Died,
+        };
+        if end == End::Died {
+            log::error!("the I/O thread has panicked; every pending record fails");
+        }
+        let shared = Arc::clone(&self.shared);
+        shared.accumulator.close();
+        shared.mailbox.end(end);
+        drop(self);
+        shared.accumulator.abandon();
+    }
+
+    fn run_until_stopped(&mut self) {
+        loop {
+            let Some(deadline) = self.act() else { return };
+            let deadline = [deadline, self.peers.deadline()]
+                .into_iter()
+                .flatten()
+                .min();
+            let timeout = deadline.map(|deadline| deadline.saturating_duration_since(now()));
+            if let Err(error) = self.poller.poll(self.peers.interests(), timeout) {
+                log::error!("cannot wait for sockets: {error}");
+            }
+            let now = now();
+            self.take_commands(now);
+            self.peers.take_connected(now, &mut self.inputs);
+            for index in 0..self.poller.ready().len() {
+                let Some(ready) = self.poller.ready().get(index).copied() else {
+                    continue;
+                };
+                if let Some(node) = self.peers.node_of(ready.token)
+                    && ready.readable
+                {
+                    self.peers.read(now, node, &mut self.inputs);
+                }
+            }
+            self.peers.write_all(now, &mut self.inputs);
+            self.peers.check_timeouts(now, &mut self.inputs);
+        }
+    }
+
+    /// Tells the sender what happened and does what it says, until it says to wait; returns until
+    /// when, or `None` if it says to stop.
+    fn act(&mut self) -> Option<Option<Instant>> {
+        loop {
+            for input in std::mem::take(&mut self.inputs) {
+                self.sender.handle(now(), input, &self.shared.accumulator);
+            }
+            let now = now();
+            match self.sender.poll(now, &self.shared.accumulator) {
+                Output::Connect(node, address) => self.peers.connect(now, node, address),
+                Output::Disconnect(node) => self.peers.disconnect(node),
+                Output::Send(node, id, request) => {
+                    self.inputs.extend(self.peers.send(now, node, id, request));
+                }
+                Output::Publish(view) => self.publish(view),
+                Output::Deliver(outcome) => self.deliver(outcome),
+                Output::Finish(id, result) => {
+                    if let Some(answer) = self.waiting.remove(&id) {
+                        answer.give(result);
+                    }
+                }
+                Output::Wait(deadline) => {
+                    self.peers.write_all(now, &mut self.inputs);
+                    if self.inputs.is_empty() {
+                        return Some(deadline);
+                    }
+                }
+                Output::Stop => return None,
+            }
+        }
+    }
+
+    fn take_commands(&mut self, now: Instant) {
+        for posted in self.shared.mailbox.take() {
+            self.waiting.insert(posted.id, posted.answer);
+            let input = Input::Command(posted.id, posted.command);
+            self.sender.handle(now, input, &self.shared.accumulator);
+        }
+    }
+
+    fn publish(&self, view: Arc<ClusterView>) {
+        for (name, topic) in &view.topics {
+            let leaders = (0i32..).zip(&topic.partitions);
+            let available = leaders
+                .filter(|(_, one)| one.leader.is_some())
+                .map(|(index, _)| index)
+                .collect();
+            self.shared
+                .accumulator
+                .publish(name, topic.partitions.len(), available);
+        }
+        *self.shared.view.lock() = view;
+    }
+
+    /// Runs the callbacks of a batch, in the order of `send`.
+    fn deliver(&self, outcome: Outcome) {
+        let started = now();
+        let records = outcome.completions.len();
+        let mut panicked = 0;
+        for (index, completion) in (0i64..).zip(outcome.completions) {
+            let called = match &outcome.result {
+                Ok(written) => completion.succeed(written, index),
+                Err(error) => completion.fail(error.clone()),
+            };
+            panicked += usize::from(called.is_err());
+        }
+        let counters = &self.shared.counters;
+        counters.callbacks_panicked.add(panicked);
+        match outcome.result {
+            Ok(_) => counters.records_acknowledged.add(records),
+            Err(_) => counters.records_failed.add(records),
+        }
+        let took = now().saturating_duration_since(started);
+        if took > SLOW_CALLBACKS {
+            let (topic, partition) = (outcome.queue.topic(), outcome.queue.index());
+            log::warn!(
+                "the callbacks of {records} records of \"{topic}\"-{partition} ran for {took:?}; \
+                 nothing is sent meanwhile"
+            );
+        }
+    }
+}

@@ -1,1 +1,62 @@
-//! The metrics.
+//! Plain counters of what a producer did. Never read by the code that decides; any thread may
+//! count, any thread may read.
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// Counts of one producer since its creation; see [`Producer::metrics`](crate::Producer::metrics).
+///
+/// The counters are read one after another while the producer works, so sums may be off by what
+/// happened in between.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProducerMetrics {
+    /// Records that `send` accepted.
+    pub records_accepted: u64,
+    /// Records in batches handed to a socket; a record that is retried counts once per attempt.
+    pub records_sent: u64,
+    /// Records whose callback got `Ok`.
+    pub records_acknowledged: u64,
+    /// Records whose callback got `Err`.
+    pub records_failed: u64,
+    /// Records in batches that are sent again.
+    pub records_retried: u64,
+    /// Batches handed to a socket, retries included.
+    pub batches_sent: u64,
+    /// Bytes of those batches.
+    pub bytes_sent: u64,
+    /// Requests of all kinds, without those of a connection's handshake.
+    pub requests_sent: u64,
+    /// Callbacks that panicked. The panic was caught and logged.
+    pub callbacks_panicked: u64,
+    /// Bytes of `buffer.memory` in use at this moment.
+    pub buffer_used_bytes: u64,
+    /// `buffer.memory`.
+    pub buffer_total_bytes: u64,
+}
+
+/// The live counters behind [`ProducerMetrics`].
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) records_sent: Counter,
+    pub(crate) records_acknowledged: Counter,
+    pub(crate) records_failed: Counter,
+    pub(crate) records_retried: Counter,
+    pub(crate) batches_sent: Counter,
+    pub(crate) bytes_sent: Counter,
+    pub(crate) requests_sent: Counter,
+    pub(crate) callbacks_panicked: Counter,
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: usize) {
+        self.0.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

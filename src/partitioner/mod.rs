@@ -1,1 +1,108 @@
-//! The partitioner.
+//! Chooses the partition of a record: by the hash of its key, round the partitions, or as a
+//! partitioner of the user's says.
+//!
+//! Reads no clock, knows no queues and no brokers: what it needs to know is handed in. Runs on:
+//! caller.
+
+use std::error::Error;
+
+mod murmur2;
+mod round_robin;
+mod sticky;
+
+pub(crate) use murmur2::partition_for_key;
+pub use round_robin::RoundRobinPartitioner;
+pub(crate) use sticky::WeightedRoundRobin;
+
+/// Chooses partitions in a way of the user's own.
+///
+/// It is asked for every record that does not name its partition, with the key and value as
+/// bytes. One partitioner serves all threads that send through a producer, so it must be
+/// [`Sync`]; it runs with no lock held. A panic in it unwinds to the caller of `send`.
+///
+/// ```
+/// use linger::{PartitionRequest, Partitioner, TopicPartitions};
+///
+/// /// Keeps partition 0 for records without a key.
+/// struct KeylessFirst;
+///
+/// impl Partitioner for KeylessFirst {
+///     fn partition(
+///         &self,
+///         record: &PartitionRequest<'_>,
+///         partitions: &TopicPartitions<'_>,
+///     ) -> Result<i32, Box<dyn std::error::Error + Send + Sync>> {
+///         match record.key() {
+///             Some([first, ..]) => Ok(i32::from(*first) % partitions.count()),
+///             _ => Ok(0),
+///         }
+///     }
+/// }
+/// ```
+pub trait Partitioner: Send + Sync {
+    /// The partition that `record` goes to: 0 or more, and below `partitions.count()`.
+    ///
+    /// # Errors
+    /// Whatever makes the choice impossible. The record is refused with this as the cause, as it
+    /// is for a partition that does not exist.
+    fn partition(
+        &self,
+        record: &PartitionRequest<'_>,
+        partitions: &TopicPartitions<'_>,
+    ) -> Result<i32, Box<dyn Error + Send + Sync>>;
+}
+
+/// The record that a [`Partitioner`] is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct PartitionRequest<'a> {
+    topic: &'a str,
+    key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
+}
+
+impl<'a> PartitionRequest<'a> {
+    /// A record for `topic` with these serialized bytes; `None` is null.
+    pub fn new(topic: &'a str, key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> Self {
+        Self { topic, key, value }
+    }
+
+    /// The topic that the record is for.
+    pub fn topic(&self) -> &'a str {
+        self.topic
+    }
+
+    /// The serialized key, if the record has one.
+    pub fn key(&self) -> Option<&'a [u8]> {
+        self.key
+    }
+
+    /// The serialized value; `None` for a tombstone.
+    pub fn value(&self) -> Option<&'a [u8]> {
+        self.value
+    }
+}
+
+/// The partitions that a [`Partitioner`] may choose from. A topic may grow while records are
+/// sent, so the count may differ from one call to the next.
+#[derive(Clone, Copy, Debug)]
+pub struct TopicPartitions<'a> {
+    count: i32,
+    available: &'a [i32],
+}
+
+impl<'a> TopicPartitions<'a> {
+    /// Partitions 0 to `count` − 1, of which those in `available` have a leader.
+    pub fn new(count: i32, available: &'a [i32]) -> Self {
+        Self { count, available }
+    }
+
+    /// How many partitions the topic has, with and without a leader; at least 1.
+    pub fn count(&self) -> i32 {
+        self.count
+    }
+
+    /// The partitions that have a leader now, in ascending order. May be empty.
+    pub fn available(&self) -> &'a [i32] {
+        self.available
+    }
+}

@@ -1,1 +1,502 @@
-//! The producer.
+//! What users call. Serializes, chooses a partition, appends and waits, all on the caller's thread;
+//! the rest is the I/O thread's.
+
+mod handle;
+mod record;
+mod send;
+mod send_error;
+
+use std::fmt;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+pub use handle::SendHandle;
+pub use record::{OwnedProducerRecord, ProducerRecord};
+pub use send_error::SendError;
+
+use crate::config::{ProducerConfig, Properties};
+use crate::driver::{self, End, Shared, Slot};
+use crate::error::{Error, ErrorKind, Result};
+use crate::metrics::ProducerMetrics;
+use crate::partitioner::Partitioner;
+use crate::record::metadata::RecordMetadata;
+use crate::sender::Command;
+use crate::serializer::Serializer;
+use crate::sync::{Arc, Mutex};
+use send::{Limit, Patience};
+
+/// Sends records from any thread; clones share one I/O thread, and the last one closes it.
+///
+/// `K` and `V` are the types of keys and values; the serializers named in the properties must fit
+/// them.
+///
+/// ```
+/// use linger::{Producer, ProducerRecord, Properties};
+/// use linger::testing::MockCluster;
+///
+/// let cluster = MockCluster::start()?;
+/// let properties = Properties::new()
+///     .set("bootstrap.servers", cluster.bootstrap_servers())
+///     .set("key.serializer", "string")
+///     .set("value.serializer", "string");
+/// let producer: Producer<str, str> = Producer::new(&properties)?;
+/// producer.send(ProducerRecord::new("orders", "order_placed").key("user123"), |result| match result {
+///     Ok(metadata) => println!("{metadata}"),
+///     Err(error) => eprintln!("{error}"),
+/// })?;
+/// let report = producer.close()?;
+/// assert_eq!(report.acknowledged, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Inside a callback
+///
+/// Callbacks run on the I/O thread, so they must not wait for it: there, [`send`](Self::send) acts
+/// as [`try_send`](Self::try_send), and `flush`, `close` and waiting are refused as
+/// [`Misuse`](ErrorKind::Misuse). A callback that panics is caught, logged and counted; the others
+/// still run. One that takes long holds up everything: hand the result to a thread of your own.
+///
+/// # Dropping
+///
+/// Dropping the last clone closes as [`close`](Self::close) does, and waits like it; inside a
+/// callback it does not wait.
+pub struct Producer<K: ?Sized, V: ?Sized> {
+    handle: Arc<Handle>,
+    serializers: Arc<Serializers<K, V>>,
+    settings: Arc<Settings>,
+}
+
+struct Serializers<K: ?Sized, V: ?Sized> {
+    key: Arc<dyn Serializer<K>>,
+    value: Arc<dyn Serializer<V>>,
+}
+
+/// What the caller's half goes by.
+struct Settings {
+    max_block: Duration,
+    max_request_size: usize,
+    ignore_keys: bool,
+    partitioner: Option<Arc<dyn Partitioner>>,
+}
+
+/// Held by every clone; the last one to go closes.
+struct Handle {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    delivery_timeout: Duration,
+}
+
+/// What became of the records that were pending when `close` was called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CloseReport {
+    /// Acknowledged while closing.
+    pub acknowledged: u64,
+    /// Failed while closing; each one's callback was told why.
+    pub failed: u64,
+}
+
+/// A partition of a topic, as the brokers describe it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PartitionInfo {
+    /// The partition, from 0.
+    pub partition: i32,
+    /// The broker that leads it; `None` while there is none.
+    pub leader: Option<Node>,
+    /// The ids of the brokers that hold a copy.
+    pub replicas: Vec<i32>,
+    /// The ids of those whose copy is up to date.
+    pub in_sync_replicas: Vec<i32>,
+}
+
+/// A broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Node {
+    /// Its id.
+    pub id: i32,
+    /// The host that it tells clients to connect to.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// How much later than its deadline a close still waits for callbacks that are running.
+const CLOSE_GRACE: Duration = Duration::from_millis(50);
+
+impl<K: ?Sized + 'static, V: ?Sized + 'static> Producer<K, V> {
+    /// Starts a producer. Connects to nobody yet: brokers that cannot be reached show when records
+    /// are sent.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config): a property is missing, unknown, malformed, not supported yet,
+    /// or a serializer does not fit `K` or `V`.
+    pub fn new(properties: &Properties) -> Result<Self> {
+        Self::with_config(&ProducerConfig::from_properties(properties)?)
+    }
+
+    /// The same, from a typed configuration.
+    ///
+    /// # Errors
+    /// A serializer is missing or does not fit `K` or `V`.
+    pub fn with_config(config: &ProducerConfig) -> Result<Self> {
+        let serializers = Serializers {
+            key: config.key_serializer::<K>()?,
+            value: config.value_serializer::<V>()?,
+        };
+        let settings = Settings {
+            max_block: config.max_block(),
+            max_request_size: config.max_request_size(),
+            ignore_keys: config.ignore_keys(),
+            partitioner: config.partitioner(),
+        };
+        let (shared, thread) = driver::start(config)?;
+        let handle = Handle {
+            shared,
+            thread: Mutex::new(Some(thread)),
+            delivery_timeout: config.delivery_timeout(),
+        };
+        Ok(Self {
+            handle: Arc::new(handle),
+            serializers: Arc::new(serializers),
+            settings: Arc::new(settings),
+        })
+    }
+}
+
+impl<K: ?Sized, V: ?Sized> Producer<K, V> {
+    /// Serializes the record, chooses its partition, puts it into a batch and returns.
+    ///
+    /// `Ok(())`: the record is accepted, and `callback` runs **exactly once**, on success, failure,
+    /// close and drop, normally on the I/O thread, in the order of `send` per partition. It gets
+    /// where the record landed, or why it was not acknowledged.
+    ///
+    /// Blocks for at most `max.block.ms` (60 s) if metadata has to come first or `buffer.memory` is
+    /// full. Inside a callback it acts as [`try_send`](Self::try_send).
+    ///
+    /// # Errors
+    /// The record is refused: the error says why, and hands the record and the callback back,
+    /// uncalled. The time is over ([`TimedOut`](ErrorKind::TimedOut),
+    /// [`BufferFull`](ErrorKind::BufferFull),
+    /// [`UnknownTopicOrPartition`](ErrorKind::UnknownTopicOrPartition)), the record is wrong
+    /// ([`InvalidRecord`](ErrorKind::InvalidRecord), [`RecordTooLarge`](ErrorKind::RecordTooLarge),
+    /// [`Serialization`](ErrorKind::Serialization)), the brokers refuse its topic
+    /// ([`Broker`](ErrorKind::Broker)), or the producer is [`Closed`](ErrorKind::Closed).
+    ///
+    /// # Panics
+    /// If a serializer or partitioner of the user's own panics; nothing is accepted then.
+    ///
+    /// Runs on: caller.
+    pub fn send<'a, F>(
+        &self,
+        record: ProducerRecord<'a, K, V>,
+        callback: F,
+    ) -> Result<(), SendError<'a, K, V, F>>
+    where
+        F: FnOnce(Result<RecordMetadata>) + Send + 'static,
+    {
+        self.send_within(record, callback, self.patience())
+    }
+
+    /// [`send`](Self::send), but never blocks. For a topic that is not known yet it asks for
+    /// metadata and refuses the record.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn try_send<'a, F>(
+        &self,
+        record: ProducerRecord<'a, K, V>,
+        callback: F,
+    ) -> Result<(), SendError<'a, K, V, F>>
+    where
+        F: FnOnce(Result<RecordMetadata>) + Send + 'static,
+    {
+        self.send_within(record, callback, Patience::None)
+    }
+
+    /// [`send`](Self::send) with a limit of its own for this call, in place of `max.block.ms`.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_timeout<'a, F>(
+        &self,
+        record: ProducerRecord<'a, K, V>,
+        timeout: Duration,
+        callback: F,
+    ) -> Result<(), SendError<'a, K, V, F>>
+    where
+        F: FnOnce(Result<RecordMetadata>) + Send + 'static,
+    {
+        let patience = self.patience_of(timeout, Limit::Caller(timeout));
+        self.send_within(record, callback, patience)
+    }
+
+    /// Sends a record and blocks until it is acknowledged: for programs that send one at a time.
+    /// Its batch leaves without waiting for `linger.ms`.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send) and [`SendHandle::wait`].
+    pub fn send_wait(&self, record: ProducerRecord<'_, K, V>) -> Result<RecordMetadata> {
+        if self.handle.shared.is_io_thread() {
+            return Err(misuse("send_wait"));
+        }
+        self.send_with_handle(record)?.wait()
+    }
+
+    /// Sends a record and returns a handle to wait for, for those who want many at once.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_with_handle(&self, record: ProducerRecord<'_, K, V>) -> Result<SendHandle> {
+        let outcome = Arc::new(Slot::default());
+        let filled = Arc::clone(&outcome);
+        let callback = move |result| filled.fill(result);
+        match self.submit(&record, callback, self.patience()) {
+            Ok(accepted) => Ok(SendHandle {
+                shared: Arc::clone(&self.handle.shared),
+                outcome,
+                queue: accepted.queue,
+                batch: accepted.batch,
+            }),
+            Err((error, _)) => Err(error),
+        }
+    }
+
+    /// Blocks until every record accepted before this call has its outcome and its callback has
+    /// run, which is by `delivery.timeout.ms` at the latest. Nothing waits for `linger.ms`.
+    ///
+    /// # Errors
+    /// [`Misuse`](ErrorKind::Misuse) inside a callback; [`Closed`](ErrorKind::Closed) after a close.
+    /// That records failed is no error here: their callbacks have been told.
+    pub fn flush(&self) -> Result<()> {
+        let shared = &self.handle.shared;
+        if shared.is_io_thread() {
+            return Err(misuse("flush"));
+        }
+        let command = Command::Flush(shared.accumulator.next_batch());
+        let ticket = shared.post(command).map_err(End::error)?;
+        ticket.wait(None).unwrap_or(Ok(()))
+    }
+
+    /// Closes all clones: accepts nothing more, sends what was accepted, runs the callbacks, and
+    /// ends the I/O thread. What is not acknowledged within `delivery.timeout.ms` fails.
+    ///
+    /// # Errors
+    /// As [`close_timeout`](Self::close_timeout).
+    pub fn close(&self) -> Result<CloseReport> {
+        self.handle.close(self.handle.delivery_timeout)
+    }
+
+    /// [`close`](Self::close) with a limit of its own: what is not done by then fails with
+    /// [`Closed`](ErrorKind::Closed), and its callbacks run before this returns. `Duration::ZERO`
+    /// fails everything at once.
+    ///
+    /// # Errors
+    /// [`TimedOut`](ErrorKind::TimedOut) if a callback is what lasts too long: the error counts the
+    /// records whose callbacks are still to run, and they do run. [`Misuse`](ErrorKind::Misuse)
+    /// inside a callback. Closing twice is no error.
+    pub fn close_timeout(&self, timeout: Duration) -> Result<CloseReport> {
+        self.handle.close(timeout)
+    }
+
+    /// The partitions of a topic. Asks the brokers for a topic that is not known yet, and waits for
+    /// at most `max.block.ms`.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send) for the topic.
+    pub fn partitions_for(&self, topic: &str) -> Result<Vec<PartitionInfo>> {
+        send::check_topic_name(topic)?;
+        let shared = &self.handle.shared;
+        if shared.accumulator.is_closed() {
+            return Err(self.closed());
+        }
+        if !shared.view().topics.contains_key(topic) {
+            self.await_topic(topic, None, self.patience())?;
+        }
+        let view = shared.view();
+        let partitions = view
+            .topics
+            .get(topic)
+            .map(|topic| topic.partitions.as_slice());
+        let describe = |(partition, one): (i32, &crate::cluster::PartitionView)| {
+            let node = |id| {
+                let address = view.brokers.get(&id)?;
+                Some(Node {
+                    id: id.0,
+                    host: address.host.clone(),
+                    port: address.port,
+                })
+            };
+            PartitionInfo {
+                partition,
+                leader: one.leader.and_then(node),
+                replicas: one.replicas.iter().map(|id| id.0).collect(),
+                in_sync_replicas: one.in_sync_replicas.iter().map(|id| id.0).collect(),
+            }
+        };
+        Ok((0..)
+            .zip(partitions.unwrap_or_default())
+            .map(describe)
+            .collect())
+    }
+
+    /// What this producer and its clones have done so far.
+    pub fn metrics(&self) -> ProducerMetrics {
+        let shared = &self.handle.shared;
+        let (counters, budget) = (&shared.counters, shared.accumulator.budget());
+        ProducerMetrics {
+            records_accepted: shared.accumulator.accepted(),
+            records_sent: counters.records_sent.value(),
+            records_acknowledged: counters.records_acknowledged.value(),
+            records_failed: counters.records_failed.value(),
+            records_retried: counters.records_retried.value(),
+            batches_sent: counters.batches_sent.value(),
+            bytes_sent: counters.bytes_sent.value(),
+            requests_sent: counters.requests_sent.value(),
+            callbacks_panicked: counters.callbacks_panicked.value(),
+            buffer_used_bytes: budget.used() as u64,
+            buffer_total_bytes: budget.total() as u64,
+        }
+    }
+
+    fn send_within<'a, F>(
+        &self,
+        record: ProducerRecord<'a, K, V>,
+        callback: F,
+        patience: Patience,
+    ) -> Result<(), SendError<'a, K, V, F>>
+    where
+        F: FnOnce(Result<RecordMetadata>) + Send + 'static,
+    {
+        match self.submit(&record, callback, patience) {
+            Ok(_) => Ok(()),
+            Err((error, callback)) => Err(SendError::new(error, record, callback)),
+        }
+    }
+
+    /// How long a call may wait here.
+    fn patience(&self) -> Patience {
+        let limit = self.settings.max_block;
+        self.patience_of(limit, Limit::MaxBlock(limit))
+    }
+
+    fn patience_of(&self, timeout: Duration, limit: Limit) -> Patience {
+        if self.handle.shared.is_io_thread() {
+            return Patience::None;
+        }
+        Patience::Until {
+            deadline: now().checked_add(timeout),
+            limit,
+        }
+    }
+}
+
+impl<K: ?Sized, V: ?Sized> Clone for Producer<K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            handle: Arc::clone(&self.handle),
+            serializers: Arc::clone(&self.serializers),
+            settings: Arc::clone(&self.settings),
+        }
+    }
+}
+
+impl<K: ?Sized, V: ?Sized> fmt::Debug for Producer<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer")
+            .field("metrics", &self.metrics())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Handle {
+    fn close(&self, timeout: Duration) -> Result<CloseReport> {
+        let shared = &self.shared;
+        if shared.is_io_thread() {
+            return Err(misuse("close"));
+        }
+        let before = self.report();
+        let deadline = now().checked_add(timeout);
+        shared.accumulator.close();
+        match shared.post(Command::Close(deadline)) {
+            Ok(ticket) => {
+                let patience = deadline.and_then(|deadline| deadline.checked_add(CLOSE_GRACE));
+                let answer = ticket
+                    .wait(patience)
+                    .ok_or_else(|| self.still_busy(timeout))?;
+                answer?;
+            }
+            Err(End::Closed) => {}
+            Err(End::Died) => return Err(End::Died.error()),
+        }
+        // It has nothing left to do but to end.
+        if let Some(thread) = self.thread.lock().take() {
+            thread.join().ok();
+        }
+        let after = self.report();
+        Ok(CloseReport {
+            acknowledged: after.acknowledged - before.acknowledged,
+            failed: after.failed - before.failed,
+        })
+    }
+
+    fn still_busy(&self, timeout: Duration) -> Error {
+        let text = format!(
+            "the producer did not close within {} ms: a callback is still running on its I/O \
+             thread, and {} records wait for theirs",
+            timeout.as_millis(),
+            self.shared.pending()
+        );
+        Error::new(ErrorKind::TimedOut, text)
+    }
+
+    fn report(&self) -> CloseReport {
+        let counters = &self.shared.counters;
+        CloseReport {
+            acknowledged: counters.records_acknowledged.value(),
+            failed: counters.records_failed.value(),
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let shared = &self.shared;
+        if shared.is_io_thread() {
+            // Waiting for this thread here would be waiting for ourselves.
+            shared.accumulator.close();
+            let deadline = now().checked_add(self.delivery_timeout);
+            shared.post(Command::Close(deadline)).ok();
+        } else if let Err(error) = self.close(self.delivery_timeout) {
+            log::error!("closing a dropped producer: {error}");
+        }
+    }
+}
+
+fn misuse(call: &str) -> Error {
+    let text = format!(
+        "{call} inside a callback would never return: it waits for the thread that runs callbacks"
+    );
+    Error::new(ErrorKind::Misuse, text)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "deadlines of calls start on the caller's thread"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Milliseconds since 1970; 0 if the machine's clock stands before that.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "records are stamped with the wall clock"
+)]
+fn wall_clock_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,1 +1,75 @@
-//! Request and response headers.
+//! What stands in front of every message: who is asked for what in which version, and the number
+//! that tells which request an answer belongs to. Pure; used by the encoding and decoding
+//! functions of this layer only.
+
+use crate::protocol::ApiKey;
+use crate::protocol::wire::{DecodeError, Reader, Writer};
+
+/// Writes the header of a request. Flexible versions end it with tagged fields (header version 2),
+/// others do not (version 1). The client id keeps its classic form, so that a broker can read the
+/// header of a request that is newer than itself.
+pub(crate) fn write_request_header(
+    writer: &mut Writer,
+    api: ApiKey,
+    version: i16,
+    correlation_id: i32,
+    client_id: &str,
+) {
+    writer.i16(api.code());
+    writer.i16(version);
+    writer.i32(correlation_id);
+    writer.classic_nullable_string(Some(client_id));
+    writer.no_tags();
+}
+
+/// Reads the header of a response: its correlation id.
+pub(crate) fn read_response_header(
+    reader: &mut Reader<'_>,
+    api: ApiKey,
+) -> Result<i32, DecodeError> {
+    let correlation_id = reader.i32()?;
+    if response_header_has_tags(api) {
+        reader.skip_tags()?;
+    }
+    Ok(correlation_id)
+}
+
+/// Whether flexible versions of the answer end its header with tagged fields (header version 1).
+/// `ApiVersions` never does: it is what a client reads before it knows what the broker speaks.
+fn response_header_has_tags(api: ApiKey) -> bool {
+    api != ApiKey::ApiVersions
+}
+
+/// The header of a request, as a broker reads it.
+#[cfg(any(test, feature = "testing"))]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RequestHeader {
+    /// As it came; maybe one that this crate does not speak.
+    pub(crate) api_key: i16,
+    /// As it came; maybe one that this crate does not speak.
+    pub(crate) api_version: i16,
+    pub(crate) correlation_id: i32,
+    pub(crate) client_id: Option<String>,
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl RequestHeader {
+    /// Reads what all versions have in common; tagged fields, if the version has them, come next.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            api_key: reader.i16()?,
+            api_version: reader.i16()?,
+            correlation_id: reader.i32()?,
+            client_id: reader.classic_nullable_string()?.map(str::to_owned),
+        })
+    }
+}
+
+/// Writes the header of a response.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn write_response_header(writer: &mut Writer, api: ApiKey, correlation_id: i32) {
+    writer.i32(correlation_id);
+    if response_header_has_tags(api) {
+        writer.no_tags();
+    }
+}

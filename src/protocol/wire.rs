@@ -1,1 +1,534 @@
-//! Reads and writes the primitive types.
+//! Reads and writes the primitive types of Kafka's messages, in both of their spellings: lengths of
+//! two or four bytes, or the compact lengths and tagged fields of flexible versions (KIP-482).
+//! Never panics on what a peer sent and never allocates by a length it was told. Pure; used
+//! wherever messages are encoded or decoded.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::str;
+
+use byteorder::{BigEndian, ReadBytesExt, WriteBytesExt};
+
+use crate::protocol::frame::{Chunk, Frame, LENGTH_BYTES, SharedBytes};
+use crate::protocol::varint;
+
+/// Why bytes are not the message they were taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DecodeError {
+    /// A phrase that says what is wrong.
+    pub(crate) what: &'static str,
+    /// Where, counted from the first byte after the frame's length.
+    pub(crate) offset: usize,
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.what, self.offset)
+    }
+}
+
+impl StdError for DecodeError {}
+
+/// Takes values off the front of a slice.
+#[derive(Debug)]
+pub(crate) struct Reader<'a> {
+    rest: &'a [u8],
+    /// The offset at which `rest` ends.
+    end: usize,
+    flexible: bool,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8], flexible: bool) -> Self {
+        Self {
+            rest: bytes,
+            end: bytes.len(),
+            flexible,
+        }
+    }
+
+    /// Changes the spelling: a header tells in which one its message continues.
+    pub(crate) fn set_flexible(&mut self, flexible: bool) {
+        self.flexible = flexible;
+    }
+
+    /// How many bytes of the message have been read.
+    fn offset(&self) -> usize {
+        self.end - self.rest.len()
+    }
+
+    pub(crate) fn any_left(&self) -> bool {
+        !self.rest.is_empty()
+    }
+
+    /// Ends the reading; bytes that nobody asked for mean that the message is another one.
+    pub(crate) fn finish(self) -> Result<(), DecodeError> {
+        if self.any_left() {
+            return Err(self.error("the message should end, but more follows"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn i8(&mut self) -> Result<i8, DecodeError> {
+        self.number(|bytes| bytes.read_i8())
+    }
+
+    pub(crate) fn i16(&mut self) -> Result<i16, DecodeError> {
+        self.number(|bytes| bytes.read_i16::<BigEndian>())
+    }
+
+    pub(crate) fn i32(&mut self) -> Result<i32, DecodeError> {
+        self.number(|bytes| bytes.read_i32::<BigEndian>())
+    }
+
+    pub(crate) fn i64(&mut self) -> Result<i64, DecodeError> {
+        self.number(|bytes| bytes.read_i64::<BigEndian>())
+    }
+
+    /// Any byte but zero is true, as for Kafka.
+    pub(crate) fn bool(&mut self) -> Result<bool, DecodeError> {
+        Ok(self.i8()? != 0)
+    }
+
+    pub(crate) fn uuid(&mut self) -> Result<[u8; 16], DecodeError> {
+        let error = self.error("the message ends inside a UUID");
+        let (uuid, rest) = self.rest.split_first_chunk().ok_or(error)?;
+        self.rest = rest;
+        Ok(*uuid)
+    }
+
+    pub(crate) fn string(&mut self) -> Result<&'a str, DecodeError> {
+        let error = self.error("a string is null that must not be");
+        self.nullable_string()?.ok_or(error)
+    }
+
+    pub(crate) fn nullable_string(&mut self) -> Result<Option<&'a str>, DecodeError> {
+        self.prefixed_string(self.prefix(Prefix::Short))
+    }
+
+    /// A string with a length of two bytes in every version: the client id in a header.
+    pub(crate) fn classic_nullable_string(&mut self) -> Result<Option<&'a str>, DecodeError> {
+        self.prefixed_string(Prefix::Short)
+    }
+
+    pub(crate) fn nullable_bytes(&mut self) -> Result<Option<&'a [u8]>, DecodeError> {
+        match self.length(self.prefix(Prefix::Long))? {
+            Some(length) => self.take(length).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn array<T>(
+        &mut self,
+        element: impl FnMut(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<Vec<T>, DecodeError> {
+        let error = self.error("an array is null that must not be");
+        self.nullable_array(element)?.ok_or(error)
+    }
+
+    pub(crate) fn nullable_array<T>(
+        &mut self,
+        mut element: impl FnMut(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<Option<Vec<T>>, DecodeError> {
+        let Some(count) = self.length(self.prefix(Prefix::Long))? else {
+            return Ok(None);
+        };
+        let mut elements = Vec::with_capacity(self.affordable::<T>(count));
+        for _ in 0..count {
+            elements.push(element(self)?);
+        }
+        Ok(Some(elements))
+    }
+
+    /// Reads the tagged fields that end every structure of a flexible version; there are none in
+    /// other versions. `known` gets each tag and its payload; what it leaves untouched is skipped,
+    /// what it begins to read it has to read to the end.
+    pub(crate) fn tags(
+        &mut self,
+        mut known: impl FnMut(u32, &mut Self) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        if !self.flexible {
+            return Ok(());
+        }
+        for _ in 0..self.unsigned()? {
+            let tag = self.unsigned()?;
+            let error = self.error("a tagged field reaches past the end");
+            let length = usize::try_from(self.unsigned()?).map_err(|_| error)?;
+            let payload = self.take(length)?;
+            let mut field = Self {
+                rest: payload,
+                end: self.offset(),
+                flexible: true,
+            };
+            known(tag, &mut field)?;
+            if field.any_left() && field.rest.len() < payload.len() {
+                return Err(field.error("a tagged field should end, but more follows"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Skips the tagged fields of a structure of which we know none.
+    pub(crate) fn skip_tags(&mut self) -> Result<(), DecodeError> {
+        self.tags(|_, _| Ok(()))
+    }
+
+    fn prefixed_string(&mut self, prefix: Prefix) -> Result<Option<&'a str>, DecodeError> {
+        let Some(length) = self.length(prefix)? else {
+            return Ok(None);
+        };
+        let error = self.error("a string is not UTF-8");
+        let bytes = self.take(length)?;
+        str::from_utf8(bytes).map(Some).map_err(|_| error)
+    }
+
+    /// The length of a string or bytes, or the count of an array, whose elements all take at least
+    /// one byte; `None` is null. Never more than the number of bytes that follow.
+    fn length(&mut self, prefix: Prefix) -> Result<Option<usize>, DecodeError> {
+        let negative = self.error("a length is negative");
+        let too_long = self.error("a length reaches past the end");
+        let announced = match prefix {
+            Prefix::Short => i64::from(self.i16()?),
+            Prefix::Long => i64::from(self.i32()?),
+            Prefix::Compact => i64::from(self.unsigned()?) - 1,
+        };
+        if announced == -1 {
+            return Ok(None);
+        }
+        let length = usize::try_from(announced).map_err(|_| negative)?;
+        if length > self.rest.len() {
+            return Err(too_long);
+        }
+        Ok(Some(length))
+    }
+
+    /// For how many elements room is made before they are read: not for more bytes than there are,
+    /// however many elements are announced.
+    fn affordable<T>(&self, count: usize) -> usize {
+        count.min(self.rest.len() / size_of::<T>().max(1))
+    }
+
+    fn unsigned(&mut self) -> Result<u32, DecodeError> {
+        let error = self.error("a variable-length number does not end or is too large");
+        let (value, used) = varint::read_unsigned(self.rest).ok_or(error)?;
+        self.take(used)?;
+        u32::try_from(value).map_err(|_| error)
+    }
+
+    fn number<T>(
+        &mut self,
+        read: impl FnOnce(&mut &'a [u8]) -> io::Result<T>,
+    ) -> Result<T, DecodeError> {
+        let error = self.error("the message ends inside a number");
+        read(&mut self.rest).map_err(|_| error)
+    }
+
+    fn take(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
+        let error = self.error("the message ends inside a value");
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or(error)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn prefix(&self, classic: Prefix) -> Prefix {
+        if self.flexible {
+            Prefix::Compact
+        } else {
+            classic
+        }
+    }
+
+    fn error(&self, what: &'static str) -> DecodeError {
+        DecodeError {
+            what,
+            offset: self.offset(),
+        }
+    }
+}
+
+/// How a length is spelled.
+#[derive(Clone, Copy, Debug)]
+enum Prefix {
+    /// Two bytes, −1 for null: strings.
+    Short,
+    /// Four bytes, −1 for null: bytes, records and arrays.
+    Long,
+    /// A variable-length number, one more than the length; zero for null.
+    Compact,
+}
+
+/// Appends values to a frame. Callers keep names below 32 KiB and the whole below 2 GiB; topics,
+/// ids and sizes are checked where they enter the producer.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    chunks: Vec<Chunk>,
+    /// The bytes after the last chunk.
+    tail: Vec<u8>,
+    flexible: bool,
+}
+
+impl Writer {
+    /// Begins a frame with room for its length.
+    pub(crate) fn new(flexible: bool) -> Self {
+        Self {
+            chunks: Vec::new(),
+            tail: vec![0; LENGTH_BYTES],
+            flexible,
+        }
+    }
+
+    /// Ends the frame and puts its length in front.
+    pub(crate) fn into_frame(mut self) -> Frame {
+        self.end_chunk();
+        Frame::new(self.chunks)
+    }
+
+    pub(crate) fn i16(&mut self, value: i16) {
+        self.tail
+            .write_i16::<BigEndian>(value)
+            .expect(VEC_TAKES_ALL);
+    }
+
+    pub(crate) fn i32(&mut self, value: i32) {
+        self.tail
+            .write_i32::<BigEndian>(value)
+            .expect(VEC_TAKES_ALL);
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn i64(&mut self, value: i64) {
+        self.tail
+            .write_i64::<BigEndian>(value)
+            .expect(VEC_TAKES_ALL);
+    }
+
+    pub(crate) fn bool(&mut self, value: bool) {
+        self.tail.push(u8::from(value));
+    }
+
+    pub(crate) fn uuid(&mut self, value: &[u8; 16]) {
+        self.tail.extend_from_slice(value);
+    }
+
+    pub(crate) fn string(&mut self, value: &str) {
+        self.nullable_string(Some(value));
+    }
+
+    pub(crate) fn nullable_string(&mut self, value: Option<&str>) {
+        self.prefixed_string(self.prefix(Prefix::Short), value);
+    }
+
+    /// A string with a length of two bytes in every version: the client id in a header.
+    pub(crate) fn classic_nullable_string(&mut self, value: Option<&str>) {
+        self.prefixed_string(Prefix::Short, value);
+    }
+
+    /// Records become a chunk of their own: the frame shares them.
+    pub(crate) fn records(&mut self, records: &SharedBytes) {
+        let length = records.as_slice().len();
+        self.length(self.prefix(Prefix::Long), Some(length));
+        if length > 0 {
+            self.end_chunk();
+            self.chunks.push(Chunk::Shared(records.clone()));
+        }
+    }
+
+    pub(crate) fn array<T>(&mut self, elements: &[T], element: impl FnMut(&mut Self, &T)) {
+        self.nullable_array(Some(elements), element);
+    }
+
+    pub(crate) fn nullable_array<T>(
+        &mut self,
+        elements: Option<&[T]>,
+        mut element: impl FnMut(&mut Self, &T),
+    ) {
+        self.length(self.prefix(Prefix::Long), elements.map(<[T]>::len));
+        for value in elements.unwrap_or_default() {
+            element(self, value);
+        }
+    }
+
+    /// Ends a structure that has no tagged fields to tell.
+    pub(crate) fn no_tags(&mut self) {
+        if self.flexible {
+            self.tail.push(0);
+        }
+    }
+
+    /// Ends a structure with one tagged field, whose payload `write` appends.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn one_tag(&mut self, tag: u32, write: impl FnOnce(&mut Self)) {
+        assert!(self.flexible, "only flexible versions have tagged fields");
+        let mut field = Self {
+            chunks: Vec::new(),
+            tail: Vec::new(),
+            flexible: true,
+        };
+        write(&mut field);
+        assert!(field.chunks.is_empty(), "records are no tagged field");
+        varint::put_unsigned(&mut self.tail, 1);
+        varint::put_unsigned(&mut self.tail, u64::from(tag));
+        self.length_unsigned(field.tail.len());
+        self.tail.extend_from_slice(&field.tail);
+    }
+
+    fn prefixed_string(&mut self, prefix: Prefix, value: Option<&str>) {
+        self.length(prefix, value.map(str::len));
+        self.tail
+            .extend_from_slice(value.unwrap_or_default().as_bytes());
+    }
+
+    fn length(&mut self, prefix: Prefix, length: Option<usize>) {
+        match (prefix, length) {
+            (Prefix::Short, None) => self.i16(-1),
+            (Prefix::Long, None) => self.i32(-1),
+            (Prefix::Compact, None) => self.length_unsigned(0),
+            (Prefix::Short, Some(length)) => {
+                self.i16(i16::try_from(length).expect("names are checked to be below 32 KiB"));
+            }
+            (Prefix::Long, Some(length)) => {
+                self.i32(i32::try_from(length).expect("requests are checked to be below 2 GiB"));
+            }
+            (Prefix::Compact, Some(length)) => self.length_unsigned(length + 1),
+        }
+    }
+
+    fn length_unsigned(&mut self, length: usize) {
+        let length = u64::try_from(length).expect("a length in memory fits 64 bits");
+        varint::put_unsigned(&mut self.tail, length);
+    }
+
+    fn prefix(&self, classic: Prefix) -> Prefix {
+        if self.flexible {
+            Prefix::Compact
+        } else {
+            classic
+        }
+    }
+
+    fn end_chunk(&mut self) {
+        if !self.tail.is_empty() {
+            self.chunks
+                .push(Chunk::Owned(std::mem::take(&mut self.tail)));
+        }
+    }
+}
+
+const VEC_TAKES_ALL: &str = "writing to a Vec cannot fail";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(write: impl FnOnce(&mut Writer), flexible: bool) -> Vec<u8> {
+        let mut writer = Writer::new(flexible);
+        write(&mut writer);
+        writer.into_frame().to_vec().split_off(LENGTH_BYTES)
+    }
+
+    #[test]
+    fn spells_strings_as_kafka_does() {
+        let write = |writer: &mut Writer| {
+            writer.string("ab");
+            writer.nullable_string(None);
+            writer.classic_nullable_string(Some("c"));
+        };
+        assert_eq!(body(write, false), b"\0\x02ab\xff\xff\0\x01c");
+        assert_eq!(body(write, true), b"\x03ab\0\0\x01c");
+    }
+
+    #[test]
+    fn shares_records_instead_of_copying_them() {
+        let records = SharedBytes::new(vec![7; 100]);
+        let mut writer = Writer::new(true);
+        writer.records(&records);
+        writer.no_tags();
+        let frame = writer.into_frame();
+        let shared = frame.slices_from(0).nth(1).expect("three chunks");
+        assert!(std::ptr::eq(shared, records.as_slice()));
+        assert_eq!(frame.slices_from(0).count(), 3);
+    }
+
+    #[test]
+    fn a_huge_count_costs_nothing() {
+        for bytes in [&b"\x7f\xff\xff\xff\x01"[..], &b"\0\0\0\x05\x01\x02\x03"[..]] {
+            let mut elements = 0;
+            let read = Reader::new(bytes, false).array(|reader| {
+                elements += 1;
+                reader.i8()
+            });
+            assert_eq!(read.expect_err("too long").offset, 0);
+            assert_eq!(elements, 0);
+        }
+        let mut reader = Reader::new(b"\xff\xff\xff\xff\x0f\x01", true);
+        assert!(reader.array(Reader::i8).is_err());
+    }
+
+    #[test]
+    fn makes_room_by_the_bytes_there_are() {
+        let reader = Reader::new(&[0; 1000], false);
+        assert_eq!(reader.affordable::<[u8; 100]>(1000), 10);
+        assert_eq!(reader.affordable::<u8>(1000), 1000);
+        assert_eq!(reader.affordable::<u8>(3), 3);
+    }
+
+    #[test]
+    fn skips_unknown_tags_and_reads_known_ones() {
+        let bytes = b"\x02\x05\x02zz\x00\x04\0\0\0\x09";
+        let mut known = None;
+        let mut reader = Reader::new(bytes, true);
+        reader
+            .tags(|tag, field| {
+                if tag == 0 {
+                    known = Some(field.i32()?);
+                }
+                Ok(())
+            })
+            .expect("well formed");
+        assert_eq!(known, Some(9));
+        assert_eq!(reader.finish(), Ok(()));
+    }
+
+    #[test]
+    fn refuses_a_tagged_field_with_more_than_its_contents() {
+        let error = Reader::new(b"\x01\x00\x05\0\0\0\x09\x01", true)
+            .tags(|_, field| field.i32().map(|_| ()))
+            .expect_err("one byte too many");
+        assert_eq!(error.offset, 7);
+    }
+
+    #[test]
+    fn says_where_a_message_breaks_off() {
+        let mut reader = Reader::new(b"\0\0\0\x01\0", false);
+        assert_eq!(reader.i32(), Ok(1));
+        let error = reader.i16().expect_err("one byte is no i16");
+        assert_eq!(
+            error.to_string(),
+            "the message ends inside a number at byte 4"
+        );
+    }
+
+    #[test]
+    fn refuses_strings_that_are_not_strings() {
+        for (bytes, what) in [
+            (&b"\xff\xff"[..], "a string is null that must not be"),
+            (b"\xff\xfe", "a length is negative"),
+            (b"\0\x02a", "a length reaches past the end"),
+            (b"\0\x02\xff\xff", "a string is not UTF-8"),
+        ] {
+            let error = Reader::new(bytes, false).string().expect_err(what);
+            assert_eq!(error.what, what);
+        }
+    }
+
+    #[test]
+    fn refuses_a_compact_length_beyond_32_bits() {
+        assert!(
+            Reader::new(b"\xff\xff\xff\xff\xff\x01", true)
+                .string()
+                .is_err()
+        );
+        assert!(Reader::new(b"\xff\xff", true).string().is_err());
+    }
+}

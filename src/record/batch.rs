@@ -1,1 +1,205 @@
-//! TODO
+//! Encodes records into one batch of format v2, append-only, into one buffer. Never compresses,
+//! never looks back at a record; callers append under the partition's lock, the I/O thread seals.
+//!
+//! ```text
+//!   offset size                         offset size
+//!     0     8  base offset: 0             27     8  base timestamp: the first record's
+//!     8     4  bytes after this field     35     8  largest timestamp
+//!    12     4  leader epoch: −1           43     8  producer id     ┐
+//!    16     1  magic: 2                   51     2  producer epoch  │ ProducerStamp
+//!    17     4  CRC-32C of what follows    53     4  base sequence   ┘
+//!    21     2  attributes: 0              57     4  record count
+//!    23     4  last offset delta          61        records
+//! ```
+//!
+//! The checksum leaves out what a broker overwrites: base offset, length, leader epoch.
+
+use crate::protocol::varint;
+use crate::record::{Record, signed};
+
+/// Whose batch it is, for the broker's duplicate detection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProducerStamp {
+    pub(crate) producer_id: i64,
+    pub(crate) epoch: i16,
+    pub(crate) base_sequence: i32,
+}
+
+impl ProducerStamp {
+    /// Nobody's: the broker detects no duplicates.
+    pub(crate) const NONE: Self = Self {
+        producer_id: -1,
+        epoch: -1,
+        base_sequence: -1,
+    };
+}
+
+/// A batch that takes records, until [`seal`](BatchEncoder::seal) makes it final bytes.
+pub(crate) struct BatchEncoder {
+    /// Invariant: empty before the first record, then the header's space and the records.
+    buffer: Vec<u8>,
+    size_limit: usize,
+    base_timestamp_ms: i64,
+    max_timestamp_ms: i64,
+    record_count: i32,
+}
+
+impl BatchEncoder {
+    /// What comes before the first record.
+    pub(crate) const HEADER_BYTES: usize = 61;
+
+    /// An empty batch, which owns no memory yet. The caller stops appending at `size_limit` bytes
+    /// (a first record may be larger); the buffer does not double beyond it.
+    pub(crate) fn new(size_limit: usize) -> Self {
+        Self {
+            buffer: Vec::new(),
+            size_limit,
+            base_timestamp_ms: 0,
+            max_timestamp_ms: 0,
+            record_count: 0,
+        }
+    }
+
+    /// How many bytes [`append`](Self::append) will add for this record.
+    pub(crate) fn size_of_next(&self, record: &Record<'_>) -> usize {
+        let body = self.body_size(record);
+        varint::signed_len(signed(body)).saturating_add(body)
+    }
+
+    /// Adds a record. The caller has refused records whose
+    /// [upper bound](Record::encoded_size_upper_bound) does not fit an `i32`. Allocates only to
+    /// let the buffer grow.
+    ///
+    /// Runs on: caller.
+    pub(crate) fn append(&mut self, record: &Record<'_>) {
+        let body = self.body_size(record);
+        self.make_room(varint::MAX_VARLONG_BYTES.saturating_add(body));
+        if self.record_count == 0 {
+            self.base_timestamp_ms = record.timestamp_ms;
+            self.max_timestamp_ms = record.timestamp_ms;
+        }
+        let out = &mut self.buffer;
+        varint::put_signed(out, signed(body));
+        out.push(0); // Attributes: none are defined.
+        varint::put_signed(
+            out,
+            record.timestamp_ms.wrapping_sub(self.base_timestamp_ms),
+        );
+        varint::put_signed(out, i64::from(self.record_count));
+        put_nullable(out, record.key);
+        put_nullable(out, record.value);
+        varint::put_signed(out, signed(record.headers.len()));
+        for header in record.headers {
+            put_nullable(out, Some(header.name.as_bytes()));
+            put_nullable(out, header.value);
+        }
+        self.max_timestamp_ms = self.max_timestamp_ms.max(record.timestamp_ms);
+        self.record_count = self
+            .record_count
+            .checked_add(1)
+            .expect("a batch is closed long before it holds i32::MAX records of seven bytes each");
+    }
+
+    /// How many records it holds.
+    pub(crate) fn record_count(&self) -> i32 {
+        self.record_count
+    }
+
+    /// Whether it holds no record.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.record_count == 0
+    }
+
+    /// The batch's size on the wire, header included: 61 while it is empty.
+    pub(crate) fn len(&self) -> usize {
+        self.buffer.len().max(Self::HEADER_BYTES)
+    }
+
+    /// The memory that it holds.
+    pub(crate) fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// Writes the header, with lengths and checksum, and gives the finished bytes.
+    ///
+    /// Runs on: I/O thread.
+    pub(crate) fn seal(mut self, producer: ProducerStamp) -> Vec<u8> {
+        if self.buffer.is_empty() {
+            self.buffer.resize(Self::HEADER_BYTES, 0);
+        }
+        let length = i32::try_from(self.buffer.len() - 12)
+            .expect("the caller closes a batch at its limit, and refuses records above an i32");
+        let (header, records) = self
+            .buffer
+            .split_first_chunk_mut::<{ Self::HEADER_BYTES }>()
+            .expect("the header's space comes first");
+        header[0..8].copy_from_slice(&0i64.to_be_bytes());
+        header[8..12].copy_from_slice(&length.to_be_bytes());
+        header[12..16].copy_from_slice(&(-1i32).to_be_bytes());
+        header[16] = 2;
+        header[21..23].copy_from_slice(&0i16.to_be_bytes());
+        header[23..27].copy_from_slice(&(self.record_count - 1).to_be_bytes());
+        header[27..35].copy_from_slice(&self.base_timestamp_ms.to_be_bytes());
+        header[35..43].copy_from_slice(&self.max_timestamp_ms.to_be_bytes());
+        header[43..51].copy_from_slice(&producer.producer_id.to_be_bytes());
+        header[51..53].copy_from_slice(&producer.epoch.to_be_bytes());
+        header[53..57].copy_from_slice(&producer.base_sequence.to_be_bytes());
+        header[57..61].copy_from_slice(&self.record_count.to_be_bytes());
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&header[21..]), records);
+        header[17..21].copy_from_slice(&crc.to_be_bytes());
+        self.buffer
+    }
+
+    /// The record's bytes after its own length.
+    fn body_size(&self, record: &Record<'_>) -> usize {
+        let timestamp_delta = if self.record_count == 0 {
+            0
+        } else {
+            record.timestamp_ms.wrapping_sub(self.base_timestamp_ms)
+        };
+        let place = 1
+            + varint::signed_len(timestamp_delta)
+            + varint::signed_len(i64::from(self.record_count));
+        record.content_size().saturating_add(place)
+    }
+
+    /// Makes room for `additional` bytes: a little at first, so that thousands of partitions with
+    /// one record each stay small, then by doubling, but not beyond the limit for nothing.
+    fn make_room(&mut self, additional: usize) {
+        const SMALLEST: usize = 256;
+        if self.buffer.is_empty() {
+            let needed = additional.saturating_add(Self::HEADER_BYTES);
+            self.buffer
+                .reserve_exact(needed.max(SMALLEST.min(self.size_limit)));
+            self.buffer.resize(Self::HEADER_BYTES, 0);
+            return;
+        }
+        let needed = self.buffer.len().saturating_add(additional);
+        if needed <= self.buffer.capacity() {
+            return;
+        }
+        let doubled = self.buffer.capacity().saturating_mul(2);
+        let capacity = needed.max(doubled.min(self.size_limit));
+        self.buffer.reserve_exact(capacity - self.buffer.len());
+    }
+}
+
+impl std::fmt::Debug for BatchEncoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BatchEncoder")
+            .field("record_count", &self.record_count)
+            .field("bytes", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A length and its bytes; null is the length −1.
+fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
+    match bytes {
+        Some(bytes) => {
+            varint::put_signed(out, signed(bytes.len()));
+            out.extend_from_slice(bytes);
+        }
+        None => varint::put_signed(out, -1),
+    }
+}

@@ -1,8 +1,14 @@
 //! Records as they go over the wire: serialized once, encoded into a batch of format v2.
+//! Knows neither topics nor partitions; callers encode, the mock and the tests decode.
 
 pub(crate) mod batch;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod decode;
+pub(crate) mod metadata;
+#[cfg(test)]
+mod tests;
+
+use crate::protocol::varint;
 
 /// A name and an optional value that travel with a record. Names may repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,4 +26,43 @@ pub(crate) struct Record<'a> {
     pub(crate) key: Option<&'a [u8]>,
     pub(crate) value: Option<&'a [u8]>,
     pub(crate) headers: &'a [Header<'a>],
+}
+
+impl Record<'_> {
+    /// The most that a batch of this record alone can take, header included: what Java compares
+    /// with `max.request.size` and `buffer.memory` before the record has a batch. Computed in 64
+    /// bits, so a caller that refuses what is above an `i32` keeps the encoder's sizes in range.
+    pub(crate) fn encoded_size_upper_bound(&self) -> u64 {
+        const LENGTH_TIMESTAMP_OFFSET_ATTRIBUTES: usize = 5 + 10 + 5 + 1;
+        let bytes = batch::BatchEncoder::HEADER_BYTES
+            .saturating_add(LENGTH_TIMESTAMP_OFFSET_ATTRIBUTES)
+            .saturating_add(self.content_size());
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+
+    /// The encoded bytes that do not depend on the record's place in the batch: key, value and
+    /// headers with their lengths.
+    fn content_size(&self) -> usize {
+        let mut bytes = varint::signed_len(signed(self.headers.len()));
+        bytes = bytes.saturating_add(nullable_size(self.key));
+        bytes = bytes.saturating_add(nullable_size(self.value));
+        for header in self.headers {
+            bytes = bytes.saturating_add(nullable_size(Some(header.name.as_bytes())));
+            bytes = bytes.saturating_add(nullable_size(header.value));
+        }
+        bytes
+    }
+}
+
+/// A length and its bytes; null is the length −1.
+fn nullable_size(bytes: Option<&[u8]>) -> usize {
+    match bytes {
+        Some(bytes) => varint::signed_len(signed(bytes.len())) + bytes.len(),
+        None => 1,
+    }
+}
+
+/// A length as the number the format writes.
+fn signed(length: usize) -> i64 {
+    i64::try_from(length).expect("no slice is longer than isize::MAX")
 }

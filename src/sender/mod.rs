@@ -1,1 +1,394 @@
-//! The sender.
+//! Decides what to send next. Owns no socket and reads no clock: events and time come in as
+//! arguments, work goes out as [`Output`]s. Never runs a callback: outcomes go out too. Runs on the
+//! I/O thread, or in a simulation.
+//!
+//! The contract:
+//!
+//! 1. After one [`handle`](Sender::handle), call [`poll`](Sender::poll) until it returns `Wait`.
+//!    Then wait for the deadline or the next input. Appends need no input: the driver is woken and
+//!    polls.
+//! 2. `now` never goes backwards. The only randomness is a generator seeded in `new`.
+//! 3. One `poll` does bounded work: the in-flight limit bounds requests, the request size bounds
+//!    batches.
+//! 4. After `Stop` there is nothing more to do.
+
+mod backoff;
+mod closing;
+mod event;
+mod metadata;
+mod nodes;
+mod partitions;
+mod produce;
+mod requests;
+mod timers;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+pub(crate) use backoff::Backoff;
+use backoff::Rng;
+pub(crate) use event::{Command, CommandId, Input, Output};
+
+use crate::accumulator::{Accumulator, BatchId, Notice, PartitionId, PartitionQueue};
+use crate::cluster::{Address, ClusterView, Refresh};
+use crate::error::{Error, ErrorKind};
+use crate::ids::{NodeId, RequestId};
+use crate::metrics::Counters;
+use crate::protocol::error_code::ErrorCode;
+use crate::protocol::{Request, Response};
+use crate::sync::Arc;
+use closing::{Closing, Flush};
+use metadata::TopicWait;
+use nodes::{Link, Nodes};
+use partitions::Partition;
+use requests::{Content, Requests};
+use timers::{Timer, Timers};
+
+/// What the sender goes by. Durations are short enough to be added to any point in time.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) bootstrap: Vec<Address>,
+    pub(crate) acks: i16,
+    pub(crate) retries: u32,
+    pub(crate) linger: Duration,
+    pub(crate) delivery_timeout: Duration,
+    pub(crate) request_timeout: Duration,
+    pub(crate) max_request_size: usize,
+    pub(crate) max_in_flight: usize,
+    pub(crate) retry_backoff: Backoff,
+    pub(crate) reconnect_backoff: Backoff,
+    pub(crate) metadata_max_age: Duration,
+    pub(crate) metadata_max_idle: Duration,
+    pub(crate) connections_max_idle: Option<Duration>,
+    pub(crate) availability_timeout: Option<Duration>,
+    pub(crate) seed: u64,
+}
+
+/// Decides what to send next; no socket, no clock, no thread.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    settings: Settings,
+    counters: Arc<Counters>,
+    rng: Rng,
+    timers: Timers,
+    nodes: Nodes,
+    /// Why brokers could not be reached, until they are.
+    connect_errors: BTreeMap<NodeId, Error>,
+    view: Arc<ClusterView>,
+    refresh: Refresh,
+    /// Topics that the newest metadata refuses.
+    refused: BTreeMap<Arc<str>, ErrorCode>,
+    topic_waits: BTreeMap<CommandId, TopicWait>,
+    partitions: BTreeMap<PartitionId, Partition>,
+    /// Partitions that wait for `linger.ms`.
+    lingering: BTreeSet<PartitionId>,
+    /// Partitions that are ready, but nobody leads them.
+    leaderless: BTreeSet<PartitionId>,
+    requests: Requests,
+    /// Batches without an outcome, oldest first.
+    incomplete: BTreeSet<BatchId>,
+    flushes: Vec<Flush>,
+    closing: Option<Closing>,
+    outputs: VecDeque<Output>,
+    /// Kept for its allocation.
+    notices: Vec<Notice>,
+}
+
+impl Sender {
+    pub(crate) fn new(now: Instant, settings: Settings, counters: Arc<Counters>) -> Self {
+        Self {
+            rng: Rng::with_seed(settings.seed),
+            timers: Timers::default(),
+            nodes: Nodes::new(now, &settings.bootstrap),
+            connect_errors: BTreeMap::new(),
+            view: Arc::default(),
+            refresh: Refresh::new(settings.metadata_max_age, settings.metadata_max_idle),
+            refused: BTreeMap::new(),
+            topic_waits: BTreeMap::new(),
+            partitions: BTreeMap::new(),
+            lingering: BTreeSet::new(),
+            leaderless: BTreeSet::new(),
+            requests: Requests::default(),
+            incomplete: BTreeSet::new(),
+            flushes: Vec::new(),
+            closing: None,
+            outputs: VecDeque::new(),
+            notices: Vec::new(),
+            settings,
+            counters,
+        }
+    }
+
+    /// Something happened.
+    pub(crate) fn handle(&mut self, now: Instant, input: Input, accumulator: &Accumulator) {
+        match input {
+            Input::Ready(node) => self.on_ready(now, node, accumulator),
+            Input::Disconnected(node, error) => {
+                self.on_disconnected(now, node, error, accumulator);
+            }
+            Input::Response(id, response) => self.on_response(now, id, &response, accumulator),
+            Input::Written(id) => self.on_written(now, id, accumulator),
+            Input::Refused(id, error) => self.drop_request(now, id, &error, accumulator),
+            Input::Command(id, command) => self.on_command(now, id, command, accumulator),
+        }
+    }
+
+    /// The next thing to do.
+    pub(crate) fn poll(&mut self, now: Instant, accumulator: &Accumulator) -> Output {
+        if self.outputs.is_empty() {
+            self.advance(now, accumulator);
+        }
+        match self.outputs.pop_front() {
+            Some(output) => output,
+            None => Output::Wait(self.deadline(now)),
+        }
+    }
+
+    /// The order matters: what has expired is not sent, and metadata goes before batches.
+    fn advance(&mut self, now: Instant, accumulator: &Accumulator) {
+        self.take_notices(now, accumulator);
+        while let Some(timer) = self.timers.pop(now) {
+            self.on_timer(now, timer, accumulator);
+        }
+        self.ask_for_metadata(now);
+        self.send_batches(now, accumulator);
+        self.finish_flushes();
+        self.finish_closing();
+    }
+
+    fn on_timer(&mut self, now: Instant, timer: Timer, accumulator: &Accumulator) {
+        match timer {
+            Timer::Partition(id) => self.evaluate(now, id, accumulator),
+            Timer::Delivery(id, batch) => self.expire(now, id, batch, accumulator),
+            Timer::Node(id) => self.on_pause_over(now, id),
+            Timer::Availability(id) => self.mark_stuck(id, true),
+            Timer::Idle(id) => self.on_idle(now, id, accumulator),
+            // Metadata is asked for below, with another broker if need be.
+            Timer::Stagger => {}
+            Timer::Topic(id) => self.on_topic_timeout(now, id),
+            Timer::Close => self.on_close_timeout(accumulator),
+        }
+    }
+
+    fn on_command(
+        &mut self,
+        now: Instant,
+        id: CommandId,
+        command: Command,
+        accumulator: &Accumulator,
+    ) {
+        match command {
+            Command::AwaitTopic {
+                topic,
+                partition,
+                deadline,
+            } => {
+                self.on_await_topic(now, id, topic, partition, deadline);
+            }
+            Command::Track(topic) => {
+                self.refresh.track(now, &topic);
+                if !self.view.topics.contains_key(&*topic) {
+                    self.refresh.request();
+                }
+                self.outputs.push_back(Output::Finish(id, Ok(())));
+            }
+            Command::Flush(before) => self.on_flush(now, id, before, accumulator),
+            Command::Close(deadline) => self.on_close(now, id, deadline, accumulator),
+        }
+    }
+
+    fn on_response(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        response: &Response,
+        accumulator: &Accumulator,
+    ) {
+        let Some((node, content)) = self.end_request(now, id) else {
+            return;
+        };
+        match (content, response) {
+            (Content::Metadata, Response::Metadata(response)) => {
+                self.throttle(now, node, response.throttle_time_ms);
+                self.on_metadata(now, node, response, accumulator);
+            }
+            (Content::Produce(batches), Response::Produce(response)) => {
+                self.throttle(now, node, response.throttle_time_ms);
+                self.on_produced(now, node, batches, response, accumulator);
+            }
+            // The connection decodes an answer by the request it belongs to.
+            (_, response) => debug_assert!(false, "an answer to another question: {response:?}"),
+        }
+    }
+
+    fn send(&mut self, now: Instant, node: NodeId, content: Content, request: Request) {
+        let id = self.requests.add(node, content);
+        if let Some(node) = self.nodes.find(node) {
+            node.requests.insert(id);
+            node.last_used = now;
+        }
+        self.counters.requests_sent.add(1);
+        self.outputs.push_back(Output::Send(node, id, request));
+    }
+
+    /// A request has ended, in whatever way.
+    fn end_request(&mut self, now: Instant, id: RequestId) -> Option<(NodeId, Content)> {
+        let request = self.requests.remove(id)?;
+        if let Some(node) = self.nodes.find(request.node) {
+            node.requests.remove(&id);
+            node.last_used = now;
+        }
+        Some((request.node, request.content))
+    }
+
+    fn queue_of(&self, id: PartitionId) -> Option<Arc<PartitionQueue>> {
+        self.partitions
+            .get(&id)
+            .map(|partition| Arc::clone(&partition.queue))
+    }
+
+    fn connect(&mut self, now: Instant, id: NodeId) {
+        if let Some(node) = self.nodes.find(id) {
+            node.link = Link::Connecting(now);
+            node.last_attempt = Some(now);
+            let address = node.address.clone();
+            self.outputs.push_back(Output::Connect(id, address));
+        }
+    }
+
+    /// Connects to a broker that has something to take.
+    fn connect_if_needed(&mut self, now: Instant, id: NodeId) {
+        let needed = |node: &mut nodes::Node| node.link == Link::Down && !node.ready.is_empty();
+        if self.nodes.find(id).is_some_and(needed) {
+            self.connect(now, id);
+        }
+    }
+
+    fn on_ready(&mut self, now: Instant, id: NodeId, accumulator: &Accumulator) {
+        self.connect_errors.remove(&id);
+        if let Some(node) = self.nodes.find(id) {
+            node.link = Link::Ready;
+            node.failures = 0;
+            node.last_used = now;
+            if let Some(idle) = self.settings.connections_max_idle {
+                self.timers.set(now + idle, Timer::Idle(id));
+            }
+        }
+        // A broker of the cluster answers: the bootstrap connection has done its work.
+        if id.0 >= 0 {
+            for bootstrap in self.nodes.ids().into_iter().take_while(|id| id.0 < 0) {
+                let done =
+                    |node: &mut nodes::Node| node.link == Link::Ready && node.requests.is_empty();
+                if self.nodes.find(bootstrap).is_some_and(done) {
+                    self.hang_up(now, bootstrap, accumulator);
+                }
+            }
+        }
+    }
+
+    /// Ends a connection that nothing is wrong with.
+    fn hang_up(&mut self, now: Instant, id: NodeId, accumulator: &Accumulator) {
+        self.outputs.push_back(Output::Disconnect(id));
+        let error = Error::new(
+            ErrorKind::Disconnected,
+            "the connection was not needed any more",
+        );
+        self.lose_requests(now, id, &error, accumulator);
+        if let Some(node) = self.nodes.find(id) {
+            node.link = Link::Down;
+        }
+    }
+
+    fn on_disconnected(
+        &mut self,
+        now: Instant,
+        id: NodeId,
+        error: Error,
+        accumulator: &Accumulator,
+    ) {
+        log::info!("{error}");
+        let Some(node) = self.nodes.find(id) else {
+            return;
+        };
+        let pause = self
+            .settings
+            .reconnect_backoff
+            .pause(node.failures, &mut self.rng);
+        node.failures = node.failures.saturating_add(1);
+        node.link = Link::BackingOff(now + pause);
+        node.throttled_until = None;
+        self.timers.set(now + pause, Timer::Node(id));
+        // Whoever led its partitions may lead them no more.
+        self.refresh.request();
+        self.lose_requests(now, id, &error, accumulator);
+        self.connect_errors.insert(id, error);
+    }
+
+    /// Requests on a connection that is gone get no answer any more.
+    fn lose_requests(
+        &mut self,
+        now: Instant,
+        id: NodeId,
+        error: &Error,
+        accumulator: &Accumulator,
+    ) {
+        let Some(node) = self.nodes.find(id) else {
+            return;
+        };
+        for request in std::mem::take(&mut node.requests) {
+            self.drop_request(now, request, error, accumulator);
+        }
+    }
+
+    fn on_pause_over(&mut self, now: Instant, id: NodeId) {
+        let Some(node) = self.nodes.find(id) else {
+            return;
+        };
+        if matches!(node.link, Link::BackingOff(until) if until <= now) {
+            node.link = Link::Down;
+        }
+        if node.throttled_until.is_some_and(|until| until <= now) {
+            node.throttled_until = None;
+        }
+    }
+
+    fn on_idle(&mut self, now: Instant, id: NodeId, accumulator: &Accumulator) {
+        let Some(idle) = self.settings.connections_max_idle else {
+            return;
+        };
+        let Some(node) = self.nodes.find(id).filter(|node| node.link == Link::Ready) else {
+            return;
+        };
+        let until = node.last_used + idle;
+        if until > now || !node.requests.is_empty() {
+            self.timers.set(until.max(now + idle / 2), Timer::Idle(id));
+        } else {
+            self.hang_up(now, id, accumulator);
+        }
+    }
+
+    /// A broker over its quota asks for a pause; it is never shortened (KIP-219).
+    fn throttle(&mut self, now: Instant, id: NodeId, throttle_time_ms: i32) {
+        let Ok(pause @ 1..) = u64::try_from(throttle_time_ms) else {
+            return;
+        };
+        let until = now + Duration::from_millis(pause);
+        if let Some(node) = self.nodes.find(id) {
+            node.throttled_until = node.throttled_until.max(Some(until));
+            self.timers.set(until, Timer::Node(id));
+        }
+    }
+
+    fn deadline(&self, now: Instant) -> Option<Instant> {
+        let refresh = match self.refresh.due() {
+            // Past: somebody has to become reachable first, and that has its own timer.
+            Some(crate::cluster::Due::At(at)) if at > now => Some(at),
+            _ => None,
+        };
+        [self.timers.next(), refresh].into_iter().flatten().min()
+    }
+}

@@ -1,1 +1,21 @@
-//! The transport.
+//! The only sockets of the producer: connecting, reading and writing what can be done without
+//! waiting, and one readiness call for all of them. Knows nothing of Kafka's frames.
+//!
+//! Sockets stay in blocking mode and every call on them says that it will not wait, so that a
+//! broker that stalls delays no other. The I/O thread runs everything here but the short-lived
+//! helper threads of [`Connector`], which resolve names and connect.
+
+mod connector;
+mod poller;
+mod tcp;
+mod waker;
+
+pub(crate) use connector::{ConnectAttempt, ConnectError, Connected, Connector};
+pub(crate) use poller::{Interest, Poller, Ready};
+pub(crate) use tcp::{Progress, SocketOptions, Stream};
+pub(crate) use waker::Waker;
+
+/// The driver's name for one connection, handed back with everything that happens to it. Never
+/// reused, so that a late answer about an old connection is recognised as such.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Token(pub(crate) u64);

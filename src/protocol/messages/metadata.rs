@@ -1,9 +1,12 @@
-//! `Metadata` (key 3), versions 0 to 13; flexible from 9.
+//! `Metadata` (key 3), versions 4 to 13; flexible from 9. Authorized operations are never asked
+//! for.
 
 use crate::ids::{NodeId, TopicId};
 use crate::protocol::error_code::ErrorCode;
+use crate::protocol::wire::{DecodeError, Reader, Writer};
 use crate::sync::Arc;
 
+/// Asks who leads which partition of some topics.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MetadataRequest {
     /// The topics asked for; `None` asks for all of them.
@@ -11,6 +14,57 @@ pub(crate) struct MetadataRequest {
     pub(crate) allow_auto_topic_creation: bool,
 }
 
+impl MetadataRequest {
+    pub(crate) fn encode(&self, writer: &mut Writer, version: i16) {
+        writer.nullable_array(self.topics.as_deref(), |writer, name| {
+            if version >= 10 {
+                writer.uuid(&TopicId::default().0);
+            }
+            writer.string(name);
+            writer.no_tags();
+        });
+        writer.bool(self.allow_auto_topic_creation);
+        if has_cluster_operations(version) {
+            writer.bool(false);
+        }
+        if version >= 8 {
+            writer.bool(false);
+        }
+        writer.no_tags();
+    }
+
+    /// Refuses topics that are asked for by id: producers do not.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn decode(reader: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+        let topics = reader.nullable_array(|reader| {
+            if version >= 10 {
+                reader.uuid()?;
+            }
+            let name = Arc::from(reader.string()?);
+            reader.skip_tags()?;
+            Ok(name)
+        })?;
+        let allow_auto_topic_creation = reader.bool()?;
+        if has_cluster_operations(version) {
+            reader.bool()?;
+        }
+        if version >= 8 {
+            reader.bool()?;
+        }
+        reader.skip_tags()?;
+        Ok(Self {
+            topics,
+            allow_auto_topic_creation,
+        })
+    }
+}
+
+/// What a client may do to the cluster is told in these versions only.
+fn has_cluster_operations(version: i16) -> bool {
+    (8..=10).contains(&version)
+}
+
+/// Brokers, and the leaders of the topics that were asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct MetadataResponse {
     pub(crate) throttle_time_ms: i32,
@@ -22,6 +76,50 @@ pub(crate) struct MetadataResponse {
     pub(crate) error: ErrorCode,
 }
 
+impl MetadataResponse {
+    pub(crate) fn decode(reader: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+        let throttle_time_ms = reader.i32()?;
+        let brokers = reader.array(MetadataBroker::decode)?;
+        let cluster_id = reader.nullable_string()?.map(str::to_owned);
+        let controller = reader.i32()?;
+        let topics = reader.array(|reader| MetadataTopic::decode(reader, version))?;
+        if has_cluster_operations(version) {
+            reader.i32()?;
+        }
+        let error = if version >= 13 { reader.i16()? } else { 0 };
+        reader.skip_tags()?;
+        Ok(Self {
+            throttle_time_ms,
+            brokers,
+            cluster_id,
+            controller,
+            topics,
+            error: ErrorCode::from(error),
+        })
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn encode(&self, writer: &mut Writer, version: i16) {
+        writer.i32(self.throttle_time_ms);
+        writer.array(&self.brokers, |writer, broker| broker.encode(writer));
+        writer.nullable_string(self.cluster_id.as_deref());
+        writer.i32(self.controller);
+        writer.array(&self.topics, |writer, topic| topic.encode(writer, version));
+        if has_cluster_operations(version) {
+            writer.i32(NO_OPERATIONS);
+        }
+        if version >= 13 {
+            writer.i16(self.error.code());
+        }
+        writer.no_tags();
+    }
+}
+
+/// Stands for a set of operations that was not asked for.
+#[cfg(any(test, feature = "testing"))]
+const NO_OPERATIONS: i32 = i32::MIN;
+
+/// Where a broker can be reached.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MetadataBroker {
     pub(crate) node: NodeId,
@@ -30,6 +128,29 @@ pub(crate) struct MetadataBroker {
     pub(crate) rack: Option<String>,
 }
 
+impl MetadataBroker {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let broker = Self {
+            node: NodeId(reader.i32()?),
+            host: reader.string()?.to_owned(),
+            port: reader.i32()?,
+            rack: reader.nullable_string()?.map(str::to_owned),
+        };
+        reader.skip_tags()?;
+        Ok(broker)
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    fn encode(&self, writer: &mut Writer) {
+        writer.i32(self.node.0);
+        writer.string(&self.host);
+        writer.i32(self.port);
+        writer.nullable_string(self.rack.as_deref());
+        writer.no_tags();
+    }
+}
+
+/// One topic, or why there is nothing to tell about it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MetadataTopic {
     pub(crate) error: ErrorCode,
@@ -40,6 +161,55 @@ pub(crate) struct MetadataTopic {
     pub(crate) partitions: Vec<MetadataPartition>,
 }
 
+impl MetadataTopic {
+    fn decode(reader: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+        let error = ErrorCode::from(reader.i16()?);
+        let name = if version >= 12 {
+            reader.nullable_string()?
+        } else {
+            Some(reader.string()?)
+        };
+        let topic = Self {
+            error,
+            name: name.map(str::to_owned),
+            id: TopicId(if version >= 10 {
+                reader.uuid()?
+            } else {
+                [0; 16]
+            }),
+            is_internal: reader.bool()?,
+            partitions: reader.array(|reader| MetadataPartition::decode(reader, version))?,
+        };
+        if version >= 8 {
+            reader.i32()?;
+        }
+        reader.skip_tags()?;
+        Ok(topic)
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    fn encode(&self, writer: &mut Writer, version: i16) {
+        writer.i16(self.error.code());
+        if version >= 12 {
+            writer.nullable_string(self.name.as_deref());
+        } else {
+            writer.string(self.name.as_deref().unwrap_or_default());
+        }
+        if version >= 10 {
+            writer.uuid(&self.id.0);
+        }
+        writer.bool(self.is_internal);
+        writer.array(&self.partitions, |writer, partition| {
+            partition.encode(writer, version);
+        });
+        if version >= 8 {
+            writer.i32(NO_OPERATIONS);
+        }
+        writer.no_tags();
+    }
+}
+
+/// Who leads a partition and who follows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MetadataPartition {
     pub(crate) error: ErrorCode,
@@ -51,4 +221,44 @@ pub(crate) struct MetadataPartition {
     pub(crate) replicas: Vec<NodeId>,
     pub(crate) in_sync_replicas: Vec<NodeId>,
     pub(crate) offline_replicas: Vec<NodeId>,
+}
+
+impl MetadataPartition {
+    fn decode(reader: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+        let nodes = |reader: &mut Reader<'_>| reader.array(|reader| reader.i32().map(NodeId));
+        let partition = Self {
+            error: ErrorCode::from(reader.i16()?),
+            index: reader.i32()?,
+            leader: NodeId(reader.i32()?),
+            leader_epoch: if version >= 7 { reader.i32()? } else { -1 },
+            replicas: nodes(reader)?,
+            in_sync_replicas: nodes(reader)?,
+            offline_replicas: if version >= 5 {
+                nodes(reader)?
+            } else {
+                Vec::new()
+            },
+        };
+        reader.skip_tags()?;
+        Ok(partition)
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    fn encode(&self, writer: &mut Writer, version: i16) {
+        let nodes = |writer: &mut Writer, nodes: &[NodeId]| {
+            writer.array(nodes, |writer, node| writer.i32(node.0));
+        };
+        writer.i16(self.error.code());
+        writer.i32(self.index);
+        writer.i32(self.leader.0);
+        if version >= 7 {
+            writer.i32(self.leader_epoch);
+        }
+        nodes(writer, &self.replicas);
+        nodes(writer, &self.in_sync_replicas);
+        if version >= 5 {
+            nodes(writer, &self.offline_replicas);
+        }
+        writer.no_tags();
+    }
 }

@@ -1,0 +1,138 @@
+//! A batch: open while records are added, then sealed, then an outcome. It moves by value, so it is
+//! in one place; its bytes are shared with the request that carries them.
+
+use std::time::Instant;
+
+use crate::accumulator::budget::Reservation;
+use crate::accumulator::completion::{Completion, Written};
+use crate::accumulator::partition::PartitionQueue;
+use crate::error::{Error, Result};
+use crate::protocol::frame::SharedBytes;
+use crate::record::batch::{BatchEncoder, ProducerStamp};
+use crate::sync::Arc;
+
+/// The order in which batches were opened, over all partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct BatchId(pub(crate) u64);
+
+/// Records still being added. Lives under its partition's lock.
+#[derive(Debug)]
+pub(crate) struct OpenBatch {
+    pub(crate) id: BatchId,
+    pub(crate) opened: Instant,
+    pub(crate) encoder: BatchEncoder,
+    pub(crate) completions: Vec<Completion>,
+    pub(crate) reservation: Reservation,
+    /// Whether nothing more goes in: it reached `batch.size`, or a record did not fit any more.
+    pub(crate) is_full: bool,
+    /// Whether somebody waits for one of its records: it leaves without lingering.
+    pub(crate) is_urgent: bool,
+}
+
+impl OpenBatch {
+    /// Ends the batch: writes its header and checksum. Runs on: I/O thread, with no lock held.
+    pub(crate) fn seal(self, queue: &Arc<PartitionQueue>) -> SealedBatch {
+        let bytes = self.encoder.seal(ProducerStamp::NONE);
+        SealedBatch {
+            id: self.id,
+            queue: Arc::clone(queue),
+            opened: self.opened,
+            bytes: SharedBytes::new(ChargedBytes {
+                bytes,
+                _reservation: self.reservation,
+            }),
+            completions: self.completions,
+            attempts: 0,
+            last_error: None,
+        }
+    }
+
+    /// Ends the batch unsent.
+    pub(crate) fn fail(self, queue: &Arc<PartitionQueue>, error: Error) -> Outcome {
+        Outcome {
+            batch: self.id,
+            opened: self.opened,
+            queue: Arc::clone(queue),
+            completions: self.completions,
+            result: Err(error),
+            _bytes: SharedBytes::new(ChargedBytes {
+                bytes: Vec::new(),
+                _reservation: self.reservation,
+            }),
+        }
+    }
+}
+
+/// Encoded bytes together with their share of `buffer.memory`, which they give back when the last
+/// owner is gone: the outcome after its callbacks, or the request that still carries them.
+struct ChargedBytes {
+    bytes: Vec<u8>,
+    _reservation: Reservation,
+}
+
+impl AsRef<[u8]> for ChargedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Immutable bytes on their way to a broker. Its bytes are never encoded again, so a retry is the
+/// same batch to the byte.
+#[derive(Debug)]
+pub(crate) struct SealedBatch {
+    pub(crate) id: BatchId,
+    pub(crate) queue: Arc<PartitionQueue>,
+    pub(crate) opened: Instant,
+    pub(crate) bytes: SharedBytes,
+    pub(crate) completions: Vec<Completion>,
+    /// How often it was handed to a connection.
+    pub(crate) attempts: u32,
+    pub(crate) last_error: Option<Error>,
+}
+
+impl SealedBatch {
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.as_slice().len()
+    }
+
+    pub(crate) fn succeed(
+        self,
+        base_offset: Option<i64>,
+        log_append_time_ms: Option<i64>,
+    ) -> Outcome {
+        let written = Written {
+            topic: Arc::clone(self.queue.topic()),
+            partition: self.queue.index(),
+            base_offset,
+            log_append_time_ms,
+        };
+        self.finish(Ok(written))
+    }
+
+    pub(crate) fn fail(self, error: Error) -> Outcome {
+        self.finish(Err(error))
+    }
+
+    fn finish(self, result: Result<Written>) -> Outcome {
+        Outcome {
+            batch: self.id,
+            opened: self.opened,
+            queue: self.queue,
+            completions: self.completions,
+            result,
+            _bytes: self.bytes,
+        }
+    }
+}
+
+/// A finished batch: its completions and the one result they share. Holds its memory until the
+/// callbacks have run, so that a slow callback slows its callers down.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) batch: BatchId,
+    pub(crate) opened: Instant,
+    pub(crate) queue: Arc<PartitionQueue>,
+    pub(crate) completions: Vec<Completion>,
+    pub(crate) result: Result<Written>,
+    pub(crate) _bytes: SharedBytes,
+}

@@ -1,0 +1,326 @@
+//! The memory that queued and in-flight records may hold: `buffer.memory`. The only place where a
+//! caller blocks for memory. Allocates nothing itself; it counts. Any thread reserves and releases.
+//!
+//! Waiters are served in order of arrival, and while anybody waits nobody overtakes: a large record
+//! is not starved by small ones.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use crate::sync::{Arc, AtomicUsize, Condvar, Mutex, Ordering};
+
+/// Counts the bytes in use, and lets callers wait for some.
+#[derive(Debug)]
+pub(crate) struct MemoryBudget {
+    total: usize,
+    /// Invariant: at most `total`.
+    used: AtomicUsize,
+    /// How many are queued, so that a release knows without a lock. Changed under `queue` only.
+    waiting: AtomicUsize,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// In order of arrival. Invariant: as many as `waiting` says.
+    waiters: VecDeque<Arc<Waiter>>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    bytes: usize,
+    /// Set under the queue's lock, by whoever served or refused this waiter.
+    answer: Mutex<Option<Answer>>,
+    answered: Condvar,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Answer {
+    Served,
+    Closed,
+}
+
+/// Why no memory was given.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum NoMemory {
+    /// The deadline passed.
+    TimedOut,
+    /// The producer closed.
+    Closed,
+}
+
+impl MemoryBudget {
+    pub(crate) fn new(total: usize) -> Self {
+        Self {
+            total,
+            used: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            queue: Mutex::new(Queue::default()),
+        }
+    }
+
+    pub(crate) fn total(&self) -> usize {
+        self.total
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::SeqCst)
+    }
+
+    /// Whether somebody waits for memory: batches then leave without waiting for `linger.ms`.
+    pub(crate) fn has_waiters(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// Waits in line for `bytes`, at most until `deadline`; `None` waits for ever.
+    ///
+    /// Calls `on_queued` once this caller stands in line, to tell the I/O thread that memory is
+    /// short. Runs on: caller.
+    pub(crate) fn wait(
+        self: &Arc<Self>,
+        bytes: usize,
+        deadline: Option<Instant>,
+        on_queued: impl FnOnce(),
+    ) -> Result<Reservation, NoMemory> {
+        let waiter = Arc::new(Waiter {
+            bytes,
+            answer: Mutex::new(None),
+            answered: Condvar::new(),
+        });
+        {
+            let mut queue = self.queue.lock();
+            if queue.closed {
+                return Err(NoMemory::Closed);
+            }
+            queue.waiters.push_back(Arc::clone(&waiter));
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            // A release between the caller's failed attempt and this line saw nobody waiting.
+            self.serve(&mut queue);
+        }
+        on_queued();
+        let answered = waiter.wait_until(deadline);
+        match answered.or_else(|| self.leave(&waiter)) {
+            Some(Answer::Served) => Ok(Reservation {
+                budget: Arc::clone(self),
+                bytes,
+            }),
+            Some(Answer::Closed) => Err(NoMemory::Closed),
+            None => Err(NoMemory::TimedOut),
+        }
+    }
+
+    /// Refuses everybody who waits, now and later. Reservations already made stay.
+    pub(crate) fn close(&self) {
+        let mut queue = self.queue.lock();
+        queue.closed = true;
+        while let Some(waiter) = queue.waiters.pop_front() {
+            self.waiting.fetch_sub(1, Ordering::SeqCst);
+            waiter.answer(Answer::Closed);
+        }
+    }
+
+    /// Takes a waiter that gave up out of the line; its answer, if one came in the meantime.
+    fn leave(&self, waiter: &Arc<Waiter>) -> Option<Answer> {
+        let mut queue = self.queue.lock();
+        if let Some(answer) = *waiter.answer.lock() {
+            return Some(answer);
+        }
+        queue.waiters.retain(|other| !Arc::ptr_eq(other, waiter));
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        // It may have been the first, too large for what is free: the next one may fit.
+        self.serve(&mut queue);
+        None
+    }
+
+    /// Serves from the front of the line for as long as there is room.
+    fn serve(&self, queue: &mut Queue) {
+        while let Some(first) = queue.waiters.front() {
+            if !self.take(first.bytes) {
+                return;
+            }
+            let first = queue
+                .waiters
+                .pop_front()
+                .expect("front() just saw it under this lock");
+            self.waiting.fetch_sub(1, Ordering::SeqCst);
+            first.answer(Answer::Served);
+        }
+    }
+
+    /// Takes `bytes` if they are free, whoever waits.
+    fn take(&self, bytes: usize) -> bool {
+        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.total);
+        self.used
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits)
+            .is_ok()
+    }
+
+    fn release(&self, bytes: usize) {
+        let before = self.used.fetch_sub(bytes, Ordering::SeqCst);
+        debug_assert!(before >= bytes, "more memory came back than was given");
+        if self.has_waiters() {
+            self.serve(&mut self.queue.lock());
+        }
+    }
+}
+
+impl Waiter {
+    fn answer(&self, answer: Answer) {
+        *self.answer.lock() = Some(answer);
+        self.answered.notify_one();
+    }
+
+    fn wait_until(&self, deadline: Option<Instant>) -> Option<Answer> {
+        let mut answer = self.answer.lock();
+        while answer.is_none() {
+            match deadline {
+                None => self.answered.wait(&mut answer),
+                Some(deadline) => {
+                    if self.answered.wait_until(&mut answer, deadline).timed_out() {
+                        break;
+                    }
+                }
+            }
+        }
+        *answer
+    }
+}
+
+/// A share of the budget; returned when dropped.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    budget: Arc<MemoryBudget>,
+    bytes: usize,
+}
+
+impl Reservation {
+    /// A reservation of nothing yet.
+    pub(crate) fn empty(budget: &Arc<MemoryBudget>) -> Self {
+        Self {
+            budget: Arc::clone(budget),
+            bytes: 0,
+        }
+    }
+
+    /// Grows by `bytes` if they are free and nobody waits in line. Never blocks.
+    pub(crate) fn try_grow(&mut self, bytes: usize) -> bool {
+        let granted = !self.budget.has_waiters() && self.budget.take(bytes);
+        if granted {
+            self.bytes += bytes;
+        }
+        granted
+    }
+
+    /// Takes `bytes` over from `other`, which must hold that many.
+    pub(crate) fn take_from(&mut self, other: &mut Self, bytes: usize) {
+        assert!(
+            other.bytes >= bytes,
+            "a waiter reserves the most its record can need"
+        );
+        other.bytes -= bytes;
+        self.bytes += bytes;
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.budget.release(self.bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn reserve(budget: &Arc<MemoryBudget>, bytes: usize) -> Option<Reservation> {
+        let mut reservation = Reservation::empty(budget);
+        reservation.try_grow(bytes).then_some(reservation)
+    }
+
+    #[test]
+    fn never_gives_more_than_it_has_and_gets_all_of_it_back() {
+        let budget = Arc::new(MemoryBudget::new(100));
+        let first = reserve(&budget, 60).unwrap();
+        assert!(reserve(&budget, 41).is_none());
+        let second = reserve(&budget, 40).unwrap();
+        assert_eq!(budget.used(), 100);
+        drop((first, second));
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test of waiting reads the clock"
+    )]
+    fn gives_up_at_the_deadline_and_leaves_the_line() {
+        let budget = Arc::new(MemoryBudget::new(100));
+        let all = reserve(&budget, 100).unwrap();
+        let deadline = Instant::now() + Duration::from_millis(20);
+        assert_eq!(
+            budget.wait(1, Some(deadline), || {}).unwrap_err(),
+            NoMemory::TimedOut
+        );
+        assert!(Instant::now() >= deadline);
+        assert!(!budget.has_waiters());
+        drop(all);
+        assert!(reserve(&budget, 100).is_some());
+    }
+
+    #[test]
+    fn serves_in_order_of_arrival_so_that_a_large_waiter_is_not_starved() {
+        let budget = Arc::new(MemoryBudget::new(100));
+        let half = reserve(&budget, 50).unwrap();
+        let other_half = reserve(&budget, 50).unwrap();
+        let (queued, is_queued) = mpsc::channel();
+        let (served, was_served) = mpsc::channel();
+        let wait = |bytes: usize| {
+            let (budget, queued, served) = (Arc::clone(&budget), queued.clone(), served.clone());
+            thread::Builder::new().spawn(move || {
+                let got = budget
+                    .wait(bytes, None, || queued.send(()).unwrap())
+                    .unwrap();
+                served.send(bytes).unwrap();
+                drop(got);
+            })
+        };
+        let large = wait(100).unwrap();
+        is_queued.recv().unwrap();
+        let small = wait(1).unwrap();
+        is_queued.recv().unwrap();
+        drop(half);
+        // Fifty bytes are free, but the large one is first in line, and nobody overtakes it.
+        assert!(reserve(&budget, 1).is_none());
+        assert!(was_served.try_recv().is_err());
+        drop(other_half);
+        assert_eq!(was_served.recv().unwrap(), 100);
+        assert_eq!(was_served.recv().unwrap(), 1);
+        large.join().unwrap();
+        small.join().unwrap();
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn closing_answers_everybody_who_waits() {
+        let budget = Arc::new(MemoryBudget::new(10));
+        let all = reserve(&budget, 10).unwrap();
+        let (queued, is_queued) = mpsc::channel();
+        let waiter = thread::Builder::new().spawn({
+            let budget = Arc::clone(&budget);
+            move || budget.wait(5, None, || queued.send(()).unwrap()).map(drop)
+        });
+        is_queued.recv().unwrap();
+        budget.close();
+        assert_eq!(waiter.unwrap().join().unwrap(), Err(NoMemory::Closed));
+        assert_eq!(budget.wait(1, None, || {}).unwrap_err(), NoMemory::Closed);
+        drop(all);
+        assert_eq!(budget.used(), 0);
+    }
+}

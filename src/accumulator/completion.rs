@@ -1,0 +1,130 @@
+//! A caller's callback and what its answer needs. Owed exactly one call: calling consumes it, and
+//! dropping it uncalled reports that, so that no path can lose one. A callback that panics is caught
+//! here. Never runs under a lock.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::record::metadata::RecordMetadata;
+use crate::sync::Arc;
+
+/// What a caller wants to be told.
+pub(crate) type Callback = dyn FnOnce(Result<RecordMetadata>) + Send;
+
+/// One record of a batch, from the moment it is accepted until its callback has run.
+pub(crate) struct Completion {
+    /// `None` once called.
+    callback: Option<Box<Callback>>,
+    timestamp_ms: i64,
+    key_size: Option<u32>,
+    value_size: Option<u32>,
+}
+
+/// What all records of a batch share in their answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: i32,
+    /// Of the first record; `None` if no broker told it.
+    pub(crate) base_offset: Option<i64>,
+    /// The broker's time, if the topic uses it.
+    pub(crate) log_append_time_ms: Option<i64>,
+}
+
+impl Completion {
+    pub(crate) fn new(
+        callback: Box<Callback>,
+        timestamp_ms: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+    ) -> Self {
+        // A record is smaller than 2 GiB: the producer has checked it against max.request.size.
+        let size = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        Self {
+            callback: Some(callback),
+            timestamp_ms,
+            key_size: key.map(size),
+            value_size: value.map(size),
+        }
+    }
+
+    /// Tells the caller where its record landed; it is number `index` of its batch.
+    pub(crate) fn succeed(mut self, written: &Written, index: i64) -> Result<(), Panicked> {
+        let metadata = RecordMetadata {
+            topic: Arc::clone(&written.topic),
+            partition: written.partition,
+            offset: written.base_offset.map(|base| base.saturating_add(index)),
+            timestamp_ms: written.log_append_time_ms.unwrap_or(self.timestamp_ms),
+            key_size: self.key_size.map(|size| size as usize),
+            value_size: self.value_size.map(|size| size as usize),
+        };
+        self.call(Ok(metadata))
+    }
+
+    /// Tells the caller why its record was not acknowledged.
+    pub(crate) fn fail(mut self, error: Error) -> Result<(), Panicked> {
+        self.call(Err(error))
+    }
+
+    fn call(&mut self, result: Result<RecordMetadata>) -> Result<(), Panicked> {
+        let Some(callback) = self.callback.take() else {
+            return Ok(());
+        };
+        // The callback is gone afterwards, and it can have broken nothing of ours.
+        catch_unwind(AssertUnwindSafe(|| callback(result))).map_err(|panic| {
+            let text = panic.downcast_ref::<&str>().copied();
+            let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+            log::error!("a callback panicked: {}", text.unwrap_or("(no text)"));
+            Panicked
+        })
+    }
+}
+
+/// The callback panicked; the panic is in the log.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Panicked;
+
+impl Drop for Completion {
+    fn drop(&mut self) {
+        if self.callback.is_some() {
+            let text = "the record was abandoned: the producer's I/O thread has died";
+            // A panic is logged by now, and there is nobody to count it.
+            self.call(Err(Error::new(ErrorKind::Internal, text))).ok();
+        }
+    }
+}
+
+impl std::fmt::Debug for Completion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Completion")
+            .field("called", &self.callback.is_none())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_stays_inside() {
+        let callback = Box::new(|_| panic!("a user's mistake"));
+        let completion = Completion::new(callback, 0, None, None);
+        assert_eq!(
+            completion.fail(Error::new(ErrorKind::Closed, "closed")),
+            Err(Panicked)
+        );
+    }
+
+    #[test]
+    fn a_dropped_completion_still_answers() {
+        let (answers, answer) = mpsc::channel();
+        let callback = Box::new(move |result| answers.send(result).unwrap());
+        drop(Completion::new(callback, 0, None, None));
+        let error: Error = answer.recv().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Internal);
+        assert!(answer.recv().is_err(), "and answers once");
+    }
+}

@@ -1,0 +1,135 @@
+//! One partition's queue of batches, where callers and the I/O thread meet. Its lock is held for a
+//! few lines, never across a callback, a wait or a system call.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use crate::accumulator::batch::{BatchId, OpenBatch};
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering};
+
+/// A partition's number in this producer, over all topics; counts from 0 and is never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PartitionId(pub(crate) usize);
+
+/// The batches of one partition that were not drained yet.
+#[derive(Debug)]
+pub(crate) struct PartitionQueue {
+    id: PartitionId,
+    topic: Arc<str>,
+    index: i32,
+    pub(super) state: Mutex<QueueState>,
+    /// How many batches wait, or are on their way and not acknowledged: the load that the
+    /// built-in partitioner balances (KIP-794). Written under the lock or by the I/O thread.
+    load: AtomicUsize,
+    /// Whether its leader has not taken anything for `partitioner.availability.timeout.ms`. Written
+    /// by the I/O thread; keyless records then go elsewhere.
+    stuck: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct QueueState {
+    /// In append order. Invariant: only the last one has room.
+    pub(super) batches: VecDeque<OpenBatch>,
+    /// Whether appends are refused. Set once, under this lock, so that the I/O thread has seen
+    /// every record that was accepted.
+    pub(super) closed: bool,
+}
+
+/// What the sender has to know of the oldest batch in a queue.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Head {
+    pub(crate) id: BatchId,
+    pub(crate) opened: Instant,
+    /// Whether it need not linger: full, or somebody waits for it.
+    pub(crate) is_ready: bool,
+    pub(crate) bytes: usize,
+}
+
+impl PartitionQueue {
+    pub(super) fn new(id: PartitionId, topic: Arc<str>, index: i32) -> Self {
+        Self {
+            id,
+            topic,
+            index,
+            state: Mutex::new(QueueState::default()),
+            load: AtomicUsize::new(0),
+            stuck: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn id(&self) -> PartitionId {
+        self.id
+    }
+
+    pub(crate) fn topic(&self) -> &Arc<str> {
+        &self.topic
+    }
+
+    pub(crate) fn index(&self) -> i32 {
+        self.index
+    }
+
+    /// Batches that are not acknowledged yet, queued or on their way.
+    pub(crate) fn load(&self) -> usize {
+        self.load.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
+    }
+
+    /// Runs on: I/O thread.
+    pub(crate) fn set_stuck(&self, stuck: bool) {
+        self.stuck.store(stuck, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_opened(&self) {
+        self.load.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A batch of this partition has its outcome. Runs on: I/O thread.
+    pub(crate) fn note_finished(&self) {
+        self.load.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The oldest batch, if any. Runs on: I/O thread.
+    pub(crate) fn head(&self) -> Option<Head> {
+        let state = self.state.lock();
+        let batch = state.batches.front()?;
+        Some(Head {
+            id: batch.id,
+            opened: batch.opened,
+            is_ready: batch.is_full || batch.is_urgent || state.batches.len() > 1,
+            bytes: batch.encoder.len(),
+        })
+    }
+
+    /// Takes the oldest batch out. Runs on: I/O thread.
+    pub(crate) fn take(&self) -> Option<OpenBatch> {
+        self.state.lock().batches.pop_front()
+    }
+
+    /// Takes the oldest batch out if it is this one. Runs on: I/O thread.
+    pub(crate) fn take_if(&self, id: BatchId) -> Option<OpenBatch> {
+        let mut state = self.state.lock();
+        state.batches.front().filter(|batch| batch.id == id)?;
+        state.batches.pop_front()
+    }
+
+    /// Marks the batch so that it leaves without lingering, if it has not left.
+    ///
+    /// Runs on: caller that waits for one of its records.
+    pub(super) fn expedite(&self, id: BatchId) -> bool {
+        let mut state = self.state.lock();
+        let Some(batch) = state.batches.iter_mut().find(|batch| batch.id == id) else {
+            return false;
+        };
+        batch.is_urgent = true;
+        true
+    }
+
+    /// Refuses appends from now on.
+    pub(super) fn close(&self) {
+        self.state.lock().closed = true;
+    }
+}

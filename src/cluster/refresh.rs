@@ -1,0 +1,189 @@
+//! When to ask for metadata again, and for which topics. Owns no socket, reads no clock: the sender
+//! asks what is due, and tells what came of it. Runs on the I/O thread, or in a simulation.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::sync::Arc;
+
+/// The schedule of metadata requests. At most one is under way.
+#[derive(Debug)]
+pub(crate) struct Refresh {
+    max_age: Duration,
+    max_idle: Duration,
+    /// Topics in use, and when they last were.
+    topics: BTreeMap<Arc<str>, Instant>,
+    /// When the answer in hand is too old; `None` while there is none, and no topic is in use.
+    expires: Option<Instant>,
+    /// Not earlier than this, whatever is wanted.
+    not_before: Option<Instant>,
+    wanted: bool,
+    in_flight: bool,
+    /// Answers and failures in a row that did not bring what was wanted.
+    attempts: u32,
+}
+
+impl Refresh {
+    pub(crate) fn new(max_age: Duration, max_idle: Duration) -> Self {
+        Self {
+            max_age,
+            max_idle,
+            topics: BTreeMap::new(),
+            expires: None,
+            not_before: None,
+            wanted: false,
+            in_flight: false,
+            attempts: 0,
+        }
+    }
+
+    /// A topic is in use. A new one is asked for at once, whatever the backoff.
+    pub(crate) fn track(&mut self, now: Instant, topic: &Arc<str>) {
+        if self.topics.insert(Arc::clone(topic), now).is_none() {
+            self.wanted = true;
+            self.attempts = 0;
+            self.not_before = None;
+        }
+    }
+
+    /// Something changed in the cluster: asks as soon as the backoff allows.
+    pub(crate) fn request(&mut self) {
+        self.wanted = true;
+    }
+
+    pub(crate) fn is_in_flight(&self) -> bool {
+        self.in_flight
+    }
+
+    /// When a request is due; `None` while one is under way or nothing is wanted.
+    pub(crate) fn due(&self) -> Option<Due> {
+        if self.in_flight {
+            return None;
+        }
+        match (self.wanted, self.not_before) {
+            (true, None) => Some(Due::Now),
+            (true, Some(at)) => Some(Due::At(at)),
+            (false, _) => self.expires.map(Due::At),
+        }
+    }
+
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        match self.due() {
+            Some(Due::Now) => true,
+            Some(Due::At(at)) => at <= now,
+            None => false,
+        }
+    }
+
+    /// The topics to ask for; none, and no request, if no topic is in use. Those not used for `metadata.max.idle.ms` are forgotten first, unless
+    /// `is_needed` says that records wait for them.
+    pub(crate) fn start(
+        &mut self,
+        now: Instant,
+        is_needed: impl Fn(&str) -> bool,
+    ) -> Vec<Arc<str>> {
+        self.wanted = false;
+        let max_idle = self.max_idle;
+        self.topics.retain(|topic, used| {
+            now.saturating_duration_since(*used) < max_idle || is_needed(topic)
+        });
+        self.in_flight = !self.topics.is_empty();
+        if self.topics.is_empty() {
+            self.expires = None;
+        }
+        self.topics.keys().cloned().collect()
+    }
+
+    /// An answer came. If it `is_incomplete`, asks again after `backoff(attempts so far)`.
+    pub(crate) fn on_answer(
+        &mut self,
+        now: Instant,
+        is_incomplete: bool,
+        backoff: impl FnOnce(u32) -> Duration,
+    ) {
+        self.in_flight = false;
+        self.expires = (!self.topics.is_empty()).then(|| now + self.max_age);
+        self.wanted |= is_incomplete;
+        self.back_off(now, !is_incomplete, backoff);
+    }
+
+    /// No answer came. Asks again after `backoff(attempts so far)`.
+    pub(crate) fn on_failure(&mut self, now: Instant, backoff: impl FnOnce(u32) -> Duration) {
+        self.in_flight = false;
+        self.wanted = true;
+        self.back_off(now, false, backoff);
+    }
+
+    fn back_off(&mut self, now: Instant, good: bool, backoff: impl FnOnce(u32) -> Duration) {
+        // Even a good answer is not asked for twice in a row without a pause: a broker that keeps
+        // saying "not leader" while metadata still names it must not make us spin.
+        self.not_before = Some(now + backoff(self.attempts));
+        self.attempts = if good {
+            0
+        } else {
+            self.attempts.saturating_add(1)
+        };
+    }
+
+    /// A topic was used. Runs when a batch opens, not per record.
+    pub(crate) fn touch(&mut self, now: Instant, topic: &Arc<str>) {
+        match self.topics.get_mut(topic) {
+            Some(used) => *used = now,
+            None => self.track(now, topic),
+        }
+    }
+}
+
+/// When a request is due.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Due {
+    Now,
+    At(Instant),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const PAUSE: Duration = Duration::from_millis(100);
+
+    #[expect(clippy::disallowed_methods, reason = "an Instant has no other source")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    fn refresh() -> Refresh {
+        Refresh::new(5 * MINUTE, 5 * MINUTE)
+    }
+
+    #[test]
+    fn asks_at_once_for_a_new_topic_and_pauses_before_asking_again() {
+        let (mut refresh, start) = (refresh(), now());
+        refresh.track(start, &Arc::from("orders"));
+        assert!(refresh.is_due(start));
+        assert_eq!(refresh.start(start, |_| false), [Arc::from("orders")]);
+        assert!(!refresh.is_due(start), "one request at a time");
+        refresh.on_answer(start, true, |_| PAUSE);
+        assert!(!refresh.is_due(start));
+        assert!(refresh.is_due(start + PAUSE));
+    }
+
+    #[test]
+    fn a_complete_answer_holds_until_it_is_too_old() {
+        let (mut refresh, start) = (refresh(), now());
+        refresh.track(start, &Arc::from("orders"));
+        refresh.start(start, |_| false);
+        refresh.on_answer(start, false, |_| PAUSE);
+        assert_eq!(refresh.due(), Some(Due::At(start + 5 * MINUTE)));
+    }
+
+    #[test]
+    fn forgets_a_topic_that_nobody_uses_unless_records_wait_for_it() {
+        let (mut refresh, start) = (refresh(), now());
+        refresh.track(start, &Arc::from("idle"));
+        refresh.track(start, &Arc::from("waited-for"));
+        let topics = refresh.start(start + 6 * MINUTE, |topic| topic == "waited-for");
+        assert_eq!(topics, [Arc::from("waited-for")]);
+    }
+}

@@ -1,0 +1,134 @@
+//! The addresses in `bootstrap.servers`: `host:port`, `[::1]:9092`, `PLAINTEXT://host:port`.
+//! Resolves nothing.
+
+use std::fmt;
+
+/// Where a broker may be reached. The host is a name or an address, not resolved yet; an IPv6
+/// address stands here without its brackets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HostPort {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+impl HostPort {
+    /// Reads one address; the error says what is wrong with it, to be put behind its name.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let address = match text.split_once("://") {
+            Some((scheme, rest)) if is_word(scheme, "-._%") => rest,
+            Some((scheme, _)) => return Err(format!("{scheme:?} is no protocol's name")),
+            None => text,
+        };
+        let (host, port) = match address.strip_prefix('[') {
+            Some(bracketed) => {
+                let (host, rest) = bracketed
+                    .split_once(']')
+                    .ok_or("the closing bracket is missing")?;
+                if !is_word(host, "-._%:") {
+                    return Err(format!("{host:?} is no IPv6 address"));
+                }
+                (host, rest.strip_prefix(':').unwrap_or_default())
+            }
+            None => {
+                let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
+                if host.contains(':') {
+                    return Err("an IPv6 address needs brackets, as in [::1]:9092".to_owned());
+                }
+                if !is_word(host, "-._%") {
+                    return Err(format!("{host:?} is no host name"));
+                }
+                (host, port)
+            }
+        };
+        if port.is_empty() {
+            return Err("the port is missing, as in localhost:9092".to_owned());
+        }
+        match port.parse() {
+            Ok(0) | Err(_) => Err(format!("{port:?} is no port; ports are 1 to 65535")),
+            Ok(port) => Ok(Self {
+                host: host.to_owned(),
+                port,
+            }),
+        }
+    }
+}
+
+/// Whether `text` is made of ASCII letters, digits and `others`, and is not empty.
+fn is_word(text: &str, others: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|character| character.is_ascii_alphanumeric() || others.contains(character))
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_names_addresses_and_protocols() {
+        let cases = [
+            ("localhost:9092", "localhost", 9092),
+            ("127.0.0.1:1", "127.0.0.1", 1),
+            ("[::1]:9092", "::1", 9092),
+            ("[fe80::1%eth0]:65535", "fe80::1%eth0", 65535),
+            (
+                "PLAINTEXT://my_broker-1.example:9092",
+                "my_broker-1.example",
+                9092,
+            ),
+            ("SASL_SSL://[::1]:9092", "::1", 9092),
+        ];
+        for (text, host, port) in cases {
+            let read = HostPort::parse(text).unwrap();
+            assert_eq!((read.host.as_str(), read.port), (host, port), "{text}");
+        }
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_an_address() {
+        let cases = [
+            ("localhost", "the port is missing, as in localhost:9092"),
+            ("localhost:", "the port is missing, as in localhost:9092"),
+            ("[::1]", "the port is missing, as in localhost:9092"),
+            (
+                "localhost:http",
+                "\"http\" is no port; ports are 1 to 65535",
+            ),
+            ("localhost:0", "\"0\" is no port; ports are 1 to 65535"),
+            (
+                "localhost:65536",
+                "\"65536\" is no port; ports are 1 to 65535",
+            ),
+            (
+                "::1:9092",
+                "an IPv6 address needs brackets, as in [::1]:9092",
+            ),
+            ("[::1:9092", "the closing bracket is missing"),
+            ("[]:9092", "\"\" is no IPv6 address"),
+            (":9092", "\"\" is no host name"),
+            ("a b:9092", "\"a b\" is no host name"),
+            ("://a:9092", "\"\" is no protocol's name"),
+        ];
+        for (text, complaint) in cases {
+            assert_eq!(HostPort::parse(text).unwrap_err(), complaint, "{text}");
+        }
+    }
+
+    #[test]
+    fn prints_as_it_is_written() {
+        for text in ["localhost:9092", "[::1]:9092"] {
+            assert_eq!(HostPort::parse(text).unwrap().to_string(), text);
+        }
+    }
+}

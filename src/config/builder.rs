@@ -1,0 +1,307 @@
+//! The typed door to a configuration. It writes the same properties that a file would, so that
+//! both are checked by the same code.
+
+use std::time::Duration;
+
+use super::{Acks, MetadataRecovery, ProducerConfig, Properties, PropertyObject};
+use crate::error::Result;
+
+/// Makes a [`ProducerConfig`], setting by setting.
+///
+/// Only `bootstrap_servers` and the two serializers must be set. Durations count in whole
+/// milliseconds, rounded up.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use linger::ProducerConfig;
+///
+/// let config = ProducerConfig::builder()
+///     .bootstrap_servers("localhost:9092")
+///     .key_serializer("string")
+///     .value_serializer("string")
+///     .linger(Duration::from_millis(20))
+///     .build()?;
+/// # Ok::<(), linger::Error>(())
+/// ```
+#[must_use]
+#[derive(Clone, Debug, Default)]
+pub struct ProducerConfigBuilder {
+    properties: Properties,
+}
+
+impl ProducerConfigBuilder {
+    /// Checks all settings, each for itself and against each other.
+    ///
+    /// # Errors
+    /// As [`ProducerConfig::from_properties`]; messages call the settings by Kafka's names.
+    pub fn build(self) -> Result<ProducerConfig> {
+        ProducerConfig::from_properties(&self.properties)
+    }
+
+    /// Takes over properties, those of a file for example. They win over what was set before, and
+    /// what is set later wins over them.
+    pub fn properties(mut self, properties: Properties) -> Self {
+        self.properties = self.properties.merge(properties);
+        self
+    }
+
+    /// Where to find the cluster: some of its brokers as `host:port`, separated by commas; the
+    /// others are learned from these. Must be set. Kafka's name: `bootstrap.servers`.
+    pub fn bootstrap_servers(self, servers: &str) -> Self {
+        self.set("bootstrap.servers", servers)
+    }
+
+    /// How brokers call this producer in their logs, metrics and quotas. Default: `producer-` and
+    /// a number, counted from 1 in this process. Kafka's name: `client.id`.
+    pub fn client_id(self, id: &str) -> Self {
+        self.set("client.id", id)
+    }
+}
+
+/// From objects to bytes, and to which partition.
+impl ProducerConfigBuilder {
+    /// The serializer of keys, by name: `bytes`, `string`, `short`, `integer`, `long`, `float`,
+    /// `double`, `boolean`, `uuid`, `void`, or Java's class name. This or
+    /// [`key_serializer_object`](Self::key_serializer_object) must be called. Kafka's name:
+    /// `key.serializer`.
+    pub fn key_serializer(self, name: &str) -> Self {
+        self.set("key.serializer", name)
+    }
+
+    /// The serializer of keys, as an object. Kafka's name: `key.serializer`.
+    pub fn key_serializer_object(self, serializer: PropertyObject) -> Self {
+        self.set_object("key.serializer", serializer)
+    }
+
+    /// The serializer of values, by name, as for keys. This or
+    /// [`value_serializer_object`](Self::value_serializer_object) must be called. Kafka's name:
+    /// `value.serializer`.
+    pub fn value_serializer(self, name: &str) -> Self {
+        self.set("value.serializer", name)
+    }
+
+    /// The serializer of values, as an object. Kafka's name: `value.serializer`.
+    pub fn value_serializer_object(self, serializer: PropertyObject) -> Self {
+        self.set_object("value.serializer", serializer)
+    }
+
+    /// A partitioner in place of the built-in choice, by name: `round_robin` or Java's class
+    /// name. Default: the built-in choice, by the hash of the key, or without a key batch by
+    /// batch. Kafka's name: `partitioner.class`.
+    pub fn partitioner(self, name: &str) -> Self {
+        self.set("partitioner.class", name)
+    }
+
+    /// A partitioner in place of the built-in choice, as an object. Kafka's name:
+    /// `partitioner.class`.
+    pub fn partitioner_object(self, partitioner: PropertyObject) -> Self {
+        self.set_object("partitioner.class", partitioner)
+    }
+
+    /// Whether the built-in choice treats records with a key like those without. Default: false.
+    /// Kafka's name: `partitioner.ignore.keys`.
+    pub fn ignore_keys(self, ignore: bool) -> Self {
+        self.set("partitioner.ignore.keys", ignore)
+    }
+
+    /// Whether the built-in choice gives fewer of the records without key to partitions whose
+    /// queues are longer. Default: true. Kafka's name: `partitioner.adaptive.partitioning.enable`.
+    pub fn adaptive_partitioning(self, adaptive: bool) -> Self {
+        self.set("partitioner.adaptive.partitioning.enable", adaptive)
+    }
+
+    /// How long a broker may take none of the batches that are ready for it, before the built-in
+    /// choice leaves out its partitions. Default: `None`, for ever. Kafka's name:
+    /// `partitioner.availability.timeout.ms`, with 0 for `None`.
+    pub fn partition_availability_timeout(self, timeout: Option<Duration>) -> Self {
+        self.set(
+            "partitioner.availability.timeout.ms",
+            timeout.map_or(0, millis),
+        )
+    }
+}
+
+/// Batches and memory.
+impl ProducerConfigBuilder {
+    /// How long a batch waits for more records before it is sent although it is not full.
+    /// Default: 5 ms. Kafka's name: `linger.ms`.
+    pub fn linger(self, linger: Duration) -> Self {
+        self.set("linger.ms", millis(linger))
+    }
+
+    /// How large a batch of records for one partition becomes, in bytes. A record that is larger
+    /// gets a batch of its own; 0 gives one to every record. At most `buffer_memory`. Default:
+    /// 16384. Kafka's name: `batch.size`.
+    pub fn batch_size(self, bytes: usize) -> Self {
+        self.set("batch.size", bytes)
+    }
+
+    /// How much memory the records may take that were accepted and are not yet acknowledged, in
+    /// bytes. Default: 33554432. Kafka's name: `buffer.memory`.
+    pub fn buffer_memory(self, bytes: usize) -> Self {
+        self.set("buffer.memory", bytes)
+    }
+
+    /// How long `send` may block, for metadata and memory together. Default: 60 s. Kafka's name:
+    /// `max.block.ms`.
+    pub fn max_block(self, limit: Duration) -> Self {
+        self.set("max.block.ms", millis(limit))
+    }
+
+    /// How large a request, and so a record, may be, in bytes. Brokers have limits of their own
+    /// (`message.max.bytes`). Default: 1048576. Kafka's name: `max.request.size`.
+    pub fn max_request_size(self, bytes: usize) -> Self {
+        self.set("max.request.size", bytes)
+    }
+}
+
+/// Acknowledgements and retries.
+impl ProducerConfigBuilder {
+    /// How many acknowledgements make a record count as written. Default: [`Acks::All`]. Kafka's
+    /// name: `acks`.
+    pub fn acks(self, acks: Acks) -> Self {
+        self.set("acks", acks.wire())
+    }
+
+    /// How often a batch is sent again after a failure that may pass, within the delivery
+    /// timeout. Default: 2147483647, which is also the most. Kafka's name: `retries`.
+    pub fn retries(self, retries: u32) -> Self {
+        self.set("retries", retries)
+    }
+
+    /// How long to wait before the first retry of a batch or a metadata request; the time doubles
+    /// with each failure up to [`retry_backoff_max`](Self::retry_backoff_max). Default: 100 ms.
+    /// Kafka's name: `retry.backoff.ms`.
+    pub fn retry_backoff(self, backoff: Duration) -> Self {
+        self.set("retry.backoff.ms", millis(backoff))
+    }
+
+    /// The longest wait between retries. Default: 1 s. Kafka's name: `retry.backoff.max.ms`.
+    pub fn retry_backoff_max(self, backoff: Duration) -> Self {
+        self.set("retry.backoff.max.ms", millis(backoff))
+    }
+
+    /// How long to wait for the answer to a request before its connection is given up. Default:
+    /// 30 s. Kafka's name: `request.timeout.ms`.
+    pub fn request_timeout(self, timeout: Duration) -> Self {
+        self.set("request.timeout.ms", int_millis(timeout))
+    }
+
+    /// How long after `send` returned a record is certain to have succeeded or failed. At least
+    /// the linger and the request timeout together. Default: 120 s. Kafka's name:
+    /// `delivery.timeout.ms`.
+    pub fn delivery_timeout(self, timeout: Duration) -> Self {
+        self.set("delivery.timeout.ms", int_millis(timeout))
+    }
+
+    /// How many requests a connection may have without an answer. At least 1. Default: 5. Kafka's
+    /// name: `max.in.flight.requests.per.connection`.
+    pub fn max_in_flight(self, requests: usize) -> Self {
+        self.set("max.in.flight.requests.per.connection", requests)
+    }
+}
+
+/// Connections and metadata.
+impl ProducerConfigBuilder {
+    /// How long to wait before the first new attempt to reach a broker; the time doubles with each
+    /// failure up to [`reconnect_backoff_max`](Self::reconnect_backoff_max). Default: 50 ms.
+    /// Kafka's name: `reconnect.backoff.ms`.
+    pub fn reconnect_backoff(self, backoff: Duration) -> Self {
+        self.set("reconnect.backoff.ms", millis(backoff))
+    }
+
+    /// The longest wait between attempts to reach a broker. Default: 1 s; if only
+    /// [`reconnect_backoff`](Self::reconnect_backoff) is set, as long as that. Kafka's name:
+    /// `reconnect.backoff.max.ms`.
+    pub fn reconnect_backoff_max(self, backoff: Duration) -> Self {
+        self.set("reconnect.backoff.max.ms", millis(backoff))
+    }
+
+    /// How long an attempt to connect may take; the time doubles with each failure up to
+    /// [`connection_setup_timeout_max`](Self::connection_setup_timeout_max). Default: 10 s.
+    /// Kafka's name: `socket.connection.setup.timeout.ms`.
+    pub fn connection_setup_timeout(self, timeout: Duration) -> Self {
+        self.set("socket.connection.setup.timeout.ms", millis(timeout))
+    }
+
+    /// The longest time an attempt to connect may take. Default: 30 s. Kafka's name:
+    /// `socket.connection.setup.timeout.max.ms`.
+    pub fn connection_setup_timeout_max(self, timeout: Duration) -> Self {
+        self.set("socket.connection.setup.timeout.max.ms", millis(timeout))
+    }
+
+    /// After how long without use a connection is closed; `None`: never. Default: 9 min. Kafka's
+    /// name: `connections.max.idle.ms`, with -1 for `None`.
+    pub fn connections_max_idle(self, idle: Option<Duration>) -> Self {
+        self.set("connections.max.idle.ms", idle.map_or(-1, millis))
+    }
+
+    /// The size of a socket's send buffer, in bytes; `None`: the system's. Default: 131072.
+    /// Kafka's name: `send.buffer.bytes`, with -1 for `None`.
+    pub fn send_buffer(self, bytes: Option<usize>) -> Self {
+        self.set("send.buffer.bytes", or_minus_one(bytes))
+    }
+
+    /// The size of a socket's receive buffer, in bytes; `None`: the system's. Default: 32768.
+    /// Kafka's name: `receive.buffer.bytes`, with -1 for `None`.
+    pub fn receive_buffer(self, bytes: Option<usize>) -> Self {
+        self.set("receive.buffer.bytes", or_minus_one(bytes))
+    }
+
+    /// After how long metadata is asked for again although nothing failed. Default: 5 min.
+    /// Kafka's name: `metadata.max.age.ms`.
+    pub fn metadata_max_age(self, age: Duration) -> Self {
+        self.set("metadata.max.age.ms", millis(age))
+    }
+
+    /// After how long without a record a topic is forgotten. At least 5 s. Default: 5 min. Kafka's
+    /// name: `metadata.max.idle.ms`.
+    pub fn metadata_max_idle(self, idle: Duration) -> Self {
+        self.set("metadata.max.idle.ms", millis(idle))
+    }
+
+    /// What to do when none of the known brokers can be reached. Default:
+    /// [`MetadataRecovery::Rebootstrap`]. Kafka's name: `metadata.recovery.strategy`.
+    pub fn metadata_recovery(self, strategy: MetadataRecovery) -> Self {
+        let name = match strategy {
+            MetadataRecovery::None => "none",
+            MetadataRecovery::Rebootstrap => "rebootstrap",
+        };
+        self.set("metadata.recovery.strategy", name)
+    }
+
+    /// With [`MetadataRecovery::Rebootstrap`]: begins again with the bootstrap servers after no
+    /// metadata could be had for this long. Default: 5 min. Kafka's name:
+    /// `metadata.recovery.rebootstrap.trigger.ms`.
+    pub fn rebootstrap_trigger(self, trigger: Duration) -> Self {
+        self.set("metadata.recovery.rebootstrap.trigger.ms", millis(trigger))
+    }
+}
+
+impl ProducerConfigBuilder {
+    fn set(mut self, name: &str, value: impl ToString) -> Self {
+        self.properties = self.properties.set(name, value);
+        self
+    }
+
+    fn set_object(mut self, name: &str, object: PropertyObject) -> Self {
+        self.properties = self.properties.set_object(name, object);
+        self
+    }
+}
+
+/// Whole milliseconds, rounded up, so that a short time does not become none.
+fn millis(duration: Duration) -> i64 {
+    let millis = duration.as_nanos().div_ceil(1_000_000);
+    i64::try_from(millis).unwrap_or(i64::MAX)
+}
+
+/// As [`millis`], for what Kafka keeps in 32 bits; longer than that is for ever, too.
+fn int_millis(duration: Duration) -> i64 {
+    millis(duration).min(i64::from(i32::MAX))
+}
+
+fn or_minus_one(bytes: Option<usize>) -> String {
+    bytes.map_or_else(|| "-1".to_owned(), |bytes| bytes.to_string())
+}

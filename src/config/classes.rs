@@ -1,0 +1,121 @@
+//! From the value of a class property to the serializer or partitioner that it means: the user's
+//! object, a name that the user registered, or one of the built-in names.
+
+use std::any::type_name;
+use std::fmt;
+
+use super::properties::{Object, Properties, PropertyObject};
+use super::table::Parsed;
+use crate::error::{Error, ErrorKind, Result};
+use crate::partitioner::{Partitioner, RoundRobinPartitioner};
+use crate::serializer::{self, ErasedSerializer, Serializer};
+use crate::sync::Arc;
+
+/// The serializer that the properties name, before it is known what type it has to serve.
+#[derive(Clone)]
+pub(crate) struct SerializerChoice {
+    serializer: ErasedSerializer,
+    /// As the properties have it: `"string"`, or that it is an object.
+    name: String,
+}
+
+impl SerializerChoice {
+    /// Finds what `value` means, or says why it means nothing.
+    pub(super) fn find(properties: &Properties, value: &Parsed) -> Result<Self, String> {
+        let serializer = match Meaning::of(properties, value) {
+            Meaning::Object(PropertyObject(Object::Serializer(serializer))) => serializer.clone(),
+            Meaning::Object(object) => return Err(format!("a {object:?} is not a serializer")),
+            Meaning::Name(name) => {
+                serializer::built_in(name).ok_or_else(|| unknown_serializer(name))?
+            }
+        };
+        let name = match value {
+            Parsed::Text(name) => format!("{name:?}"),
+            _ => "the given object".to_owned(),
+        };
+        Ok(Self { serializer, name })
+    }
+
+    /// The serializer of `T`; `part` (key or value) is for the message.
+    pub(super) fn serving<T: ?Sized + 'static>(
+        &self,
+        part: &'static str,
+    ) -> Result<Arc<dyn Serializer<T>>> {
+        self.serializer.serving::<T>().ok_or_else(|| {
+            let wanted = type_name::<T>();
+            let mut message = format!(
+                "{part}.serializer: {} serves {}, but the {part}s of this producer are {wanted}",
+                self.name,
+                self.serializer.served_types(),
+            );
+            if let Some(better) = serializer::name_serving::<T>() {
+                message.push_str(&format!("; {better:?} serves {wanted}"));
+            }
+            Error::new(ErrorKind::Config, message)
+        })
+    }
+}
+
+impl fmt::Debug for SerializerChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name)
+    }
+}
+
+fn unknown_serializer(name: &str) -> String {
+    format!(
+        "there is no serializer {name:?}; there are {} (and the names of Java's classes), what \
+         the program registers under a name, and objects",
+        serializer::SHORT_NAMES.join(", "),
+    )
+}
+
+/// Finds the partitioner that `value` means, or says why it means none.
+pub(super) fn find_partitioner(
+    properties: &Properties,
+    value: &Parsed,
+) -> Result<Arc<dyn Partitioner>, String> {
+    match Meaning::of(properties, value) {
+        Meaning::Object(PropertyObject(Object::Partitioner(partitioner))) => {
+            Ok(Arc::clone(partitioner))
+        }
+        Meaning::Object(object) => Err(format!("a {object:?} is not a partitioner")),
+        Meaning::Name(name) => built_in_partitioner(name),
+    }
+}
+
+/// What the value of a class property means, as far as the user has said.
+enum Meaning<'a> {
+    /// Given in place of a name, or registered under one.
+    Object(&'a PropertyObject),
+    /// A name that was not registered.
+    Name(&'a str),
+}
+
+impl<'a> Meaning<'a> {
+    fn of(properties: &'a Properties, value: &'a Parsed) -> Self {
+        match value {
+            Parsed::Object(object) => Self::Object(object),
+            Parsed::Text(name) => properties
+                .class(name)
+                .map_or(Self::Name(name), Self::Object),
+            other => unreachable!("class properties are names or objects: {other:?}"),
+        }
+    }
+}
+
+fn built_in_partitioner(name: &str) -> Result<Arc<dyn Partitioner>, String> {
+    match name.strip_prefix(JAVA_PRODUCER_PACKAGE).unwrap_or(name) {
+        "round_robin" | "RoundRobinPartitioner" => Ok(Arc::new(RoundRobinPartitioner::new())),
+        "internals.DefaultPartitioner" | "UniformStickyPartitioner" => Err(format!(
+            "{name:?} was removed from Kafka in 4.0; without partitioner.class the built-in \
+             choice does its work"
+        )),
+        _ => Err(format!(
+            "there is no partitioner {name:?}; there is round_robin (or {JAVA_PRODUCER_PACKAGE}\
+             RoundRobinPartitioner), what the program registers under a name, and objects"
+        )),
+    }
+}
+
+const JAVA_PRODUCER_PACKAGE: &str = "org.apache.kafka.clients.producer.";

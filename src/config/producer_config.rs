@@ -1,0 +1,218 @@
+//! From properties to a [`ProducerConfig`]: the rules that span several of them.
+
+use std::time::Duration;
+
+use super::address::HostPort;
+use super::classes::{self, SerializerChoice};
+use super::values::{Findings, Values};
+use super::{Acks, Backoff, MetadataRecovery, ProducerConfig, Properties};
+use crate::error::Result;
+use crate::partitioner::Partitioner;
+use crate::sync::{Arc, AtomicU64, Ordering};
+
+/// The configuration that the properties describe, and what the user should be warned of.
+pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<String>)> {
+    let mut findings = Findings::new(properties);
+    let values = Values::read(properties, &mut findings);
+    findings.no_problems()?;
+
+    let bootstrap_servers = bootstrap_servers(&values, &mut findings);
+    let key_serializer = serializer(properties, &values, "key.serializer", &mut findings);
+    let value_serializer = serializer(properties, &values, "value.serializer", &mut findings);
+    let partitioner = partitioner(properties, &values, &mut findings);
+    check_sizes(&values, &mut findings);
+    check_client_id(&values, &mut findings);
+    let retry = ("retry.backoff.ms", "retry.backoff.max.ms");
+    let setup = (
+        "socket.connection.setup.timeout.ms",
+        "socket.connection.setup.timeout.max.ms",
+    );
+    warn_of_crossed_times(&values, retry, &mut findings);
+    warn_of_crossed_times(&values, setup, &mut findings);
+    let (linger, request_timeout, delivery_timeout) = timeouts(&values, &mut findings);
+    findings.no_problems()?;
+
+    let checked = "a missing serializer is a problem";
+    let config = ProducerConfig {
+        bootstrap_servers,
+        client_id: client_id(&values),
+        key_serializer: key_serializer.expect(checked),
+        value_serializer: value_serializer.expect(checked),
+        partitioner,
+        ignore_keys: values.boolean("partitioner.ignore.keys"),
+        adaptive_partitioning: values.boolean("partitioner.adaptive.partitioning.enable"),
+        partition_availability_timeout: Some(values.millis("partitioner.availability.timeout.ms"))
+            .filter(|timeout| !timeout.is_zero()),
+        acks: acks(&values),
+        retries: u32::try_from(values.integer("retries")).expect("0 to i32::MAX in the table"),
+        retry_backoff: backoff(&values, retry),
+        request_timeout,
+        delivery_timeout,
+        max_in_flight: values.size("max.in.flight.requests.per.connection"),
+        linger,
+        batch_size: values.size("batch.size").max(1),
+        buffer_memory: values.size("buffer.memory"),
+        max_block: values.millis("max.block.ms"),
+        max_request_size: values.size("max.request.size"),
+        reconnect_backoff: reconnect_backoff(&values),
+        connection_setup_timeout: backoff(&values, setup),
+        connections_max_idle: connections_max_idle(&values),
+        send_buffer: values.optional_size("send.buffer.bytes"),
+        receive_buffer: values.optional_size("receive.buffer.bytes"),
+        metadata_max_age: values.millis("metadata.max.age.ms"),
+        metadata_max_idle: values.millis("metadata.max.idle.ms"),
+        metadata_recovery: metadata_recovery(&values),
+        rebootstrap_trigger: values.millis("metadata.recovery.rebootstrap.trigger.ms"),
+    };
+    Ok((config, findings.warnings))
+}
+
+fn bootstrap_servers(values: &Values, findings: &mut Findings<'_>) -> Vec<HostPort> {
+    let name = "bootstrap.servers";
+    let mut servers = Vec::new();
+    for text in values.list(name) {
+        match HostPort::parse(text) {
+            Ok(server) if servers.contains(&server) => {
+                let warning = format!("{name} has {text:?} more than once");
+                findings.warnings.push(warning);
+            }
+            Ok(server) => servers.push(server),
+            Err(complaint) => findings.problem(name, format!("{name}={text:?}: {complaint}")),
+        }
+    }
+    if values.list(name).is_empty() {
+        findings.problem(name, format!("{name} is empty; it takes host:port,…"));
+    }
+    servers
+}
+
+fn serializer(
+    properties: &Properties,
+    values: &Values,
+    name: &str,
+    findings: &mut Findings<'_>,
+) -> Option<SerializerChoice> {
+    let value = values.value(name).expect("required properties are set");
+    SerializerChoice::find(properties, value)
+        .map_err(|complaint| findings.problem(name, format!("{name}: {complaint}")))
+        .ok()
+}
+
+fn partitioner(
+    properties: &Properties,
+    values: &Values,
+    findings: &mut Findings<'_>,
+) -> Option<Arc<dyn Partitioner>> {
+    let name = "partitioner.class";
+    classes::find_partitioner(properties, values.value(name)?)
+        .map_err(|complaint| findings.problem(name, format!("{name}: {complaint}")))
+        .ok()
+}
+
+/// Java finds this out at the first record that needs a batch.
+fn check_sizes(values: &Values, findings: &mut Findings<'_>) {
+    let batch = values.integer("batch.size").max(1);
+    let memory = values.integer("buffer.memory");
+    if batch > memory {
+        let message = format!("batch.size ({batch}) is more than buffer.memory ({memory})");
+        let culprit = if values.is_set("batch.size") {
+            "batch.size"
+        } else {
+            "buffer.memory"
+        };
+        findings.problem(culprit, message);
+    }
+}
+
+/// Requests carry the client's id with a length of 16 bits.
+fn check_client_id(values: &Values, findings: &mut Findings<'_>) {
+    let name = "client.id";
+    let length = values.text(name).len();
+    if i16::try_from(length).is_err() {
+        let message = format!("{name} has {length} bytes; it takes at most {}", i16::MAX);
+        findings.problem(name, message);
+    }
+}
+
+fn client_id(values: &Values) -> String {
+    static LAST_NUMBER: AtomicU64 = AtomicU64::new(0);
+    if values.is_set("client.id") {
+        return values.text("client.id").to_owned();
+    }
+    let number = LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1;
+    format!("producer-{number}")
+}
+
+/// The linger, the request timeout, and the delivery timeout that is at least both together.
+fn timeouts(values: &Values, findings: &mut Findings<'_>) -> (Duration, Duration, Duration) {
+    let longest = i64::from(i32::MAX);
+    let linger = values.integer("linger.ms").min(longest);
+    let request = values.integer("request.timeout.ms");
+    let least = linger.saturating_add(request).min(longest);
+    let mut delivery = values.integer("delivery.timeout.ms");
+    if delivery < least {
+        let sum = format!("linger.ms ({linger}) + request.timeout.ms ({request})");
+        let message = format!("delivery.timeout.ms ({delivery}) is less than {sum}");
+        if values.is_set("delivery.timeout.ms") {
+            findings.problem("delivery.timeout.ms", message);
+        } else {
+            findings
+                .warnings
+                .push(format!("{message}; it is raised to {least}"));
+        }
+        delivery = least;
+    }
+    let millis = |millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+    (millis(linger), millis(request), millis(delivery))
+}
+
+fn warn_of_crossed_times(
+    values: &Values,
+    (initial, max): (&str, &str),
+    findings: &mut Findings<'_>,
+) {
+    let (initial_ms, max_ms) = (values.integer(initial), values.integer(max));
+    if initial_ms > max_ms {
+        findings.warnings.push(format!(
+            "{initial} ({initial_ms}) is more than {max} ({max_ms}); all waits are {max_ms} ms"
+        ));
+    }
+}
+
+fn backoff(values: &Values, (initial, max): (&str, &str)) -> Backoff {
+    let max = values.millis(max);
+    Backoff {
+        initial: values.millis(initial).min(max),
+        max,
+    }
+}
+
+/// Who sets only the first of the two times means all waits, as before Kafka had the second.
+fn reconnect_backoff(values: &Values) -> Backoff {
+    let (initial, max) = ("reconnect.backoff.ms", "reconnect.backoff.max.ms");
+    if values.is_set(initial) && !values.is_set(max) {
+        backoff(values, (initial, initial))
+    } else {
+        backoff(values, (initial, max))
+    }
+}
+
+fn connections_max_idle(values: &Values) -> Option<Duration> {
+    let name = "connections.max.idle.ms";
+    (values.integer(name) >= 0).then(|| values.millis(name))
+}
+
+fn acks(values: &Values) -> Acks {
+    match values.text("acks") {
+        "0" => Acks::None,
+        "1" => Acks::Leader,
+        _ => Acks::All,
+    }
+}
+
+fn metadata_recovery(values: &Values) -> MetadataRecovery {
+    match values.text("metadata.recovery.strategy") {
+        "none" => MetadataRecovery::None,
+        _ => MetadataRecovery::Rebootstrap,
+    }
+}

@@ -1,0 +1,275 @@
+//! Names and values as the user gave them, from code or from a file; nothing is checked here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use super::{syntax, table};
+use crate::error::{Error, ErrorKind, Result};
+use crate::partitioner::Partitioner;
+use crate::serializer::{ErasedSerializer, Serializer};
+use crate::sync::Arc;
+
+/// Kafka's properties: names with values, of which a later one wins over an earlier one.
+///
+/// Names and values are those of Kafka's own producer; `docs/CONFIGURATION.md` lists them.
+/// Nothing is checked before a producer or a [`ProducerConfig`](crate::ProducerConfig) is made.
+///
+/// ```
+/// use linger::{ProducerConfig, Properties};
+///
+/// let properties = Properties::new()
+///     .set("bootstrap.servers", "localhost:9092")
+///     .set("key.serializer", "string")
+///     .set("value.serializer", "string")
+///     .set("linger.ms", 20);
+/// let config = ProducerConfig::from_properties(&properties)?;
+/// # Ok::<(), linger::Error>(())
+/// ```
+#[must_use]
+#[derive(Clone, Default)]
+pub struct Properties {
+    entries: BTreeMap<String, Entry>,
+    /// Names of the user's own, as values of class properties.
+    classes: BTreeMap<String, PropertyObject>,
+}
+
+/// One property's value, and where it was written if that was in a file.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) value: Value,
+    /// As `producer.properties:3`.
+    pub(super) place: Option<String>,
+}
+
+#[derive(Clone)]
+pub(super) enum Value {
+    Text(String),
+    Object(PropertyObject),
+}
+
+/// A serializer or partitioner of the user's own, as a property's value.
+///
+/// Cloning counts references: all producers made from the same object share it.
+#[derive(Clone)]
+pub struct PropertyObject(pub(super) Object);
+
+#[derive(Clone)]
+pub(super) enum Object {
+    Serializer(ErasedSerializer),
+    Partitioner(Arc<dyn Partitioner>),
+}
+
+impl PropertyObject {
+    /// A serializer of `T`, for `key.serializer` or `value.serializer`.
+    ///
+    /// `T` is inferred if the serializer serves one type only; otherwise write
+    /// `PropertyObject::serializer::<T>(…)`.
+    pub fn serializer<T: ?Sized + 'static>(serializer: impl Serializer<T> + 'static) -> Self {
+        Self(Object::Serializer(ErasedSerializer::new(serializer)))
+    }
+
+    /// A partitioner, for `partitioner.class`.
+    pub fn partitioner(partitioner: impl Partitioner + 'static) -> Self {
+        Self(Object::Partitioner(Arc::new(partitioner)))
+    }
+}
+
+impl Properties {
+    /// No properties at all.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a property to a text, or to what prints as one: `set("linger.ms", 20)`.
+    pub fn set(mut self, name: impl Into<String>, value: impl ToString) -> Self {
+        self.insert(name.into(), value.to_string(), None);
+        self
+    }
+
+    /// Sets a property to a serializer or partitioner of the user's own.
+    ///
+    /// ```
+    /// # use linger::{Context, Properties, PropertyObject, Serialized, Serializer};
+    /// # struct OrderId(u64);
+    /// # struct OrderIdSerializer;
+    /// # impl Serializer<OrderId> for OrderIdSerializer {
+    /// #     fn serialize<'a>(
+    /// #         &self,
+    /// #         _: &Context<'_>,
+    /// #         id: &'a OrderId,
+    /// #         buffer: &mut Vec<u8>,
+    /// #     ) -> Result<Serialized<'a>, Box<dyn std::error::Error + Send + Sync>> {
+    /// #         buffer.extend_from_slice(&id.0.to_be_bytes());
+    /// #         Ok(Serialized::Buffer)
+    /// #     }
+    /// # }
+    /// let properties = Properties::new()
+    ///     .set("bootstrap.servers", "localhost:9092")
+    ///     .set_object("key.serializer", PropertyObject::serializer(OrderIdSerializer))
+    ///     .set("value.serializer", "string");
+    /// ```
+    pub fn set_object(mut self, name: impl Into<String>, object: PropertyObject) -> Self {
+        let entry = Entry {
+            value: Value::Object(object),
+            place: None,
+        };
+        self.entries.insert(name.into(), entry);
+        self
+    }
+
+    /// Makes `class_name` a name for `object`, so that text can mean it: a file says
+    /// `value.serializer=com.example.OrderSerializer`, and the program registers what that is.
+    pub fn register(mut self, class_name: impl Into<String>, object: PropertyObject) -> Self {
+        self.classes.insert(class_name.into(), object);
+        self
+    }
+
+    /// Reads a file in the syntax of Java's `.properties` files.
+    ///
+    /// The file is read as UTF-8. (Java's tools read ISO-8859-1; a file that both read alike
+    /// writes other characters than ASCII as `\u00e9`.)
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), with file and line, if the file cannot be
+    /// read, is not UTF-8, or has a malformed `\u` escape. Errors in the values come later, when
+    /// a producer is made, and name file and line, too.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(|error| {
+            let message = format!(
+                "cannot read the properties file {}: {error}",
+                path.display()
+            );
+            Error::with_source(ErrorKind::Config, message, error)
+        })?;
+        let file = path.display().to_string();
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let good = error.as_bytes().get(..error.utf8_error().valid_up_to());
+            let line = syntax::line_after(good.unwrap_or_default());
+            let message = format!(
+                "{file}:{line}: not UTF-8; save the file as UTF-8, or write such characters as \
+                 \\u00e9"
+            );
+            Error::new(ErrorKind::Config, message)
+        })?;
+        Self::read(&text, |line| format!("{file}:{line}"))
+    }
+
+    /// Reads text in the syntax of Java's `.properties` files, as [`from_file`](Self::from_file)
+    /// does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), with the line, for a malformed `\u` escape.
+    pub fn parse(text: &str) -> Result<Self> {
+        Self::read(text, |line| format!("line {line}"))
+    }
+
+    fn read(text: &str, place: impl Fn(usize) -> String) -> Result<Self> {
+        let mut properties = Self::new();
+        for property in syntax::Reader::new(text) {
+            let property = property.map_err(|error| {
+                let message = format!("{}: {}", place(error.line), error.message);
+                Error::new(ErrorKind::Config, message)
+            })?;
+            properties.insert(property.name, property.value, Some(place(property.line)));
+        }
+        Ok(properties)
+    }
+
+    /// All of `other`'s properties and registered names, too; where both have one, `other`'s wins.
+    pub fn merge(mut self, other: Self) -> Self {
+        self.entries.extend(other.entries);
+        self.classes.extend(other.classes);
+        self
+    }
+
+    /// The text that a property is set to; `None` if it is not set, or to an object.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.entries.get(name)?.text()
+    }
+
+    /// All properties that are set to text, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries
+            .iter()
+            .filter_map(|(name, entry)| Some((name.as_str(), entry.text()?)))
+    }
+
+    fn insert(&mut self, name: String, value: String, place: Option<String>) {
+        let value = Value::Text(value);
+        self.entries.insert(name, Entry { value, place });
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.entries
+            .iter()
+            .map(|(name, entry)| (name.as_str(), entry))
+    }
+
+    /// Where a property was written, if that was in a file.
+    pub(super) fn place(&self, name: &str) -> Option<&str> {
+        self.entries.get(name)?.place.as_deref()
+    }
+
+    /// What a name of the user's own means.
+    pub(super) fn class(&self, name: &str) -> Option<&PropertyObject> {
+        self.classes.get(name)
+    }
+}
+
+impl Entry {
+    fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text),
+            Value::Object(_) => None,
+        }
+    }
+}
+
+impl<K: Into<String>, V: ToString> Extend<(K, V)> for Properties {
+    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, pairs: I) {
+        for (name, value) in pairs {
+            self.insert(name.into(), value.to_string(), None);
+        }
+    }
+}
+
+impl<K: Into<String>, V: ToString> FromIterator<(K, V)> for Properties {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        let mut properties = Self::new();
+        properties.extend(pairs);
+        properties
+    }
+}
+
+impl<K: Into<String>, V: ToString, const N: usize> From<[(K, V); N]> for Properties {
+    fn from(pairs: [(K, V); N]) -> Self {
+        pairs.into_iter().collect()
+    }
+}
+
+/// Passwords and keys are not shown.
+impl fmt::Debug for Properties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for (name, entry) in &self.entries {
+            match &entry.value {
+                Value::Text(_) if table::is_secret(name) => map.entry(name, &table::HIDDEN),
+                Value::Text(text) => map.entry(name, text),
+                Value::Object(object) => map.entry(name, object),
+            };
+        }
+        map.finish()
+    }
+}
+
+impl fmt::Debug for PropertyObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Object::Serializer(serializer) => serializer.fmt(f),
+            Object::Partitioner(_) => f.write_str("partitioner"),
+        }
+    }
+}

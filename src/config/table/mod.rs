@@ -1,0 +1,144 @@
+//! Every property that Kafka's producer knows, with what becomes of it here: one row each, and
+//! nothing decided anywhere else. The rows of `producing` and `security` together are Kafka 4.3's.
+
+mod kind;
+mod producing;
+mod security;
+
+pub(super) use kind::{Kind, Parsed};
+
+/// One property.
+#[derive(Debug)]
+pub(super) struct Definition {
+    pub(super) name: &'static str,
+    pub(super) class: Class,
+    pub(super) kind: Kind,
+    pub(super) default: Preset,
+    /// What it means, in a sentence or two of the documentation.
+    pub(super) meaning: &'static str,
+}
+
+/// What becomes of a property's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// It does what it does in Kafka.
+    Supported,
+    /// It means something to a JVM only: ignored, with a warning if it is not the default.
+    Inert,
+    /// What it asks for does not exist yet: refused if it is not the default.
+    Later,
+    /// It belongs to something that does not exist yet. As long as the property that is named here
+    /// has a value that passes, this one changes nothing, so that it is not refused: ignored, with
+    /// a warning if it is not the default.
+    LaterWith(&'static str),
+    /// Both of its values pass, as long as what it switches does not exist.
+    LaterSwitch,
+}
+
+/// The value of a property that is not set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Preset {
+    /// There is none: the property must be set.
+    Required,
+    /// None, and none is needed.
+    Null,
+    Text(&'static str),
+}
+
+/// All properties; no order is promised.
+pub(super) fn all() -> impl Iterator<Item = &'static Definition> {
+    producing::ROWS.iter().chain(security::ROWS)
+}
+
+pub(super) fn find(name: &str) -> Option<&'static Definition> {
+    all().find(|definition| definition.name == name)
+}
+
+/// Whether a value must not be shown. Properties that are not Kafka's are judged by their names.
+pub(super) fn is_secret(name: &str) -> bool {
+    match find(name) {
+        Some(definition) => matches!(definition.kind, Kind::Secret),
+        None => {
+            let name = name.to_lowercase();
+            [
+                "password",
+                "passphrase",
+                "secret",
+                "credential",
+                "jaas",
+                "token",
+                ".key",
+            ]
+            .into_iter()
+            .any(|word| name.contains(word))
+        }
+    }
+}
+
+/// What is shown in place of a secret.
+pub(super) const HIDDEN: &str = "[hidden]";
+
+const fn supported(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    meaning: &'static str,
+) -> Definition {
+    Definition {
+        name,
+        class: Class::Supported,
+        kind,
+        default: Preset::Text(default),
+        meaning,
+    }
+}
+
+impl Definition {
+    const fn of_class(mut self, class: Class) -> Self {
+        self.class = class;
+        self
+    }
+
+    const fn with_preset(mut self, default: Preset) -> Self {
+        self.default = default;
+        self
+    }
+
+    /// The default as a value; `None` if there is none.
+    pub(super) fn default_value(&self) -> Option<Parsed> {
+        match self.default {
+            Preset::Required | Preset::Null => None,
+            Preset::Text(text) => Some(
+                self.kind
+                    .parse(text)
+                    .expect("the tests parse every default"),
+            ),
+        }
+    }
+}
+
+const fn required(name: &'static str, kind: Kind, meaning: &'static str) -> Definition {
+    supported(name, kind, "", meaning).with_preset(Preset::Required)
+}
+
+const fn inert(
+    name: &'static str,
+    kind: Kind,
+    default: Preset,
+    meaning: &'static str,
+) -> Definition {
+    supported(name, kind, "", meaning)
+        .of_class(Class::Inert)
+        .with_preset(default)
+}
+
+const fn later(
+    name: &'static str,
+    kind: Kind,
+    default: Preset,
+    meaning: &'static str,
+) -> Definition {
+    supported(name, kind, "", meaning)
+        .of_class(Class::Later)
+        .with_preset(default)
+}

@@ -1,0 +1,350 @@
+//! The properties of sending: what becomes a batch, where it goes, how long it may take.
+
+use super::{Class, Definition, Kind, Preset, inert, later, required, supported};
+
+pub(super) const ROWS: &[Definition] = &[
+    // The ones that must be set.
+    required(
+        "bootstrap.servers",
+        Kind::List,
+        "Some of the cluster's brokers as `host:port` or `[address]:port`, separated by commas; \
+         the others are learned from these.",
+    ),
+    required(
+        "key.serializer",
+        Kind::Class,
+        "What turns keys into bytes: `bytes`, `string`, `short`, `integer`, `long`, `float`, \
+         `double`, `boolean`, `uuid`, `void`, the name of Java's class for one of these, a name \
+         that the program has registered, or an object.",
+    ),
+    required(
+        "value.serializer",
+        Kind::Class,
+        "What turns values into bytes; as `key.serializer`.",
+    ),
+    supported(
+        "client.id",
+        Kind::Text,
+        "",
+        "How brokers call this producer in logs, metrics and quotas; at most 32767 bytes. When \
+         not set it is `producer-` and a number, counted from 1 in this process; when set to \
+         nothing it stays empty.",
+    ),
+    // Partitions.
+    supported(
+        "partitioner.class",
+        Kind::Class,
+        "",
+        "What chooses partitions in place of the built-in choice (by the hash of the key, or \
+         without a key batch by batch): `round_robin`, the name of Java's class for it, a name \
+         that the program has registered, or an object.",
+    )
+    .with_preset(Preset::Null),
+    supported(
+        "partitioner.ignore.keys",
+        Kind::Boolean,
+        "false",
+        "Whether the built-in choice treats records with a key like those without.",
+    ),
+    supported(
+        "partitioner.adaptive.partitioning.enable",
+        Kind::Boolean,
+        "true",
+        "Whether the built-in choice gives fewer of the records without key to partitions whose \
+         queues are longer.",
+    ),
+    supported(
+        "partitioner.availability.timeout.ms",
+        Kind::long(0),
+        "0",
+        "How long a broker may take none of the batches that are ready for it before the \
+         built-in choice leaves out its partitions; 0: for ever.",
+    ),
+    // Batches and memory.
+    supported(
+        "linger.ms",
+        Kind::long(0),
+        "5",
+        "How long a batch waits for more records before it is sent although it is not full. More \
+         than 2147483647 counts as that.",
+    ),
+    supported(
+        "batch.size",
+        Kind::int(0),
+        "16384",
+        "How large, in bytes, a batch of records for one partition becomes; a larger record gets \
+         a batch of its own, and 0 gives one to every record. At most `buffer.memory`, which \
+         Kafka finds out only when it sends.",
+    ),
+    supported(
+        "buffer.memory",
+        Kind::long(0),
+        "33554432",
+        "How much memory, in bytes, the records may take that were accepted and are not yet \
+         acknowledged.",
+    ),
+    supported(
+        "max.block.ms",
+        Kind::long(0),
+        "60000",
+        "How long `send` may block, for metadata and memory together.",
+    ),
+    supported(
+        "max.request.size",
+        Kind::int(0),
+        "1048576",
+        "How large, in bytes, a request may be, and so a record before compression. Brokers have \
+         a limit of their own, `message.max.bytes`.",
+    ),
+    // Acknowledgements and retries.
+    supported(
+        "acks",
+        Kind::Choice {
+            values: &["all", "-1", "0", "1"],
+            later: &[],
+            ignores_case: false,
+        },
+        "all",
+        "How many acknowledgements make a record count as written: `0` none is waited for, `1` \
+         the leader's, `all` (or `-1`) those of all replicas in sync.",
+    ),
+    supported(
+        "retries",
+        Kind::int(0),
+        "2147483647",
+        "How often a batch is sent again after a failure that may pass, within \
+         `delivery.timeout.ms`.",
+    ),
+    supported(
+        "retry.backoff.ms",
+        Kind::long(0),
+        "100",
+        "The wait before the first retry of a batch or a metadata request; it doubles with each \
+         failure. More than `retry.backoff.max.ms` counts as that, with a warning.",
+    ),
+    supported(
+        "retry.backoff.max.ms",
+        Kind::long(0),
+        "1000",
+        "The longest wait between retries.",
+    ),
+    supported(
+        "request.timeout.ms",
+        Kind::int(0),
+        "30000",
+        "How long an answer may take before the connection is given up.",
+    ),
+    supported(
+        "delivery.timeout.ms",
+        Kind::int(0),
+        "120000",
+        "How long after `send` a record is certain to have succeeded or failed. At least \
+         `linger.ms` + `request.timeout.ms`: less is an error if it was set, and otherwise raised \
+         to that with a warning.",
+    ),
+    supported(
+        "max.in.flight.requests.per.connection",
+        Kind::int(1),
+        "5",
+        "How many requests a connection may have without an answer.",
+    ),
+    // Connections.
+    supported(
+        "client.dns.lookup",
+        Kind::Choice {
+            values: &["use_all_dns_ips"],
+            later: &["resolve_canonical_bootstrap_servers_only"],
+            ignores_case: false,
+        },
+        "use_all_dns_ips",
+        "What to do with a host name that has several addresses: all are tried in turn.",
+    ),
+    supported(
+        "reconnect.backoff.ms",
+        Kind::long(0),
+        "50",
+        "The wait before the first new attempt to reach a broker; it doubles with each failure. \
+         If it is set and `reconnect.backoff.max.ms` is not, all waits are this long.",
+    ),
+    supported(
+        "reconnect.backoff.max.ms",
+        Kind::long(0),
+        "1000",
+        "The longest wait between attempts to reach a broker.",
+    ),
+    supported(
+        "socket.connection.setup.timeout.ms",
+        Kind::long(0),
+        "10000",
+        "How long an attempt to connect may take; it doubles with each failure. More than \
+         `socket.connection.setup.timeout.max.ms` counts as that, with a warning. Kafka does not \
+         refuse negative times, which mean nothing.",
+    ),
+    supported(
+        "socket.connection.setup.timeout.max.ms",
+        Kind::long(0),
+        "30000",
+        "The longest time an attempt to connect may take. Kafka does not refuse negative times, \
+         which mean nothing.",
+    ),
+    supported(
+        "connections.max.idle.ms",
+        Kind::ANY_LONG,
+        "540000",
+        "After how long without use a connection is closed; negative: never.",
+    ),
+    supported(
+        "send.buffer.bytes",
+        Kind::int(-1),
+        "131072",
+        "The size of a socket's send buffer (`SO_SNDBUF`); -1: the system's.",
+    ),
+    supported(
+        "receive.buffer.bytes",
+        Kind::int(-1),
+        "32768",
+        "The size of a socket's receive buffer (`SO_RCVBUF`); -1: the system's.",
+    ),
+    // Metadata.
+    supported(
+        "metadata.max.age.ms",
+        Kind::long(0),
+        "300000",
+        "After how long metadata is asked for again although nothing failed.",
+    ),
+    supported(
+        "metadata.max.idle.ms",
+        Kind::long(5000),
+        "300000",
+        "After how long without a record a topic is forgotten.",
+    ),
+    supported(
+        "metadata.recovery.strategy",
+        Kind::Choice {
+            values: &["rebootstrap", "none"],
+            later: &[],
+            ignores_case: true,
+        },
+        "rebootstrap",
+        "What to do when none of the known brokers can be reached: begin again with \
+         `bootstrap.servers`, or keep trying. In upper or lower case.",
+    ),
+    supported(
+        "metadata.recovery.rebootstrap.trigger.ms",
+        Kind::long(0),
+        "300000",
+        "With `metadata.recovery.strategy=rebootstrap`: begins again after no metadata could be \
+         had for this long.",
+    ),
+    // Idempotence and transactions.
+    later(
+        "enable.idempotence",
+        Kind::Boolean,
+        Preset::Text("false"),
+        "Whether retries are kept from writing a record twice. Kafka's default is true; here it \
+         is false, and true is refused, until this is supported.",
+    ),
+    later(
+        "transactional.id",
+        Kind::NonEmptyText,
+        Preset::Null,
+        "The name under which transactions are kept apart from those of other producers.",
+    ),
+    later(
+        "transaction.timeout.ms",
+        Kind::ANY_INT,
+        Preset::Text("60000"),
+        "How long a transaction may stay open before the broker aborts it.",
+    )
+    .of_class(Class::LaterWith("transactional.id")),
+    later(
+        "transaction.two.phase.commit.enable",
+        Kind::Boolean,
+        Preset::Text("false"),
+        "Whether transactions are part of an external two-phase commit.",
+    ),
+    // Compression.
+    later(
+        "compression.type",
+        Kind::Choice {
+            values: &["none"],
+            later: &["gzip", "snappy", "lz4", "zstd"],
+            ignores_case: false,
+        },
+        Preset::Text("none"),
+        "How batches are compressed.",
+    ),
+    later(
+        "compression.gzip.level",
+        Kind::Level { min: 1, max: 9 },
+        Preset::Text("-1"),
+        "How hard gzip tries; -1: its own default.",
+    )
+    .of_class(Class::LaterWith("compression.type")),
+    later(
+        "compression.lz4.level",
+        Kind::Integer { min: 1, max: 17 },
+        Preset::Text("9"),
+        "How hard lz4 tries.",
+    )
+    .of_class(Class::LaterWith("compression.type")),
+    later(
+        "compression.zstd.level",
+        Kind::Integer {
+            min: -131_072,
+            max: 22,
+        },
+        Preset::Text("3"),
+        "How hard zstd tries.",
+    )
+    .of_class(Class::LaterWith("compression.type")),
+    // Metrics and plugins.
+    later(
+        "enable.metrics.push",
+        Kind::Boolean,
+        Preset::Text("true"),
+        "Whether brokers that ask for this producer's metrics get them. Nothing is pushed yet, \
+         whichever value it has; true gives a warning if it is set.",
+    )
+    .of_class(Class::LaterSwitch),
+    later(
+        "metrics.num.samples",
+        Kind::int(1),
+        Preset::Text("2"),
+        "From how many windows of time a metric is computed.",
+    ),
+    later(
+        "metrics.sample.window.ms",
+        Kind::long(0),
+        Preset::Text("30000"),
+        "How long a window of time is that a metric is computed from.",
+    ),
+    later(
+        "metrics.recording.level",
+        Kind::Choice {
+            values: &["INFO", "DEBUG", "TRACE"],
+            later: &[],
+            ignores_case: false,
+        },
+        Preset::Text("INFO"),
+        "How detailed metrics are.",
+    ),
+    inert(
+        "metric.reporters",
+        Kind::List,
+        Preset::Text("org.apache.kafka.common.metrics.JmxReporter"),
+        "Java classes that publish metrics; there is no JMX here.",
+    ),
+    later(
+        "interceptor.classes",
+        Kind::List,
+        Preset::Text(""),
+        "What sees every record before it is sent and every result before its callback.",
+    ),
+    later(
+        "config.providers",
+        Kind::List,
+        Preset::Text(""),
+        "What replaces `${provider:path:key}` in the values of other properties.",
+    ),
+];

@@ -1,0 +1,217 @@
+//! The values of all properties, each checked for itself: set ones against their rows in the
+//! table, the others from their defaults.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::nearest::nearest;
+use super::properties::{Entry, Properties, Value};
+use super::table::{self, Class, Definition, HIDDEN, Kind, Parsed, Preset};
+use crate::error::{Error, ErrorKind, Result};
+
+/// What is to be said about the properties.
+#[derive(Debug)]
+pub(super) struct Findings<'a> {
+    properties: &'a Properties,
+    problems: Vec<String>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl<'a> Findings<'a> {
+    pub(super) fn new(properties: &'a Properties) -> Self {
+        Self {
+            properties,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Something is wrong with the property `name`. The message begins with where it was written,
+    /// if that was in a file.
+    pub(super) fn problem(&mut self, name: &str, message: String) {
+        self.problems.push(match self.properties.place(name) {
+            Some(place) => format!("{place}: {message}"),
+            None => message,
+        });
+    }
+
+    /// An error if there was a problem so far; it names all of them.
+    pub(super) fn no_problems(&self) -> Result<()> {
+        let message = match self.problems.as_slice() {
+            [] => return Ok(()),
+            [problem] => problem.clone(),
+            problems => format!("{} problems: {}", problems.len(), problems.join("; ")),
+        };
+        Err(Error::new(ErrorKind::Config, message))
+    }
+}
+
+/// A value for each property that has one. Asking for a property as what it is not is a mistake
+/// of ours, so that the getters panic; a test asks for all.
+#[derive(Debug)]
+pub(super) struct Values {
+    parsed: BTreeMap<&'static str, Parsed>,
+    set: BTreeSet<&'static str>,
+}
+
+impl Values {
+    /// Reads all properties. What is wrong with them is added to the findings.
+    pub(super) fn read(properties: &Properties, findings: &mut Findings<'_>) -> Self {
+        let mut values = Self {
+            parsed: BTreeMap::new(),
+            set: BTreeSet::new(),
+        };
+        for (name, entry) in properties.entries() {
+            let Some(definition) = table::find(name) else {
+                findings.problem(name, unknown(name));
+                continue;
+            };
+            values.set.insert(definition.name);
+            match read_value(definition, entry) {
+                Ok(value) => {
+                    values.parsed.insert(definition.name, value);
+                }
+                Err(complaint) => findings.problem(name, complaint),
+            }
+        }
+        values.warn_of_the_ignored(findings);
+        for definition in table::all() {
+            if values.set.contains(definition.name) {
+                continue;
+            }
+            if definition.default == Preset::Required {
+                let message = format!("{} is not set, and it must be", definition.name);
+                findings.problem(definition.name, message);
+            } else if let Some(value) = definition.default_value() {
+                values.parsed.insert(definition.name, value);
+            }
+        }
+        values
+    }
+
+    /// One warning for each reason to ignore values that are not the defaults.
+    fn warn_of_the_ignored(&self, findings: &mut Findings<'_>) {
+        let mut ignored: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
+        for (name, value) in &self.parsed {
+            let definition = table::find(name).expect("only known names are parsed");
+            let reason = match definition.class {
+                Class::Inert => None,
+                Class::LaterWith(switch) => Some(switch),
+                Class::Supported | Class::Later | Class::LaterSwitch => continue,
+            };
+            if definition.default_value().as_ref() != Some(value) {
+                ignored.entry(reason).or_default().push(name);
+            }
+        }
+        for (reason, names) in ignored {
+            let names = names.join(", ");
+            findings.warnings.push(match reason {
+                None => format!("ignored, as it has a meaning in a JVM only: {names}"),
+                Some(switch) => format!("ignored, as {switch} does not ask for it: {names}"),
+            });
+        }
+        let push = "enable.metrics.push";
+        if self.is_set(push) && self.parsed.get(push) == Some(&Parsed::Boolean(true)) {
+            let warning = format!("{push}=true has no effect yet: no metrics are pushed");
+            findings.warnings.push(warning);
+        }
+    }
+
+    /// Whether the user has set the property, if only to its default.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.set.contains(name)
+    }
+
+    /// The value as it is; `None` if it is not set and has no default.
+    pub(super) fn value(&self, name: &str) -> Option<&Parsed> {
+        self.parsed.get(name)
+    }
+
+    pub(super) fn integer(&self, name: &str) -> i64 {
+        match self.value(name) {
+            Some(Parsed::Integer(number)) => *number,
+            other => unreachable!("{name} is an integer in the table: {other:?}"),
+        }
+    }
+
+    /// A number of bytes or things. What the machine cannot address counts as all that it can.
+    pub(super) fn size(&self, name: &str) -> usize {
+        usize::try_from(self.integer(name).max(0)).unwrap_or(usize::MAX)
+    }
+
+    /// A number of bytes, with −1 for none.
+    pub(super) fn optional_size(&self, name: &str) -> Option<usize> {
+        usize::try_from(self.integer(name)).ok()
+    }
+
+    /// A number of milliseconds. A negative one counts as none; more than a hundred years count
+    /// as a hundred, so that a deadline can be computed.
+    pub(super) fn millis(&self, name: &str) -> Duration {
+        let millis = u64::try_from(self.integer(name)).unwrap_or(0);
+        Duration::from_millis(millis).min(HUNDRED_YEARS)
+    }
+
+    pub(super) fn boolean(&self, name: &str) -> bool {
+        match self.value(name) {
+            Some(Parsed::Boolean(boolean)) => *boolean,
+            other => unreachable!("{name} is a boolean in the table: {other:?}"),
+        }
+    }
+
+    pub(super) fn text(&self, name: &str) -> &str {
+        match self.value(name) {
+            Some(Parsed::Text(text)) => text,
+            other => unreachable!("{name} is text in the table: {other:?}"),
+        }
+    }
+
+    pub(super) fn list(&self, name: &str) -> &[String] {
+        match self.value(name) {
+            Some(Parsed::List(elements)) => elements,
+            other => unreachable!("{name} is a list in the table: {other:?}"),
+        }
+    }
+}
+
+fn unknown(name: &str) -> String {
+    let known = table::all().map(|definition| definition.name);
+    let nearest = nearest(name, known).expect("the table has rows");
+    format!("unknown property {name:?}; did you mean {nearest:?}?")
+}
+
+/// The value of a set property, if it may be set to this now.
+fn read_value(definition: &Definition, entry: &Entry) -> Result<Parsed, String> {
+    let name = definition.name;
+    let text = match &entry.value {
+        Value::Text(text) => text.trim(),
+        Value::Object(object) => {
+            let takes_objects =
+                matches!(definition.kind, Kind::Class) && definition.class == Class::Supported;
+            return if takes_objects {
+                Ok(Parsed::Object(object.clone()))
+            } else {
+                Err(format!("{name} takes text, not a {object:?}"))
+            };
+        }
+    };
+    let shown = match definition.kind {
+        Kind::Secret => HIDDEN,
+        _ => text,
+    };
+    let value = definition
+        .kind
+        .parse(text)
+        .map_err(|complaint| format!("{name}={shown:?}: {complaint}"))?;
+    let is_refused = definition.kind.is_later(&value)
+        || definition.class == Class::Later && definition.default_value().as_ref() != Some(&value);
+    if is_refused {
+        let instead = match definition.default {
+            Preset::Text(default) if !default.is_empty() => format!("it must be {default}"),
+            _ => "leave it out".to_owned(),
+        };
+        return Err(format!("{name}={shown:?} is not supported yet; {instead}"));
+    }
+    Ok(value)
+}
+
+const HUNDRED_YEARS: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);

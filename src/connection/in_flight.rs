@@ -1,0 +1,157 @@
+//! The requests of one connection that are not finished, in send order: first those that are
+//! written and wait for their answer, then at most one that is written in part, then those that
+//! wait for the socket.
+//!
+//! ```text
+//!   answers come for              written next
+//!         |                            |
+//!         v                            v
+//!   [ written ][ written ]  [ written in part ][ not written ]
+//!   <------- `written` ------>
+//! ```
+//!
+//! Knows no handshake and decodes nothing. Runs on the I/O thread, as part of a connection.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::time::Instant;
+
+use crate::ids::RequestId;
+use crate::protocol::ApiKey;
+use crate::protocol::frame::Frame;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(super) struct InFlight {
+    requests: VecDeque<Pending>,
+    /// How many at the front are written whole. Invariant: all of them wait for an answer.
+    written: usize,
+    /// Of the first request that is not written whole: how many bytes are.
+    offset: usize,
+    next_correlation_id: i32,
+}
+
+/// A request that is not finished.
+#[derive(Debug)]
+pub(super) struct Pending {
+    /// None for those of the handshake.
+    pub(super) id: Option<RequestId>,
+    pub(super) correlation_id: i32,
+    pub(super) api: ApiKey,
+    pub(super) version: i16,
+    /// Whether the broker answers; it does not to a Produce request with acks=0.
+    pub(super) is_answered: bool,
+    pub(super) deadline: Instant,
+    /// Until it is written whole: the batches in it are then given back.
+    pub(super) frame: Option<Frame>,
+}
+
+impl InFlight {
+    pub(super) fn new() -> Self {
+        Self {
+            requests: VecDeque::new(),
+            written: 0,
+            offset: 0,
+            next_correlation_id: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// A number for the next request.
+    pub(super) fn correlation_id(&mut self) -> i32 {
+        let id = self.next_correlation_id;
+        self.next_correlation_id = id.wrapping_add(1);
+        id
+    }
+
+    /// Queues a request; its deadline is not before that of the ones queued already.
+    pub(super) fn push(&mut self, request: Pending) {
+        debug_assert!(
+            self.requests
+                .back()
+                .is_none_or(|last| last.deadline <= request.deadline),
+            "time goes backwards"
+        );
+        self.requests.push_back(request);
+    }
+
+    /// Whether anything is left to write.
+    pub(super) fn wants_write(&self) -> bool {
+        self.requests.len() > self.written
+    }
+
+    /// Appends what to write next, as much as one call of the system is likely to take.
+    pub(super) fn outgoing<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>) {
+        let mut bytes = 0;
+        let mut offset = self.offset;
+        for request in self.requests.iter().skip(self.written) {
+            let Some(frame) = &request.frame else {
+                continue;
+            };
+            for slice in frame.slices_from(offset) {
+                if slices.len() >= MAX_SLICES || bytes >= ENOUGH_BYTES {
+                    return;
+                }
+                bytes += slice.len();
+                slices.push(IoSlice::new(slice));
+            }
+            offset = 0;
+        }
+    }
+
+    /// Notes that the socket took `bytes`, and hands out the requests which that finishes: those
+    /// that nobody answers.
+    pub(super) fn on_written(&mut self, mut bytes: usize, mut finish: impl FnMut(Pending)) {
+        while bytes > 0 {
+            let request = self
+                .requests
+                .get_mut(self.written)
+                .expect("the socket takes no more than it was offered");
+            let left = request.frame.as_ref().map_or(0, Frame::len) - self.offset;
+            if bytes < left {
+                self.offset += bytes;
+                return;
+            }
+            bytes -= left;
+            self.offset = 0;
+            request.frame = None;
+            if request.is_answered {
+                self.written += 1;
+            } else if let Some(request) = self.requests.remove(self.written) {
+                finish(request);
+            }
+        }
+    }
+
+    /// The request that the next answer belongs to; none if no request waits for one.
+    pub(super) fn awaiting(&self) -> Option<&Pending> {
+        self.requests.front().filter(|_| self.written > 0)
+    }
+
+    /// Takes out what [`awaiting`](Self::awaiting) names.
+    pub(super) fn finish_awaiting(&mut self) {
+        self.written -= 1;
+        self.requests.pop_front();
+    }
+
+    /// The oldest request, written or not; its deadline is the earliest.
+    pub(super) fn oldest(&self) -> Option<&Pending> {
+        self.requests.front()
+    }
+
+    /// All of them in send order, and whether the socket took at least their first byte.
+    pub(super) fn into_requests(self) -> impl Iterator<Item = (Pending, bool)> {
+        let begun = self.written + usize::from(self.offset > 0);
+        let numbered = self.requests.into_iter().enumerate();
+        numbered.map(move |(index, request)| (request, index < begun))
+    }
+}
+
+/// More slices than this take longer to collect than a further call costs.
+const MAX_SLICES: usize = 256;
+
+/// More than the buffer of a socket usually takes at once.
+const ENOUGH_BYTES: usize = 1024 * 1024;

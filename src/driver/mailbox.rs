@@ -1,0 +1,198 @@
+//! Where callers leave commands for the I/O thread and wait for the answers. Every wait has an end:
+//! a command that is never answered, because the I/O thread has died, is answered by being dropped.
+
+use std::time::Instant;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::sender::{Command, CommandId};
+use crate::sync::{Arc, Condvar, Mutex};
+
+/// Commands on their way to the I/O thread.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    posted: Vec<Posted>,
+    next: u64,
+    /// Why nothing is taken any more.
+    ended: Option<End>,
+}
+
+/// Why the I/O thread is no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The producer was closed.
+    Closed,
+    /// The thread panicked.
+    Died,
+}
+
+impl End {
+    pub(crate) fn error(self) -> Error {
+        match self {
+            Self::Closed => Error::new(ErrorKind::Closed, "the producer is closed"),
+            Self::Died => Error::new(
+                ErrorKind::Internal,
+                "the producer's I/O thread has died; its panic is in the log",
+            ),
+        }
+    }
+}
+
+/// A command together with whoever waits for its answer.
+#[derive(Debug)]
+pub(super) struct Posted {
+    pub(super) id: CommandId,
+    pub(super) command: Command,
+    pub(super) answer: Answer,
+}
+
+impl Mailbox {
+    /// Leaves a command; wake the I/O thread afterwards.
+    ///
+    /// # Errors
+    /// The I/O thread has ended.
+    pub(crate) fn post(&self, command: Command) -> Result<Ticket, End> {
+        let mut state = self.0.lock();
+        if let Some(end) = state.ended {
+            return Err(end);
+        }
+        let slot = Arc::new(Slot::default());
+        let id = CommandId(state.next);
+        state.next += 1;
+        state.posted.push(Posted {
+            id,
+            command,
+            answer: Answer(Some(Arc::clone(&slot))),
+        });
+        drop(state);
+        Ok(Ticket(slot))
+    }
+
+    /// Takes everything posted. Runs on: I/O thread.
+    pub(super) fn take(&self) -> Vec<Posted> {
+        std::mem::take(&mut self.0.lock().posted)
+    }
+
+    /// Takes no commands any more; those not taken are answered.
+    pub(super) fn end(&self, end: End) {
+        let mut state = self.0.lock();
+        state.ended = Some(end);
+        let unread = std::mem::take(&mut state.posted);
+        drop(state);
+        for posted in unread {
+            posted.answer.give(Err(end.error()));
+        }
+    }
+
+    /// Why the I/O thread is no more, if it is.
+    pub(crate) fn ended(&self) -> Option<End> {
+        self.0.lock().ended
+    }
+}
+
+/// The caller's half: waits for the answer.
+#[derive(Debug)]
+pub(crate) struct Ticket(Arc<Slot<Result<()>>>);
+
+impl Ticket {
+    /// The answer, or `None` if there is none by the deadline. Runs on: caller.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<Result<()>> {
+        self.0.wait(deadline)
+    }
+}
+
+/// The I/O thread's half: owes an answer, and gives one when dropped.
+#[derive(Debug)]
+pub(super) struct Answer(Option<Arc<Slot<Result<()>>>>);
+
+impl Answer {
+    pub(super) fn give(mut self, result: Result<()>) {
+        if let Some(slot) = self.0.take() {
+            slot.fill(result);
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Some(slot) = self.0.take() {
+            slot.fill(Err(End::Died.error()));
+        }
+    }
+}
+
+/// A value that somebody waits for.
+#[derive(Debug)]
+pub(crate) struct Slot<T> {
+    value: Mutex<Option<T>>,
+    filled: Condvar,
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self {
+            value: Mutex::new(None),
+            filled: Condvar::new(),
+        }
+    }
+}
+
+impl<T: Clone> Slot<T> {
+    pub(crate) fn fill(&self, value: T) {
+        *self.value.lock() = Some(value);
+        self.filled.notify_all();
+    }
+
+    /// The value, if it is there.
+    pub(crate) fn peek(&self) -> Option<T> {
+        self.value.lock().clone()
+    }
+
+    /// Waits for the value, at most until the deadline; `None` waits for ever.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<T> {
+        let mut value = self.value.lock();
+        while value.is_none() {
+            match deadline {
+                None => self.filled.wait(&mut value),
+                Some(deadline) => {
+                    if self.filled.wait_until(&mut value, deadline).timed_out() {
+                        break;
+                    }
+                }
+            }
+        }
+        value.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accumulator::BatchId;
+
+    fn command() -> Command {
+        Command::Flush(BatchId(0))
+    }
+
+    #[test]
+    fn a_command_that_is_dropped_is_answered() {
+        let mailbox = Mailbox::default();
+        let ticket = mailbox.post(command()).unwrap();
+        drop(mailbox.take());
+        assert_eq!(
+            ticket.wait(None).unwrap().unwrap_err().kind(),
+            ErrorKind::Internal
+        );
+    }
+
+    #[test]
+    fn a_command_that_nobody_reads_is_answered_at_the_end() {
+        let mailbox = Mailbox::default();
+        let ticket = mailbox.post(command()).unwrap();
+        mailbox.end(End::Closed);
+        assert!(ticket.wait(None).unwrap().unwrap_err().is_closed());
+        assert_eq!(mailbox.post(command()).unwrap_err(), End::Closed);
+    }
+}

@@ -1,0 +1,90 @@
+//! The broker's half: requests from bytes, responses to bytes. Compiled for tests and for the mock
+//! cluster only.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+pub(crate) use crate::protocol::header::RequestHeader;
+
+use crate::protocol::frame::Frame;
+use crate::protocol::header::write_response_header;
+use crate::protocol::messages::{ApiVersionsRequest, MetadataRequest, ProduceRequest};
+use crate::protocol::wire::{DecodeError, Reader, Writer};
+use crate::protocol::{ApiKey, Request, Response};
+
+/// Why the body of a frame is no request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RequestError {
+    /// The header is fine, but names an API or a version that this crate does not speak.
+    Unsupported(RequestHeader),
+    /// The bytes are not what the header says, or there is no header.
+    Malformed(DecodeError),
+}
+
+impl From<DecodeError> for RequestError {
+    fn from(error: DecodeError) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsupported(header) => match ApiKey::from_code(header.api_key) {
+                Some(api) => {
+                    let (version, served) = (header.api_version, api.versions());
+                    write!(f, "{api} version {version} is not one of {served}")
+                }
+                None => write!(f, "API {} is not served", header.api_key),
+            },
+            Self::Malformed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl StdError for RequestError {}
+
+/// The header and the message in the body of a frame (its length is not part of it).
+pub(crate) fn decode_request(body: &[u8]) -> Result<(RequestHeader, Request), RequestError> {
+    let mut reader = Reader::new(body, false);
+    let header = RequestHeader::read(&mut reader)?;
+    let version = header.api_version;
+    let api = ApiKey::from_code(header.api_key).filter(|api| api.versions().contains(version));
+    let Some(api) = api else {
+        return Err(RequestError::Unsupported(header));
+    };
+    reader.set_flexible(api.is_flexible(version));
+    reader.skip_tags()?;
+    let request = match api {
+        ApiKey::Produce => Request::Produce(ProduceRequest::decode(&mut reader, version)?),
+        ApiKey::Metadata => Request::Metadata(MetadataRequest::decode(&mut reader, version)?),
+        ApiKey::ApiVersions => {
+            Request::ApiVersions(ApiVersionsRequest::decode(&mut reader, version)?)
+        }
+    };
+    reader.finish()?;
+    Ok((header, request))
+}
+
+/// A response as a frame. Answer an `ApiVersions` request of an unknown version in version 0, with
+/// `UNSUPPORTED_VERSION`.
+pub(crate) fn encode_response(
+    api: ApiKey,
+    version: i16,
+    correlation_id: i32,
+    response: &Response,
+) -> Frame {
+    let mut writer = Writer::new(api.is_flexible(version));
+    write_response_header(&mut writer, api, correlation_id);
+    match (api, response) {
+        (ApiKey::Produce, Response::Produce(response)) => response.encode(&mut writer, version),
+        (ApiKey::Metadata, Response::Metadata(response)) => response.encode(&mut writer, version),
+        (ApiKey::ApiVersions, Response::ApiVersions(response)) => {
+            response.encode(&mut writer, version);
+        }
+        (ApiKey::Produce | ApiKey::Metadata | ApiKey::ApiVersions, _) => {
+            panic!("a {api} request has another answer");
+        }
+    }
+    writer.into_frame()
+}

@@ -1,0 +1,147 @@
+//! Flush and close. An `impl` of [`Sender`]; runs on the I/O thread, or in a simulation.
+
+use std::time::Instant;
+
+use crate::accumulator::{Accumulator, BatchId};
+use crate::error::{Error, ErrorKind};
+use crate::sender::Sender;
+use crate::sender::event::{CommandId, Output};
+use crate::sender::timers::Timer;
+
+/// A caller that waits for all batches opened before one.
+#[derive(Debug)]
+pub(super) struct Flush {
+    pub(super) id: CommandId,
+    pub(super) before: BatchId,
+}
+
+/// The producer closes.
+#[derive(Debug, Default)]
+pub(super) struct Closing {
+    /// Who waits for it.
+    commands: Vec<CommandId>,
+    deadline: Option<Instant>,
+    /// Whether the time is over: nothing is tried again.
+    is_over: bool,
+}
+
+impl Sender {
+    pub(super) fn on_flush(
+        &mut self,
+        now: Instant,
+        id: CommandId,
+        before: BatchId,
+        accumulator: &Accumulator,
+    ) {
+        // Batches that the sender has not heard of yet count as well.
+        self.take_notices(now, accumulator);
+        self.flushes.push(Flush { id, before });
+        self.hurry_all(now, accumulator);
+    }
+
+    pub(super) fn on_close(
+        &mut self,
+        now: Instant,
+        id: CommandId,
+        deadline: Option<Instant>,
+        accumulator: &Accumulator,
+    ) {
+        self.take_notices(now, accumulator);
+        let closing = self.closing.get_or_insert_default();
+        closing.commands.push(id);
+        // Of several callers the least patient one decides.
+        let earlier = deadline.filter(|new| closing.deadline.is_none_or(|old| *new < old));
+        if let Some(deadline) = earlier {
+            closing.deadline = Some(deadline);
+            self.timers.set(deadline, Timer::Close);
+        }
+        for id in self.topic_waits.keys().copied().collect::<Vec<_>>() {
+            let error = Error::new(
+                ErrorKind::Closed,
+                "the producer was closed while send waited",
+            );
+            self.end_topic_wait(id, Err(error));
+        }
+        self.hurry_all(now, accumulator);
+    }
+
+    /// Answers the flushes whose batches are done.
+    pub(super) fn finish_flushes(&mut self) {
+        let first = self.incomplete.first().copied();
+        let outputs = &mut self.outputs;
+        self.flushes.retain(|flush| {
+            let waits = first.is_some_and(|first| first < flush.before);
+            if !waits {
+                outputs.push_back(Output::Finish(flush.id, Ok(())));
+            }
+            waits
+        });
+    }
+
+    /// Stops when everything has its outcome.
+    pub(super) fn finish_closing(&mut self) {
+        if !self.incomplete.is_empty() {
+            return;
+        }
+        let Some(closing) = &mut self.closing else {
+            return;
+        };
+        for id in closing.commands.drain(..) {
+            self.outputs.push_back(Output::Finish(id, Ok(())));
+        }
+        self.outputs.push_back(Output::Stop);
+    }
+
+    /// The time for closing is over: what is left fails.
+    pub(super) fn on_close_timeout(&mut self, accumulator: &Accumulator) {
+        let Some(closing) = &mut self.closing else {
+            return;
+        };
+        closing.is_over = true;
+        log::warn!(
+            "closing with {} batches not acknowledged",
+            self.incomplete.len()
+        );
+        let ids: Vec<_> = self.partitions.keys().copied().collect();
+        for id in ids {
+            self.fail_partition(id);
+        }
+        debug_assert!(
+            self.incomplete.is_empty(),
+            "every batch belongs to a partition"
+        );
+        let _ = accumulator;
+    }
+
+    pub(super) fn closed_for_retries(&self) -> bool {
+        self.closing.as_ref().is_some_and(|closing| closing.is_over)
+    }
+
+    fn fail_partition(&mut self, id: crate::accumulator::PartitionId) {
+        let describe = |attempts: u32, _: Option<&Error>| {
+            let tried = if attempts == 0 {
+                "sent"
+            } else {
+                "acknowledged"
+            };
+            (
+                ErrorKind::Closed,
+                format!("the producer was closed before the record was {tried}"),
+            )
+        };
+        loop {
+            let Some(partition) = self.partitions.get(&id) else {
+                return;
+            };
+            let flying = partition
+                .in_flight
+                .filter(|batch| self.incomplete.contains(batch));
+            let retry = partition.retry.as_ref().map(|(batch, _)| batch.id);
+            let queued = || partition.queue.head().map(|head| head.id);
+            match flying.or(retry).or_else(queued) {
+                Some(batch) => self.resolve_early(id, batch, describe),
+                None => return,
+            }
+        }
+    }
+}

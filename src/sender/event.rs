@@ -1,0 +1,68 @@
+//! What goes into the sender and what comes out. Inputs are past, commands and outputs imperative.
+
+use std::time::Instant;
+
+use crate::accumulator::{BatchId, Outcome};
+use crate::cluster::{Address, ClusterView};
+use crate::error::{Error, Result};
+use crate::ids::{NodeId, RequestId};
+use crate::protocol::{Request, Response};
+use crate::sync::Arc;
+
+/// A caller's command, for as long as it waits for the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CommandId(pub(crate) u64);
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// The connection has finished its handshake.
+    Ready(NodeId),
+    /// The connection was lost, or could not be made. Requests on it get no answer any more.
+    Disconnected(NodeId, Error),
+    /// A request was answered.
+    Response(RequestId, Response),
+    /// A request that gets no answer (`acks=0`) has been written to the socket.
+    Written(RequestId),
+    /// A request could not be sent at all: the broker speaks none of our versions of it.
+    Refused(RequestId, Error),
+    /// A caller asks for something.
+    Command(CommandId, Command),
+}
+
+/// What a caller asks for.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Answer when the topic is known, and the partition if one is named, or at the deadline.
+    AwaitTopic {
+        topic: Arc<str>,
+        partition: Option<i32>,
+        deadline: Option<Instant>,
+    },
+    /// Ask for metadata of a topic that is not known yet; answered at once.
+    Track(Arc<str>),
+    /// Answer when all batches opened before this one have their outcome.
+    Flush(BatchId),
+    /// Send what is queued, then answer and stop; at the deadline, fail what is left.
+    Close(Option<Instant>),
+}
+
+/// What the driver must do.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Connect; [`Input::Ready`] or [`Input::Disconnected`] follows.
+    Connect(NodeId, Address),
+    /// Drop the connection or the attempt to make one; nothing follows.
+    Disconnect(NodeId),
+    Send(NodeId, RequestId, Request),
+    /// Make the view known to callers.
+    Publish(Arc<ClusterView>),
+    /// Run the callbacks.
+    Deliver(Outcome),
+    /// Answer a command.
+    Finish(CommandId, Result<()>),
+    /// Nothing to do before this time, or the next input. Always the last word.
+    Wait(Option<Instant>),
+    /// Closed: nothing will ever be to do.
+    Stop,
+}

@@ -1,0 +1,280 @@
+//! Asking for metadata, following it, and the callers who wait for a topic. An `impl` of
+//! [`Sender`]; runs on the I/O thread, or in a simulation.
+
+use std::time::Instant;
+
+use crate::accumulator::Accumulator;
+use crate::cluster::Address;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{NodeId, RequestId};
+use crate::protocol::Request;
+use crate::protocol::error_code::ErrorCode;
+use crate::protocol::messages::{MetadataRequest, MetadataResponse, ProduceResponse};
+use crate::sender::Sender;
+use crate::sender::event::{CommandId, Output};
+use crate::sender::nodes::Choice;
+use crate::sender::requests::Content;
+use crate::sender::timers::Timer;
+use crate::sync::Arc;
+
+/// A caller that waits for a topic.
+#[derive(Debug)]
+pub(super) struct TopicWait {
+    topic: Arc<str>,
+    partition: Option<i32>,
+    since: Instant,
+    deadline: Option<Instant>,
+}
+
+impl Sender {
+    /// Asks for metadata if that is due and somebody can be asked; else connects to somebody.
+    pub(super) fn ask_for_metadata(&mut self, now: Instant) {
+        if !self.refresh.is_due(now) {
+            return;
+        }
+        match self.nodes.for_metadata(now, self.settings.max_in_flight) {
+            Choice::Ask(node) => {
+                let (partitions, waits) = (&self.partitions, &self.topic_waits);
+                let topics = self.refresh.start(now, |topic| {
+                    let mut queues = partitions.values().map(|partition| &partition.queue);
+                    waits.values().any(|wait| &*wait.topic == topic)
+                        || queues.any(|queue| &**queue.topic() == topic && queue.load() > 0)
+                });
+                if !topics.is_empty() {
+                    let request = MetadataRequest {
+                        topics: Some(topics),
+                        allow_auto_topic_creation: true,
+                    };
+                    self.send(now, node, Content::Metadata, Request::Metadata(request));
+                }
+            }
+            Choice::Connect(node) => self.connect(now, node),
+            Choice::Wait(Some(until)) => self.timers.set(until, Timer::Stagger),
+            Choice::Wait(None) => {}
+        }
+    }
+
+    pub(super) fn on_metadata(
+        &mut self,
+        now: Instant,
+        node: NodeId,
+        response: &MetadataResponse,
+        accumulator: &Accumulator,
+    ) {
+        if response.brokers.is_empty() || response.error != ErrorCode::NONE {
+            log::warn!("broker {node} answered with metadata that names no broker");
+            self.on_metadata_failure(now);
+            return;
+        }
+        let (view, update) = self.view.merged(response);
+        for (topic, code) in &update.refused {
+            log::warn!("broker {node} has no metadata for topic \"{topic}\": {code}");
+        }
+        let wait_goes_on = self
+            .topic_waits
+            .values()
+            .any(|wait| wait.is_short_of(&view));
+        let (backoff, rng) = (self.settings.retry_backoff, &mut self.rng);
+        self.refresh
+            .on_answer(now, update.is_incomplete || wait_goes_on, |attempts| {
+                backoff.pause(attempts, rng)
+            });
+        self.refused = update.refused;
+        self.adopt(now, view, accumulator);
+    }
+
+    fn adopt(
+        &mut self,
+        now: Instant,
+        view: crate::cluster::ClusterView,
+        accumulator: &Accumulator,
+    ) {
+        self.view = Arc::new(view);
+        self.outputs
+            .push_back(Output::Publish(Arc::clone(&self.view)));
+        for stale in self.nodes.update(now, &self.view.brokers) {
+            self.outputs.push_back(Output::Disconnect(stale));
+            let text = format!("broker {stale} has left the cluster or moved");
+            self.on_disconnected(
+                now,
+                stale,
+                Error::new(ErrorKind::Disconnected, text),
+                accumulator,
+            );
+            if !self.view.brokers.contains_key(&stale) {
+                self.nodes.remove(stale);
+            }
+        }
+        self.follow_leaders(now, accumulator);
+        self.answer_topic_waits();
+    }
+
+    pub(super) fn on_metadata_failure(&mut self, now: Instant) {
+        let (backoff, rng) = (self.settings.retry_backoff, &mut self.rng);
+        self.refresh
+            .on_failure(now, |attempts| backoff.pause(attempts, rng));
+    }
+
+    /// Leaders that a produce response names (KIP-951) save the wait for metadata.
+    pub(super) fn follow_hints(
+        &mut self,
+        now: Instant,
+        response: &ProduceResponse,
+        accumulator: &Accumulator,
+    ) {
+        let mut view = None;
+        for topic in &response.topics {
+            let told = topic.partitions.iter();
+            for (index, hint) in told.filter_map(|one| Some((one.index, one.current_leader?))) {
+                let view = view.get_or_insert_with(|| (*self.view).clone());
+                let endpoint = response
+                    .node_endpoints
+                    .iter()
+                    .find(|end| end.node == hint.leader);
+                if let Some(endpoint) = endpoint
+                    && let Ok(port) = u16::try_from(endpoint.port)
+                {
+                    let address = Address {
+                        host: endpoint.host.clone(),
+                        port,
+                    };
+                    view.brokers.entry(hint.leader).or_insert(address);
+                }
+                let name = match topic.name.as_str() {
+                    "" => view.name_of(topic.id),
+                    name => Some(Arc::from(name)),
+                };
+                if let Some(name) = name {
+                    view.follow(&name, index, hint.leader, hint.leader_epoch);
+                }
+            }
+        }
+        if let Some(view) = view {
+            self.adopt(now, view, accumulator);
+        }
+    }
+
+    pub(super) fn on_await_topic(
+        &mut self,
+        now: Instant,
+        id: CommandId,
+        topic: Arc<str>,
+        partition: Option<i32>,
+        deadline: Option<Instant>,
+    ) {
+        self.refresh.track(now, &topic);
+        let wait = TopicWait {
+            topic,
+            partition,
+            since: now,
+            deadline,
+        };
+        if wait.is_short_of(&self.view) {
+            self.refresh.request();
+        }
+        if let Some(deadline) = deadline {
+            self.timers.set(deadline, Timer::Topic(id));
+        }
+        self.topic_waits.insert(id, wait);
+        self.answer_topic_waits();
+    }
+
+    /// Answers the callers whose topic has come, or will never come.
+    fn answer_topic_waits(&mut self) {
+        let mut answers = Vec::new();
+        for (id, wait) in &self.topic_waits {
+            if !wait.is_short_of(&self.view) {
+                answers.push((*id, Ok(())));
+                continue;
+            }
+            match self.refused.get(&wait.topic) {
+                Some(code) if *code != ErrorCode::NONE && !code.is_retriable() => {
+                    let topic = &wait.topic;
+                    let text = format!("the brokers refuse topic \"{topic}\": {code}");
+                    let error = Error::new(ErrorKind::Broker(*code), text);
+                    answers.push((*id, Err(error)));
+                }
+                _ => {}
+            }
+        }
+        for (id, answer) in answers {
+            self.end_topic_wait(id, answer);
+        }
+    }
+
+    pub(super) fn end_topic_wait(&mut self, id: CommandId, answer: Result<()>) {
+        if let Some(wait) = self.topic_waits.remove(&id) {
+            if let Some(deadline) = wait.deadline {
+                self.timers.cancel(deadline, Timer::Topic(id));
+            }
+            self.outputs.push_back(Output::Finish(id, answer));
+        }
+    }
+
+    /// The caller has waited for as long as it may.
+    pub(super) fn on_topic_timeout(&mut self, now: Instant, id: CommandId) {
+        let Some(wait) = self.topic_waits.get(&id) else {
+            return;
+        };
+        let error = self.missing_topic(now, wait);
+        self.end_topic_wait(id, Err(error));
+    }
+
+    fn missing_topic(&self, now: Instant, wait: &TopicWait) -> Error {
+        let waited = now.saturating_duration_since(wait.since).as_millis();
+        let topic = &wait.topic;
+        if let Some(view) = self.view.topics.get(&**topic) {
+            let (count, partition) = (view.partitions.len(), wait.partition.unwrap_or(-1));
+            let text = format!(
+                "partition {partition} of topic \"{topic}\" does not exist: the topic has {count} \
+                 partitions (waited {waited} ms for more)"
+            );
+            return Error::new(ErrorKind::UnknownTopicOrPartition, text);
+        }
+        if let Some(code) = self.refused.get(topic) {
+            let text = format!("topic \"{topic}\" is not available: {code}, for {waited} ms");
+            return Error::new(ErrorKind::UnknownTopicOrPartition, text);
+        }
+        let text = format!("no metadata for topic \"{topic}\" within {waited} ms");
+        match self.connect_errors.values().next_back() {
+            Some(error) => Error::with_source(
+                ErrorKind::TimedOut,
+                format!("{text}: no broker can be reached; last error: {error}"),
+                error.clone(),
+            ),
+            None => Error::new(
+                ErrorKind::TimedOut,
+                format!("{text}: no broker has answered yet"),
+            ),
+        }
+    }
+
+    /// The request came to nothing; somebody else is asked after a pause.
+    pub(super) fn drop_request(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        error: &Error,
+        accumulator: &Accumulator,
+    ) {
+        match self.end_request(now, id) {
+            Some((_, Content::Metadata)) => self.on_metadata_failure(now),
+            Some((_, Content::Produce(batches))) => {
+                for flying in batches {
+                    self.retry_or_fail(now, flying, error.clone(), accumulator);
+                }
+            }
+            None => {}
+        }
+    }
+}
+
+impl TopicWait {
+    fn is_short_of(&self, view: &crate::cluster::ClusterView) -> bool {
+        let Some(topic) = view.topics.get(&*self.topic) else {
+            return true;
+        };
+        let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+        self.partition.is_some_and(|partition| partition >= count)
+    }
+}

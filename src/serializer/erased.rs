@@ -1,0 +1,93 @@
+//! A serializer whose data type is known again only when somebody asks for it: properties hold
+//! serializers for any type, a producer wants one for its own.
+
+use std::any::{Any, type_name};
+use std::fmt;
+
+use super::Serializer;
+use super::built_in::Void;
+use crate::sync::Arc;
+
+/// One serializer, for one data type or for several. Cloning counts references.
+#[derive(Clone)]
+pub(crate) struct ErasedSerializer {
+    serves: Serves,
+}
+
+#[derive(Clone)]
+enum Serves {
+    /// Any type at all: the data is not looked at.
+    Everything,
+    Types(Vec<ServedType>),
+}
+
+#[derive(Clone)]
+struct ServedType {
+    name: &'static str,
+    /// Invariant: an `Arc<dyn Serializer<T>>`, where `name` is the name of `T`.
+    serializer: Arc<dyn Any + Send + Sync>,
+}
+
+impl ErasedSerializer {
+    pub(crate) fn new<T: ?Sized + 'static>(serializer: impl Serializer<T> + 'static) -> Self {
+        Self {
+            serves: Serves::Types(vec![ServedType::new(serializer)]),
+        }
+    }
+
+    /// The serializer that gives null for everything.
+    pub(super) fn void() -> Self {
+        Self {
+            serves: Serves::Everything,
+        }
+    }
+
+    /// Serves `T`, too.
+    pub(super) fn and<T: ?Sized + 'static>(
+        mut self,
+        serializer: impl Serializer<T> + 'static,
+    ) -> Self {
+        if let Serves::Types(types) = &mut self.serves {
+            types.push(ServedType::new(serializer));
+        }
+        self
+    }
+
+    /// The serializer for `T`, if `T` is served.
+    pub(crate) fn serving<T: ?Sized + 'static>(&self) -> Option<Arc<dyn Serializer<T>>> {
+        match &self.serves {
+            Serves::Everything => Some(Arc::new(Void)),
+            Serves::Types(types) => types
+                .iter()
+                .find_map(|served| served.serializer.downcast_ref::<Arc<dyn Serializer<T>>>())
+                .map(Arc::clone),
+        }
+    }
+
+    /// The types that are served, for messages: `str and alloc::string::String`.
+    pub(crate) fn served_types(&self) -> String {
+        match &self.serves {
+            Serves::Everything => "every type".to_owned(),
+            Serves::Types(types) => {
+                let names: Vec<_> = types.iter().map(|served| served.name).collect();
+                names.join(" and ")
+            }
+        }
+    }
+}
+
+impl ServedType {
+    fn new<T: ?Sized + 'static>(serializer: impl Serializer<T> + 'static) -> Self {
+        let serializer: Arc<dyn Serializer<T>> = Arc::new(serializer);
+        Self {
+            name: type_name::<T>(),
+            serializer: Arc::new(serializer),
+        }
+    }
+}
+
+impl fmt::Debug for ErasedSerializer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "serializer of {}", self.served_types())
+    }
+}

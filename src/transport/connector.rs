@@ -1,0 +1,271 @@
+//! Resolves names and connects, each attempt on a short-lived thread of its own, because both may
+//! wait: the I/O thread never does. Decides neither when nor where to connect. [`Connector`] is
+//! used on the I/O thread, [`run`] runs on the thread `linger-connect`.
+//!
+//! An attempt ends within its timeout, except that the system's resolver cannot be interrupted: an
+//! answer from it that comes too late is reported late, as a timeout. Nobody waits for the threads,
+//! so they do not hold up a process that ends; once the connector is gone, they stop before the
+//! next address.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use super::Token;
+use super::tcp::{SocketOptions, Stream};
+use super::waker::Waker;
+use crate::sync::{Arc, AtomicBool, Ordering};
+
+/// One broker to connect to.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectAttempt {
+    pub(crate) token: Token,
+    /// A name, or an address; IPv6 addresses with or without brackets.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// For the whole attempt: resolution and all addresses together.
+    pub(crate) timeout: Duration,
+    /// Which of the host's addresses comes first, counted round: a caller that counts its attempts
+    /// here starts each time at another one.
+    pub(crate) first_address: usize,
+    pub(crate) options: SocketOptions,
+}
+
+/// The end of an attempt.
+#[derive(Debug)]
+pub(crate) struct Connected {
+    pub(crate) token: Token,
+    pub(crate) result: Result<Stream, ConnectError>,
+}
+
+/// Starts attempts and collects how they ended. Every started attempt ends exactly once.
+#[derive(Debug)]
+pub(crate) struct Connector {
+    waker: Waker,
+    sender: Sender<Connected>,
+    receiver: Receiver<Connected>,
+    /// Tells the threads that nobody is interested any more.
+    gone: Arc<AtomicBool>,
+}
+
+impl Connector {
+    /// The waker wakes whoever calls [`next`](Self::next).
+    pub(crate) fn new(waker: Waker) -> Self {
+        let (sender, receiver) = unbounded();
+        Self {
+            waker,
+            sender,
+            receiver,
+            gone: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
+    /// Starts an attempt and returns at once. That no thread can be started is an outcome too, and
+    /// comes out of [`next`](Self::next) like any other.
+    pub(crate) fn start(&self, attempt: ConnectAttempt) {
+        let token = attempt.token;
+        let (host, port) = (attempt.host.clone(), attempt.port);
+        let report = self.sender.clone();
+        let waker = self.waker.clone();
+        let gone = Arc::clone(&self.gone);
+        let started = thread::Builder::new()
+            .name("linger-connect".to_owned())
+            .spawn(move || {
+                let result = run(&attempt, &gone);
+                // Nobody listens any more if the producer was closed in the meantime; the stream
+                // is then closed here.
+                if report.send(Connected { token, result }).is_ok() {
+                    waker.wake();
+                }
+            });
+        if let Err(error) = started {
+            let result = Err(ConnectError {
+                host,
+                port,
+                cause: Cause::Thread(error),
+            });
+            let kept = self.sender.send(Connected { token, result }).is_ok();
+            debug_assert!(kept, "the receiver is a field beside this sender");
+            self.waker.wake();
+        }
+    }
+
+    /// The next attempt that has ended, if any has.
+    pub(crate) fn next(&self) -> Option<Connected> {
+        self.receiver.try_recv().ok()
+    }
+}
+
+impl Drop for Connector {
+    fn drop(&mut self) {
+        self.gone.store(true, Ordering::Release);
+    }
+}
+
+/// Why no connection came about; says host, port, address, and what failed.
+#[derive(Debug)]
+pub(crate) struct ConnectError {
+    host: String,
+    port: u16,
+    cause: Cause,
+}
+
+#[derive(Debug)]
+enum Cause {
+    Resolve(io::Error),
+    /// The name resolves to no address at all.
+    NoAddress,
+    /// The resolver took all the time there was.
+    ResolvedTooLate(Duration),
+    /// Each address that was tried, in order, and what was wrong with it.
+    Addresses(Vec<(SocketAddr, io::Error)>),
+    Thread(io::Error),
+    Abandoned,
+}
+
+/// Runs on: the thread `linger-connect`.
+fn run(attempt: &ConnectAttempt, gone: &AtomicBool) -> Result<Stream, ConnectError> {
+    connect(attempt, gone).map_err(|cause| ConnectError {
+        host: attempt.host.clone(),
+        port: attempt.port,
+        cause,
+    })
+}
+
+fn connect(attempt: &ConnectAttempt, gone: &AtomicBool) -> Result<Stream, Cause> {
+    let started = now();
+    let addresses = resolve(attempt)?;
+    if addresses.is_empty() {
+        return Err(Cause::NoAddress);
+    }
+    let mut failures = Vec::new();
+    let mut untried = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    for address in addresses {
+        if gone.load(Ordering::Acquire) {
+            return Err(Cause::Abandoned);
+        }
+        // Each address gets an equal share of what is left, so that a dead one leaves the others
+        // their time, and those that fail at once leave theirs to the rest.
+        let remaining = attempt.timeout.saturating_sub(started.elapsed());
+        let share = remaining / untried.max(1);
+        untried = untried.saturating_sub(1);
+        if share.is_zero() {
+            break;
+        }
+        match open(address, share, &attempt.options) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failures.push((address, error)),
+        }
+    }
+    if failures.is_empty() {
+        return Err(Cause::ResolvedTooLate(attempt.timeout));
+    }
+    Err(Cause::Addresses(failures))
+}
+
+/// All addresses of the host, each once, in the system's order, turned to where to start.
+fn resolve(attempt: &ConnectAttempt) -> Result<Vec<SocketAddr>, Cause> {
+    let host = attempt.host.as_str();
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host);
+    let mut addresses = Vec::new();
+    for address in (bare, attempt.port)
+        .to_socket_addrs()
+        .map_err(Cause::Resolve)?
+    {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if !addresses.is_empty() {
+        let first = attempt.first_address % addresses.len();
+        addresses.rotate_left(first);
+    }
+    Ok(addresses)
+}
+
+fn open(address: SocketAddr, timeout: Duration, options: &SocketOptions) -> io::Result<Stream> {
+    let socket = TcpStream::connect_timeout(&address, timeout)?;
+    // A loopback port without a listener may be given to our own end, and TCP then connects the
+    // socket to itself.
+    if socket.local_addr()? == address {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    Stream::new(socket, options)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an attempt divides its time between addresses, off the I/O thread"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl ConnectError {
+    /// Whether time ran out, rather than somebody saying no. Of several addresses, all.
+    pub(crate) fn is_timeout(&self) -> bool {
+        match &self.cause {
+            Cause::ResolvedTooLate(_) => true,
+            Cause::Addresses(failures) => failures
+                .iter()
+                .all(|(_, error)| error.kind() == io::ErrorKind::TimedOut),
+            Cause::Resolve(_) | Cause::NoAddress | Cause::Thread(_) | Cause::Abandoned => false,
+        }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, cause } = self;
+        match cause {
+            Cause::Resolve(error) => write!(f, "cannot resolve host {host}: {error}"),
+            Cause::NoAddress => write!(f, "cannot resolve host {host}: it has no address"),
+            Cause::ResolvedTooLate(timeout) => {
+                write!(f, "cannot resolve host {host}: timed out after {timeout:?}")
+            }
+            Cause::Thread(error) => write!(
+                f,
+                "cannot connect to {host}:{port}: cannot start a thread for it: {error}"
+            ),
+            Cause::Abandoned => write!(f, "gave up connecting to {host}:{port}"),
+            Cause::Addresses(failures) => {
+                write!(f, "cannot connect to {host}:{port}")?;
+                for (index, (address, error)) in failures.iter().enumerate() {
+                    let separator = if index == 0 { ": " } else { ", " };
+                    write!(f, "{separator}{address} {}", describe(error))?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl StdError for ConnectError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.cause {
+            Cause::Resolve(error) | Cause::Thread(error) => Some(error),
+            Cause::Addresses(failures) => failures.last().map(|(_, error)| error as _),
+            Cause::NoAddress | Cause::ResolvedTooLate(_) | Cause::Abandoned => None,
+        }
+    }
+}
+
+/// The usual failures in plain words; the system's own words for the others.
+fn describe(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "refused the connection".to_owned(),
+        io::ErrorKind::ConnectionReset => "reset the connection".to_owned(),
+        io::ErrorKind::TimedOut => "timed out".to_owned(),
+        io::ErrorKind::HostUnreachable => "is not reachable".to_owned(),
+        io::ErrorKind::NetworkUnreachable => "is in a network that is not reachable".to_owned(),
+        _ => format!("failed: {error}"),
+    }
+}

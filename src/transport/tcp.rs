@@ -1,0 +1,143 @@
+//! A connected TCP socket that is read and written without ever waiting. Knows no Kafka, keeps no
+//! buffer. Runs on the I/O thread.
+//!
+//! On Unix the socket stays in blocking mode and each call carries `MSG_DONTWAIT`; elsewhere,
+//! where that flag does not exist, the socket is put into non-blocking mode. Tested on Linux only.
+
+use std::io::{self, IoSlice};
+use std::net::TcpStream;
+
+use rustix::net::sockopt;
+
+/// What a read or a write came to. That nothing could be done without waiting is no error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// So many bytes, at least one unless the caller offered none.
+    Bytes(usize),
+    /// Nothing without waiting; ask the poller.
+    WouldBlock,
+    /// The peer will send nothing more. Reads only.
+    Closed,
+}
+
+/// What is asked of the operating system for a new socket, beside `TCP_NODELAY` and keep-alive,
+/// which are always on. `TCP_USER_TIMEOUT` is left alone: the request timeout covers a peer that
+/// does not answer, and a peer that is merely slow to read must not lose its connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SocketOptions {
+    /// `SO_SNDBUF`, in bytes; `None` leaves it to the system.
+    pub(crate) send_buffer_bytes: Option<usize>,
+    /// `SO_RCVBUF`, in bytes; `None` leaves it to the system.
+    pub(crate) receive_buffer_bytes: Option<usize>,
+}
+
+/// A connected socket. Dropping it closes the connection.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    socket: TcpStream,
+}
+
+impl Stream {
+    /// Takes a connected socket and sets its options.
+    ///
+    /// # Errors
+    /// What the system says to an option; also of a peer that is gone already.
+    pub(super) fn new(socket: TcpStream, options: &SocketOptions) -> io::Result<Self> {
+        socket.set_nodelay(true)?;
+        sockopt::set_socket_keepalive(&socket, true)?;
+        if let Some(bytes) = options.send_buffer_bytes {
+            sockopt::set_socket_send_buffer_size(&socket, bytes)?;
+        }
+        if let Some(bytes) = options.receive_buffer_bytes {
+            sockopt::set_socket_recv_buffer_size(&socket, bytes)?;
+        }
+        socket.set_nonblocking(!cfg!(unix))?;
+        Ok(Self { socket })
+    }
+
+    /// Reads what has arrived, up to the buffer's length.
+    ///
+    /// # Errors
+    /// The connection failed: reset, timed out, unreachable.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Progress> {
+        if buffer.is_empty() {
+            return Ok(Progress::Bytes(0));
+        }
+        loop {
+            return match receive(&self.socket, buffer) {
+                Ok(0) => Ok(Progress::Closed),
+                Ok(bytes) => Ok(Progress::Bytes(bytes)),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => continue,
+                    io::ErrorKind::WouldBlock => Ok(Progress::WouldBlock),
+                    _ => Err(error),
+                },
+            };
+        }
+    }
+
+    /// Writes as much as the socket's buffer takes. Slices beyond the system's limit for one call
+    /// are left for the next one.
+    ///
+    /// # Errors
+    /// The connection failed. A peer that is gone is an error, never a signal.
+    pub(crate) fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<Progress> {
+        let slices = slices.get(..MAX_SLICES).unwrap_or(slices);
+        if slices.iter().all(|slice| slice.is_empty()) {
+            return Ok(Progress::Bytes(0));
+        }
+        loop {
+            return match send(&self.socket, slices) {
+                Ok(bytes) => Ok(Progress::Bytes(bytes)),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => continue,
+                    io::ErrorKind::WouldBlock => Ok(Progress::WouldBlock),
+                    _ => Err(error),
+                },
+            };
+        }
+    }
+
+    /// For the poller.
+    pub(super) fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+}
+
+/// `IOV_MAX` wherever we know it; more in one call is `EMSGSIZE`.
+const MAX_SLICES: usize = 1024;
+
+#[cfg(unix)]
+fn receive(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    use rustix::net::{RecvFlags, recv};
+
+    let (bytes, _length) = recv(socket, buffer, RecvFlags::DONTWAIT)?;
+    Ok(bytes)
+}
+
+#[cfg(unix)]
+fn send(socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+
+    // Apple's systems have no such flag; there the standard library sets SO_NOSIGPIPE.
+    #[cfg(target_vendor = "apple")]
+    let flags = SendFlags::DONTWAIT;
+    #[cfg(not(target_vendor = "apple"))]
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    Ok(sendmsg(
+        socket,
+        slices,
+        &mut SendAncillaryBuffer::default(),
+        flags,
+    )?)
+}
+
+#[cfg(not(unix))]
+fn receive(mut socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    io::Read::read(&mut socket, buffer)
+}
+
+#[cfg(not(unix))]
+fn send(mut socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    io::Write::write_vectored(&mut socket, slices)
+}
