@@ -132,6 +132,14 @@ impl BatchHeader {
     }
 }
 
+/// How many records a batch says it holds; 0 if it is too short to say.
+pub(crate) fn claimed_record_count(bytes: &[u8]) -> usize {
+    let Ok((raw, _)) = split_header(bytes) else {
+        return 0;
+    };
+    usize::try_from(i32::from_be_bytes(field(raw, 57))).unwrap_or(0)
+}
+
 /// Reads a batch and checks all that can be checked, as a broker does, without keeping a record.
 pub(crate) fn check(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
     let header = BatchHeader::read(bytes)?;

@@ -1,0 +1,74 @@
+//! `ApiVersions`, versions 0 to 4: which APIs a broker offers, in which versions.
+//!
+//! As Kafka 4 does, the brokers offer Produce from version 0, because librdkafka looks for it
+//! (KAFKA-18659), though they refuse what is below 3. They name Fetch, `ListOffsets` and
+//! `FindCoordinator`, which librdkafka takes as the sign of a broker that knows record batches,
+//! and close the connection of whoever calls one of these. A version of this API that a broker
+//! does not know is answered in version 0, with `UNSUPPORTED_VERSION` and its own range (KIP-511).
+
+use crate::ErrorCode;
+use crate::protocol::messages::{ApiVersionRange, ApiVersionsRequest, ApiVersionsResponse};
+use crate::protocol::{ApiKey, Response};
+use crate::testing::faults::Plan;
+use crate::testing::state::{Answer, ClusterState};
+
+/// Key and versions of what is offered and not served.
+const NAMED_ONLY: [(i16, i16, i16); 3] = [(1, 4, 17), (2, 1, 10), (10, 0, 6)];
+
+pub(in crate::testing) fn handle(
+    state: &ClusterState,
+    version: i16,
+    request: &ApiVersionsRequest,
+    plan: &Plan,
+) -> Answer {
+    let error = if let Some(refusal) = plan.request() {
+        refusal.code
+    } else if version >= 3 && !request.has_valid_software() {
+        ErrorCode::INVALID_REQUEST
+    } else {
+        ErrorCode::NONE
+    };
+    let apis = if error == ErrorCode::NONE {
+        offered(state)
+    } else {
+        Vec::new()
+    };
+    Answer::Response(Response::ApiVersions(ApiVersionsResponse {
+        error,
+        apis,
+        throttle_time_ms: plan.throttle_time_ms(),
+    }))
+}
+
+/// The answer, in version 0, to a version that is not offered.
+pub(in crate::testing) fn unsupported(state: &ClusterState) -> ApiVersionsResponse {
+    ApiVersionsResponse {
+        error: ErrorCode::UNSUPPORTED_VERSION,
+        apis: vec![range(state, ApiKey::ApiVersions)],
+        throttle_time_ms: 0,
+    }
+}
+
+fn offered(state: &ClusterState) -> Vec<ApiVersionRange> {
+    let served = ApiKey::ALL.into_iter().map(|api| range(state, api));
+    let named = NAMED_ONLY
+        .into_iter()
+        .map(|(api_key, min, max)| ApiVersionRange { api_key, min, max });
+    let mut apis: Vec<_> = served.chain(named).collect();
+    apis.sort_by_key(|api| api.api_key);
+    apis
+}
+
+fn range(state: &ClusterState, api: ApiKey) -> ApiVersionRange {
+    let versions = state.versions(api);
+    let is_default = !state.settings.versions.contains_key(&api);
+    ApiVersionRange {
+        api_key: api.code(),
+        min: if api == ApiKey::Produce && is_default {
+            0
+        } else {
+            versions.min
+        },
+        max: versions.max,
+    }
+}

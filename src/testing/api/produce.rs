@@ -1,0 +1,297 @@
+//! `Produce`, versions 3 to 13: checks each batch as a broker does, appends the good ones, and
+//! says for each what became of it.
+//!
+//! | what is wrong | answer |
+//! |---|---|
+//! | `acks` is not −1, 0 or 1 | `INVALID_REQUIRED_ACKS` |
+//! | no such topic id, from version 13 | `UNKNOWN_TOPIC_ID` |
+//! | no such topic or partition | `UNKNOWN_TOPIC_OR_PARTITION` |
+//! | another broker leads, or none | `NOT_LEADER_OR_FOLLOWER`, from version 10 with the leader |
+//! | the batch is above `message.max.bytes` | `MESSAGE_TOO_LARGE` |
+//! | checksum or length | `CORRUPT_MESSAGE` |
+//! | any other part of the batch | `INVALID_RECORD`, from version 8 with the record |
+//! | a compressed batch | `UNSUPPORTED_COMPRESSION_TYPE`: not supported yet |
+//!
+//! With `acks` 0 there is no answer, and anything wrong costs the connection. `acks` −1 and 1 are
+//! the same here: there are no followers. Producer ids are stored, duplicates not looked for.
+
+use crate::ErrorCode;
+use crate::ids::NodeId;
+use crate::protocol::Response;
+use crate::protocol::frame::SharedBytes;
+use crate::protocol::messages::{
+    CurrentLeader, NodeEndpoint, ProducePartition, ProducePartitionResponse, ProduceRequest,
+    ProduceResponse, ProduceTopic, ProduceTopicResponse, RecordError,
+};
+use crate::record::decode::{self, BatchError};
+use crate::sync::Arc;
+use crate::testing::faults::{Plan, Refusal};
+use crate::testing::log::MockProducedPartition;
+use crate::testing::state::{Answer, ClusterState};
+
+pub(in crate::testing) fn handle(
+    state: &mut ClusterState,
+    now_ms: i64,
+    node: NodeId,
+    request: &ProduceRequest,
+    plan: &Plan,
+) -> Answer {
+    let mut response = ProduceResponse {
+        throttle_time_ms: plan.throttle_time_ms(),
+        ..ProduceResponse::default()
+    };
+    let mut failed = false;
+    for topic in &request.topics {
+        let name = name_of(state, topic);
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for partition in &topic.partitions {
+            let place = Place {
+                topic: name.as_deref(),
+                node,
+                acks: request.acks,
+            };
+            let answer = produce(state, now_ms, &place, partition, plan);
+            failed |= answer.error != ErrorCode::NONE;
+            if let Some(leader) = answer.current_leader {
+                add_endpoint(&mut response.node_endpoints, state, leader.leader);
+            }
+            partitions.push(answer);
+        }
+        response.topics.push(ProduceTopicResponse {
+            name: topic.name.to_string(),
+            id: topic.id,
+            partitions,
+        });
+    }
+    match (request.acks, failed) {
+        (0, true) => Answer::Close,
+        (0, false) => Answer::None,
+        _ => Answer::Response(Response::Produce(response)),
+    }
+}
+
+/// The topic's name, which requests do not carry from version 13.
+pub(in crate::testing) fn name_of(state: &ClusterState, topic: &ProduceTopic) -> Option<Arc<str>> {
+    if topic.name.is_empty() {
+        return state.topic_name(topic.id);
+    }
+    Some(Arc::clone(&topic.name))
+}
+
+/// The request as tests see it.
+pub(in crate::testing) fn describe(
+    state: &ClusterState,
+    request: &ProduceRequest,
+) -> Vec<MockProducedPartition> {
+    let mut all = Vec::new();
+    for topic in &request.topics {
+        let name = name_of(state, topic).unwrap_or_else(|| "".into());
+        for partition in &topic.partitions {
+            let bytes = partition.records.as_slice();
+            all.push(MockProducedPartition {
+                topic: name.to_string(),
+                partition: partition.index,
+                records: decode::claimed_record_count(bytes),
+                bytes: bytes.len(),
+            });
+        }
+    }
+    all
+}
+
+/// For which partition a batch came, where, and how.
+struct Place<'a> {
+    /// `None`: the topic's id is not known.
+    topic: Option<&'a str>,
+    node: NodeId,
+    acks: i16,
+}
+
+fn produce(
+    state: &mut ClusterState,
+    now_ms: i64,
+    place: &Place<'_>,
+    partition: &ProducePartition,
+    plan: &Plan,
+) -> ProducePartitionResponse {
+    let index = partition.index;
+    let scripted = plan.partition(place.topic.unwrap_or_default(), index);
+    if let Some(refusal) = scripted.filter(|refusal| !refusal.applied) {
+        return script(state, place, index, refusal);
+    }
+    let answer = match append(state, now_ms, place, partition) {
+        Ok(appended) => appended,
+        Err(problem) => problem.answer(state, place, index),
+    };
+    match scripted {
+        Some(refusal) if answer.error == ErrorCode::NONE => script(state, place, index, refusal),
+        _ => answer,
+    }
+}
+
+fn append(
+    state: &mut ClusterState,
+    now_ms: i64,
+    place: &Place<'_>,
+    batch: &ProducePartition,
+) -> Result<ProducePartitionResponse, Problem> {
+    if !(-1..=1).contains(&place.acks) {
+        return Err(ErrorCode::INVALID_REQUIRED_ACKS.into());
+    }
+    let Some(name) = place.topic else {
+        return Err(ErrorCode::UNKNOWN_TOPIC_ID.into());
+    };
+    let Some(partition) = state.partition(name, batch.index) else {
+        return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.into());
+    };
+    if partition.leader != Some(place.node) {
+        return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER.into());
+    }
+    let header = check(&batch.records, state.settings.max_message_bytes)?;
+    let stamps = state
+        .topics
+        .get(name)
+        .is_some_and(|topic| topic.log_append_time);
+    let append_time_ms = stamps.then_some(now_ms);
+    let keep = state.settings.keep;
+    let log = &mut state
+        .partition_mut(name, batch.index)
+        .expect("it was there above")
+        .log;
+    let base_offset = log.append(header, &batch.records, append_time_ms, keep);
+    state.log.count_batch(&header);
+    Ok(ProducePartitionResponse {
+        base_offset,
+        log_append_time_ms: append_time_ms.unwrap_or(-1),
+        log_start_offset: 0,
+        ..refused(batch.index, ErrorCode::NONE)
+    })
+}
+
+/// What a broker checks before it appends.
+fn check(records: &SharedBytes, max_message_bytes: usize) -> Result<decode::BatchHeader, Problem> {
+    let bytes = records.as_slice();
+    if bytes.is_empty() {
+        return Err(Problem {
+            message: Some("a partition without a batch".to_owned()),
+            ..ErrorCode::INVALID_RECORD.into()
+        });
+    }
+    if bytes.len() > max_message_bytes {
+        let size = bytes.len();
+        return Err(Problem {
+            message: Some(format!(
+                "the batch is larger than message.max.bytes ({size} > {max_message_bytes})"
+            )),
+            ..ErrorCode::MESSAGE_TOO_LARGE.into()
+        });
+    }
+    decode::check(bytes).map_err(|error| Problem {
+        code: match error {
+            BatchError::Truncated | BatchError::Checksum { .. } => ErrorCode::CORRUPT_MESSAGE,
+            BatchError::Compressed(_) => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+            BatchError::TrailingBytes
+            | BatchError::Magic(_)
+            | BatchError::RecordCount(_)
+            | BatchError::RecordBytes
+            | BatchError::Record { .. } => ErrorCode::INVALID_RECORD,
+        },
+        record: match error {
+            BatchError::Record { index, .. } => Some(index),
+            _ => None,
+        },
+        message: Some(error.to_string()),
+    })
+}
+
+/// Why a batch was not appended.
+struct Problem {
+    code: ErrorCode,
+    record: Option<i32>,
+    message: Option<String>,
+}
+
+impl From<ErrorCode> for Problem {
+    fn from(code: ErrorCode) -> Self {
+        Self {
+            code,
+            record: None,
+            message: None,
+        }
+    }
+}
+
+impl Problem {
+    fn answer(
+        self,
+        state: &ClusterState,
+        place: &Place<'_>,
+        index: i32,
+    ) -> ProducePartitionResponse {
+        let record_errors = self.record.map(|batch_index| RecordError {
+            batch_index,
+            message: self.message.clone(),
+        });
+        ProducePartitionResponse {
+            record_errors: record_errors.into_iter().collect(),
+            error_message: self.message,
+            current_leader: leader_hint(state, place, index, self.code),
+            ..refused(index, self.code)
+        }
+    }
+}
+
+fn script(
+    state: &ClusterState,
+    place: &Place<'_>,
+    index: i32,
+    refusal: &Refusal,
+) -> ProducePartitionResponse {
+    let record_error = |(batch_index, message): &(i32, String)| RecordError {
+        batch_index: *batch_index,
+        message: Some(message.clone()),
+    };
+    ProducePartitionResponse {
+        record_errors: refusal.record_errors.iter().map(record_error).collect(),
+        error_message: refusal.message.clone(),
+        current_leader: leader_hint(state, place, index, refusal.code),
+        ..refused(index, refusal.code)
+    }
+}
+
+fn refused(index: i32, error: ErrorCode) -> ProducePartitionResponse {
+    ProducePartitionResponse {
+        index,
+        error,
+        base_offset: -1,
+        log_append_time_ms: -1,
+        log_start_offset: -1,
+        record_errors: Vec::new(),
+        error_message: None,
+        current_leader: None,
+    }
+}
+
+/// A broker that does not lead says who does (KIP-951).
+fn leader_hint(
+    state: &ClusterState,
+    place: &Place<'_>,
+    index: i32,
+    code: ErrorCode,
+) -> Option<CurrentLeader> {
+    if code != ErrorCode::NOT_LEADER_OR_FOLLOWER {
+        return None;
+    }
+    let partition = state.partition(place.topic?, index)?;
+    Some(CurrentLeader {
+        leader: partition.leader?,
+        leader_epoch: partition.leader_epoch,
+    })
+}
+
+fn add_endpoint(endpoints: &mut Vec<NodeEndpoint>, state: &ClusterState, leader: NodeId) {
+    if endpoints.iter().any(|known| known.node == leader) {
+        return;
+    }
+    endpoints.extend(state.endpoint(leader));
+}

@@ -1,0 +1,125 @@
+//! What a mock cluster is like before it starts. Starts it; no other logic.
+
+use std::io;
+use std::ops::RangeInclusive;
+
+use crate::protocol::version::VersionRange;
+use crate::testing::server::Server;
+use crate::testing::state::Settings;
+use crate::testing::{Api, MockCluster};
+
+/// The settings of a [`MockCluster`], each with the default that Kafka has unless stated.
+#[derive(Clone, Debug)]
+#[must_use = "a cluster runs after start()"]
+pub struct MockClusterBuilder {
+    brokers: usize,
+    topics: Vec<(String, i32)>,
+    log_append_time: Vec<String>,
+    settings: Settings,
+}
+
+impl MockClusterBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            brokers: 1,
+            topics: Vec::new(),
+            log_append_time: Vec::new(),
+            settings: Settings::default(),
+        }
+    }
+
+    /// How many brokers, numbered from 1. Default: 1.
+    ///
+    /// # Panics
+    ///
+    /// If it is none.
+    pub fn brokers(mut self, brokers: usize) -> Self {
+        assert!(brokers > 0, "a cluster has at least one broker");
+        self.brokers = brokers;
+        self
+    }
+
+    /// A topic that exists from the start, its leaders spread over the brokers.
+    pub fn topic(mut self, name: &str, partitions: i32) -> Self {
+        self.topics.push((name.to_owned(), partitions));
+        self
+    }
+
+    /// A topic like those of [`topic`](Self::topic) whose records get the broker's time of append
+    /// (`message.timestamp.type=LogAppendTime`).
+    pub fn log_append_time_topic(mut self, name: &str, partitions: i32) -> Self {
+        self.log_append_time.push(name.to_owned());
+        self.topic(name, partitions)
+    }
+
+    /// Whether topics are made when a producer asks for them. Default: yes.
+    pub fn auto_create_topics(mut self, auto_create: bool) -> Self {
+        self.settings.auto_create = auto_create;
+        self
+    }
+
+    /// How many partitions a topic gets that is made when a producer asks for it
+    /// (`num.partitions`). Default: 1.
+    pub fn default_partitions(mut self, partitions: i32) -> Self {
+        self.settings.auto_create_partitions = partitions;
+        self
+    }
+
+    /// The largest batch that the brokers take, in bytes (`message.max.bytes`). Default: 1048588.
+    pub fn max_message_bytes(mut self, bytes: usize) -> Self {
+        self.settings.max_message_bytes = bytes;
+        self
+    }
+
+    /// The versions that the brokers speak of one API, to be like an older Kafka. Default: all
+    /// that this crate speaks.
+    ///
+    /// Kafka 2.1, for example, has `Produce` up to 7, `Metadata` up to 7 and `ApiVersions` up
+    /// to 2; asked for `ApiVersions` 3, it answers in version 0 that it does not know it.
+    ///
+    /// # Panics
+    ///
+    /// For an API that the cluster does not serve.
+    pub fn versions(mut self, api: Api, versions: RangeInclusive<i16>) -> Self {
+        let key = api
+            .key()
+            .unwrap_or_else(|| panic!("the mock cluster does not serve {api:?}"));
+        let range = VersionRange::new(*versions.start(), *versions.end());
+        self.settings.versions.insert(key, range);
+        self
+    }
+
+    /// Topics have no ids, as where the brokers' metadata is of an older format; a producer then
+    /// has to stay at Produce 12.
+    pub fn without_topic_ids(mut self) -> Self {
+        self.settings.topic_ids = false;
+        self
+    }
+
+    /// Keeps neither records nor requests, only their [counters](MockCluster::counters), so that
+    /// memory stays flat in a benchmark. Batches are still checked.
+    pub fn discard_records(mut self) -> Self {
+        self.settings.keep = false;
+        self
+    }
+
+    /// Opens the ports and starts the brokers.
+    ///
+    /// # Errors
+    ///
+    /// If no loopback port can be had, or no thread.
+    pub fn start(self) -> io::Result<MockCluster> {
+        let server = Server::start(self.settings, self.brokers)?;
+        server.with(|inner| {
+            for (name, partitions) in &self.topics {
+                inner.state.create_topic(name, *partitions);
+            }
+            for name in &self.log_append_time {
+                if let Some(topic) = inner.state.topics.get_mut(name.as_str()) {
+                    topic.log_append_time = true;
+                }
+            }
+        });
+        Ok(MockCluster::new(server))
+    }
+}

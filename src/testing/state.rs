@@ -1,0 +1,399 @@
+//! How the brokers of the mock cluster behave: a frame goes in, a reaction comes out. Owns no
+//! socket, reads no clock and starts no thread, so that a simulation can drive it as well as the
+//! server does.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::ids::{NodeId, TopicId};
+use crate::protocol::broker::{RequestError, RequestHeader, decode_request, encode_response};
+use crate::protocol::frame::LENGTH_BYTES;
+use crate::protocol::messages::NodeEndpoint;
+use crate::protocol::version::VersionRange;
+use crate::protocol::{ApiKey, Request, Response};
+use crate::sync::Arc;
+use crate::testing::Api;
+use crate::testing::api::{api_versions, metadata, produce};
+use crate::testing::faults::{ConnectionEffect, Faults, Plan, Subject};
+use crate::testing::log::{MockRequest, MockRequestContent, PartitionLog, RequestLog};
+
+/// What a broker does about a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Reaction {
+    /// How long it takes; the connection's next request waits as well.
+    pub(crate) after: Duration,
+    pub(crate) action: Action,
+}
+
+/// What a [`Reaction`] comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Sends these bytes, a frame's length included.
+    Send(Vec<u8>),
+    /// Goes on with the next request: this one wants no answer.
+    Continue,
+    /// Keeps the connection and never handles another request on it.
+    Silence,
+    /// Closes the connection.
+    Close,
+}
+
+/// What the builder of a cluster decides.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) auto_create: bool,
+    pub(super) auto_create_partitions: i32,
+    pub(super) max_message_bytes: usize,
+    pub(super) topic_ids: bool,
+    /// The versions of each API that the brokers advertise, where not the defaults.
+    pub(super) versions: BTreeMap<ApiKey, VersionRange>,
+    /// Whether batches and requests are kept, not only counted.
+    pub(super) keep: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            auto_create: true,
+            auto_create_partitions: 1,
+            max_message_bytes: 1_048_588,
+            topic_ids: true,
+            versions: BTreeMap::new(),
+            keep: true,
+        }
+    }
+}
+
+/// All brokers of a cluster, its topics, what was asked and what goes wrong.
+#[derive(Debug)]
+pub(crate) struct ClusterState {
+    pub(super) settings: Settings,
+    pub(super) nodes: Vec<Node>,
+    pub(super) topics: BTreeMap<Arc<str>, Topic>,
+    pub(super) faults: Faults,
+    pub(super) log: RequestLog,
+    /// How many topics were ever made; their ids come from it.
+    topics_made: u64,
+}
+
+/// A broker as metadata tells of it.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) id: NodeId,
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// Whether it can be reached; only [`ClusterState::fail_over`] asks.
+    pub(super) running: bool,
+    /// The controller has noticed that the broker is gone: metadata leaves it out.
+    pub(super) fenced: bool,
+}
+
+/// A topic and its partitions.
+#[derive(Debug)]
+pub(super) struct Topic {
+    pub(super) id: TopicId,
+    /// `message.timestamp.type=LogAppendTime`: the broker stamps the records.
+    pub(super) log_append_time: bool,
+    pub(super) partitions: Vec<Partition>,
+}
+
+/// A partition, who leads it, and its records.
+#[derive(Debug)]
+pub(super) struct Partition {
+    pub(super) leader: Option<NodeId>,
+    pub(super) leader_epoch: i32,
+    pub(super) replicas: Vec<NodeId>,
+    pub(super) log: PartitionLog,
+}
+
+impl ClusterState {
+    /// Brokers numbered from 1, one for each address.
+    pub(super) fn new(settings: Settings, addresses: Vec<(String, u16)>) -> Self {
+        let node = |(id, (host, port))| Node {
+            id: NodeId(id),
+            host,
+            port,
+            running: true,
+            fenced: false,
+        };
+        Self {
+            settings,
+            nodes: (1..).zip(addresses).map(node).collect(),
+            topics: BTreeMap::new(),
+            faults: Faults::default(),
+            log: RequestLog::default(),
+            topics_made: 0,
+        }
+    }
+
+    /// Handles the body of one frame that came to `node`. `now_ms` is the time since 1970, for
+    /// topics that stamp records with it.
+    pub(crate) fn handle(&mut self, now_ms: i64, node: NodeId, body: &[u8]) -> Reaction {
+        let (header, request) = match decode_request(body) {
+            Ok(read) => read,
+            Err(error) => return self.refuse(node, body.len(), error),
+        };
+        if !self.advertises(&header) {
+            return self.refuse(node, body.len(), RequestError::Unsupported(header));
+        }
+        let content = self.settings.keep.then(|| self.content(&request));
+        self.remember(node, &header, body.len(), content);
+        let api = Api::from_code(header.api_key);
+        let plan = if self.faults.is_empty() {
+            Plan::default()
+        } else {
+            let subjects = self.subjects(&request);
+            self.faults.take(api, node, &subjects)
+        };
+        let react = |action| Reaction {
+            after: plan.delay,
+            action,
+        };
+        match &plan.connection {
+            Some(ConnectionEffect::CloseBefore) => return react(Action::Close),
+            Some(ConnectionEffect::SilenceBefore) => return react(Action::Silence),
+            Some(ConnectionEffect::Garbage(bytes)) => return react(Action::Send(bytes.clone())),
+            Some(ConnectionEffect::CloseAfter | ConnectionEffect::SilenceAfter) | None => {}
+        }
+        let version = header.api_version;
+        let answer = match &request {
+            Request::ApiVersions(request) => api_versions::handle(self, version, request, &plan),
+            Request::Metadata(request) => metadata::handle(self, version, request, &plan),
+            Request::Produce(request) => produce::handle(self, now_ms, node, request, &plan),
+        };
+        match (&plan.connection, answer) {
+            (Some(ConnectionEffect::CloseAfter), _) | (_, Answer::Close) => react(Action::Close),
+            (Some(ConnectionEffect::SilenceAfter), _) => react(Action::Silence),
+            (_, Answer::None) => react(Action::Continue),
+            (_, Answer::Response(response)) => {
+                let (api, correlation_id) = (request.api_key(), header.correlation_id);
+                let frame = encode_response(api, version, correlation_id, &response);
+                react(Action::Send(frame.to_vec()))
+            }
+        }
+    }
+
+    /// The versions of `api` that the brokers offer and serve.
+    pub(super) fn versions(&self, api: ApiKey) -> VersionRange {
+        let advertised = self.settings.versions.get(&api).copied();
+        advertised.unwrap_or_else(|| api.versions())
+    }
+
+    pub(super) fn node(&self, node: NodeId) -> Option<&Node> {
+        self.nodes.iter().find(|known| known.id == node)
+    }
+
+    pub(super) fn endpoint(&self, node: NodeId) -> Option<NodeEndpoint> {
+        let node = self.node(node)?;
+        Some(NodeEndpoint {
+            node: node.id,
+            host: node.host.clone(),
+            port: i32::from(node.port),
+            rack: None,
+        })
+    }
+
+    /// The topic with this id; none where the cluster does without ids.
+    pub(super) fn topic_name(&self, id: TopicId) -> Option<Arc<str>> {
+        if !self.settings.topic_ids {
+            return None;
+        }
+        let (name, _) = self.topics.iter().find(|(_, topic)| topic.id == id)?;
+        Some(Arc::clone(name))
+    }
+
+    /// Makes a topic that does not exist yet, leaders spread over the brokers.
+    pub(super) fn create_topic(&mut self, name: &str, partitions: i32) {
+        self.topics_made += 1;
+        let mut id = [0; 16];
+        let (front, back) = id.split_at_mut(8);
+        front.copy_from_slice(b"mocktopi");
+        back.copy_from_slice(&self.topics_made.to_be_bytes());
+        let topic = Topic {
+            id: TopicId(id),
+            log_append_time: false,
+            partitions: Vec::new(),
+        };
+        self.topics.insert(name.into(), topic);
+        self.grow_topic(name, partitions);
+    }
+
+    /// Adds partitions until there are `partitions`.
+    pub(super) fn grow_topic(&mut self, name: &str, partitions: i32) {
+        let ids: Vec<NodeId> = self.nodes.iter().map(|node| node.id).collect();
+        let Some(topic) = self.topics.get_mut(name) else {
+            return;
+        };
+        let wanted = usize::try_from(partitions).unwrap_or(0);
+        for index in topic.partitions.len()..wanted {
+            let mut replicas = ids.clone();
+            replicas.rotate_left(index % ids.len());
+            replicas.truncate(3);
+            topic.partitions.push(Partition {
+                leader: replicas.first().copied(),
+                leader_epoch: 0,
+                replicas,
+                log: PartitionLog::default(),
+            });
+        }
+    }
+
+    /// Lets `node` lead the partition, in a new epoch; `None`: nobody.
+    pub(super) fn set_leader(&mut self, topic: &str, partition: i32, node: Option<NodeId>) {
+        let Some(partition) = self.partition_mut(topic, partition) else {
+            return;
+        };
+        partition.leader = node;
+        partition.leader_epoch += 1;
+        if let Some(node) = node.filter(|node| !partition.replicas.contains(node)) {
+            partition.replicas.push(node);
+        }
+    }
+
+    /// What the controller does when it notices that a broker is gone: metadata no longer names
+    /// it, and the partitions that it led go to the next replica that runs, or to nobody.
+    pub(super) fn fail_over(&mut self, gone: NodeId) {
+        for node in self.nodes.iter_mut().filter(|node| node.id == gone) {
+            node.fenced = true;
+        }
+        let alive: Vec<NodeId> = self
+            .nodes
+            .iter()
+            .filter(|node| node.running && !node.fenced)
+            .map(|node| node.id)
+            .collect();
+        let partitions = self
+            .topics
+            .values_mut()
+            .flat_map(|topic| &mut topic.partitions);
+        for partition in partitions.filter(|partition| partition.leader == Some(gone)) {
+            let next = partition.replicas.iter().find(|node| alive.contains(node));
+            partition.leader = next.copied();
+            partition.leader_epoch += 1;
+        }
+    }
+
+    pub(super) fn partition(&self, topic: &str, partition: i32) -> Option<&Partition> {
+        let index = usize::try_from(partition).ok()?;
+        self.topics.get(topic)?.partitions.get(index)
+    }
+
+    pub(super) fn partition_mut(&mut self, topic: &str, partition: i32) -> Option<&mut Partition> {
+        let index = usize::try_from(partition).ok()?;
+        self.topics.get_mut(topic)?.partitions.get_mut(index)
+    }
+
+    fn advertises(&self, header: &RequestHeader) -> bool {
+        ApiKey::from_code(header.api_key)
+            .is_some_and(|api| self.versions(api).contains(header.api_version))
+    }
+
+    /// As Kafka does: `ApiVersions` in a version that the broker does not know is answered in
+    /// version 0, everything else that it does not know costs the connection.
+    fn refuse(&mut self, node: NodeId, bytes: usize, error: RequestError) -> Reaction {
+        let (header, why) = match error {
+            RequestError::Unsupported(header) => (header, "the version is not offered".to_owned()),
+            RequestError::Malformed(error) => (UNREADABLE, error.to_string()),
+        };
+        let content = Some(MockRequestContent::Refused(why));
+        self.remember(node, &header, bytes, content);
+        let action = if header.api_key == ApiKey::ApiVersions.code() {
+            let response = Response::ApiVersions(api_versions::unsupported(self));
+            let api = ApiKey::ApiVersions;
+            Action::Send(encode_response(api, 0, header.correlation_id, &response).to_vec())
+        } else {
+            Action::Close
+        };
+        Reaction {
+            after: Duration::ZERO,
+            action,
+        }
+    }
+
+    fn remember(
+        &mut self,
+        node: NodeId,
+        header: &RequestHeader,
+        body_bytes: usize,
+        content: Option<MockRequestContent>,
+    ) {
+        let api = Api::from_code(header.api_key);
+        let bytes = body_bytes + LENGTH_BYTES;
+        self.log.count(api, bytes);
+        if let Some(content) = content {
+            self.log.entries.push(MockRequest {
+                node: node.0,
+                api,
+                version: header.api_version,
+                client_id: header.client_id.clone(),
+                bytes,
+                content,
+            });
+        }
+    }
+
+    /// The request as tests see it.
+    fn content(&self, request: &Request) -> MockRequestContent {
+        match request {
+            Request::ApiVersions(request) => MockRequestContent::ApiVersions {
+                software_name: request.client_software_name.clone(),
+                software_version: request.client_software_version.clone(),
+            },
+            Request::Metadata(request) => MockRequestContent::Metadata {
+                topics: request
+                    .topics
+                    .as_ref()
+                    .map(|names| names.iter().map(ToString::to_string).collect()),
+                allow_auto_topic_creation: request.allow_auto_topic_creation,
+            },
+            Request::Produce(request) => MockRequestContent::Produce {
+                acks: request.acks,
+                timeout_ms: request.timeout_ms,
+                partitions: produce::describe(self, request),
+            },
+        }
+    }
+
+    /// What a fault can be limited to.
+    fn subjects(&self, request: &Request) -> Vec<Subject> {
+        match request {
+            Request::ApiVersions(_) => Vec::new(),
+            Request::Metadata(request) => match &request.topics {
+                Some(topics) => topics.iter().map(|name| (Arc::clone(name), None)).collect(),
+                None => self
+                    .topics
+                    .keys()
+                    .map(|name| (Arc::clone(name), None))
+                    .collect(),
+            },
+            Request::Produce(request) => {
+                let mut subjects = Vec::new();
+                for topic in &request.topics {
+                    let name = produce::name_of(self, topic).unwrap_or_else(|| "".into());
+                    for partition in &topic.partitions {
+                        subjects.push((Arc::clone(&name), Some(partition.index)));
+                    }
+                }
+                subjects
+            }
+        }
+    }
+}
+
+/// The header of a request that has none.
+const UNREADABLE: RequestHeader = RequestHeader {
+    api_key: -1,
+    api_version: -1,
+    correlation_id: -1,
+    client_id: None,
+};
+
+/// What an API's handler makes of a request.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Response(Response),
+    /// The client asked for none.
+    None,
+    /// The client asked for none, and has to learn all the same that something went wrong.
+    Close,
+}
