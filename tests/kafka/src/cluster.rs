@@ -162,8 +162,10 @@ impl Cluster {
     }
 
     fn create(&self, topic: &str, partitions: i32, replicas: usize, settings: &[(&str, &str)]) {
-        let mut question =
-            format!("create {} {topic} {partitions} {replicas}", self.bootstrap());
+        let mut question = format!(
+            "create {} {topic} {partitions} {replicas}",
+            self.bootstrap()
+        );
         for (name, value) in settings {
             question.push_str(&format!(" {name}={value}"));
         }

@@ -84,7 +84,11 @@ pub fn assert_all_stored(deliveries: &[Delivery], records: &[ReadRecord]) {
     assert_acknowledged_stored(deliveries, records);
     let failed = deliveries.iter().find(|delivery| delivery.outcome.is_err());
     assert!(failed.is_none(), "{failed:?}");
-    assert_eq!(records.len(), deliveries.len(), "records stored and acknowledged");
+    assert_eq!(
+        records.len(),
+        deliveries.len(),
+        "records stored and acknowledged"
+    );
 }
 
 /// Asserts that every acknowledged record lies exactly where its callback said. There may be more
@@ -94,8 +98,10 @@ pub fn assert_all_stored(deliveries: &[Delivery], records: &[ReadRecord]) {
 ///
 /// Panics if one is missing.
 pub fn assert_acknowledged_stored(deliveries: &[Delivery], records: &[ReadRecord]) {
-    let stored: HashMap<(i32, i64), &ReadRecord> =
-        records.iter().map(|record| ((record.partition, record.offset), record)).collect();
+    let stored: HashMap<(i32, i64), &ReadRecord> = records
+        .iter()
+        .map(|record| ((record.partition, record.offset), record))
+        .collect();
     for Delivery { value, outcome } in deliveries {
         let Ok(metadata) = outcome else { continue };
         let offset = metadata.offset().expect("an offset, unless acks=0");
@@ -123,7 +129,10 @@ pub fn assert_in_order(records: &[ReadRecord]) {
         let number: u64 = number.parse().expect("a value like source-17");
         if let Some(before) = last.insert((record.partition, source), number) {
             let place = format!("{}@{}", record.partition, record.offset);
-            assert!(before < number, "{source}-{number} at {place} comes after {source}-{before}");
+            assert!(
+                before < number,
+                "{source}-{number} at {place} comes after {source}-{before}"
+            );
         }
     }
 }

@@ -18,7 +18,8 @@ mod programs;
 
 pub use crate::cluster::{Cluster, Options, one_node, topic_name};
 pub use crate::deliveries::{
-    Deliveries, Delivery, assert_acknowledged_stored, assert_all_stored, assert_in_order, properties,
+    Deliveries, Delivery, assert_acknowledged_stored, assert_all_stored, assert_in_order,
+    properties,
 };
 pub use crate::helper::{Leader, ReadRecord};
 pub use crate::programs::{Program, linger_example, run_kafka_tool, start_kafka_tool};

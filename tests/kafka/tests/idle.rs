@@ -17,15 +17,22 @@ fn an_idle_producer_is_one_thread_that_sleeps() {
     let producer: Producer<[u8], [u8]> =
         Producer::new(&properties(&cluster.bootstrap())).expect("valid properties");
     let value: &[u8] = b"v";
-    producer.send_wait(ProducerRecord::new(&topic, value)).expect("stored");
+    producer
+        .send_wait(ProducerRecord::new(&topic, value))
+        .expect("stored");
     let own = || threads().difference(&before).copied().collect::<Vec<_>>();
-    wait_until("the helper thread that connected has ended", 10, || own().len() == 1);
+    wait_until("the helper thread that connected has ended", 10, || {
+        own().len() == 1
+    });
     let thread_id = own()[0];
 
     let wake_ups_before = wake_ups(thread_id);
     thread::sleep(Duration::from_secs(10));
     let wake_ups = wake_ups(thread_id) - wake_ups_before;
-    assert!(wake_ups <= 1, "{wake_ups} wake-ups in 10 s with nothing to do");
+    assert!(
+        wake_ups <= 1,
+        "{wake_ups} wake-ups in 10 s with nothing to do"
+    );
     assert_eq!(own(), [thread_id]);
     producer.close().expect("nothing is pending");
 }
@@ -33,13 +40,20 @@ fn an_idle_producer_is_one_thread_that_sleeps() {
 fn threads() -> BTreeSet<u32> {
     let tasks = fs::read_dir("/proc/self/task").expect("Linux has it");
     let ids = tasks.map(|task| task.expect("it is readable").file_name());
-    ids.map(|id| id.to_string_lossy().parse().expect("a number")).collect()
+    ids.map(|id| id.to_string_lossy().parse().expect("a number"))
+        .collect()
 }
 
 /// How often the thread has gone to sleep and woken again.
 fn wake_ups(thread_id: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/self/task/{thread_id}/status"));
     let status = status.expect("the thread runs");
-    let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-    count.expect("Linux counts them").trim().parse().expect("a number")
+    let count = status
+        .lines()
+        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    count
+        .expect("Linux counts them")
+        .trim()
+        .parse()
+        .expect("a number")
 }

@@ -8,11 +8,28 @@ use serde_json::Value;
 #[test]
 fn producer_performance_finds_every_record_taken() {
     for acks in ["0", "1", "all"] {
-        let cluster = MockCluster::builder().brokers(2).topic("perf", 4).start().expect("ports");
+        let cluster = MockCluster::builder()
+            .brokers(2)
+            .topic("perf", 4)
+            .start()
+            .expect("ports");
         let bootstrap = format!("bootstrap.servers={}", cluster.bootstrap_servers());
         let acks = format!("acks={acks}");
-        let args = ["--topic", "perf", "--num-records", "5000", "--record-size", "100"];
-        let rest = ["--throughput", "-1", "--command-property", &bootstrap, &acks];
+        let args = [
+            "--topic",
+            "perf",
+            "--num-records",
+            "5000",
+            "--record-size",
+            "100",
+        ];
+        let rest = [
+            "--throughput",
+            "-1",
+            "--command-property",
+            &bootstrap,
+            &acks,
+        ];
         let args = [&args[..], &rest[..], &["enable.idempotence=false"]].concat();
         let output = run_kafka_tool("org.apache.kafka.tools.ProducerPerformance", &args, "");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -56,31 +73,64 @@ fn java_speaks_the_newest_versions_to_the_mock() {
 
 #[test]
 fn verifiable_producer_is_told_what_the_log_holds_through_faults() {
-    let cluster = MockCluster::builder().brokers(3).topic("t", 3).start().expect("ports");
+    let cluster = MockCluster::builder()
+        .brokers(3)
+        .topic("t", 3)
+        .start()
+        .expect("ports");
     let produce = || cluster.on(Api::Produce);
-    produce().partition("t", 0).times(2).answer(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+    produce()
+        .partition("t", 0)
+        .times(2)
+        .answer(ErrorCode::NOT_LEADER_OR_FOLLOWER);
     produce().partition("t", 1).skip(1).times(1).close_before();
-    produce().partition("t", 2).times(3).answer(ErrorCode::NOT_ENOUGH_REPLICAS);
-    let args = ["--topic", "t", "--max-messages", "2000", "--acks", "-1", "--repeating-keys", "40"];
+    produce()
+        .partition("t", 2)
+        .times(3)
+        .answer(ErrorCode::NOT_ENOUGH_REPLICAS);
+    let args = [
+        "--topic",
+        "t",
+        "--max-messages",
+        "2000",
+        "--acks",
+        "-1",
+        "--repeating-keys",
+        "40",
+    ];
     let events = run_verifiable_producer(&cluster, &args);
     assert_eq!(cluster.pending_faults(), 0);
 
     let mut acknowledged = 0;
-    let logs: Vec<_> = (0..3).map(|partition| cluster.records("t", partition)).collect();
-    for event in events.iter().filter(|event| event["name"] == "producer_send_success") {
+    let logs: Vec<_> = (0..3)
+        .map(|partition| cluster.records("t", partition))
+        .collect();
+    for event in events
+        .iter()
+        .filter(|event| event["name"] == "producer_send_success")
+    {
         let number = |field: &str| {
-            event[field].as_u64().and_then(|number| usize::try_from(number).ok()).expect("a number")
+            event[field]
+                .as_u64()
+                .and_then(|number| usize::try_from(number).ok())
+                .expect("a number")
         };
         let record = &logs[number("partition")][number("offset")];
         let text = |bytes: &Option<Vec<u8>>| {
             let bytes = bytes.as_deref().expect("it has one");
             Value::from(std::str::from_utf8(bytes).expect("text"))
         };
-        assert_eq!((text(&record.key), text(&record.value)), (event["key"].clone(), event["value"].clone()));
+        assert_eq!(
+            (text(&record.key), text(&record.value)),
+            (event["key"].clone(), event["value"].clone())
+        );
         acknowledged += 1;
     }
     assert_eq!(acknowledged, 2_000, "{:?}", events.last());
-    assert!(logs.iter().all(|log| !log.is_empty()), "40 keys reach every partition");
+    assert!(
+        logs.iter().all(|log| !log.is_empty()),
+        "40 keys reach every partition"
+    );
 }
 
 fn run_verifiable_producer(cluster: &MockCluster, args: &[&str]) -> Vec<Value> {
@@ -92,10 +142,17 @@ fn run_verifiable_producer(cluster: &MockCluster, args: &[&str]) -> Vec<Value> {
     std::fs::write(&config, properties).expect("a scratch file");
     let bootstrap = cluster.bootstrap_servers();
     let config_file = config.to_str().expect("a path of ASCII");
-    let connection = ["--bootstrap-server", &bootstrap, "--command-config", config_file];
+    let connection = [
+        "--bootstrap-server",
+        &bootstrap,
+        "--command-config",
+        config_file,
+    ];
     let args = [args, &connection[..]].concat();
     let output = run_kafka_tool("org.apache.kafka.tools.VerifiableProducer", &args, "");
     assert!(output.status.success(), "{output:?}");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    said.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    said.lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect()
 }

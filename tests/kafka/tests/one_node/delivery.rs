@@ -19,7 +19,9 @@ fn offsets_are_those_that_were_reported_with_acks_1_and_all() {
         for number in 0..3_000 {
             let value = format!("v-{number}");
             let record = ProducerRecord::new(&topic, value.as_bytes());
-            producer.send(record, deliveries.callback(&value)).expect("accepted");
+            producer
+                .send(record, deliveries.callback(&value))
+                .expect("accepted");
         }
         producer.close().expect("nothing is pending");
         let records = cluster.read(&topic);
@@ -40,7 +42,9 @@ fn acks_0_delivers_without_an_offset() {
     for number in 0..1_000 {
         let value = format!("v-{number}");
         let record = ProducerRecord::new(&topic, value.as_bytes());
-        producer.send(record, deliveries.callback(&value)).expect("accepted");
+        producer
+            .send(record, deliveries.callback(&value))
+            .expect("accepted");
     }
     producer.close().expect("nothing is pending");
 
@@ -51,7 +55,9 @@ fn acks_0_delivers_without_an_offset() {
         assert_eq!((metadata.partition(), metadata.offset()), (0, None));
     }
     // Nobody waits for a broker with acks=0: it may still be reading what close has written.
-    linger_kafka_tests::wait_until("all 1,000 records", 20, || cluster.end_offsets(&topic) == [1_000]);
+    linger_kafka_tests::wait_until("all 1,000 records", 20, || {
+        cluster.end_offsets(&topic) == [1_000]
+    });
     let records = cluster.read(&topic);
     assert_in_order(&records);
 }
@@ -74,7 +80,9 @@ fn many_threads_keep_their_order_in_each_partition() {
                     let value = format!("thread{source}-{number}");
                     let key = (number % 10).to_string();
                     let record = ProducerRecord::new(topic, value.as_bytes()).key(key.as_bytes());
-                    producer.send(record, Deliveries::telling(&told, value.clone())).expect("accepted");
+                    producer
+                        .send(record, Deliveries::telling(&told, value.clone()))
+                        .expect("accepted");
                 }
             });
         }
@@ -95,12 +103,22 @@ fn a_record_too_large_for_its_topic_fails_alone() {
         Producer::new(&properties(&cluster.bootstrap())).expect("valid properties");
     let small = vec![b's'; 500];
     let large = vec![b'l'; 2_000];
-    let first = producer.send_wait(ProducerRecord::new(&topic, &small[..])).expect("stored");
-    let refused = producer.send_wait(ProducerRecord::new(&topic, &large[..])).expect_err("refused");
-    let second = producer.send_wait(ProducerRecord::new(&topic, &small[..])).expect("stored");
+    let first = producer
+        .send_wait(ProducerRecord::new(&topic, &small[..]))
+        .expect("stored");
+    let refused = producer
+        .send_wait(ProducerRecord::new(&topic, &large[..]))
+        .expect_err("refused");
+    let second = producer
+        .send_wait(ProducerRecord::new(&topic, &small[..]))
+        .expect("stored");
     producer.close().expect("nothing is pending");
 
-    assert_eq!(refused.kind(), ErrorKind::Broker(ErrorCode::MESSAGE_TOO_LARGE), "{refused}");
+    assert_eq!(
+        refused.kind(),
+        ErrorKind::Broker(ErrorCode::MESSAGE_TOO_LARGE),
+        "{refused}"
+    );
     assert!(!refused.is_retriable());
     assert!(refused.to_string().contains(&topic), "{refused}");
     assert_eq!((first.offset(), second.offset()), (Some(0), Some(1)));

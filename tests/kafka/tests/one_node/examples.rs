@@ -12,13 +12,20 @@ fn verifiable_producer_reports_where_each_of_100000_messages_lies() {
     let topic = topic_name("verifiable");
     cluster.create_topic(&topic, 3, &[]);
     let mut command = Command::new(linger_example("verifiable_producer"));
-    command.args(["--bootstrap-server", &cluster.bootstrap(), "--topic", &topic]);
+    command.args([
+        "--bootstrap-server",
+        &cluster.bootstrap(),
+        "--topic",
+        &topic,
+    ]);
     command.args(["--max-messages", &MESSAGES.to_string()]);
     let (succeeded, lines) = Program::start(command, |_| ()).finish();
     assert!(succeeded, "{:?}", lines.last());
 
-    let events: Vec<Value> =
-        lines.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let events: Vec<Value> = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
     let mut reported: Vec<(i64, i64, &str)> = Vec::new();
     for event in &events {
         if event["name"] == "producer_send_success" {
@@ -35,10 +42,15 @@ fn verifiable_producer_reports_where_each_of_100000_messages_lies() {
         .map(|record| (i64::from(record.partition), record.offset, record.text()))
         .collect();
     assert!(reported == stored, "what is reported is what is stored");
-    let mut values: Vec<usize> =
-        stored.iter().map(|(_, _, value)| value.parse().expect("a number")).collect();
+    let mut values: Vec<usize> = stored
+        .iter()
+        .map(|(_, _, value)| value.parse().expect("a number"))
+        .collect();
     values.sort_unstable();
-    assert!(values.into_iter().eq(0..MESSAGES), "each message is stored once");
+    assert!(
+        values.into_iter().eq(0..MESSAGES),
+        "each message is stored once"
+    );
     let names: Vec<&Value> = events.iter().map(|event| &event["name"]).collect();
     assert_eq!(names[0], "startup_complete");
     assert_eq!(names[names.len() - 2..], ["shutdown_complete", "tool_data"]);
@@ -63,12 +75,27 @@ fn producer_perf_test_sends_what_it_counts() {
     let topic = topic_name("perf");
     cluster.create_topic(&topic, 2, &[]);
     let mut command = Command::new(linger_example("producer_perf_test"));
-    command.args(["--bootstrap-server", &cluster.bootstrap(), "--topic", &topic]);
-    command.args(["--num-records", "50000", "--record-size", "100", "--throughput", "-1"]);
+    command.args([
+        "--bootstrap-server",
+        &cluster.bootstrap(),
+        "--topic",
+        &topic,
+    ]);
+    command.args([
+        "--num-records",
+        "50000",
+        "--record-size",
+        "100",
+        "--throughput",
+        "-1",
+    ]);
     let (succeeded, lines) = Program::start(command, |_| ()).finish();
     assert!(succeeded, "{lines:?}");
     let last = lines.last().expect("a summary");
-    assert!(last.starts_with("50000 records sent, ") && last.ends_with(" 99.9th."), "{last}");
+    assert!(
+        last.starts_with("50000 records sent, ") && last.ends_with(" 99.9th."),
+        "{last}"
+    );
     let records = cluster.read(&topic);
     assert_eq!(records.len(), 50_000);
     assert!(records.iter().all(|record| record.text().len() == 100));

@@ -15,7 +15,9 @@ fn creates_a_topic_by_sending_to_it() {
     let producer: Producer<[u8], [u8]> =
         Producer::new(&properties(&cluster.bootstrap())).expect("valid properties");
     let value: &[u8] = b"first";
-    let metadata = producer.send_wait(ProducerRecord::new(&topic, value)).expect("stored");
+    let metadata = producer
+        .send_wait(ProducerRecord::new(&topic, value))
+        .expect("stored");
     producer.close().expect("nothing is pending");
     assert_eq!(metadata.to_string(), format!("{topic}-0@0"));
     assert_eq!(cluster.read(&topic)[0].text(), "first");
@@ -35,17 +37,27 @@ fn finds_the_partitions_that_a_topic_gets_while_sending() {
     let mut grown = false;
     let deadline = Instant::now() + Duration::from_secs(60);
     while used.len() < 7 {
-        assert!(Instant::now() < deadline, "only {used:?} of 7 partitions used after {number} records");
+        assert!(
+            Instant::now() < deadline,
+            "only {used:?} of 7 partitions used after {number} records"
+        );
         for _ in 0..100 {
             let value = format!("v-{number}");
             let key = number.to_string();
             let record = ProducerRecord::new(&topic, value.as_bytes()).key(key.as_bytes());
-            producer.send(record, deliveries.callback(&value)).expect("accepted");
+            producer
+                .send(record, deliveries.callback(&value))
+                .expect("accepted");
             number += 1;
         }
         producer.flush().expect("open");
         for delivery in deliveries.so_far() {
-            used.extend(delivery.outcome.as_ref().map(|metadata| metadata.partition()));
+            used.extend(
+                delivery
+                    .outcome
+                    .as_ref()
+                    .map(|metadata| metadata.partition()),
+            );
             told.push(delivery);
         }
         if !grown {
@@ -61,11 +73,19 @@ fn finds_the_partitions_that_a_topic_gets_while_sending() {
     assert_in_order(&records);
     // The keys of the last hundred are where Java puts them among seven.
     let last: Vec<_> = told.iter().rev().take(100).rev().collect();
-    let keys: Vec<Vec<u8>> =
-        last.iter().map(|delivery| delivery.value.trim_start_matches("v-").into()).collect();
+    let keys: Vec<Vec<u8>> = last
+        .iter()
+        .map(|delivery| delivery.value.trim_start_matches("v-").into())
+        .collect();
     let picked: Vec<i32> = last
         .iter()
-        .map(|delivery| delivery.outcome.as_ref().expect("all were stored").partition())
+        .map(|delivery| {
+            delivery
+                .outcome
+                .as_ref()
+                .expect("all were stored")
+                .partition()
+        })
         .collect();
     assert_eq!(picked, cluster.partitions_for_keys(7, &keys));
 }

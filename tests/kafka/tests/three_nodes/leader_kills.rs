@@ -22,7 +22,10 @@ fn kill_a_leader(cluster: &Cluster, topic: &str) {
     let leader = cluster.leaders(topic)[0].leader;
     cluster.kill(leader);
     wait_until("another leader", 60, || {
-        cluster.leaders(topic).iter().all(|now| now.leader != leader && now.leader >= 0)
+        cluster
+            .leaders(topic)
+            .iter()
+            .all(|now| now.leader != leader && now.leader >= 0)
     });
     cluster.restart(leader);
     cluster.await_in_sync(topic, 3);
@@ -34,17 +37,22 @@ fn nothing_acknowledged_is_missing_and_order_holds_when_a_leader_dies() {
     let topic = topic_name("leader-dies");
     cluster.create_topic(&topic, 3, &[]);
     cluster.await_in_sync(&topic, 3);
-    let properties = properties(&cluster.bootstrap()).set("acks", "all").set("linger.ms", 2);
+    let properties = properties(&cluster.bootstrap())
+        .set("acks", "all")
+        .set("linger.ms", 2);
     let producer: Producer<[u8], [u8]> = Producer::new(&properties).expect("valid properties");
     let deliveries = Deliveries::default();
     let stop = AtomicBool::new(false);
+    let told = deliveries.sender();
     let accepted = thread::scope(|scope| {
         let sending = scope.spawn(|| {
             let mut number = 0;
             while !stop.load(Ordering::Relaxed) {
                 let value = format!("v-{number}");
                 let record = ProducerRecord::new(&topic, value.as_bytes()).partition(number % 3);
-                producer.send(record, deliveries.callback(&value)).expect("accepted");
+                producer
+                    .send(record, Deliveries::telling(&told, value.clone()))
+                    .expect("accepted");
                 number += 1;
                 thread::sleep(Duration::from_micros(500));
             }
@@ -54,12 +62,17 @@ fn nothing_acknowledged_is_missing_and_order_holds_when_a_leader_dies() {
         stop.store(true, Ordering::Relaxed);
         sending.join().expect("sending does not panic")
     });
+    drop(told);
     producer.flush().expect("open");
     let metrics = producer.metrics();
     producer.close().expect("nothing is pending");
 
     let told = deliveries.all();
-    assert_eq!(i32::try_from(told.len()), Ok(accepted), "each callback ran once");
+    assert_eq!(
+        i32::try_from(told.len()),
+        Ok(accepted),
+        "each callback ran once"
+    );
     let failed = told.iter().find(|delivery| delivery.outcome.is_err());
     assert!(failed.is_none(), "{failed:?}");
     let records = cluster.read(&topic);
@@ -78,8 +91,15 @@ fn verifiable_producer_loses_nothing_over_five_leader_kills() {
     let config = cluster.data_dir(1).join("../verifiable.properties");
     fs::write(&config, "retries=2147483647\nretry.backoff.ms=100\n").expect("a scratch file");
     let mut command = Command::new(linger_example("verifiable_producer"));
-    command.args(["--bootstrap-server", &cluster.bootstrap(), "--topic", &topic]);
-    command.args(["--throughput", "2000", "--acks", "-1", "--command-config"]).arg(&config);
+    command.args([
+        "--bootstrap-server",
+        &cluster.bootstrap(),
+        "--topic",
+        &topic,
+    ]);
+    command
+        .args(["--throughput", "2000", "--acks", "-1", "--command-config"])
+        .arg(&config);
     let acknowledged = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&acknowledged);
     let program = Program::start(command, move |line| {
@@ -96,29 +116,50 @@ fn verifiable_producer_loses_nothing_over_five_leader_kills() {
         kill_a_leader(&cluster, &topic);
     }
     let before = acknowledged.load(Ordering::Relaxed);
-    wait_until("1,000 last messages", 60, || acknowledged.load(Ordering::Relaxed) > before + 1_000);
+    wait_until("1,000 last messages", 60, || {
+        acknowledged.load(Ordering::Relaxed) > before + 1_000
+    });
     let pid = program.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .expect("kill runs")
+            .success()
+    );
     let (succeeded, lines) = program.finish();
     assert!(succeeded, "{:?}", lines.last());
 
-    let events: Vec<Value> =
-        lines.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let events: Vec<Value> = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
     let records = cluster.read(&topic);
     let stored: std::collections::HashMap<(i64, i64), &str> = records
         .iter()
         .map(|record| ((record.partition.into(), record.offset), record.text()))
         .collect();
     let mut successes = 0;
-    for event in events.iter().filter(|event| event["name"] == "producer_send_success") {
+    for event in events
+        .iter()
+        .filter(|event| event["name"] == "producer_send_success")
+    {
         let number = |field: &str| event[field].as_i64().expect("a number");
-        let found = stored.get(&(number("partition"), number("offset"))).copied();
+        let found = stored
+            .get(&(number("partition"), number("offset")))
+            .copied();
         assert_eq!(found, event["value"].as_str(), "{event}");
         successes += 1;
     }
-    let failures = events.iter().filter(|event| event["name"] == "producer_send_error").count();
+    let failures = events
+        .iter()
+        .filter(|event| event["name"] == "producer_send_error")
+        .count();
     assert_eq!(failures, 0, "retries outlast a kill");
     let tool_data = events.last().expect("a last line");
     assert_eq!(tool_data["name"], "tool_data");
-    assert_eq!((&tool_data["sent"], &tool_data["acked"]), (&successes.into(), &successes.into()));
+    assert_eq!(
+        (&tool_data["sent"], &tool_data["acked"]),
+        (&successes.into(), &successes.into())
+    );
 }

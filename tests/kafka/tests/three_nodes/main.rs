@@ -1,8 +1,6 @@
 //! Three brokers, of which one dies or stops in its tracks while Linger sends. The tests take
 //! turns on one cluster, which does not create topics by itself.
 
-#![expect(missing_docs, reason = "tests say what they show by their names")]
-
 mod leader_kills;
 mod missing_topic;
 mod stalled_broker;

@@ -22,10 +22,15 @@ fn records_for_other_brokers_go_on_while_one_is_stopped() {
     let topic = topic_name("stalled");
     // One partition on each node, with no replicas elsewhere that could take over.
     cluster.create_unreplicated_topic(&topic, 3);
-    let leaders: HashMap<i32, i32> =
-        cluster.leaders(&topic).iter().map(|now| (now.partition, now.leader)).collect();
+    let leaders: HashMap<i32, i32> = cluster
+        .leaders(&topic)
+        .iter()
+        .map(|now| (now.partition, now.leader))
+        .collect();
     let stalled_node = leaders[&0];
-    let properties = properties(&cluster.bootstrap()).set("acks", "all").set("linger.ms", 5);
+    let properties = properties(&cluster.bootstrap())
+        .set("acks", "all")
+        .set("linger.ms", 5);
     let producer: Producer<[u8], [u8]> = Producer::new(&properties).expect("valid properties");
     let (told, outcomes) = mpsc::channel();
     let send = |number: usize| {
@@ -59,11 +64,20 @@ fn records_for_other_brokers_go_on_while_one_is_stopped() {
         let slowest = slowest.entry(partition).or_default();
         *slowest = took.max(*slowest);
     }
-    assert!(slowest[&0] > STALL / 2, "the stopped broker was needed: {slowest:?}");
+    assert!(
+        slowest[&0] > STALL / 2,
+        "the stopped broker was needed: {slowest:?}"
+    );
     for partition in [1, 2] {
         assert_ne!(leaders[&partition], stalled_node);
-        assert!(slowest[&partition] < USUAL, "partition {partition}: {slowest:?}");
+        assert!(
+            slowest[&partition] < USUAL,
+            "partition {partition}: {slowest:?}"
+        );
     }
     let stored: i64 = cluster.end_offsets(&topic).iter().sum();
-    assert!(usize::try_from(stored).is_ok_and(|stored| stored >= number), "{stored} of {number}");
+    assert!(
+        usize::try_from(stored).is_ok_and(|stored| stored >= number),
+        "{stored} of {number}"
+    );
 }
