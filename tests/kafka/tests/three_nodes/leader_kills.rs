@@ -17,9 +17,15 @@ use serde_json::Value;
 
 use crate::three_nodes;
 
-/// Kills the leader of partition 0 and brings it back once another has taken over.
+/// Long enough, at the rates of these tests, that the leader owes an answer when it dies.
+const STALL: Duration = Duration::from_millis(100);
+
+/// Kills the leader of partition 0 with requests on their way to it, and brings it back once
+/// another has taken over.
 fn kill_a_leader(cluster: &Cluster, topic: &str) {
     let leader = cluster.leaders(topic)[0].leader;
+    cluster.pause(leader);
+    thread::sleep(STALL);
     cluster.kill(leader);
     wait_until("another leader", 60, || {
         cluster
@@ -57,6 +63,9 @@ fn nothing_acknowledged_is_missing_and_order_holds_when_a_leader_dies() {
                 thread::sleep(Duration::from_micros(500));
             }
             number
+        });
+        wait_until("sending is under way", 60, || {
+            producer.metrics().records_acknowledged > 300
         });
         kill_a_leader(&cluster, &topic);
         stop.store(true, Ordering::Relaxed);
