@@ -131,7 +131,7 @@ impl InFlight {
         self.requests.front().filter(|_| self.written > 0)
     }
 
-    /// Takes out what [`awaiting`](Self::awaiting) names.
+    /// Forgets the request that [`awaiting`](Self::awaiting) names, which is answered.
     pub(super) fn finish_awaiting(&mut self) {
         self.written -= 1;
         self.requests.pop_front();

@@ -18,6 +18,8 @@
 
 mod handshake;
 mod in_flight;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::error::Error as StdError;
@@ -102,6 +104,10 @@ impl Connection {
     ///
     /// # Errors
     /// There is no such version; the connection is as good as before.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the connection alone holds the batches of a request that is sent"
+    )]
     pub(crate) fn send(
         &mut self,
         now: Instant,

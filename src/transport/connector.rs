@@ -139,36 +139,44 @@ fn run(attempt: &ConnectAttempt, gone: &AtomicBool) -> Result<Stream, ConnectErr
 
 fn connect(attempt: &ConnectAttempt, gone: &AtomicBool) -> Result<Stream, Cause> {
     let started = now();
-    let addresses = resolve(attempt)?;
+    let mut addresses = resolve(attempt)?;
     if addresses.is_empty() {
         return Err(Cause::NoAddress);
     }
+    let first = attempt.first_address % addresses.len();
+    addresses.rotate_left(first);
+    let remaining = attempt.timeout.saturating_sub(started.elapsed());
+    if remaining.is_zero() {
+        return Err(Cause::ResolvedTooLate(attempt.timeout));
+    }
+    connect_to_any(&addresses, remaining, &attempt.options, gone)
+}
+
+/// Each address gets an equal share of the time that is left, so that a dead one leaves the others
+/// theirs, and one that fails at once leaves its own to the rest.
+fn connect_to_any(
+    addresses: &[SocketAddr],
+    timeout: Duration,
+    options: &SocketOptions,
+    gone: &AtomicBool,
+) -> Result<Stream, Cause> {
+    let started = now();
     let mut failures = Vec::new();
-    let mut untried = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-    for address in addresses {
+    for (index, address) in addresses.iter().enumerate() {
         if gone.load(Ordering::Acquire) {
             return Err(Cause::Abandoned);
         }
-        // Each address gets an equal share of what is left, so that a dead one leaves the others
-        // their time, and those that fail at once leave theirs to the rest.
-        let remaining = attempt.timeout.saturating_sub(started.elapsed());
-        let share = remaining / untried.max(1);
-        untried = untried.saturating_sub(1);
-        if share.is_zero() {
-            break;
-        }
-        match open(address, share, &attempt.options) {
+        let remaining = timeout.saturating_sub(started.elapsed());
+        let untried = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+        match open(*address, remaining / untried, options) {
             Ok(stream) => return Ok(stream),
-            Err(error) => failures.push((address, error)),
+            Err(error) => failures.push((*address, error)),
         }
-    }
-    if failures.is_empty() {
-        return Err(Cause::ResolvedTooLate(attempt.timeout));
     }
     Err(Cause::Addresses(failures))
 }
 
-/// All addresses of the host, each once, in the system's order, turned to where to start.
+/// All addresses of the host, each once, in the system's order.
 fn resolve(attempt: &ConnectAttempt) -> Result<Vec<SocketAddr>, Cause> {
     let host = attempt.host.as_str();
     let bare = host
@@ -184,14 +192,13 @@ fn resolve(attempt: &ConnectAttempt) -> Result<Vec<SocketAddr>, Cause> {
             addresses.push(address);
         }
     }
-    if !addresses.is_empty() {
-        let first = attempt.first_address % addresses.len();
-        addresses.rotate_left(first);
-    }
     Ok(addresses)
 }
 
 fn open(address: SocketAddr, timeout: Duration, options: &SocketOptions) -> io::Result<Stream> {
+    if timeout.is_zero() {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
     let socket = TcpStream::connect_timeout(&address, timeout)?;
     // A loopback port without a listener may be given to our own end, and TCP then connects the
     // socket to itself.
@@ -267,5 +274,117 @@ fn describe(error: &io::Error) -> String {
         io::ErrorKind::HostUnreachable => "is not reachable".to_owned(),
         io::ErrorKind::NetworkUnreachable => "is in a network that is not reachable".to_owned(),
         _ => format!("failed: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+    use crate::transport::tests::refusing;
+
+    fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
+        let address = listener.local_addr().expect("an address");
+        (listener, address)
+    }
+
+    fn connect_within(timeout_ms: u64, addresses: &[SocketAddr]) -> Result<Stream, ConnectError> {
+        let timeout = Duration::from_millis(timeout_ms);
+        let gone = AtomicBool::new(false);
+        connect_to_any(addresses, timeout, &SocketOptions::default(), &gone).map_err(|cause| {
+            ConnectError {
+                host: "host".to_owned(),
+                port: 9092,
+                cause,
+            }
+        })
+    }
+
+    /// An address that answers nothing at all: its queue of connections is full, and Linux then
+    /// drops whoever knocks. It does so while what comes back with it lives.
+    #[cfg(target_os = "linux")]
+    fn silent() -> (SocketAddr, impl Sized) {
+        use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
+
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+        bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a loopback port");
+        listen(&socket, 0).expect("a short queue");
+        let listener = TcpListener::from(socket);
+        let address = listener.local_addr().expect("an address");
+        let mut queue = Vec::new();
+        while let Ok(queued) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+            queue.push(queued);
+        }
+        (address, (listener, queue))
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_silent_address_leaves_the_next_one_its_time() {
+        let (silent, _queue) = silent();
+        let (_listener, good) = listener();
+        connect_within(2000, &[silent, good]).expect("the second address answers");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_silent_address_times_out() {
+        let (silent, _queue) = silent();
+        let started = now();
+        let error = connect_within(20, &[silent]).expect_err("nobody answers");
+        assert!(started.elapsed() >= Duration::from_millis(20));
+        assert!(error.is_timeout());
+        assert_eq!(
+            error.to_string(),
+            format!("cannot connect to host:9092: {silent} timed out")
+        );
+    }
+
+    #[test]
+    fn tries_every_address_and_names_each_failure() {
+        let [(_one, first), (_two, second)] = [refusing(), refusing()];
+        let (_listener, good) = listener();
+        let stream = connect_within(20_000, &[first, second, good]).expect("the third answers");
+        assert_eq!(stream.socket().peer_addr().expect("connected"), good);
+
+        let error = connect_within(20_000, &[first, second]).expect_err("nobody listens");
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "cannot connect to host:9092: {first} refused the connection, \
+                 {second} refused the connection"
+            )
+        );
+    }
+
+    #[test]
+    fn stops_once_nobody_is_interested() {
+        let (_listener, good) = listener();
+        let gone = AtomicBool::new(true);
+        let cause = connect_to_any(
+            &[good],
+            Duration::from_secs(20),
+            &SocketOptions::default(),
+            &gone,
+        );
+        assert!(matches!(cause, Err(Cause::Abandoned)));
+    }
+
+    #[test]
+    fn resolves_each_address_once() {
+        let attempt = ConnectAttempt {
+            token: Token(0),
+            host: "localhost".to_owned(),
+            port: 9092,
+            timeout: Duration::from_secs(20),
+            first_address: 0,
+            options: SocketOptions::default(),
+        };
+        let addresses = resolve(&attempt).expect("every system knows localhost");
+        for (index, address) in addresses.iter().enumerate() {
+            assert!(!addresses[..index].contains(address), "{addresses:?}");
+        }
     }
 }

@@ -8,6 +8,8 @@
 mod connector;
 mod poller;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod waker;
 
 pub(crate) use connector::{ConnectAttempt, ConnectError, Connected, Connector};
