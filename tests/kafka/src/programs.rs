@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::JoinHandle;
 
 use crate::jars::{java, missing_java, package_dir};
@@ -40,25 +40,20 @@ impl Program {
         self.process.id()
     }
 
-    /// Waits for the end and returns whether it succeeded, and all lines.
+    /// Waits for the end and returns how it ended, and all lines.
     ///
     /// # Panics
     ///
     /// Panics if the process cannot be waited for, or `on_line` panicked.
-    pub fn finish(mut self) -> (bool, Vec<String>) {
+    pub fn finish(mut self) -> (ExitStatus, Vec<String>) {
         let lines = self
             .lines
             .take()
             .expect("taken here only")
             .join()
             .expect("on_line returned");
-        (
-            self.process
-                .wait()
-                .expect("our child can be waited for")
-                .success(),
-            lines,
-        )
+        let status = self.process.wait().expect("our child can be waited for");
+        (status, lines)
     }
 }
 
@@ -113,6 +108,7 @@ pub fn linger_example(name: &str) -> PathBuf {
     let mut build = Command::new(cargo);
     build.args([
         "build",
+        "--quiet",
         "--release",
         "--message-format=json-render-diagnostics",
     ]);

@@ -19,8 +19,8 @@ fn verifiable_producer_reports_where_each_of_100000_messages_lies() {
         &topic,
     ]);
     command.args(["--max-messages", &MESSAGES.to_string()]);
-    let (succeeded, lines) = Program::start(command, |_| ()).finish();
-    assert!(succeeded, "{:?}", lines.last());
+    let (status, lines) = Program::start(command, |_| ()).finish();
+    assert!(status.success(), "{:?}", lines.last());
 
     let events: Vec<Value> = lines
         .iter()
@@ -61,8 +61,8 @@ fn quickstart_lands_its_records_on_a_real_broker() {
     let cluster = one_node();
     let mut command = Command::new(linger_example("quickstart"));
     command.args(["--bootstrap-server", &cluster.bootstrap()]);
-    let (succeeded, lines) = Program::start(command, |_| ()).finish();
-    assert!(succeeded, "{lines:?}");
+    let (status, lines) = Program::start(command, |_| ()).finish();
+    assert!(status.success(), "{lines:?}");
     let landed = lines.iter().filter(|line| line.contains("orders-")).count();
     assert!(landed > 0, "{lines:?}");
     let ends: i64 = cluster.end_offsets("orders").iter().sum();
@@ -89,8 +89,8 @@ fn producer_perf_test_sends_what_it_counts() {
         "--throughput",
         "-1",
     ]);
-    let (succeeded, lines) = Program::start(command, |_| ()).finish();
-    assert!(succeeded, "{lines:?}");
+    let (status, lines) = Program::start(command, |_| ()).finish();
+    assert!(status.success(), "{lines:?}");
     let last = lines.last().expect("a summary");
     assert!(
         last.starts_with("50000 records sent, ") && last.ends_with(" 99.9th."),

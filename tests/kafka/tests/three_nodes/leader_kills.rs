@@ -97,7 +97,11 @@ fn verifiable_producer_loses_nothing_over_five_leader_kills() {
     let topic = topic_name("five-kills");
     cluster.create_topic(&topic, 3, &[]);
     cluster.await_in_sync(&topic, 3);
-    let config = cluster.data_dir(1).join("../verifiable.properties");
+    let scratch = cluster.data_dir(1);
+    let (config, log) = (
+        scratch.join("../verifiable.properties"),
+        scratch.join("../verifiable.log"),
+    );
     fs::write(&config, "retries=2147483647\nretry.backoff.ms=100\n").expect("a scratch file");
     let mut command = Command::new(linger_example("verifiable_producer"));
     command.args([
@@ -109,6 +113,9 @@ fn verifiable_producer_loses_nothing_over_five_leader_kills() {
     command
         .args(["--throughput", "2000", "--acks", "-1", "--command-config"])
         .arg(&config);
+    // The sender says so when it sends something again.
+    command.env("RUST_LOG", "linger::sender=debug");
+    command.stderr(fs::File::create(&log).expect("a scratch file"));
     let acknowledged = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&acknowledged);
     let program = Program::start(command, move |line| {
@@ -136,8 +143,9 @@ fn verifiable_producer_loses_nothing_over_five_leader_kills() {
             .expect("kill runs")
             .success()
     );
-    let (succeeded, lines) = program.finish();
-    assert!(succeeded, "{:?}", lines.last());
+    let (status, lines) = program.finish();
+    // As shells and Java count an end by SIGTERM.
+    assert_eq!(status.code(), Some(143), "{:?}", lines.last());
 
     let events: Vec<Value> = lines
         .iter()
@@ -171,4 +179,7 @@ fn verifiable_producer_loses_nothing_over_five_leader_kills() {
         (&tool_data["sent"], &tool_data["acked"]),
         (&successes.into(), &successes.into())
     );
+    let log = fs::read_to_string(&log).expect("a text file");
+    let retries = log.lines().filter(|line| line.contains(" again: ")).count();
+    assert!(retries > 0, "{log}");
 }

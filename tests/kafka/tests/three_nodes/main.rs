@@ -3,6 +3,7 @@
 
 mod leader_kills;
 mod missing_topic;
+mod outage;
 mod stalled_broker;
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
