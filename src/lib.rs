@@ -23,8 +23,8 @@ pub use config::{
     Acks, MetadataRecovery, ProducerConfig, ProducerConfigBuilder, Properties, PropertyObject,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use partitioner::{PartitionRequest, Partitioner, RoundRobinPartitioner, TopicPartitions};
 pub use metrics::ProducerMetrics;
+pub use partitioner::{PartitionRequest, Partitioner, RoundRobinPartitioner, TopicPartitions};
 pub use producer::{
     CloseReport, Node, OwnedProducerRecord, PartitionInfo, Producer, ProducerRecord, SendError,
     SendHandle,

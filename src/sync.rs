@@ -2,6 +2,6 @@
 //! take their place. Holds no logic. Used by every thread.
 
 pub(crate) use std::sync::Arc;
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 pub(crate) use parking_lot::{Condvar, Mutex, RwLock};

@@ -28,10 +28,9 @@ mod tests;
 use std::time::Instant;
 
 pub(crate) use append::{Appended, Refused, most_needed};
-pub(crate) use batch::{BatchId, OpenBatch, Outcome, SealedBatch};
+pub(crate) use batch::{BatchId, Outcome, SealedBatch};
 pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
-pub(crate) use completion::Written;
-pub(crate) use partition::{Head, PartitionId, PartitionQueue};
+pub(crate) use partition::{PartitionId, PartitionQueue};
 pub(crate) use topics::Topic;
 
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock};

@@ -1,1 +1,239 @@
-//! Tests of the accumulator.
+//! What callers and the sender can observe of the queues, without threads and sockets.
+
+use std::time::Instant;
+
+use super::*;
+use crate::error::Result;
+use crate::record::Record;
+use crate::record::decode::decode;
+use crate::record::metadata::RecordMetadata;
+
+const MEMORY: usize = 1 << 20;
+
+#[expect(clippy::disallowed_methods, reason = "an Instant has no other source")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn record(value: &[u8]) -> Record<'_> {
+    Record {
+        timestamp_ms: 1_000,
+        key: None,
+        value: Some(value),
+        headers: &[],
+    }
+}
+
+fn ignore(_: Result<RecordMetadata>) {}
+
+/// An accumulator with topic "t" of three partitions.
+fn accumulator(batch_size: usize, memory: usize) -> Accumulator {
+    let accumulator = Accumulator::new(batch_size, memory, true);
+    accumulator.publish(&Arc::from("t"), 3, vec![0, 1, 2]);
+    accumulator
+}
+
+fn queue(accumulator: &Accumulator, partition: i32) -> Arc<PartitionQueue> {
+    Arc::clone(accumulator.topic("t").unwrap().queue(partition).unwrap())
+}
+
+fn append(
+    accumulator: &Accumulator,
+    queue: &Arc<PartitionQueue>,
+    value: &[u8],
+) -> Result<Appended, Refused> {
+    let callback = Box::new(ignore);
+    let appended = accumulator.try_append(now(), queue, &record(value), callback, None);
+    appended.map_err(|(refused, _)| refused)
+}
+
+fn notices(accumulator: &Accumulator) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    accumulator.take_notices(&mut notices);
+    notices
+}
+
+#[test]
+fn the_record_that_does_not_fit_opens_the_next_batch_and_fills_the_last() {
+    let accumulator = accumulator(200, MEMORY);
+    let queue = queue(&accumulator, 0);
+    let first = append(&accumulator, &queue, &[1; 100]).unwrap();
+    assert!(first.wake && !first.filled);
+    assert!(!queue.head().unwrap().is_ready);
+    let second = append(&accumulator, &queue, &[2; 100]).unwrap();
+    assert_ne!(first.batch, second.batch);
+    assert!(queue.head().unwrap().is_ready);
+    let (_, records) = decode(queue.take().unwrap().seal(&queue).bytes.as_slice()).unwrap();
+    assert_eq!(records.len(), 1);
+    assert!(matches!(
+        notices(&accumulator)[..],
+        [
+            Notice::Opened { .. },
+            Notice::Full(_),
+            Notice::Opened { .. }
+        ]
+    ));
+}
+
+#[test]
+fn a_record_larger_than_batch_size_has_a_batch_of_its_own() {
+    let accumulator = accumulator(100, MEMORY);
+    let queue = queue(&accumulator, 0);
+    assert!(append(&accumulator, &queue, &[1; 500]).unwrap().filled);
+    append(&accumulator, &queue, b"small").unwrap();
+    let large = queue.take().unwrap();
+    assert_eq!(large.completions.len(), 1);
+    assert_eq!(queue.take().unwrap().completions.len(), 1);
+}
+
+#[test]
+fn memory_is_charged_as_a_batch_grows_and_comes_back_with_its_last_owner() {
+    let accumulator = accumulator(10_000, MEMORY);
+    let queue = queue(&accumulator, 0);
+    append(&accumulator, &queue, &[1; 100]).unwrap();
+    let one = accumulator.budget().used();
+    assert!(
+        one >= 100 + append::BATCH_COST + append::RECORD_COST,
+        "{one}"
+    );
+    append(&accumulator, &queue, &[1; 100]).unwrap();
+    let two = accumulator.budget().used();
+    assert!(two > one + 100 && two < 2 * one, "{two}");
+
+    let sealed = queue.take().unwrap().seal(&queue);
+    let request = sealed.bytes.clone();
+    drop(sealed.succeed(Some(0), None));
+    assert_eq!(
+        accumulator.budget().used(),
+        two,
+        "the request still has the bytes"
+    );
+    drop(request);
+    assert_eq!(accumulator.budget().used(), 0);
+}
+
+#[test]
+fn a_full_budget_refuses_and_hands_the_callback_back() {
+    let accumulator = accumulator(10_000, 2_000);
+    let queue = queue(&accumulator, 0);
+    append(&accumulator, &queue, &[1; 1_000]).unwrap();
+    assert_eq!(
+        append(&accumulator, &queue, &[1; 1_000]).unwrap_err(),
+        Refused::NoMemory
+    );
+    assert_eq!(accumulator.accepted(), 1);
+
+    let reserved = {
+        drop(queue.take());
+        let needed = most_needed::<fn(Result<RecordMetadata>)>(&record(&[1; 1_000]));
+        accumulator.budget().wait(needed, None, || {}).unwrap()
+    };
+    let appended = accumulator.try_append(
+        now(),
+        &queue,
+        &record(&[1; 1_000]),
+        Box::new(ignore),
+        Some(reserved),
+    );
+    appended.map_err(|(refused, _)| refused).unwrap();
+    drop(queue.take());
+    assert_eq!(accumulator.budget().used(), 0);
+}
+
+#[test]
+fn nothing_is_accepted_after_close_and_nothing_accepted_is_lost() {
+    let accumulator = accumulator(10_000, MEMORY);
+    let queue = queue(&accumulator, 0);
+    append(&accumulator, &queue, b"before").unwrap();
+    accumulator.close();
+    assert_eq!(
+        append(&accumulator, &queue, b"after").unwrap_err(),
+        Refused::Closed
+    );
+    accumulator.publish(&Arc::from("t"), 4, vec![0, 1, 2, 3]);
+    let new = Arc::clone(accumulator.topic("t").unwrap().queue(3).unwrap());
+    assert_eq!(
+        append(&accumulator, &new, b"after").unwrap_err(),
+        Refused::Closed
+    );
+    assert_eq!(queue.take().unwrap().completions.len(), 1);
+}
+
+#[test]
+fn a_waiting_caller_makes_its_batch_ready_until_it_has_left() {
+    let accumulator = accumulator(10_000, MEMORY);
+    let queue = queue(&accumulator, 0);
+    let appended = append(&accumulator, &queue, b"waited for").unwrap();
+    assert!(accumulator.expedite(&queue, appended.batch));
+    assert!(queue.head().unwrap().is_ready);
+    drop(queue.take());
+    assert!(!accumulator.expedite(&queue, appended.batch));
+}
+
+/// Appends keyless records of 100 bytes and counts them by partition.
+fn spread(accumulator: &Accumulator, records: usize) -> Vec<usize> {
+    let mut counts = vec![0; 3];
+    for _ in 0..records {
+        let topic = accumulator.topic("t").unwrap();
+        let queue = Arc::clone(topic.sticky_partition());
+        let appended = append(accumulator, &queue, &[0; 100]).unwrap();
+        accumulator.note_keyless(&topic, &queue, &appended);
+        counts[usize::try_from(queue.index()).unwrap()] += 1;
+    }
+    counts
+}
+
+#[test]
+fn keyless_records_go_round_the_partitions_batch_by_batch() {
+    let accumulator = accumulator(1_000, MEMORY);
+    let counts = spread(&accumulator, 270);
+    assert!(
+        counts.iter().all(|count| (80..=100).contains(count)),
+        "{counts:?}"
+    );
+    // The batches are full: nobody left a half-empty one behind.
+    let batches: usize = (0..3).map(|index| queue(&accumulator, index).load()).sum();
+    assert!(batches <= 36, "{batches}");
+}
+
+#[test]
+fn keyless_records_avoid_partitions_without_a_leader_unless_none_has_one() {
+    let accumulator = accumulator(1_000, MEMORY);
+    accumulator.publish(&Arc::from("t"), 3, vec![0, 2]);
+    assert_eq!(spread(&accumulator, 100)[1], 0);
+    accumulator.publish(&Arc::from("t"), 3, vec![]);
+    let counts = spread(&accumulator, 100);
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+}
+
+#[test]
+fn keyless_records_avoid_stuck_partitions_and_prefer_short_queues() {
+    let accumulator = accumulator(1_000, MEMORY);
+    queue(&accumulator, 0).set_stuck(true);
+    let counts = spread(&accumulator, 100);
+    assert_eq!(counts[0], 0);
+    queue(&accumulator, 0).set_stuck(false);
+    // Partition 0 has nothing queued, the others have: it gets most of what comes.
+    let counts = spread(&accumulator, 30);
+    assert!(counts[0] > counts[1] && counts[0] > counts[2], "{counts:?}");
+}
+
+#[test]
+fn a_failed_batch_tells_every_caller_once() {
+    let accumulator = accumulator(10_000, MEMORY);
+    let queue = queue(&accumulator, 0);
+    let (answers, answered) = std::sync::mpsc::channel();
+    for _ in 0..3 {
+        let answers = answers.clone();
+        let callback = Box::new(move |result: Result<_>| answers.send(result.is_err()).unwrap());
+        let appended = accumulator.try_append(now(), &queue, &record(b"x"), callback, None);
+        appended.map_err(|(refused, _)| refused).unwrap();
+    }
+    drop(answers);
+    let error = crate::Error::new(crate::ErrorKind::Closed, "closed");
+    let outcome = queue.take().unwrap().fail(&queue, error.clone());
+    for completion in outcome.completions {
+        completion.fail(error.clone()).unwrap();
+    }
+    assert_eq!(answered.iter().collect::<Vec<_>>(), [true; 3]);
+}

@@ -61,6 +61,18 @@ impl ClusterView {
         self.topics.get(topic)?.partitions.get(index)?.leader
     }
 
+    /// The same topics, but nobody known to lead them.
+    pub(crate) fn without_brokers(&self) -> Self {
+        let mut topics = self.topics.clone();
+        for partition in topics.values_mut().flat_map(|topic| &mut topic.partitions) {
+            partition.leader = None;
+        }
+        Self {
+            brokers: BTreeMap::new(),
+            topics,
+        }
+    }
+
     /// The topic that has this id.
     pub(crate) fn name_of(&self, id: TopicId) -> Option<Arc<str>> {
         let named = self

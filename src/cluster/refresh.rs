@@ -51,10 +51,6 @@ impl Refresh {
         self.wanted = true;
     }
 
-    pub(crate) fn is_in_flight(&self) -> bool {
-        self.in_flight
-    }
-
     /// When a request is due; `None` while one is under way or nothing is wanted.
     pub(crate) fn due(&self) -> Option<Due> {
         if self.in_flight {

@@ -27,7 +27,7 @@ use crate::error::Result;
 #[must_use]
 #[derive(Clone, Debug, Default)]
 pub struct ProducerConfigBuilder {
-    properties: Properties,
+    pub(super) properties: Properties,
 }
 
 impl ProducerConfigBuilder {

@@ -15,11 +15,15 @@ use crate::sync::Arc;
 mod address;
 mod builder;
 mod classes;
+#[cfg(test)]
+mod docs;
 mod nearest;
 mod producer_config;
 mod properties;
 mod syntax;
 mod table;
+#[cfg(test)]
+mod tests;
 mod values;
 
 pub(crate) use address::HostPort;

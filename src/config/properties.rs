@@ -83,6 +83,10 @@ impl Properties {
     }
 
     /// Sets a property to a text, or to what prints as one: `set("linger.ms", 20)`.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "numbers and texts are written down here, and read better without a reference"
+    )]
     pub fn set(mut self, name: impl Into<String>, value: impl ToString) -> Self {
         self.insert(name.into(), value.to_string(), None);
         self

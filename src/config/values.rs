@@ -80,7 +80,8 @@ impl Values {
                 continue;
             }
             if definition.default == Preset::Required {
-                let message = format!("{} is not set, and it must be", definition.name);
+                let meaning = definition.meaning.trim_end_matches('.');
+                let message = format!("{} must be set: {meaning}", definition.name);
                 findings.problem(definition.name, message);
             } else if let Some(value) = definition.default_value() {
                 values.parsed.insert(definition.name, value);
@@ -107,7 +108,7 @@ impl Values {
             let names = names.join(", ");
             findings.warnings.push(match reason {
                 None => format!("ignored, as it has a meaning in a JVM only: {names}"),
-                Some(switch) => format!("ignored, as {switch} does not ask for it: {names}"),
+                Some(switch) => format!("ignored, as {}: {names}", not_asked_for(switch)),
             });
         }
         let push = "enable.metrics.push";
@@ -170,6 +171,14 @@ impl Values {
             Some(Parsed::List(elements)) => elements,
             other => unreachable!("{name} is a list in the table: {other:?}"),
         }
+    }
+}
+
+/// The state of a property that keeps others from having a meaning.
+pub(super) fn not_asked_for(switch: &str) -> String {
+    match table::find(switch).map(|definition| definition.default) {
+        Some(Preset::Text(default)) => format!("{switch} is {default}"),
+        _ => format!("{switch} is not set"),
     }
 }
 

@@ -68,7 +68,6 @@ pub(crate) struct Connection {
     in_flight: InFlight,
     reader: FrameReader,
     events: VecDeque<Event>,
-    last_used: Instant,
 }
 
 #[derive(Debug)]
@@ -87,7 +86,6 @@ impl Connection {
             in_flight: InFlight::new(),
             reader: FrameReader::new(settings.max_response_bytes),
             events: VecDeque::new(),
-            last_used: now,
             settings,
         };
         connection.queue(now, None, &Handshake::request(), version);
@@ -139,8 +137,7 @@ impl Connection {
     }
 
     /// The socket took that many of the [`outgoing`](Self::outgoing) bytes.
-    pub(crate) fn on_written(&mut self, now: Instant, bytes: usize) {
-        self.last_used = now;
+    pub(crate) fn on_written(&mut self, bytes: usize) {
         let events = &mut self.events;
         self.in_flight.on_written(bytes, |request| {
             events.extend(request.id.map(Event::Written));
@@ -156,7 +153,6 @@ impl Connection {
         now: Instant,
         bytes: &[u8],
     ) -> Result<(), ConnectionError> {
-        self.last_used = now;
         self.reader.push(bytes);
         loop {
             let frame = self
@@ -203,12 +199,8 @@ impl Connection {
         Err(ConnectionError::new(ErrorKind::TimedOut, message))
     }
 
-    /// When bytes last went over the connection, in either direction.
-    pub(crate) fn last_used(&self) -> Instant {
-        self.last_used
-    }
-
     /// How many requests are not finished, the handshake's own among them.
+    #[cfg(test)]
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.len()
     }

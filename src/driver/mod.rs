@@ -15,7 +15,7 @@ pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
 
 use crate::accumulator::{Accumulator, Outcome};
 use crate::cluster::{Address, ClusterView};
-use crate::config::ProducerConfig;
+use crate::config::{MetadataRecovery, ProducerConfig};
 use crate::connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::Counters;
@@ -183,6 +183,10 @@ fn sender_settings(config: &ProducerConfig) -> sender::Settings {
         reconnect_backoff: backoff(config.reconnect_backoff()),
         metadata_max_age: config.metadata_max_age().min(AGES),
         metadata_max_idle: config.metadata_max_idle().min(AGES),
+        rebootstrap: match config.metadata_recovery() {
+            MetadataRecovery::None => None,
+            MetadataRecovery::Rebootstrap => Some(config.rebootstrap_trigger().min(AGES)),
+        },
         connections_max_idle: config.connections_max_idle().map(|idle| idle.min(AGES)),
         availability_timeout: config
             .partition_availability_timeout()
@@ -250,7 +254,7 @@ impl Driver {
                     self.peers.read(now, node, &mut self.inputs);
                 }
             }
-            self.peers.write_all(now, &mut self.inputs);
+            self.peers.write_all(&mut self.inputs);
             self.peers.check_timeouts(now, &mut self.inputs);
         }
     }
@@ -277,7 +281,7 @@ impl Driver {
                     }
                 }
                 Output::Wait(deadline) => {
-                    self.peers.write_all(now, &mut self.inputs);
+                    self.peers.write_all(&mut self.inputs);
                     if self.inputs.is_empty() {
                         return Some(deadline);
                     }

@@ -170,7 +170,7 @@ impl Peers {
                     if let Some(peer) = self.peers.get_mut(&node) {
                         peer.link = Some((stream, connection));
                     }
-                    self.write(now, node, inputs);
+                    self.write(node, inputs);
                 }
                 Err(error) => {
                     let text = format!("{}: {error}{}", role(node), hint(node));
@@ -189,7 +189,7 @@ impl Peers {
     }
 
     /// Writes to every socket that has something to write and takes it.
-    pub(super) fn write_all(&mut self, now: Instant, inputs: &mut Vec<Input>) {
+    pub(super) fn write_all(&mut self, inputs: &mut Vec<Input>) {
         let wants = |peer: &Peer| peer.link.as_ref().is_some_and(|(_, one)| one.wants_write());
         let nodes: Vec<_> = self
             .peers
@@ -198,11 +198,11 @@ impl Peers {
             .map(|(node, _)| *node)
             .collect();
         for node in nodes {
-            self.write(now, node, inputs);
+            self.write(node, inputs);
         }
     }
 
-    fn write(&mut self, now: Instant, node: NodeId, inputs: &mut Vec<Input>) {
+    fn write(&mut self, node: NodeId, inputs: &mut Vec<Input>) {
         let Some((stream, connection)) = self
             .peers
             .get_mut(&node)
@@ -215,7 +215,7 @@ impl Peers {
             let mut slices: Vec<IoSlice<'_>> = Vec::new();
             connection.outgoing(&mut slices);
             match stream.write_vectored(&slices) {
-                Ok(Progress::Bytes(bytes)) => connection.on_written(now, bytes),
+                Ok(Progress::Bytes(bytes)) => connection.on_written(bytes),
                 Ok(Progress::WouldBlock | Progress::Closed) => break,
                 Err(error) => {
                     failure = Some(error);
@@ -329,13 +329,30 @@ impl Peers {
             let failures = self.failures.entry(node).or_default();
             *failures = failures.saturating_add(1);
         }
-        let text = format!("{error} ({}:{})", peer.address.host, peer.address.port);
+        let lost = peer
+            .link
+            .map(|(_, connection)| connection.lost())
+            .unwrap_or_default();
+        let unanswered = match lost.len() {
+            0 => String::new(),
+            1 => "; 1 request had no answer".to_owned(),
+            count => format!("; {count} requests had no answer"),
+        };
+        let unwritten = lost
+            .iter()
+            .filter(|one| !one.written)
+            .map(|one| one.id)
+            .collect();
+        let text = format!(
+            "{error} ({}:{}){unanswered}",
+            peer.address.host, peer.address.port
+        );
         let error = match error.kind() {
             // It names the address already.
             ErrorKind::Connect => error,
             kind => Error::with_source(kind, text, error),
         };
-        inputs.push(Input::Disconnected(node, error));
+        inputs.push(Input::Disconnected(node, error, unwritten));
     }
 }
 

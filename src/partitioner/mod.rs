@@ -6,6 +6,8 @@
 
 use std::error::Error;
 
+use crate::sync::Arc;
+
 mod murmur2;
 mod round_robin;
 mod sticky;
@@ -50,6 +52,17 @@ pub trait Partitioner: Send + Sync {
         record: &PartitionRequest<'_>,
         partitions: &TopicPartitions<'_>,
     ) -> Result<i32, Box<dyn Error + Send + Sync>>;
+}
+
+/// So that a program can keep a hand on the partitioner that it gives away.
+impl<P: Partitioner + ?Sized> Partitioner for Arc<P> {
+    fn partition(
+        &self,
+        record: &PartitionRequest<'_>,
+        partitions: &TopicPartitions<'_>,
+    ) -> Result<i32, Box<dyn Error + Send + Sync>> {
+        (**self).partition(record, partitions)
+    }
 }
 
 /// The record that a [`Partitioner`] is asked about.

@@ -101,11 +101,13 @@ impl BatchEncoder {
     }
 
     /// How many records it holds.
+    #[cfg(test)]
     pub(crate) fn record_count(&self) -> i32 {
         self.record_count
     }
 
     /// Whether it holds no record.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.record_count == 0
     }
@@ -116,6 +118,7 @@ impl BatchEncoder {
     }
 
     /// The memory that it holds.
+    #[cfg(test)]
     pub(crate) fn capacity(&self) -> usize {
         self.buffer.capacity()
     }

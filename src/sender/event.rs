@@ -18,8 +18,9 @@ pub(crate) struct CommandId(pub(crate) u64);
 pub(crate) enum Input {
     /// The connection has finished its handshake.
     Ready(NodeId),
-    /// The connection was lost, or could not be made. Requests on it get no answer any more.
-    Disconnected(NodeId, Error),
+    /// The connection was lost, or could not be made. Requests on it get no answer any more; of
+    /// those named here not a byte had left.
+    Disconnected(NodeId, Error, Vec<RequestId>),
     /// A request was answered.
     Response(RequestId, Response),
     /// A request that gets no answer (`acks=0`) has been written to the socket.

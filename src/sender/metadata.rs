@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use crate::accumulator::Accumulator;
-use crate::cluster::Address;
+use crate::cluster::{Address, ClusterView};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::Request;
@@ -32,7 +32,12 @@ impl Sender {
         if !self.refresh.is_due(now) {
             return;
         }
-        match self.nodes.for_metadata(now, self.settings.max_in_flight) {
+        self.note_metadata_wanted(now);
+        let use_bootstrap = self.settings.rebootstrap.is_some() || self.view.brokers.is_empty();
+        match self
+            .nodes
+            .for_metadata(now, self.settings.max_in_flight, use_bootstrap)
+        {
             Choice::Ask(node) => {
                 let (partitions, waits) = (&self.partitions, &self.topic_waits);
                 let topics = self.refresh.start(now, |topic| {
@@ -54,6 +59,37 @@ impl Sender {
         }
     }
 
+    /// Starts the clock of `metadata.recovery.rebootstrap.trigger.ms` (KIP-1102).
+    fn note_metadata_wanted(&mut self, now: Instant) {
+        if let Some(trigger) = self.settings.rebootstrap
+            && self.metadata_wanted_since.is_none()
+        {
+            self.metadata_wanted_since = Some(now);
+            self.timers.set(now + trigger, Timer::Rebootstrap);
+        }
+    }
+
+    /// Metadata has come: stops that clock.
+    fn note_metadata_answered(&mut self) {
+        let since = self.metadata_wanted_since.take();
+        if let Some((since, trigger)) = since.zip(self.settings.rebootstrap) {
+            self.timers.cancel(since + trigger, Timer::Rebootstrap);
+        }
+    }
+
+    /// The brokers that are known do not tell who leads what: forgets them and begins again with
+    /// the bootstrap addresses.
+    pub(super) fn on_metadata_overdue(&mut self, now: Instant, accumulator: &Accumulator) {
+        self.metadata_wanted_since = None;
+        if self.view.brokers.is_empty() {
+            return;
+        }
+        log::warn!("no broker has answered with metadata for long: starting over with bootstrap");
+        let view = self.view.without_brokers();
+        self.adopt(now, view, accumulator);
+        self.refresh.request();
+    }
+
     pub(super) fn on_metadata(
         &mut self,
         now: Instant,
@@ -66,6 +102,7 @@ impl Sender {
             self.on_metadata_failure(now);
             return;
         }
+        self.note_metadata_answered();
         let (view, update) = self.view.merged(response);
         for (topic, code) in &update.refused {
             log::warn!("broker {node} has no metadata for topic \"{topic}\": {code}");
@@ -83,12 +120,7 @@ impl Sender {
         self.adopt(now, view, accumulator);
     }
 
-    fn adopt(
-        &mut self,
-        now: Instant,
-        view: crate::cluster::ClusterView,
-        accumulator: &Accumulator,
-    ) {
+    fn adopt(&mut self, now: Instant, view: ClusterView, accumulator: &Accumulator) {
         self.view = Arc::new(view);
         self.outputs
             .push_back(Output::Publish(Arc::clone(&self.view)));
@@ -270,7 +302,7 @@ impl Sender {
 }
 
 impl TopicWait {
-    fn is_short_of(&self, view: &crate::cluster::ClusterView) -> bool {
+    fn is_short_of(&self, view: &ClusterView) -> bool {
         let Some(topic) = view.topics.get(&*self.topic) else {
             return true;
         };

@@ -63,6 +63,9 @@ pub(crate) struct Settings {
     pub(crate) reconnect_backoff: Backoff,
     pub(crate) metadata_max_age: Duration,
     pub(crate) metadata_max_idle: Duration,
+    /// After how long without metadata to begin again with the bootstrap addresses; `None` never
+    /// does (`metadata.recovery.strategy=none`).
+    pub(crate) rebootstrap: Option<Duration>,
     pub(crate) connections_max_idle: Option<Duration>,
     pub(crate) availability_timeout: Option<Duration>,
     pub(crate) seed: u64,
@@ -80,6 +83,8 @@ pub(crate) struct Sender {
     connect_errors: BTreeMap<NodeId, Error>,
     view: Arc<ClusterView>,
     refresh: Refresh,
+    /// Since when metadata has been wanted in vain.
+    metadata_wanted_since: Option<Instant>,
     /// Topics that the newest metadata refuses.
     refused: BTreeMap<Arc<str>, ErrorCode>,
     topic_waits: BTreeMap<CommandId, TopicWait>,
@@ -107,6 +112,7 @@ impl Sender {
             connect_errors: BTreeMap::new(),
             view: Arc::default(),
             refresh: Refresh::new(settings.metadata_max_age, settings.metadata_max_idle),
+            metadata_wanted_since: None,
             refused: BTreeMap::new(),
             topic_waits: BTreeMap::new(),
             partitions: BTreeMap::new(),
@@ -127,7 +133,10 @@ impl Sender {
     pub(crate) fn handle(&mut self, now: Instant, input: Input, accumulator: &Accumulator) {
         match input {
             Input::Ready(node) => self.on_ready(now, node, accumulator),
-            Input::Disconnected(node, error) => {
+            Input::Disconnected(node, error, unwritten) => {
+                for id in unwritten {
+                    self.requests.note_unwritten(id);
+                }
                 self.on_disconnected(now, node, error, accumulator);
             }
             Input::Response(id, response) => self.on_response(now, id, &response, accumulator),
@@ -169,6 +178,7 @@ impl Sender {
             Timer::Idle(id) => self.on_idle(now, id, accumulator),
             // Metadata is asked for below, with another broker if need be.
             Timer::Stagger => {}
+            Timer::Rebootstrap => self.on_metadata_overdue(now, accumulator),
             Timer::Topic(id) => self.on_topic_timeout(now, id),
             Timer::Close => self.on_close_timeout(accumulator),
         }

@@ -146,7 +146,15 @@ impl Nodes {
     /// The broker to ask for metadata: the least busy one that is connected, else the one to
     /// connect to. Brokers of the cluster come before bootstrap addresses as long as they do not
     /// fail; a bootstrap address is resolved again each time it is used.
-    pub(super) fn for_metadata(&self, now: Instant, max_in_flight: usize) -> Choice {
+    ///
+    /// Without `use_bootstrap` a bootstrap address that is not connected is left alone
+    /// (`metadata.recovery.strategy=none`).
+    pub(super) fn for_metadata(
+        &self,
+        now: Instant,
+        max_in_flight: usize,
+        use_bootstrap: bool,
+    ) -> Choice {
         let ready = self
             .0
             .iter()
@@ -170,7 +178,11 @@ impl Nodes {
         {
             return Choice::Wait(None);
         }
-        let down = self.0.iter().filter(|(_, node)| node.link == Link::Down);
+        let usable = |id: NodeId| use_bootstrap || id.0 >= 0;
+        let down = self
+            .0
+            .iter()
+            .filter(|(id, node)| node.link == Link::Down && usable(**id));
         match down.min_by_key(|(id, node)| (node.failures, id.0 < 0, node.last_attempt, -id.0)) {
             Some((id, _)) => Choice::Connect(*id),
             None => Choice::Wait(None),
@@ -198,14 +210,17 @@ mod tests {
     fn a_bootstrap_address_that_does_not_answer_delays_the_next_by_the_stagger_only() {
         let start = now();
         let mut nodes = Nodes::new(start, &[address(1), address(2)]);
-        assert_eq!(nodes.for_metadata(start, 5), Choice::Connect(NodeId(-1)));
+        assert_eq!(
+            nodes.for_metadata(start, 5, true),
+            Choice::Connect(NodeId(-1))
+        );
         nodes.find(NodeId(-1)).unwrap().link = Link::Connecting(start);
         assert_eq!(
-            nodes.for_metadata(start, 5),
+            nodes.for_metadata(start, 5, true),
             Choice::Wait(Some(start + STAGGER))
         );
         assert_eq!(
-            nodes.for_metadata(start + STAGGER, 5),
+            nodes.for_metadata(start + STAGGER, 5, true),
             Choice::Connect(NodeId(-2))
         );
     }
@@ -219,12 +234,22 @@ mod tests {
                 .update(start, &BTreeMap::from([(NodeId(7), address(7))]))
                 .is_empty()
         );
-        assert_eq!(nodes.for_metadata(start, 5), Choice::Connect(NodeId(7)));
+        assert_eq!(
+            nodes.for_metadata(start, 5, true),
+            Choice::Connect(NodeId(7))
+        );
         nodes.find(NodeId(7)).unwrap().failures = 1;
-        assert_eq!(nodes.for_metadata(start, 5), Choice::Connect(NodeId(-1)));
+        assert_eq!(
+            nodes.for_metadata(start, 5, false),
+            Choice::Connect(NodeId(7))
+        );
+        assert_eq!(
+            nodes.for_metadata(start, 5, true),
+            Choice::Connect(NodeId(-1))
+        );
         nodes.find(NodeId(-1)).unwrap().link = Link::Ready;
         nodes.find(NodeId(7)).unwrap().link = Link::Ready;
-        assert_eq!(nodes.for_metadata(start, 5), Choice::Ask(NodeId(7)));
+        assert_eq!(nodes.for_metadata(start, 5, true), Choice::Ask(NodeId(7)));
     }
 
     #[test]

@@ -61,6 +61,21 @@ impl Requests {
         Some(request)
     }
 
+    /// Not a byte of the request has left: it does not count as an attempt.
+    pub(super) fn note_unwritten(&mut self, id: RequestId) {
+        let Some(request) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        if let Content::Produce(batches) = &mut request.content {
+            for batch in batches
+                .iter_mut()
+                .filter_map(|flying| flying.batch.as_mut())
+            {
+                batch.attempts = batch.attempts.saturating_sub(1);
+            }
+        }
+    }
+
     /// Takes an expired batch out of its request, which goes on without it.
     pub(super) fn take_batch(&mut self, id: PartitionId, batch: BatchId) -> Option<SealedBatch> {
         let request = self.by_id.get_mut(self.carriers.get(&id)?)?;

@@ -22,6 +22,8 @@ pub(super) enum Timer {
     Idle(NodeId),
     /// A connection attempt for metadata takes so long that another broker is tried beside it.
     Stagger,
+    /// Nobody has answered with metadata for `metadata.recovery.rebootstrap.trigger.ms`.
+    Rebootstrap,
     /// A caller has waited for a topic for as long as it may.
     Topic(CommandId),
     /// The time for closing is over.

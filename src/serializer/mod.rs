@@ -7,6 +7,7 @@
 use std::error::Error;
 
 use crate::record::Header;
+use crate::sync::Arc;
 
 mod built_in;
 mod erased;
@@ -56,6 +57,18 @@ pub trait Serializer<T: ?Sized>: Send + Sync {
         data: &'a T,
         buffer: &mut Vec<u8>,
     ) -> Result<Serialized<'a>, Box<dyn Error + Send + Sync>>;
+}
+
+/// So that a program can keep a hand on the serializer that it gives away.
+impl<T: ?Sized, S: Serializer<T> + ?Sized> Serializer<T> for Arc<S> {
+    fn serialize<'a>(
+        &self,
+        context: &Context<'_>,
+        data: &'a T,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Serialized<'a>, Box<dyn Error + Send + Sync>> {
+        (**self).serialize(context, data, buffer)
+    }
 }
 
 /// Where a [`Serializer`] left the bytes.

@@ -216,6 +216,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
+#[cfg(test)]
 impl ConnectError {
     /// Whether time ran out, rather than somebody saying no. Of several addresses, all.
     pub(crate) fn is_timeout(&self) -> bool {

@@ -12,8 +12,8 @@ mod tcp;
 mod tests;
 mod waker;
 
-pub(crate) use connector::{ConnectAttempt, ConnectError, Connected, Connector};
-pub(crate) use poller::{Interest, Poller, Ready};
+pub(crate) use connector::{ConnectAttempt, Connected, Connector};
+pub(crate) use poller::{Interest, Poller};
 pub(crate) use tcp::{Progress, SocketOptions, Stream};
 pub(crate) use waker::Waker;
 

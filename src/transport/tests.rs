@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt;
 
+use super::connector::ConnectError;
+use super::poller::Ready;
 use super::*;
 
 /// Longer than anything here takes; a test that waits so long has failed.

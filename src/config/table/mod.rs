@@ -14,7 +14,7 @@ pub(super) struct Definition {
     pub(super) class: Class,
     pub(super) kind: Kind,
     pub(super) default: Preset,
-    /// What it means, in a sentence or two of the documentation.
+    /// What it means, in a sentence or two, for the documentation and for who forgot it.
     pub(super) meaning: &'static str,
 }
 

@@ -1,0 +1,121 @@
+//! Keeps `docs/CONFIGURATION.md` equal to the table: the tables in it are written from here.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use super::table::{self, Class, Definition, Kind, Preset};
+use super::values::not_asked_for;
+
+#[test]
+fn configuration_md_says_what_the_table_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/CONFIGURATION.md");
+    let document = fs::read_to_string(&path).unwrap();
+    let (prose, tables) = document
+        .split_once(MARK)
+        .expect("the mark stands before the tables");
+    let written = written();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, format!("{prose}{MARK}{written}")).unwrap();
+    } else {
+        assert!(
+            tables == written,
+            "docs/CONFIGURATION.md is not what the table says; write it anew with \
+             UPDATE_DOCS=1 cargo test configuration_md"
+        );
+    }
+}
+
+const MARK: &str =
+    "<!-- From here on written by `UPDATE_DOCS=1 cargo test configuration_md`. -->\n";
+
+fn written() -> String {
+    let mut definitions: Vec<_> = table::all().collect();
+    definitions.sort_by_key(|definition| definition.name);
+    let mut out = String::new();
+    write_section(&mut out, SUPPORTED, &definitions, |class| {
+        class == Class::Supported
+    });
+    write_section(&mut out, LATER, &definitions, |class| {
+        !matches!(class, Class::Supported | Class::Inert)
+    });
+    write_section(&mut out, INERT, &definitions, |class| class == Class::Inert);
+    out
+}
+
+const SUPPORTED: &str = "
+## Supported
+
+Each does what it does in Kafka's producer, with the same default.
+
+| name | default | range | meaning |
+|---|---|---|---|
+";
+
+const LATER: &str = "
+## Not supported yet
+
+What would ask for something that does not exist yet is refused with \"not supported yet\". What
+passes is in the third column.
+
+| name | default | passes | range | meaning |
+|---|---|---|---|---|
+";
+
+const INERT: &str = "
+## JVM only
+
+These have a meaning in a JVM only. They are ignored, with one warning for all that are set to
+something else than the default.
+
+| name | default | range | meaning |
+|---|---|---|---|
+";
+
+fn write_section(
+    out: &mut String,
+    head: &str,
+    definitions: &[&Definition],
+    belongs: impl Fn(Class) -> bool,
+) {
+    out.push_str(head);
+    for definition in definitions
+        .iter()
+        .filter(|definition| belongs(definition.class))
+    {
+        let passes = match definition.class {
+            Class::Supported | Class::Inert => String::new(),
+            Class::Later => " the default |".to_owned(),
+            Class::LaterSwitch => " both |".to_owned(),
+            Class::LaterWith(switch) => {
+                format!(" all, ignored as {} |", not_asked_for(switch))
+            }
+        };
+        writeln!(
+            out,
+            "| `{}` | {} |{passes} {} | {} |",
+            definition.name,
+            default(definition),
+            range(definition),
+            definition.meaning,
+        )
+        .unwrap();
+    }
+}
+
+fn default(definition: &Definition) -> String {
+    match definition.default {
+        Preset::Required => "must be set".to_owned(),
+        Preset::Null => "none".to_owned(),
+        Preset::Text("") if matches!(definition.kind, Kind::List) => "an empty list".to_owned(),
+        Preset::Text("") => "see its meaning".to_owned(),
+        Preset::Text(text) => format!("`{text}`"),
+    }
+}
+
+fn range(definition: &Definition) -> String {
+    match (&definition.kind, definition.class) {
+        (Kind::Class, Class::Supported) => "a name or an object".to_owned(),
+        (kind, _) => kind.range(),
+    }
+}

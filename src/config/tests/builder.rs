@@ -1,0 +1,133 @@
+//! The typed door.
+
+use super::*;
+
+/// Every setting, each with another value than its default.
+fn full() -> ProducerConfigBuilder {
+    let ms = Duration::from_millis;
+    ProducerConfig::builder()
+        .bootstrap_servers("a:1")
+        .client_id("me")
+        .key_serializer("long")
+        .value_serializer("string")
+        .partitioner("round_robin")
+        .ignore_keys(true)
+        .adaptive_partitioning(false)
+        .partition_availability_timeout(Some(ms(1)))
+        .linger(ms(2))
+        .batch_size(3)
+        .buffer_memory(4)
+        .max_block(ms(5))
+        .max_request_size(6)
+        .acks(Acks::None)
+        .retries(7)
+        .retry_backoff(ms(8))
+        .retry_backoff_max(ms(9))
+        .request_timeout(ms(10))
+        .delivery_timeout(ms(12))
+        .max_in_flight(13)
+        .reconnect_backoff(ms(14))
+        .reconnect_backoff_max(ms(15))
+        .connection_setup_timeout(ms(16))
+        .connection_setup_timeout_max(ms(17))
+        .connections_max_idle(Some(ms(18)))
+        .send_buffer(Some(19))
+        .receive_buffer(Some(20))
+        .metadata_max_age(ms(21))
+        .metadata_max_idle(ms(5022))
+        .metadata_recovery(MetadataRecovery::None)
+        .rebootstrap_trigger(ms(23))
+}
+
+#[test]
+fn has_a_method_for_every_supported_property() {
+    let properties = full().properties;
+    let set: BTreeSet<_> = properties.iter().map(|(name, _)| name).collect();
+    let supported: BTreeSet<_> = table::all()
+        .filter(|definition| definition.class == Class::Supported)
+        // It has one value only.
+        .filter(|definition| definition.name != "client.dns.lookup")
+        .map(|definition| definition.name)
+        .collect();
+    assert_eq!(set, supported);
+}
+
+#[test]
+fn sets_what_it_says() {
+    let config = full().build().unwrap();
+    let ms = Duration::from_millis;
+    let backoff = defaults::backoff;
+    assert_eq!(config.bootstrap_servers()[0].to_string(), "a:1");
+    assert_eq!(config.client_id(), "me");
+    assert!(config.key_serializer::<i64>().is_ok());
+    assert!(config.value_serializer::<str>().is_ok());
+    assert!(config.partitioner().is_some());
+    assert!(config.ignore_keys());
+    assert!(!config.adaptive_partitioning());
+    assert_eq!(config.partition_availability_timeout(), Some(ms(1)));
+    assert_eq!(config.linger(), ms(2));
+    assert_eq!(config.batch_size(), 3);
+    assert_eq!(config.buffer_memory(), 4);
+    assert_eq!(config.max_block(), ms(5));
+    assert_eq!(config.max_request_size(), 6);
+    assert_eq!(config.acks(), Acks::None);
+    assert_eq!(config.retries(), 7);
+    assert_eq!(config.retry_backoff(), backoff(8, 9));
+    assert_eq!(config.request_timeout(), ms(10));
+    assert_eq!(config.delivery_timeout(), ms(12));
+    assert_eq!(config.max_in_flight(), 13);
+    assert_eq!(config.reconnect_backoff(), backoff(14, 15));
+    assert_eq!(config.connection_setup_timeout(), backoff(16, 17));
+    assert_eq!(config.connections_max_idle(), Some(ms(18)));
+    assert_eq!(config.send_buffer(), Some(19));
+    assert_eq!(config.receive_buffer(), Some(20));
+    assert_eq!(config.metadata_max_age(), ms(21));
+    assert_eq!(config.metadata_max_idle(), ms(5022));
+    assert_eq!(config.metadata_recovery(), MetadataRecovery::None);
+    assert_eq!(config.rebootstrap_trigger(), ms(23));
+}
+
+#[test]
+fn takes_nothing_and_for_ever() {
+    let config = full()
+        .partition_availability_timeout(None)
+        .connections_max_idle(None)
+        .send_buffer(None)
+        .receive_buffer(None)
+        .linger(Duration::from_nanos(1))
+        .request_timeout(Duration::MAX)
+        .delivery_timeout(Duration::MAX)
+        .build()
+        .unwrap();
+    assert_eq!(config.partition_availability_timeout(), None);
+    assert_eq!(config.connections_max_idle(), None);
+    assert_eq!(config.send_buffer(), None);
+    assert_eq!(config.receive_buffer(), None);
+    assert_eq!(config.linger(), Duration::from_millis(1));
+    let longest = Duration::from_millis(2_147_483_647);
+    assert_eq!(config.request_timeout(), longest);
+    assert_eq!(config.delivery_timeout(), longest);
+}
+
+#[test]
+fn is_checked_as_properties_are() {
+    let error = full().retries(u32::MAX).build().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "retries=\"4294967295\": out of range; it takes 0 to 2147483647"
+    );
+}
+
+#[test]
+fn takes_objects_and_the_properties_of_a_file() {
+    let config = ProducerConfig::builder()
+        .properties(minimal())
+        .key_serializer_object(PropertyObject::serializer(OrderSerializer))
+        .value_serializer_object(PropertyObject::serializer(OrderSerializer))
+        .partitioner_object(PropertyObject::partitioner(AlwaysThree))
+        .build()
+        .unwrap();
+    assert!(config.key_serializer::<Order>().is_ok());
+    assert!(config.value_serializer::<Order>().is_ok());
+    assert!(config.partitioner().is_some());
+}

@@ -1,0 +1,80 @@
+//! Properties from text to a configuration, as a user sees them.
+
+use std::collections::BTreeSet;
+use std::error::Error as StdError;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::table::{self, Class, Kind, Preset};
+use super::*;
+use crate::error::ErrorKind;
+use crate::partitioner::{PartitionRequest, TopicPartitions};
+use crate::serializer::{Context, Serialized};
+
+mod builder;
+mod defaults;
+mod kafkas_table;
+mod properties;
+mod rules_across_properties;
+mod serializers_and_partitioners;
+mod values;
+mod what_is_not_supported;
+
+/// Everything that must be set.
+fn minimal() -> Properties {
+    Properties::from([
+        ("bootstrap.servers", "localhost:9092"),
+        ("key.serializer", "string"),
+        ("value.serializer", "bytes"),
+    ])
+}
+
+#[track_caller]
+fn config(properties: &Properties) -> ProducerConfig {
+    ProducerConfig::from_properties(properties).unwrap()
+}
+
+fn with(pairs: &[(&str, &str)]) -> Properties {
+    minimal().merge(pairs.iter().copied().collect())
+}
+
+#[track_caller]
+fn refused(properties: &Properties) -> String {
+    let error = ProducerConfig::from_properties(properties).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    error.to_string()
+}
+
+#[track_caller]
+fn warnings(properties: &Properties) -> Vec<String> {
+    producer_config::check(properties).unwrap().1
+}
+
+/// Data of the user's own, with a serializer and a partitioner to match.
+struct Order;
+struct OrderSerializer;
+
+impl Serializer<Order> for OrderSerializer {
+    fn serialize<'a>(
+        &self,
+        _: &Context<'_>,
+        _: &'a Order,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Serialized<'a>, Box<dyn StdError + Send + Sync>> {
+        buffer.push(7);
+        Ok(Serialized::Buffer)
+    }
+}
+
+struct AlwaysThree;
+
+impl Partitioner for AlwaysThree {
+    fn partition(
+        &self,
+        _: &PartitionRequest<'_>,
+        _: &TopicPartitions<'_>,
+    ) -> Result<i32, Box<dyn StdError + Send + Sync>> {
+        Ok(3)
+    }
+}

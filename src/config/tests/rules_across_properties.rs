@@ -1,0 +1,90 @@
+//! Properties against each other.
+
+use super::defaults::backoff;
+use super::*;
+
+#[test]
+fn a_delivery_timeout_that_was_set_too_short_is_refused() {
+    assert_eq!(
+        refused(&with(&[("delivery.timeout.ms", "30004")])),
+        "delivery.timeout.ms (30004) is less than linger.ms (5) + request.timeout.ms (30000)"
+    );
+    let enough = config(&with(&[("delivery.timeout.ms", "30005")]));
+    assert_eq!(enough.delivery_timeout(), Duration::from_millis(30_005));
+}
+
+#[test]
+fn the_default_delivery_timeout_is_raised_with_a_warning() {
+    let properties = with(&[("linger.ms", "100000")]);
+    assert_eq!(
+        config(&properties).delivery_timeout(),
+        Duration::from_millis(130_000)
+    );
+    assert_eq!(
+        warnings(&properties),
+        [
+            "delivery.timeout.ms (120000) is less than linger.ms (100000) + request.timeout.ms \
+          (30000); it is raised to 130000"
+        ]
+    );
+}
+
+#[test]
+fn a_linger_for_ever_is_as_long_as_kafkas_longest_timeout() {
+    let config = config(&with(&[("linger.ms", "9223372036854775807")]));
+    let longest = Duration::from_millis(2_147_483_647);
+    assert_eq!(config.linger(), longest);
+    assert_eq!(config.delivery_timeout(), longest);
+}
+
+#[test]
+fn a_first_wait_beyond_the_longest_is_the_longest_with_a_warning() {
+    let properties = with(&[
+        ("retry.backoff.ms", "2000"),
+        ("socket.connection.setup.timeout.max.ms", "500"),
+    ]);
+    let config = config(&properties);
+    assert_eq!(config.retry_backoff(), backoff(1000, 1000));
+    assert_eq!(config.connection_setup_timeout(), backoff(500, 500));
+    assert_eq!(
+        warnings(&properties),
+        [
+            "retry.backoff.ms (2000) is more than retry.backoff.max.ms (1000); all waits are \
+             1000 ms",
+            "socket.connection.setup.timeout.ms (10000) is more than \
+             socket.connection.setup.timeout.max.ms (500); all waits are 500 ms",
+        ]
+    );
+}
+
+#[test]
+fn a_reconnect_backoff_alone_is_constant() {
+    let alone = config(&with(&[("reconnect.backoff.ms", "3000")]));
+    assert_eq!(alone.reconnect_backoff(), backoff(3000, 3000));
+    let short = config(&with(&[("reconnect.backoff.ms", "10")]));
+    assert_eq!(short.reconnect_backoff(), backoff(10, 10));
+    let both = with(&[
+        ("reconnect.backoff.ms", "10"),
+        ("reconnect.backoff.max.ms", "90"),
+    ]);
+    assert_eq!(config(&both).reconnect_backoff(), backoff(10, 90));
+    let max = config(&with(&[("reconnect.backoff.max.ms", "20")]));
+    assert_eq!(max.reconnect_backoff(), backoff(20, 20));
+}
+
+#[test]
+fn a_batch_must_fit_the_memory() {
+    let message = "batch.size (16384) is more than buffer.memory (1000)";
+    assert_eq!(refused(&with(&[("buffer.memory", "1000")])), message);
+    config(&with(&[("buffer.memory", "1000"), ("batch.size", "1000")]));
+}
+
+#[test]
+fn a_server_that_is_named_twice_is_asked_once() {
+    let properties = with(&[("bootstrap.servers", "a:1,b:1,a:1")]);
+    assert_eq!(config(&properties).bootstrap_servers().len(), 2);
+    assert_eq!(
+        warnings(&properties),
+        ["bootstrap.servers has \"a:1\" more than once"]
+    );
+}

@@ -1,0 +1,79 @@
+//! What is refused, what passes, what is ignored.
+
+use super::*;
+
+#[test]
+fn is_refused_when_it_would_change_behaviour() {
+    let cases = [
+        ("enable.idempotence", "true", "it must be false"),
+        ("compression.type", "gzip", "it must be none"),
+        ("security.protocol", "SASL_SSL", "it must be PLAINTEXT"),
+        ("transactional.id", "t", "leave it out"),
+        ("interceptor.classes", "com.example.I", "leave it out"),
+        ("config.providers", "env", "leave it out"),
+        ("metrics.num.samples", "3", "it must be 2"),
+        ("metrics.recording.level", "DEBUG", "it must be INFO"),
+        (
+            "transaction.two.phase.commit.enable",
+            "true",
+            "it must be false",
+        ),
+        (
+            "client.dns.lookup",
+            "resolve_canonical_bootstrap_servers_only",
+            "it must be use_all_dns_ips",
+        ),
+    ];
+    for (name, value, instead) in cases {
+        assert_eq!(
+            refused(&with(&[(name, value)])),
+            format!("{name}={value:?} is not supported yet; {instead}")
+        );
+    }
+}
+
+#[test]
+fn passes_when_it_changes_nothing() {
+    for (name, value) in [
+        ("enable.idempotence", "FALSE"),
+        ("compression.type", "none"),
+        ("interceptor.classes", ""),
+        ("enable.metrics.push", "false"),
+    ] {
+        assert!(warnings(&with(&[(name, value)])).is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn is_ignored_with_one_warning_when_nothing_asks_for_it() {
+    let properties = with(&[
+        ("ssl.truststore.location", "/etc/trust.jks"),
+        ("sasl.mechanism", "PLAIN"),
+        ("compression.lz4.level", "3"),
+        ("transaction.timeout.ms", "1"),
+        ("metric.reporters", "com.example.Reporter"),
+        ("security.providers", "com.example.Provider"),
+        ("enable.metrics.push", "true"),
+    ]);
+    assert_eq!(
+        warnings(&properties),
+        [
+            "ignored, as it has a meaning in a JVM only: metric.reporters, security.providers",
+            "ignored, as compression.type is none: compression.lz4.level",
+            "ignored, as security.protocol is PLAINTEXT: sasl.mechanism, \
+             ssl.truststore.location",
+            "ignored, as transactional.id is not set: transaction.timeout.ms",
+            "enable.metrics.push=true has no effect yet: no metrics are pushed",
+        ]
+    );
+}
+
+#[test]
+fn is_checked_although_it_is_ignored() {
+    for name in ["compression.gzip.level", "sasl.login.refresh.window.factor"] {
+        assert!(
+            refused(&with(&[(name, "0")])).contains("out of range"),
+            "{name}"
+        );
+    }
+}
