@@ -220,10 +220,7 @@ impl Cluster {
     pub fn restart(&self, node: i32) {
         let node = self.node(node);
         node.start();
-        wait_until("a restarted node listens", 60, || {
-            must(node.check_alive());
-            node.accepts()
-        });
+        await_listening(node);
     }
 
     /// Stops a node in its tracks (SIGSTOP): its sockets stay open, and nothing comes back.
@@ -236,14 +233,16 @@ impl Cluster {
         self.node(node).signal("CONT");
     }
 
-    /// Gets every node going again after a test that failed halfway.
+    /// Gets every node going again: the paused, and the killed ones. Waits until they listen.
     pub fn heal(&self) {
+        // All at once: a node listens only when most of them are there.
         for node in &self.nodes {
             node.signal("CONT");
             if node.check_alive().is_err() {
-                self.restart(node.id);
+                node.start();
             }
         }
+        self.nodes.iter().for_each(await_listening);
     }
 
     fn node(&self, id: i32) -> &Node {
@@ -261,6 +260,13 @@ impl Cluster {
     fn ask(&self, question: &str) -> Vec<String> {
         must(self.helper().ask(question))
     }
+}
+
+fn await_listening(node: &Node) {
+    wait_until("a restarted node listens", 60, || {
+        must(node.check_alive());
+        node.accepts()
+    });
 }
 
 fn must<T>(outcome: Result<T, String>) -> T {
