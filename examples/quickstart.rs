@@ -9,11 +9,14 @@
     reason = "an example talks to its reader"
 )]
 
-use std::error::Error;
+use std::process::ExitCode;
 
 use clap::Parser;
+use env_logger::Env;
 use linger::testing::MockCluster;
 use linger::{Producer, ProducerRecord, Properties};
+
+const TOPIC: &str = "orders";
 
 /// Sends records to Kafka, or to a mock cluster inside this process.
 #[derive(Parser)]
@@ -21,26 +24,26 @@ struct Args {
     /// A Kafka broker; without one, a mock cluster is started.
     #[arg(long, value_name = "HOST:PORT")]
     bootstrap_server: Option<String>,
-
-    /// The topic; most brokers create it with the first record.
-    #[arg(long, default_value = "orders")]
-    topic: String,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    env_logger::init();
-    let args = Args::parse();
-    match args.bootstrap_server {
-        Some(server) => send_records(&server, &args.topic)?,
+fn main() -> ExitCode {
+    env_logger::init_from_env(Env::default().default_filter_or("warn"));
+    let result = match Args::parse().bootstrap_server {
+        Some(servers) => send_records(&servers),
         None => {
-            let cluster = MockCluster::builder().topic(&args.topic, 3).start()?;
-            send_records(&cluster.bootstrap_servers(), &args.topic)?;
+            let cluster = MockCluster::builder().topic(TOPIC, 3).start();
+            let cluster = cluster.expect("there are free ports on loopback");
+            send_records(&cluster.bootstrap_servers())
         }
+    };
+    if let Err(error) = result {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
     }
-    Ok(())
+    ExitCode::SUCCESS
 }
 
-fn send_records(servers: &str, topic: &str) -> linger::Result<()> {
+fn send_records(servers: &str) -> linger::Result<()> {
     let properties = Properties::new()
         .set("bootstrap.servers", servers)
         .set("key.serializer", "string")
@@ -48,8 +51,8 @@ fn send_records(servers: &str, topic: &str) -> linger::Result<()> {
     let producer: Producer<str, str> = Producer::new(&properties)?;
 
     // Records with the same key land in the same partition, in the order in which they are sent.
-    for (customer, event) in [("alice", "placed"), ("bob", "placed"), ("alice", "paid")] {
-        let record = ProducerRecord::new(topic, event).key(customer);
+    for (customer, event) in [("alice", "ordered"), ("dora", "ordered"), ("alice", "paid")] {
+        let record = ProducerRecord::new(TOPIC, event).key(customer);
         producer.send(record, move |result| match result {
             Ok(metadata) => println!("{customer} {event}: {metadata}"),
             Err(error) => eprintln!("{customer} {event}: {error}"),
@@ -58,7 +61,7 @@ fn send_records(servers: &str, topic: &str) -> linger::Result<()> {
 
     // Without a key, the producer spreads them over the partitions, batch by batch.
     for visit in 1..=3 {
-        let record = ProducerRecord::new(topic, "somebody looked around");
+        let record = ProducerRecord::new(TOPIC, "somebody looked around");
         producer.send(record, move |result| match result {
             Ok(metadata) => println!("visit {visit}: {metadata}"),
             Err(error) => eprintln!("visit {visit}: {error}"),
@@ -69,8 +72,8 @@ fn send_records(servers: &str, topic: &str) -> linger::Result<()> {
     producer.close()?;
     let metrics = producer.metrics();
     println!(
-        "{} records acknowledged, {} failed; they went to {servers} in {} batches.",
-        metrics.records_acknowledged, metrics.records_failed, metrics.batches_sent,
+        "{} records reached {servers} in {} batches, {} failed.",
+        metrics.records_acknowledged, metrics.batches_sent, metrics.records_failed,
     );
     Ok(())
 }

@@ -13,7 +13,11 @@ use crate::command_line::number;
 /// producer performance tool, to standard output. Without a bootstrap server it measures against
 /// a mock cluster inside this process.
 #[derive(Debug, Parser)]
-#[command(name = "producer_perf_test", infer_long_args = true)]
+#[command(
+    name = "producer_perf_test",
+    infer_long_args = true,
+    verbatim_doc_comment
+)]
 #[command(group(
     ArgGroup::new("payload")
         .required(true)
@@ -72,7 +76,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) print_metrics: bool,
 
-    /// Leave this many records at the start out of a second, steady-state summary.
+    /// Leave the first so many records out of a second, steady-state summary.
     #[arg(long, value_parser = number::<i64>, allow_hyphen_values = true, default_value = "0")]
     pub(crate) warmup_records: i64,
 

@@ -2,7 +2,6 @@
 //! both can be measured by the same scripts. `--help` tells what it does.
 
 #![expect(
-    clippy::print_stdout,
     clippy::print_stderr,
     clippy::disallowed_methods,
     reason = "a command-line tool prints, and reads the clock itself"
@@ -14,30 +13,33 @@ mod command_line;
 mod meter;
 mod metrics;
 mod payload;
-mod progress;
+mod screen;
 mod stats;
 #[path = "../shared/throttle.rs"]
 mod throttle;
 
 use std::env;
 use std::error::Error as StdError;
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
+use env_logger::Env;
 use linger::testing::MockCluster;
 use linger::{Error, Producer, ProducerMetrics, ProducerRecord, Properties};
 
 use crate::args::Args;
 use crate::meter::Meter;
 use crate::payload::Payloads;
+use crate::screen::Screen;
 use crate::throttle::{Pause, Throttle};
 
 /// Partitions of the topic on the mock cluster.
 const MOCK_PARTITIONS: i32 = 3;
 
 fn main() -> ExitCode {
-    env_logger::init();
+    env_logger::init_from_env(Env::default().default_filter_or("warn"));
     let args: Args = match command_line::parse(env::args_os()) {
         Ok(args) => args,
         Err(exit_code) => return exit_code,
@@ -45,18 +47,20 @@ fn main() -> ExitCode {
     if let Err(rule) = args.check() {
         return command_line::refuse::<Args>(rule);
     }
-    match run(&args) {
+    let screen = Arc::new(Screen::new(args.num_records.unsigned_abs(), io::stdout()));
+    match run(&args, &screen) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            screen.remove_progress();
             eprintln!("producer_perf_test: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(args: &Args) -> Result<(), Box<dyn StdError>> {
-    let payloads = Payloads::new(args, |line| println!("{line}"))?;
-    args.warnings().for_each(|warning| println!("{warning}"));
+fn run(args: &Args, screen: &Arc<Screen>) -> Result<(), Box<dyn StdError>> {
+    let payloads = Payloads::new(args, |line| screen.print(&line))?;
+    args.warnings().for_each(|warning| screen.print(&warning));
     let mut properties = properties(args)?;
     // Held until the end: dropping it stops its brokers.
     let mock = match properties.get("bootstrap.servers") {
@@ -68,14 +72,11 @@ fn run(args: &Args) -> Result<(), Box<dyn StdError>> {
     }
     let producer = Producer::<[u8], [u8]>::new(&properties)?;
 
-    let meter = produce(args, payloads, &producer);
+    let meter = produce(args, payloads, &producer, screen);
     if args.print_metrics {
         producer.flush()?;
         meter.finish();
-        println!(
-            "{}",
-            table(&producer.metrics(), properties.get("client.id"))
-        );
+        screen.print(&table(&producer.metrics(), properties.get("client.id")));
         producer.close()?;
     } else {
         producer.close()?;
@@ -116,16 +117,22 @@ fn start_mock(args: &Args) -> Result<MockCluster, Box<dyn StdError>> {
 }
 
 /// Sends all records at the wished rate. Some are still on their way when this returns.
-fn produce(args: &Args, mut payloads: Payloads, producer: &Producer<[u8], [u8]>) -> Arc<Meter> {
+fn produce(
+    args: &Args,
+    mut payloads: Payloads,
+    producer: &Producer<[u8], [u8]>,
+    screen: &Arc<Screen>,
+) -> Arc<Meter> {
     let records = args.num_records.unsigned_abs();
     let warmup_records = u64::try_from(args.warmup_records).unwrap_or(0);
     if warmup_records > 0 {
-        println!(
+        screen.print(&format!(
             "Warmup first {warmup_records} records. Steady state results will print after the \
              complete test summary."
-        );
+        ));
     }
-    let meter = Arc::new(Meter::new(records, args.reporting_interval.unsigned_abs()));
+    let interval_ms = args.reporting_interval.unsigned_abs();
+    let meter = Arc::new(Meter::new(records, interval_ms, Arc::clone(screen)));
     let mut throttle = Throttle::new(args.throughput);
     for index in 0..records {
         let value = payloads.next(index);
@@ -181,3 +188,6 @@ fn table(metrics: &ProducerMetrics, client_id: Option<&str>) -> String {
     }
     .to_string()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,18 @@
-//! Joins the clock, the measurements and the progress bar. The main thread tells it what is sent,
-//! the producer's callbacks what became of it.
+//! Joins the clock, the measurements and the screen. The main thread tells it what is sent, the
+//! producer's callbacks what became of it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::progress::Progress;
+use crate::screen::Screen;
 use crate::stats::{Report, Sample};
 
 pub(crate) struct Meter {
     started: Instant,
     report: Mutex<Report>,
-    progress: Progress,
+    screen: Arc<Screen>,
 }
 
 /// A record on its way.
@@ -23,11 +24,12 @@ pub(crate) struct Sent {
 
 impl Meter {
     /// Starts the clock for this many records.
-    pub(crate) fn new(records: u64, interval_ms: u64) -> Self {
+    pub(crate) fn new(records: u64, interval_ms: u64, screen: Arc<Screen>) -> Self {
+        let report = Mutex::new(Report::new(records, interval_ms, 0));
         Self {
             started: Instant::now(),
-            report: Mutex::new(Report::new(records, interval_ms, 0)),
-            progress: Progress::new(records),
+            report,
+            screen,
         }
     }
 
@@ -65,20 +67,20 @@ impl Meter {
         let lines = report.record(now_ms, sample);
         let records = report.records();
         drop(report);
-        self.progress.print(&lines);
-        self.progress.show(records, now_ms);
+        lines.iter().for_each(|line| self.screen.print(line));
+        self.screen.show_progress(records, now_ms);
     }
 
     /// The record was given up. It is left out of the measurements, as with Kafka's tool.
     pub(crate) fn failed(&self, error: &linger::Error) {
-        self.progress.suspend(|| eprintln!("{error}"));
+        self.screen.complain(error);
     }
 
     /// Prints the closing lines.
     pub(crate) fn finish(&self) {
-        self.progress.finish();
         let lines = self.report.lock().summary(millis(self.elapsed()));
-        lines.iter().for_each(|line| println!("{line}"));
+        self.screen.remove_progress();
+        lines.iter().for_each(|line| self.screen.print(line));
     }
 }
 

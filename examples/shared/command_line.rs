@@ -9,16 +9,17 @@ use std::str::FromStr;
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// The arguments, or how to exit: everything that has to be printed is printed by then.
+/// The arguments, or how to exit: everything that has to be printed is printed by then. Nobody
+/// left to read it is no failure.
 pub(crate) fn parse<A: Parser>(arguments: impl Iterator<Item = OsString>) -> Result<A, ExitCode> {
     let arguments: Vec<_> = arguments.collect();
     if arguments.len() <= 1 {
-        print!("{}", A::command().render_help());
+        A::command().print_help().ok();
         return Err(ExitCode::SUCCESS);
     }
     A::try_parse_from(arguments).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            print!("{error}");
+            error.print().ok();
             ExitCode::SUCCESS
         }
         _ => refuse::<A>(&sentence(&error)),

@@ -13,7 +13,11 @@ use crate::command_line::number;
 /// Interrupted or terminated, it closes the producer, which sends what was accepted, and prints
 /// its sums.
 #[derive(Debug, Parser)]
-#[command(name = "verifiable_producer", infer_long_args = true)]
+#[command(
+    name = "verifiable_producer",
+    infer_long_args = true,
+    verbatim_doc_comment
+)]
 pub(crate) struct Args {
     /// Produce messages to this topic.
     #[arg(long)]
@@ -41,8 +45,7 @@ pub(crate) struct Args {
     )]
     pub(crate) throughput: i32,
 
-    /// Which brokers must have a message before it counts as acknowledged: none, the leader, or
-    /// all that are in sync.
+    /// Who must have a message before it counts: nobody, the leader, or all replicas in sync.
     #[arg(
         long,
         value_parser = ["0", "1", "-1"],

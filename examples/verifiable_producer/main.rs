@@ -12,6 +12,7 @@ mod args;
 #[path = "../shared/command_line.rs"]
 mod command_line;
 mod event;
+mod event_log;
 mod java;
 mod stop;
 #[path = "../shared/throttle.rs"]
@@ -22,18 +23,19 @@ use std::error::Error as StdError;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use linger::{Error, Producer, ProducerRecord, Properties, RecordMetadata};
+use env_logger::Env;
+use linger::{Producer, ProducerRecord, Properties};
 
 use crate::args::Args;
-use crate::event::{Event, Failed, Landed, Sent, ToolData};
+use crate::event::{Event, ToolData};
+use crate::event_log::{EventLog, Message};
 use crate::stop::Stop;
 use crate::throttle::Throttle;
 
 fn main() -> ExitCode {
-    env_logger::init();
+    env_logger::init_from_env(Env::default().default_filter_or("warn"));
     let args: Args = match command_line::parse(env::args_os()) {
         Ok(args) => args,
         Err(exit_code) => return exit_code,
@@ -48,10 +50,19 @@ fn main() -> ExitCode {
         Ok(properties) => properties,
         Err(unreadable) => return command_line::refuse::<Args>(&unreadable.to_string()),
     };
-    run(&args, &properties).unwrap_or_else(|error| {
+    start(&args, &properties).unwrap_or_else(|error| {
         eprintln!("verifiable_producer: {error}");
         ExitCode::FAILURE
     })
+}
+
+fn start(args: &Args, properties: &Properties) -> Result<ExitCode, Box<dyn StdError>> {
+    let producer = Producer::new(properties)?;
+    let closer = producer.clone();
+    // Closing from there wakes the main thread, too, if it waits inside of `send`.
+    let stop = Stop::on_signals(move || report(closer.close()))?;
+    run(args, &producer, &stop, io::stdout());
+    Ok(stop.exit_code())
 }
 
 /// The flags as properties, and over them those of the file. A refused record is not sent again
@@ -70,30 +81,33 @@ fn properties(args: &Args) -> linger::Result<Properties> {
         .set("value.serializer", "string"))
 }
 
-fn run(args: &Args, properties: &Properties) -> Result<ExitCode, Box<dyn StdError>> {
-    let producer = Producer::<str, str>::new(properties)?;
-    let closer = producer.clone();
-    // Closing from here wakes the main thread, too, if it waits inside of `send`.
-    let stop = Stop::on_signals(move || report(closer.close()))?;
+/// Sends, closes and tells all of it.
+fn run(
+    args: &Args,
+    producer: &Producer<str, str>,
+    stop: &Stop,
+    output: impl Write + Send + 'static,
+) {
     let started = Instant::now();
-    print(&Event::StartupComplete);
+    let log = Arc::new(EventLog::new(output));
+    log.print(&Event::StartupComplete);
 
-    let acked = Arc::new(AtomicU64::new(0));
-    let sent = produce(args, &producer, &stop, &acked);
+    let sent = produce(args, producer, stop, &log);
 
-    report(producer.close());
-    print(&Event::ShutdownComplete);
-    print(&Event::ToolData(ToolData {
+    if !stop.is_handled() {
+        report(producer.close());
+    }
+    log.print(&Event::ShutdownComplete);
+    log.print(&Event::ToolData(ToolData {
         sent,
-        acked: acked.load(Ordering::Relaxed),
+        acked: log.acked(),
         target_throughput: args.throughput,
         elapsed_ms: millis(started.elapsed()),
     }));
-    Ok(stop.exit_code())
 }
 
 /// Sends one record after the other, at the wished rate; returns how many.
-fn produce(args: &Args, producer: &Producer<str, str>, stop: &Stop, acked: &Arc<AtomicU64>) -> u64 {
+fn produce(args: &Args, producer: &Producer<str, str>, stop: &Stop, log: &Arc<EventLog>) -> u64 {
     let started = Instant::now();
     let mut throttle = Throttle::new(f64::from(args.throughput));
     let mut timestamp_ms = args.first_timestamp_ms();
@@ -103,10 +117,10 @@ fn produce(args: &Args, producer: &Producer<str, str>, stop: &Stop, acked: &Arc<
         }
         let sent_at = started.elapsed();
         let message = Message::new(args, index);
-        match send(producer, &message, timestamp_ms, acked) {
+        match send(producer, &message, timestamp_ms, log) {
             // Closed under our hands: the record was never accepted.
             Err(error) if error.is_closed() && stop.is_asked() => return index,
-            Err(error) => message.print_error(&error),
+            Err(error) => log.failed(&message, &error),
             Ok(()) => {}
         }
         // Each timestamp is later by the time since the start, as with Kafka's tool.
@@ -122,7 +136,7 @@ fn send(
     producer: &Producer<str, str>,
     message: &Message,
     timestamp_ms: Option<i64>,
-    acked: &Arc<AtomicU64>,
+    log: &Arc<EventLog>,
 ) -> linger::Result<()> {
     let mut record = ProducerRecord::new(&message.topic, &message.value);
     if let Some(key) = &message.key {
@@ -131,66 +145,12 @@ fn send(
     if let Some(timestamp_ms) = timestamp_ms {
         record = record.timestamp(timestamp_ms);
     }
-    let (message, acked) = (message.clone(), Arc::clone(acked));
+    let (message, log) = (message.clone(), Arc::clone(log));
     producer.send(record, move |result| match result {
-        Ok(metadata) => {
-            acked.fetch_add(1, Ordering::Relaxed);
-            message.print_success(&metadata);
-        }
-        Err(error) => message.print_error(&error),
+        Ok(metadata) => log.acknowledged(&message, &metadata),
+        Err(error) => log.failed(&message, &error),
     })?;
     Ok(())
-}
-
-/// One record, kept for the event that tells of it.
-#[derive(Clone)]
-struct Message {
-    topic: Arc<str>,
-    key: Option<String>,
-    value: String,
-}
-
-impl Message {
-    fn new(args: &Args, index: u64) -> Self {
-        Self {
-            topic: args.topic.as_str().into(),
-            key: args.key(index),
-            value: args.value(index),
-        }
-    }
-
-    fn sent(&self) -> Sent<'_> {
-        Sent {
-            key: self.key.as_deref(),
-            value: &self.value,
-        }
-    }
-
-    fn print_success(&self, metadata: &RecordMetadata) {
-        let landed = Landed {
-            topic: metadata.topic(),
-            partition: metadata.partition(),
-            offset: metadata.offset(),
-        };
-        print(&Event::SendSuccess(self.sent(), landed));
-    }
-
-    fn print_error(&self, error: &Error) {
-        let failed = Failed {
-            topic: &self.topic,
-            class: java::class(error.kind()),
-            message: &error.to_string(),
-        };
-        print(&Event::SendError(self.sent(), failed));
-    }
-}
-
-/// Prints an event as a line of its own. A reader that has gone away is no reason to stop sending.
-fn print(event: &Event<'_>) {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    writeln!(io::stdout(), "{}", event.line(millis(now))).ok();
 }
 
 /// A close that fails has told each record's callback; the rest is for the log.
@@ -200,6 +160,9 @@ fn report<T>(closed: linger::Result<T>) {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,8 +16,15 @@ use crate::throttle::Pause;
 /// Whether, and by which signal, the process was asked to stop.
 #[derive(Default)]
 pub(crate) struct Stop {
-    signal: Mutex<Option<i32>>,
-    asked: Condvar,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    signal: Option<i32>,
+    /// What had to be done at once is done.
+    handled: bool,
 }
 
 impl Stop {
@@ -30,34 +37,43 @@ impl Stop {
             .name("signals".to_owned())
             .spawn(move || {
                 if let Some(signal) = signals.forever().next() {
-                    listener.ask(signal);
+                    listener.change(|state| state.signal = Some(signal));
                     at_once();
+                    listener.change(|state| state.handled = true);
                 }
             })?;
         Ok(stop)
     }
 
-    fn ask(&self, signal: i32) {
-        *self.signal.lock() = Some(signal);
-        self.asked.notify_all();
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock());
+        self.changed.notify_all();
     }
 
     /// Whether it is time to stop.
     pub(crate) fn is_asked(&self) -> bool {
-        self.signal.lock().is_some()
+        self.state.lock().signal.is_some()
+    }
+
+    /// If it is time to stop, waits until what had to be done at once is done, and returns true.
+    pub(crate) fn is_handled(&self) -> bool {
+        let mut state = self.state.lock();
+        self.changed
+            .wait_while(&mut state, |state| state.signal.is_some() && !state.handled);
+        state.signal.is_some()
     }
 
     /// Waits for the pause to pass, or until it is time to stop.
     pub(crate) fn wait(&self, pause: &Pause) {
-        let mut signal = self.signal.lock();
+        let mut state = self.state.lock();
         match pause {
             Pause::For(time) => {
-                self.asked
-                    .wait_while_for(&mut signal, |signal| signal.is_none(), *time);
+                self.changed
+                    .wait_while_for(&mut state, |state| state.signal.is_none(), *time);
             }
             Pause::UntilStopped => {
-                self.asked
-                    .wait_while(&mut signal, |signal| signal.is_none());
+                self.changed
+                    .wait_while(&mut state, |state| state.signal.is_none());
             }
         }
     }
@@ -65,31 +81,41 @@ impl Stop {
     /// How a process ends that did its work, or was stopped by a signal: 130 or 143, as shells
     /// and Java have it.
     pub(crate) fn exit_code(&self) -> ExitCode {
-        let code = self.signal.lock().map_or(0, |signal| 128 + signal);
+        let code = self.state.lock().signal.map_or(0, |signal| 128 + signal);
         u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::{Duration, Instant};
 
     use super::*;
 
     #[test]
     fn a_signal_ends_a_pause_and_becomes_the_exit_code() {
-        let stop = Stop::default();
-        assert!(!stop.is_asked());
-        assert_eq!(stop.exit_code(), ExitCode::SUCCESS);
         let started = Instant::now();
-        thread::scope(|scope| {
-            scope.spawn(|| stop.ask(SIGTERM));
-            stop.wait(&Pause::UntilStopped);
-            stop.wait(&Pause::For(Duration::from_secs(600)));
-        });
-        assert!(started.elapsed() < Duration::from_secs(60));
-        assert!(stop.is_asked());
-        assert_eq!(stop.exit_code(), ExitCode::from(143));
+        // Often enough that the pause comes before the signal now and then.
+        for pause in [Pause::UntilStopped, Pause::For(Duration::from_secs(10))]
+            .iter()
+            .cycle()
+            .take(100)
+        {
+            let stop = Stop::default();
+            assert!(!stop.is_asked());
+            assert_eq!(stop.exit_code(), ExitCode::SUCCESS);
+            thread::scope(|scope| {
+                scope.spawn(|| stop.change(|state| state.signal = Some(SIGTERM)));
+                stop.wait(pause);
+            });
+            assert!(stop.is_asked());
+            assert_eq!(stop.exit_code(), ExitCode::from(143));
+        }
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "a pause was not ended"
+        );
     }
 
     #[test]
@@ -100,12 +126,15 @@ mod tests {
     }
 
     #[test]
-    fn listens_for_real_signals() {
-        let (done, finished) = std::sync::mpsc::channel();
-        let stop = Stop::on_signals(move || done.send(()).unwrap()).unwrap();
+    fn a_real_signal_does_at_once_what_has_to_be_done() {
+        let done = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&done);
+        let stop = Stop::on_signals(move || flag.store(true, Ordering::Relaxed)).unwrap();
+        assert!(!stop.is_handled());
         signal_hook::low_level::raise(SIGINT).unwrap();
-        finished.recv().unwrap();
-        assert!(stop.is_asked());
+        stop.wait(&Pause::UntilStopped);
+        assert!(stop.is_handled());
+        assert!(done.load(Ordering::Relaxed));
         assert_eq!(stop.exit_code(), ExitCode::from(130));
     }
 }
