@@ -67,8 +67,8 @@
 //! | level | contains |
 //! |---|---|
 //! | error | what nobody else will tell: a panic in a callback, the death of the I/O thread |
-//! | warn | what an operator should look at: a topic that brokers refuse, callbacks that take more than a second, properties that have no effect |
-//! | info | connections that were lost or could not be made |
+//! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, a topic that brokers refuse, callbacks that take more than a second, properties that have no effect |
+//! | info | further failures in a row to reach the same broker |
 //! | debug | every batch that is sent again, and why |
 
 mod accumulator;

@@ -74,8 +74,9 @@ impl PartitionQueue {
         self.load.load(Ordering::Relaxed)
     }
 
+    /// Whether keyless records should go elsewhere. A queue that is empty is given another chance.
     pub(crate) fn is_stuck(&self) -> bool {
-        self.stuck.load(Ordering::Relaxed)
+        self.stuck.load(Ordering::Relaxed) && self.load() > 0
     }
 
     /// Runs on: I/O thread.
@@ -120,12 +121,14 @@ impl PartitionQueue {
     ///
     /// Runs on: caller that waits for one of its records.
     pub(super) fn expedite(&self, id: BatchId) -> bool {
-        let mut state = self.state.lock();
-        let Some(batch) = state.batches.iter_mut().find(|batch| batch.id == id) else {
-            return false;
-        };
-        batch.is_urgent = true;
-        true
+        let expedite = |batch: &mut OpenBatch| batch.is_urgent = true;
+        self.state
+            .lock()
+            .batches
+            .iter_mut()
+            .find(|batch| batch.id == id)
+            .map(expedite)
+            .is_some()
     }
 
     /// Refuses appends from now on.

@@ -133,7 +133,8 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         waiting: BTreeMap::new(),
         inputs: Vec::new(),
     };
-    let name = format!("linger-io {}", config.client_id());
+    // Whatever a client may call itself, a thread's name ends at a null byte.
+    let name = format!("linger-io {}", config.client_id().replace('\0', "?"));
     let thread = thread::Builder::new()
         .name(name)
         .spawn(move || driver.run())
@@ -238,9 +239,9 @@ impl Driver {
                 .flatten()
                 .min();
             let timeout = deadline.map(|deadline| deadline.saturating_duration_since(now()));
-            if let Err(error) = self.poller.poll(self.peers.interests(), timeout) {
-                log::error!("cannot wait for sockets: {error}");
-            }
+            self.poller
+                .poll(self.peers.interests(), timeout)
+                .unwrap_or_else(|error| panic!("the system cannot wait for sockets: {error}"));
             let now = now();
             self.take_commands(now);
             self.peers.take_connected(now, &mut self.inputs);

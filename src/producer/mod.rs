@@ -248,6 +248,10 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     ///
     /// # Errors
     /// As [`send`](Self::send).
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "all ways to send take the record alike"
+    )]
     pub fn send_with_handle(&self, record: ProducerRecord<'_, K, V>) -> Result<SendHandle> {
         let outcome = Arc::new(Slot::default());
         let filled = Arc::clone(&outcome);
@@ -425,13 +429,22 @@ impl Handle {
                 let answer = ticket
                     .wait(patience)
                     .ok_or_else(|| self.still_busy(timeout))?;
-                answer?;
+                // Another clone's close has been faster: what was to be done is done.
+                answer.or_else(|error| {
+                    if error.is_closed() {
+                        Ok(())
+                    } else {
+                        Err(error)
+                    }
+                })?;
             }
             Err(End::Closed) => {}
             Err(End::Died) => return Err(End::Died.error()),
         }
         // It has nothing left to do but to end.
-        if let Some(thread) = self.thread.lock().take() {
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            // Its panic, if any, is in the log.
             thread.join().ok();
         }
         let after = self.report();

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::accumulator::{Accumulator, BatchId};
+use crate::accumulator::{Accumulator, BatchId, PartitionId};
 use crate::error::{Error, ErrorKind};
 use crate::sender::Sender;
 use crate::sender::event::{CommandId, Output};
@@ -33,8 +33,6 @@ impl Sender {
         before: BatchId,
         accumulator: &Accumulator,
     ) {
-        // Batches that the sender has not heard of yet count as well.
-        self.take_notices(now, accumulator);
         self.flushes.push(Flush { id, before });
         self.hurry_all(now, accumulator);
     }
@@ -46,7 +44,6 @@ impl Sender {
         deadline: Option<Instant>,
         accumulator: &Accumulator,
     ) {
-        self.take_notices(now, accumulator);
         let closing = self.closing.get_or_insert_default();
         closing.commands.push(id);
         // Of several callers the least patient one decides.
@@ -93,7 +90,7 @@ impl Sender {
     }
 
     /// The time for closing is over: what is left fails.
-    pub(super) fn on_close_timeout(&mut self, accumulator: &Accumulator) {
+    pub(super) fn on_close_timeout(&mut self) {
         let Some(closing) = &mut self.closing else {
             return;
         };
@@ -110,14 +107,13 @@ impl Sender {
             self.incomplete.is_empty(),
             "every batch belongs to a partition"
         );
-        let _ = accumulator;
     }
 
     pub(super) fn closed_for_retries(&self) -> bool {
         self.closing.as_ref().is_some_and(|closing| closing.is_over)
     }
 
-    fn fail_partition(&mut self, id: crate::accumulator::PartitionId) {
+    fn fail_partition(&mut self, id: PartitionId) {
         let describe = |attempts: u32, _: Option<&Error>| {
             let tried = if attempts == 0 {
                 "sent"

@@ -1,6 +1,8 @@
 //! Asking for metadata, following it, and the callers who wait for a topic. An `impl` of
 //! [`Sender`]; runs on the I/O thread, or in a simulation.
 
+use std::cell::LazyCell;
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::accumulator::Accumulator;
@@ -32,26 +34,35 @@ impl Sender {
         if !self.refresh.is_due(now) {
             return;
         }
+        let waits = self.topic_waits.values().map(|wait| &wait.topic);
+        let queues = self.partitions.values().map(|partition| &partition.queue);
+        let queued = queues
+            .filter(|queue| queue.load() > 0)
+            .map(|queue| queue.topic());
+        // Looked at only if some topic has been idle for long.
+        let needed = LazyCell::new(|| {
+            waits
+                .chain(queued)
+                .map(|topic| &**topic)
+                .collect::<BTreeSet<&str>>()
+        });
+        if !self
+            .refresh
+            .forget_idle(now, |topic| needed.contains(topic))
+        {
+            return;
+        }
         self.note_metadata_wanted(now);
         let use_bootstrap = self.settings.rebootstrap.is_some() || self.view.brokers.is_empty();
-        match self
-            .nodes
-            .for_metadata(now, self.settings.max_in_flight, use_bootstrap)
-        {
+        let max_in_flight = self.settings.max_in_flight;
+        match self.nodes.for_metadata(now, max_in_flight, use_bootstrap) {
             Choice::Ask(node) => {
-                let (partitions, waits) = (&self.partitions, &self.topic_waits);
-                let topics = self.refresh.start(now, |topic| {
-                    let mut queues = partitions.values().map(|partition| &partition.queue);
-                    waits.values().any(|wait| &*wait.topic == topic)
-                        || queues.any(|queue| &**queue.topic() == topic && queue.load() > 0)
-                });
-                if !topics.is_empty() {
-                    let request = MetadataRequest {
-                        topics: Some(topics),
-                        allow_auto_topic_creation: true,
-                    };
-                    self.send(now, node, Content::Metadata, Request::Metadata(request));
-                }
+                let topics = Some(self.refresh.start());
+                let request = MetadataRequest {
+                    topics,
+                    allow_auto_topic_creation: true,
+                };
+                self.send(now, node, Content::Metadata, Request::Metadata(request));
             }
             Choice::Connect(node) => self.connect(now, node),
             Choice::Wait(Some(until)) => self.timers.set(until, Timer::Stagger),
@@ -195,20 +206,24 @@ impl Sender {
         deadline: Option<Instant>,
     ) {
         self.refresh.track(now, &topic);
+        // What was refused once may be allowed by now: only an answer that is still to come counts.
+        self.refused.remove(&topic);
         let wait = TopicWait {
             topic,
             partition,
             since: now,
             deadline,
         };
-        if wait.is_short_of(&self.view) {
-            self.refresh.request();
+        if !wait.is_short_of(&self.view) {
+            self.outputs.push_back(Output::Finish(id, Ok(())));
+            return;
         }
+        self.refresh.request();
         if let Some(deadline) = deadline {
             self.timers.set(deadline, Timer::Topic(id));
         }
+        // What older metadata said of the topic is not held against it.
         self.topic_waits.insert(id, wait);
-        self.answer_topic_waits();
     }
 
     /// Answers the callers whose topic has come, or will never come.

@@ -34,7 +34,7 @@ use backoff::Rng;
 pub(crate) use event::{Command, CommandId, Input, Output};
 
 use crate::accumulator::{Accumulator, BatchId, Notice, PartitionId, PartitionQueue};
-use crate::cluster::{Address, ClusterView, Refresh};
+use crate::cluster::{Address, ClusterView, Due, Refresh};
 use crate::error::{Error, ErrorKind};
 use crate::ids::{NodeId, RequestId};
 use crate::metrics::Counters;
@@ -131,6 +131,8 @@ impl Sender {
 
     /// Something happened.
     pub(crate) fn handle(&mut self, now: Instant, input: Input, accumulator: &Accumulator) {
+        // Whatever happened may concern a batch that was opened since: first things first.
+        self.take_notices(now, accumulator);
         match input {
             Input::Ready(node) => self.on_ready(now, node, accumulator),
             Input::Disconnected(node, error, unwritten) => {
@@ -164,7 +166,7 @@ impl Sender {
             self.on_timer(now, timer, accumulator);
         }
         self.ask_for_metadata(now);
-        self.send_batches(now, accumulator);
+        self.send_batches(now);
         self.finish_flushes();
         self.finish_closing();
     }
@@ -180,7 +182,7 @@ impl Sender {
             Timer::Stagger => {}
             Timer::Rebootstrap => self.on_metadata_overdue(now, accumulator),
             Timer::Topic(id) => self.on_topic_timeout(now, id),
-            Timer::Close => self.on_close_timeout(accumulator),
+            Timer::Close => self.on_close_timeout(),
         }
     }
 
@@ -375,7 +377,8 @@ impl Sender {
         };
         let until = node.last_used + idle;
         if until > now || !node.requests.is_empty() {
-            self.timers.set(until.max(now + idle / 2), Timer::Idle(id));
+            let soon = now + (idle / 2).max(Duration::from_millis(1));
+            self.timers.set(until.max(soon), Timer::Idle(id));
         } else {
             self.hang_up(now, id, accumulator);
         }
@@ -396,7 +399,7 @@ impl Sender {
     fn deadline(&self, now: Instant) -> Option<Instant> {
         let refresh = match self.refresh.due() {
             // Past: somebody has to become reachable first, and that has its own timer.
-            Some(crate::cluster::Due::At(at)) if at > now => Some(at),
+            Some(Due::At(at)) if at > now => Some(at),
             _ => None,
         };
         [self.timers.next(), refresh].into_iter().flatten().min()

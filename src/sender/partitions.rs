@@ -183,6 +183,7 @@ impl Sender {
                 .leader(partition.queue.topic(), partition.queue.index());
             if leader != partition.leader {
                 partition.leader = leader;
+                partition.queue.set_stuck(false);
                 // A new leader may take at once what the old one refused.
                 if let Some((_, not_before)) = &mut partition.retry {
                     *not_before = now;
@@ -270,6 +271,6 @@ impl Sender {
         } else {
             return;
         };
-        self.deliver(outcome, None);
+        self.deliver(outcome);
     }
 }

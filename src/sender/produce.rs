@@ -27,16 +27,33 @@ struct Answer<'a> {
 
 impl Sender {
     /// Sends what is ready to every broker that can take it.
-    pub(super) fn send_batches(&mut self, now: Instant, accumulator: &Accumulator) {
+    pub(super) fn send_batches(&mut self, now: Instant) {
         for id in self.nodes.with_work() {
             while self.node_can_take(now, id) {
-                let batches = self.fill_request(now, id, accumulator);
+                let batches = self.fill_request(now, id);
                 if batches.is_empty() {
                     break;
                 }
                 self.send_produce(now, id, batches);
             }
+            self.drop_stale_entries(id);
             self.connect_if_needed(now, id);
+        }
+    }
+
+    /// A partition that has moved away leaves its entry behind; nobody connects for its sake.
+    fn drop_stale_entries(&mut self, id: NodeId) {
+        while let Some(first) = self
+            .nodes
+            .find(id)
+            .and_then(|node| node.ready.front().copied())
+        {
+            if self.next_size(id, first) > 0 {
+                return;
+            }
+            if let Some(node) = self.nodes.find(id) {
+                node.ready.pop_front();
+            }
         }
     }
 
@@ -49,12 +66,7 @@ impl Sender {
 
     /// Takes a batch of each partition in the broker's line, up to `max.request.size`; the first
     /// one always fits.
-    fn fill_request(
-        &mut self,
-        now: Instant,
-        node: NodeId,
-        accumulator: &Accumulator,
-    ) -> Vec<Flying> {
+    fn fill_request(&mut self, now: Instant, node: NodeId) -> Vec<Flying> {
         let mut batches = Vec::new();
         let mut bytes = 0;
         while let Some(id) = self
@@ -71,7 +83,7 @@ impl Sender {
             }
             // Zero: the entry is out of date, the partition stands elsewhere by now.
             if size > 0
-                && let Some(flying) = self.take_next(now, id, accumulator)
+                && let Some(flying) = self.take_next(now, id)
             {
                 bytes += size;
                 batches.push(flying);
@@ -94,12 +106,7 @@ impl Sender {
         }
     }
 
-    fn take_next(
-        &mut self,
-        now: Instant,
-        id: PartitionId,
-        accumulator: &Accumulator,
-    ) -> Option<Flying> {
+    fn take_next(&mut self, now: Instant, id: PartitionId) -> Option<Flying> {
         self.place(id, Place::Idle);
         let partition = self.partitions.get_mut(&id)?;
         let mut batch = match partition.retry.take() {
@@ -117,8 +124,6 @@ impl Sender {
             .topics
             .get(&**batch.queue.topic())
             .map(|topic| topic.id);
-        // Whatever the partition has next waits for this batch, but a caller may need the memory.
-        let _ = accumulator;
         Some(Flying {
             partition: id,
             topic_id: topic_id.unwrap_or_default(),
@@ -255,7 +260,7 @@ impl Sender {
             Verdict::Success => {
                 let offset = Some(told.base_offset).filter(|offset| *offset >= 0);
                 let time = Some(told.log_append_time_ms).filter(|time| *time >= 0);
-                self.deliver(batch.succeed(offset, time), Some(answer.node));
+                self.deliver(batch.succeed(offset, time));
                 self.evaluate(now, id, accumulator);
             }
             Verdict::Retry | Verdict::RefreshAndRetry => {
@@ -268,7 +273,7 @@ impl Sender {
             }
             Verdict::Fail => {
                 let error = refusal(answer.node, &batch, told);
-                self.deliver(batch.fail(error), Some(answer.node));
+                self.deliver(batch.fail(error));
                 self.evaluate(now, id, accumulator);
             }
         }
@@ -276,13 +281,13 @@ impl Sender {
 
     /// `acks=0`: written is all that will ever be known.
     pub(super) fn on_written(&mut self, now: Instant, id: RequestId, accumulator: &Accumulator) {
-        let Some((node, Content::Produce(batches))) = self.end_request(now, id) else {
+        let Some((_, Content::Produce(batches))) = self.end_request(now, id) else {
             return;
         };
         for flying in batches {
             self.unmute(flying.partition);
             if let Some(batch) = flying.batch {
-                self.deliver(batch.succeed(None, None), Some(node));
+                self.deliver(batch.succeed(None, None));
             }
             self.evaluate(now, flying.partition, accumulator);
         }
@@ -299,8 +304,11 @@ impl Sender {
         let id = flying.partition;
         self.unmute(id);
         if let Some(mut batch) = flying.batch {
-            if batch.attempts > self.settings.retries || self.closed_for_retries() {
-                self.deliver(batch.fail(error), None);
+            // No other attempt will find a version that both sides speak.
+            let hopeless = error.kind() == ErrorKind::UnsupportedVersion;
+            let exhausted = batch.attempts > self.settings.retries;
+            if hopeless || exhausted || self.closed_for_retries() {
+                self.deliver(batch.fail(error));
             } else {
                 log::debug!("sending {} again: {error}", name(&batch));
                 self.counters.records_retried.add(batch.completions.len());
@@ -324,7 +332,7 @@ impl Sender {
     }
 
     /// Hands an outcome to the driver.
-    pub(super) fn deliver(&mut self, outcome: Outcome, _from: Option<NodeId>) {
+    pub(super) fn deliver(&mut self, outcome: Outcome) {
         let opened = self.incomplete.remove(&outcome.batch);
         debug_assert!(
             opened || self.incomplete.is_empty(),

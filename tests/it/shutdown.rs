@@ -1,0 +1,1 @@
+//! Flush, close and drop: what is accepted gets its outcome.
