@@ -310,7 +310,7 @@ impl Sender {
     ) {
         self.unmute(flying.partition);
         if let Some(batch) = flying.batch {
-            self.deliver(batch.fail(error), None);
+            self.deliver(batch.fail(error));
         }
         self.evaluate(now, flying.partition, accumulator);
     }
