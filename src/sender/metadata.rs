@@ -209,7 +209,14 @@ impl Sender {
         partition: Option<i32>,
         deadline: Option<Instant>,
     ) {
+        if self.closing.is_some() {
+            let error = Error::new(ErrorKind::Closed, "the producer is closed");
+            self.outputs.push_back(Output::Finish(id, Err(error)));
+            return;
+        }
         self.refresh.track(now, &topic);
+        // What was refused once may be allowed by now: only an answer that is still to come counts.
+        self.refused.remove(&topic);
         let wait = TopicWait {
             topic,
             partition,
@@ -295,6 +302,27 @@ impl Sender {
                 ErrorKind::TimedOut,
                 format!("{text}: no broker has answered yet"),
             ),
+        }
+    }
+
+    /// The connection did not take the request: not a byte of it has left. If no version is common
+    /// to both sides, asking again helps nobody.
+    pub(super) fn on_refused(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        error: &Error,
+        accumulator: &Accumulator,
+    ) {
+        self.requests.note_unwritten(id);
+        if error.kind() != ErrorKind::UnsupportedVersion || !self.requests.is_produce(id) {
+            self.drop_request(now, id, error, accumulator);
+            return;
+        }
+        if let Some((_, Content::Produce(batches))) = self.end_request(now, id) {
+            for flying in batches {
+                self.fail(now, flying, error.clone(), accumulator);
+            }
         }
     }
 

@@ -144,7 +144,7 @@ impl Sender {
             }
             Input::Response(id, response) => self.on_response(now, id, &response, accumulator),
             Input::Written(id) => self.on_written(now, id, accumulator),
-            Input::Refused(id, error) => self.drop_request(now, id, &error, accumulator),
+            Input::Refused(id, error) => self.on_refused(now, id, &error, accumulator),
             Input::Command(id, command) => self.on_command(now, id, command, accumulator),
         }
     }

@@ -288,10 +288,9 @@ impl Sender {
             } else {
                 log::debug!("sending {} again: {error}", name(&batch));
                 self.counters.records_retried.add(batch.completions.len());
-                let pause = self
-                    .settings
-                    .retry_backoff
-                    .pause(batch.attempts - 1, &mut self.rng);
+                // None at all if not a byte of the first attempt had left.
+                let failures = batch.attempts.saturating_sub(1);
+                let pause = self.settings.retry_backoff.pause(failures, &mut self.rng);
                 batch.last_error = Some(error);
                 if let Some(partition) = self.partitions.get_mut(&id) {
                     partition.retry = Some((batch, now + pause));
@@ -299,6 +298,21 @@ impl Sender {
             }
         }
         self.evaluate(now, id, accumulator);
+    }
+
+    /// The batch will never be taken.
+    pub(super) fn fail(
+        &mut self,
+        now: Instant,
+        flying: Flying,
+        error: Error,
+        accumulator: &Accumulator,
+    ) {
+        self.unmute(flying.partition);
+        if let Some(batch) = flying.batch {
+            self.deliver(batch.fail(error));
+        }
+        self.evaluate(now, flying.partition, accumulator);
     }
 
     fn unmute(&mut self, id: PartitionId) {
