@@ -328,6 +328,9 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
             Error::new(ErrorKind::BufferFull, text)
         };
         let Patience::Until { deadline, limit } = patience else {
+            if budget.note_refusal() {
+                shared.wake();
+            }
             return Err(full(""));
         };
         budget
