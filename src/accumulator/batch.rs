@@ -8,7 +8,7 @@ use crate::accumulator::completion::{Completion, Written};
 use crate::accumulator::partition::PartitionQueue;
 use crate::error::{Error, Result};
 use crate::protocol::frame::SharedBytes;
-use crate::record::batch::{BatchEncoder, ProducerStamp};
+use crate::record::batch::{BatchEncoder, ProducerStamp, restamp};
 use crate::sync::Arc;
 
 /// The order in which batches were opened, over all partitions.
@@ -31,19 +31,24 @@ pub(crate) struct OpenBatch {
 
 impl OpenBatch {
     /// Ends the batch: writes its header and checksum. Runs on: I/O thread, with no lock held.
-    pub(crate) fn seal(self, queue: &Arc<PartitionQueue>) -> SealedBatch {
-        let bytes = self.encoder.seal(ProducerStamp::NONE);
+    pub(crate) fn seal(
+        self,
+        queue: &Arc<PartitionQueue>,
+        stamp: Option<ProducerStamp>,
+    ) -> SealedBatch {
+        let bytes = self.encoder.seal(stamp.unwrap_or(ProducerStamp::NONE));
+        let reservation = Arc::new(self.reservation);
         SealedBatch {
             id: self.id,
             queue: Arc::clone(queue),
             opened: self.opened,
-            bytes: SharedBytes::new(ChargedBytes {
-                bytes,
-                _reservation: self.reservation,
-            }),
+            bytes: SharedBytes::new(ChargedBytes { bytes, _reservation: Arc::clone(&reservation) }),
+            reservation,
             completions: self.completions,
+            stamp,
             attempts: 0,
             last_error: None,
+            is_doubtful: false,
         }
     }
 
@@ -57,7 +62,7 @@ impl OpenBatch {
             result: Err(error),
             _bytes: SharedBytes::new(ChargedBytes {
                 bytes: Vec::new(),
-                _reservation: self.reservation,
+                _reservation: Arc::new(self.reservation),
             }),
         }
     }
@@ -67,7 +72,7 @@ impl OpenBatch {
 /// owner is gone: the outcome after its callbacks, or the request that still carries them.
 struct ChargedBytes {
     bytes: Vec<u8>,
-    _reservation: Reservation,
+    _reservation: Arc<Reservation>,
 }
 
 impl AsRef<[u8]> for ChargedBytes {
@@ -76,23 +81,47 @@ impl AsRef<[u8]> for ChargedBytes {
     }
 }
 
-/// Immutable bytes on their way to a broker. Its bytes are never encoded again, so a retry is the
-/// same batch to the byte.
+/// Immutable bytes on their way to a broker. A retry is the same batch to the byte; only a batch
+/// that is certainly not in any log gets another stamp.
 #[derive(Debug)]
 pub(crate) struct SealedBatch {
     pub(crate) id: BatchId,
     pub(crate) queue: Arc<PartitionQueue>,
     pub(crate) opened: Instant,
     pub(crate) bytes: SharedBytes,
+    reservation: Arc<Reservation>,
     pub(crate) completions: Vec<Completion>,
+    /// Its place in the partition's sequences, once it has one.
+    pub(crate) stamp: Option<ProducerStamp>,
     /// How often it was handed to a connection.
     pub(crate) attempts: u32,
     pub(crate) last_error: Option<Error>,
+    /// Whether some attempt may have written it. Once true it stays so: what a later attempt proves
+    /// about itself, it does not prove about that one.
+    pub(crate) is_doubtful: bool,
 }
 
 impl SealedBatch {
     pub(crate) fn len(&self) -> usize {
         self.bytes.as_slice().len()
+    }
+
+    /// Its partition, as errors name it.
+    pub(crate) fn name(&self) -> String {
+        format!("\"{}\"-{}", self.queue.topic(), self.queue.index())
+    }
+
+    /// Gives the batch its place in the partition's sequences; its records stay as they are.
+    pub(crate) fn set_stamp(&mut self, stamp: ProducerStamp) {
+        let bytes = restamp(self.bytes.as_slice(), stamp);
+        let _reservation = Arc::clone(&self.reservation);
+        self.bytes = SharedBytes::new(ChargedBytes { bytes, _reservation });
+        self.stamp = Some(stamp);
+    }
+
+    /// Some attempt may have written it.
+    pub(crate) fn doubted(self) -> Self {
+        Self { is_doubtful: true, ..self }
     }
 
     pub(crate) fn succeed(
