@@ -174,6 +174,7 @@ fn sender_settings(config: &ProducerConfig) -> sender::Settings {
             .collect(),
         acks: config.acks().wire(),
         retries: config.retries(),
+        idempotence: config.idempotence(),
         linger: config.linger().min(AGES),
         delivery_timeout: config.delivery_timeout().min(AGES),
         request_timeout: config.request_timeout().min(AGES),
