@@ -9,11 +9,22 @@ use crate::accumulator::partition::PartitionQueue;
 use crate::error::{Error, Result};
 use crate::protocol::frame::SharedBytes;
 use crate::record::batch::{BatchEncoder, ProducerStamp, restamp};
+use crate::record::split::split;
 use crate::sync::Arc;
 
 /// The order in which batches were opened, over all partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct BatchId(pub(crate) u64);
+pub(crate) struct BatchId {
+    pub(crate) number: u64,
+    /// For a part of a batch that was too large: how many records of it come before.
+    pub(crate) offset: u32,
+}
+
+impl BatchId {
+    pub(crate) fn new(number: u64) -> Self {
+        Self { number, offset: 0 }
+    }
+}
 
 /// Records still being added. Lives under its partition's lock.
 #[derive(Debug)]
@@ -106,6 +117,11 @@ impl SealedBatch {
         self.bytes.as_slice().len()
     }
 
+    /// Whether there is anything to split.
+    pub(crate) fn has_several(&self) -> bool {
+        self.completions.len() > 1
+    }
+
     /// Its partition, as errors name it.
     pub(crate) fn name(&self) -> String {
         format!("\"{}\"-{}", self.queue.topic(), self.queue.index())
@@ -119,8 +135,40 @@ impl SealedBatch {
         self.stamp = Some(stamp);
     }
 
-    /// Some attempt may have written it.
-    pub(crate) fn doubted(self) -> Self {
+    /// Takes a batch of several records apart into smaller ones, in order, each with its place in
+    /// the sequences; the first has this one's id. They share its memory and its deadline.
+    pub(crate) fn split(self) -> Vec<Self> {
+        let parts = split(self.bytes.as_slice(), self.len() / 2);
+        let mut completions = self.completions.into_iter();
+        let mut batches = Vec::with_capacity(parts.len());
+        let mut records_before = 0usize;
+        for part in parts {
+            let offset = self.id.offset + u32::try_from(records_before).unwrap_or(u32::MAX);
+            let base = |stamp: ProducerStamp| ProducerStamp {
+                base_sequence: sequence_after(stamp.base_sequence, records_before),
+                ..stamp
+            };
+            batches.push(Self {
+                id: BatchId { offset, ..self.id },
+                queue: Arc::clone(&self.queue),
+                opened: self.opened,
+                bytes: SharedBytes::new(ChargedBytes {
+                    bytes: part.bytes,
+                    _reservation: Arc::clone(&self.reservation),
+                }),
+                reservation: Arc::clone(&self.reservation),
+                completions: completions.by_ref().take(part.records).collect(),
+                stamp: self.stamp.map(base),
+                attempts: 0,
+                last_error: self.last_error.clone(),
+                is_doubtful: self.is_doubtful,
+            });
+            records_before += part.records;
+        }
+        batches
+    }
+
+    /// Some attempt may have written it.(self) -> Self {
         Self { is_doubtful: true, ..self }
     }
 

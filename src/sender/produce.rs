@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::accumulator::{Accumulator, Outcome, PartitionId, PartitionQueue};
+use crate::accumulator::{Accumulator, Outcome, PartitionId, PartitionQueue, SealedBatch};
 use crate::error::{Error, ErrorKind};
 use crate::ids::{NodeId, RequestId, TopicId};
 use crate::protocol::Request;
@@ -286,15 +286,24 @@ impl Sender {
         let has_older = partition.is_some_and(|partition| partition.has_older(flying.id));
         match verdict(told.error) {
             // Something older is to blame, or has to be told first: callbacks keep their order.
-            Verdict::Sequence | Verdict::Fail if has_older && flying.is_stamped => {
+            Verdict::Sequence | Verdict::UnknownProducer | Verdict::Fail | Verdict::Fatal
+                if has_older && flying.is_stamped =>
+            {
                 self.try_again(now, flying, error, attempt, accumulator);
             }
             // The broker misses something that will never come, or has forgotten this producer.
-            Verdict::Sequence if flying.is_stamped => {
+            Verdict::Sequence | Verdict::UnknownProducer if flying.is_stamped => {
                 self.break_sequence(id);
                 self.try_again(now, flying, error, attempt, accumulator);
             }
-            Verdict::Sequence | Verdict::Fail => {
+            Verdict::Split if flying.batch.as_ref().is_some_and(SealedBatch::has_several) => {
+                self.split(now, flying, accumulator);
+            }
+            Verdict::Sequence
+            | Verdict::UnknownProducer
+            | Verdict::Split
+            | Verdict::Fail
+            | Verdict::Fatal => {
                 self.land(&flying);
                 if flying.is_stamped {
                     self.break_sequence(id);
@@ -309,6 +318,26 @@ impl Sender {
                 self.try_again(now, flying, error, attempt, accumulator);
             }
         }
+    }
+
+    /// The broker takes no batch of this size: its records go in smaller ones.
+    fn split(&mut self, now: Instant, flying: Flying, accumulator: &Accumulator) {
+        self.land(&flying);
+        let id = flying.partition;
+        let Some(batch) = flying.batch else { return };
+        log::info!("{} has a batch of {} bytes that is too large: splitting", batch.name(), batch.len());
+        let deadline = batch.opened + self.settings.delivery_timeout;
+        for (index, part) in batch.split().into_iter().enumerate() {
+            if index > 0 {
+                part.queue.note_opened();
+            }
+            self.incomplete.insert(part.id);
+            self.timers.set(deadline, Timer::Delivery(id, part.id));
+            if let Some(partition) = self.partitions.get_mut(&id) {
+                partition.keep(Retry { batch: part, not_before: now });
+            }
+        }
+        self.go_on(now, id, accumulator);
     }
 
     /// `acks=0`: written is all that will ever be known.

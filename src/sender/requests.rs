@@ -56,7 +56,7 @@ impl Requests {
         self.next += 1;
         if let Content::Produce(batches) = &content {
             self.carriers
-                .extend(batches.iter().map(|flying| (flying.partition, id)));
+                .extend(batches.iter().map(|flying| (flying.key(), id)));
         }
         self.by_id.insert(id, InFlight { node, content });
         id
