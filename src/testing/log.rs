@@ -87,6 +87,15 @@ pub enum MockRequestContent {
         /// The client's version; empty below version 3.
         software_version: String,
     },
+    /// A request for a producer's id and epoch.
+    InitProducerId {
+        /// None: an idempotent producer without transactions.
+        transactional_id: Option<String>,
+        /// The id that the producer has, or −1.
+        producer_id: i64,
+        /// The epoch that the producer has, or −1.
+        producer_epoch: i16,
+    },
     /// The broker closed the connection, or for `ApiVersions` told its own range; this says why.
     Refused(String),
 }
@@ -216,7 +225,7 @@ impl RequestLog {
         match api {
             Api::Produce => self.counters.produce_requests += 1,
             Api::Metadata => self.counters.metadata_requests += 1,
-            Api::ApiVersions | Api::Other(_) => {}
+            Api::ApiVersions | Api::InitProducerId | Api::Other(_) => {}
         }
     }
 

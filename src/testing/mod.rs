@@ -86,6 +86,8 @@ pub enum Api {
     Metadata,
     /// Asks which versions a broker speaks.
     ApiVersions,
+    /// Asks for the id of an idempotent producer.
+    InitProducerId,
     /// Any other, by its number in Kafka's protocol; the mock cluster serves none of these.
     Other(i16),
 }
@@ -96,6 +98,7 @@ impl Api {
             Some(ApiKey::Produce) => Self::Produce,
             Some(ApiKey::Metadata) => Self::Metadata,
             Some(ApiKey::ApiVersions) => Self::ApiVersions,
+            Some(ApiKey::InitProducerId) => Self::InitProducerId,
             None => Self::Other(code),
         }
     }
@@ -105,6 +108,7 @@ impl Api {
             Self::Produce => Some(ApiKey::Produce),
             Self::Metadata => Some(ApiKey::Metadata),
             Self::ApiVersions => Some(ApiKey::ApiVersions),
+            Self::InitProducerId => Some(ApiKey::InitProducerId),
             Self::Other(_) => None,
         }
     }

@@ -13,7 +13,7 @@ use crate::protocol::version::VersionRange;
 use crate::protocol::{ApiKey, Request, Response};
 use crate::sync::Arc;
 use crate::testing::Api;
-use crate::testing::api::{api_versions, metadata, produce};
+use crate::testing::api::{api_versions, init_producer_id, metadata, produce};
 use crate::testing::faults::{ConnectionEffect, Faults, Plan, Subject};
 use crate::testing::log::{MockRequest, MockRequestContent, PartitionLog, RequestLog};
 
@@ -74,6 +74,8 @@ pub(crate) struct ClusterState {
     pub(super) log: RequestLog,
     /// How many topics were ever made; their ids come from it.
     topics_made: u64,
+    /// The id that the next producer gets. The first one is 0, as legal as any other.
+    pub(super) next_producer_id: i64,
 }
 
 /// A broker as metadata tells of it.
@@ -123,6 +125,7 @@ impl ClusterState {
             faults: Faults::default(),
             log: RequestLog::default(),
             topics_made: 0,
+            next_producer_id: 0,
         }
     }
 
@@ -160,6 +163,7 @@ impl ClusterState {
             Request::ApiVersions(request) => api_versions::handle(self, version, request, &plan),
             Request::Metadata(request) => metadata::handle(self, version, request, &plan),
             Request::Produce(request) => produce::handle(self, now_ms, node, request, &plan),
+            Request::InitProducerId(request) => init_producer_id::handle(self, request, &plan),
         };
         match (&plan.connection, answer) {
             (Some(ConnectionEffect::CloseAfter), _) | (_, Answer::Close) => react(Action::Close),
@@ -351,13 +355,18 @@ impl ClusterState {
                 timeout_ms: request.timeout_ms,
                 partitions: produce::describe(self, request),
             },
+            Request::InitProducerId(request) => MockRequestContent::InitProducerId {
+                transactional_id: request.transactional_id.as_ref().map(ToString::to_string),
+                producer_id: request.producer_id,
+                producer_epoch: request.producer_epoch,
+            },
         }
     }
 
     /// What a fault can be limited to.
     fn subjects(&self, request: &Request) -> Vec<Subject> {
         match request {
-            Request::ApiVersions(_) => Vec::new(),
+            Request::ApiVersions(_) | Request::InitProducerId(_) => Vec::new(),
             Request::Metadata(request) => match &request.topics {
                 Some(topics) => topics.iter().map(|name| (Arc::clone(name), None)).collect(),
                 None => self
