@@ -53,7 +53,10 @@ impl OpenBatch {
             id: self.id,
             queue: Arc::clone(queue),
             opened: self.opened,
-            bytes: SharedBytes::new(ChargedBytes { bytes, _reservation: Arc::clone(&reservation) }),
+            bytes: SharedBytes::new(ChargedBytes {
+                bytes,
+                _reservation: Arc::clone(&reservation),
+            }),
             reservation,
             completions: self.completions,
             stamp,
@@ -131,7 +134,10 @@ impl SealedBatch {
     pub(crate) fn set_stamp(&mut self, stamp: ProducerStamp) {
         let bytes = restamp(self.bytes.as_slice(), stamp);
         let _reservation = Arc::clone(&self.reservation);
-        self.bytes = SharedBytes::new(ChargedBytes { bytes, _reservation });
+        self.bytes = SharedBytes::new(ChargedBytes {
+            bytes,
+            _reservation,
+        });
         self.stamp = Some(stamp);
     }
 
@@ -144,10 +150,6 @@ impl SealedBatch {
         let mut records_before = 0usize;
         for part in parts {
             let offset = self.id.offset + u32::try_from(records_before).unwrap_or(u32::MAX);
-            let base = |stamp: ProducerStamp| ProducerStamp {
-                base_sequence: sequence_after(stamp.base_sequence, records_before),
-                ..stamp
-            };
             batches.push(Self {
                 id: BatchId { offset, ..self.id },
                 queue: Arc::clone(&self.queue),
@@ -158,7 +160,7 @@ impl SealedBatch {
                 }),
                 reservation: Arc::clone(&self.reservation),
                 completions: completions.by_ref().take(part.records).collect(),
-                stamp: self.stamp.map(base),
+                stamp: self.stamp.map(|stamp| stamp.after(records_before)),
                 attempts: 0,
                 last_error: self.last_error.clone(),
                 is_doubtful: self.is_doubtful,
@@ -168,8 +170,12 @@ impl SealedBatch {
         batches
     }
 
-    /// Some attempt may have written it.(self) -> Self {
-        Self { is_doubtful: true, ..self }
+    /// Some attempt may have written it.
+    pub(crate) fn doubted(self) -> Self {
+        Self {
+            is_doubtful: true,
+            ..self
+        }
     }
 
     pub(crate) fn succeed(

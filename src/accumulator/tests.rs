@@ -63,7 +63,7 @@ fn the_record_that_does_not_fit_opens_the_next_batch_and_fills_the_last() {
     let second = append(&accumulator, &queue, &[2; 100]).unwrap();
     assert_ne!(first.batch, second.batch);
     assert!(queue.head().unwrap().is_ready);
-    let (_, records) = decode(queue.take().unwrap().seal(&queue).bytes.as_slice()).unwrap();
+    let (_, records) = decode(queue.take().unwrap().seal(&queue, None).bytes.as_slice()).unwrap();
     assert_eq!(records.len(), 1);
     assert!(matches!(
         notices(&accumulator)[..],
@@ -100,7 +100,7 @@ fn memory_is_charged_as_a_batch_grows_and_comes_back_with_its_last_owner() {
     let two = accumulator.budget().used();
     assert!(two > one + 100 && two < 2 * one, "{two}");
 
-    let sealed = queue.take().unwrap().seal(&queue);
+    let sealed = queue.take().unwrap().seal(&queue, None);
     let request = sealed.bytes.clone();
     drop(sealed.succeed(Some(0), None));
     assert_eq!(

@@ -49,7 +49,12 @@ impl Sender {
                     producer_id: -1,
                     producer_epoch: -1,
                 };
-                self.send(now, node, Content::InitProducerId, Request::InitProducerId(request));
+                self.send(
+                    now,
+                    node,
+                    Content::InitProducerId,
+                    Request::InitProducerId(request),
+                );
             }
             Choice::Connect(node) => self.connect(now, node),
             Choice::Wait(Some(until)) => self.timers.set(until, Timer::Stagger),
@@ -77,14 +82,18 @@ impl Sender {
             self.on_identity_failure(now);
         } else {
             let words = code.message();
-            let text = format!("broker {node} gives no producer id (enable.idempotence): {code}: {words}");
+            let text =
+                format!("broker {node} gives no producer id (enable.idempotence): {code}: {words}");
             self.refuse_unidentified(now, &Error::new(ErrorKind::Broker(code), text), accumulator);
         }
     }
 
     /// No answer came: somebody is asked again after a pause.
     pub(super) fn on_identity_failure(&mut self, now: Instant) {
-        let pause = self.settings.retry_backoff.pause(self.inquiry_failures, &mut self.rng);
+        let pause = self
+            .settings
+            .retry_backoff
+            .pause(self.inquiry_failures, &mut self.rng);
         self.inquiry_failures = self.inquiry_failures.saturating_add(1);
         self.inquiry = Inquiry::Wanted(Some(now + pause));
         self.timers.set(now + pause, Timer::Stagger);

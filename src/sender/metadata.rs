@@ -72,7 +72,8 @@ impl Sender {
     /// A broker that can be asked what any broker knows.
     pub(super) fn any_broker(&self, now: Instant) -> Choice {
         let use_bootstrap = self.settings.rebootstrap.is_some() || self.view.brokers.is_empty();
-        self.nodes.for_metadata(now, self.settings.max_in_flight, use_bootstrap)
+        self.nodes
+            .for_metadata(now, self.settings.max_in_flight, use_bootstrap)
     }
 
     /// Starts the clock of `metadata.recovery.rebootstrap.trigger.ms` (KIP-1102).

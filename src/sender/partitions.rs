@@ -103,7 +103,11 @@ impl Partition {
             // A newer batch on its way is refused for its sequence and comes back; an older one
             // has to end first.
             let is_oldest = oldest.is_none_or(|oldest| retry.batch.id < oldest);
-            return if is_oldest { Next::Retry(retry.not_before) } else { Next::Nothing };
+            return if is_oldest {
+                Next::Retry(retry.not_before)
+            } else {
+                Next::Nothing
+            };
         }
         let has_room = match (oldest, producer) {
             (None, _) => true,
@@ -113,7 +117,10 @@ impl Partition {
             (Some(_), Producer::Identified(identity)) => {
                 self.in_flight.len() < PIPELINE
                     && self.sequences.identity() == Some(identity)
-                    && self.in_flight.iter().all(|(_, node)| Some(*node) == self.leader)
+                    && self
+                        .in_flight
+                        .iter()
+                        .all(|(_, node)| Some(*node) == self.leader)
             }
         };
         match self.queue.head() {
@@ -124,8 +131,15 @@ impl Partition {
 
     /// Whether a batch older than this one is unresolved.
     pub(super) fn has_older(&self, id: BatchId) -> bool {
-        let in_flight = self.in_flight.front().is_some_and(|(oldest, _)| *oldest < id);
-        in_flight || self.retries.front().is_some_and(|retry| retry.batch.id < id)
+        let in_flight = self
+            .in_flight
+            .front()
+            .is_some_and(|(oldest, _)| *oldest < id);
+        in_flight
+            || self
+                .retries
+                .front()
+                .is_some_and(|retry| retry.batch.id < id)
     }
 
     /// A request with this batch has ended.
@@ -135,7 +149,9 @@ impl Partition {
 
     /// Keeps a batch to be sent again, in its place among the others.
     pub(super) fn keep(&mut self, retry: Retry) {
-        let place = self.retries.partition_point(|other| other.batch.id < retry.batch.id);
+        let place = self
+            .retries
+            .partition_point(|other| other.batch.id < retry.batch.id);
         self.retries.insert(place, retry);
     }
 }
@@ -196,7 +212,11 @@ impl Sender {
             Next::Retry(not_before) => Some(not_before),
             Next::New(head) => {
                 let hurry = head.is_ready || self.is_hurried(head.id, accumulator);
-                Some(if hurry { now } else { head.opened + self.settings.linger })
+                Some(if hurry {
+                    now
+                } else {
+                    head.opened + self.settings.linger
+                })
             }
         };
         match due {
@@ -330,15 +350,23 @@ impl Sender {
             let leader = partition.leader?;
             self.connect_errors.get(&leader)
         };
-        let in_flight = partition.in_flight.iter().any(|(flying, _)| *flying == batch);
-        let retry = partition.retries.iter().position(|retry| retry.batch.id == batch);
+        let in_flight = partition
+            .in_flight
+            .iter()
+            .any(|(flying, _)| *flying == batch);
+        let retry = partition
+            .retries
+            .iter()
+            .position(|retry| retry.batch.id == batch);
         let outcome = if in_flight {
             // Whether it leaves a gap shows when its request ends.
             let Some(flying) = self.requests.take_batch(id, batch) else {
                 return;
             };
             let (kind, text) = describe(flying.attempts, flying.last_error.as_ref());
-            flying.doubted().fail(Error::new(kind, format!("{name}: {text}")))
+            flying
+                .doubted()
+                .fail(Error::new(kind, format!("{name}: {text}")))
         } else if let Some(retry) = retry.and_then(|index| partition.retries.remove(index)) {
             let batch = retry.batch;
             partition.is_broken |= batch.stamp.is_some();
@@ -376,12 +404,12 @@ impl Sender {
         }
         partition.sequences.reset();
         let mut failed = Vec::new();
-        for retry in std::mem::take(&mut partition.retries) {
+        for mut retry in std::mem::take(&mut partition.retries) {
             if retry.batch.is_doubtful {
                 failed.push(retry.batch);
             } else {
-                let batch = SealedBatch { stamp: None, ..retry.batch };
-                partition.retries.push_back(Retry { batch, not_before: retry.not_before });
+                retry.batch.stamp = None;
+                partition.retries.push_back(retry);
             }
         }
         for batch in failed {

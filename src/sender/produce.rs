@@ -130,7 +130,10 @@ impl Sender {
             let stamp = identity.map(|identity| sequences.stamp(identity, records));
             open.seal(&partition.queue, stamp)
         };
-        debug_assert!(batch.opened + self.settings.delivery_timeout > now, "expired before sent");
+        debug_assert!(
+            batch.opened + self.settings.delivery_timeout > now,
+            "expired before sent"
+        );
         batch.attempts += 1;
         partition.in_flight.push_back((batch.id, node));
         let topic = self.view.topics.get(&**batch.queue.topic());
@@ -247,7 +250,10 @@ impl Sender {
         accumulator: &Accumulator,
     ) {
         let Some(told) = answer.told else {
-            let text = format!("broker {} answered without a word about this batch", answer.node);
+            let text = format!(
+                "broker {} answered without a word about this batch",
+                answer.node
+            );
             let error = Error::new(ErrorKind::BadResponse, text);
             return self.try_again(now, flying, error, Attempt::Doubtful, accumulator);
         };
@@ -277,8 +283,11 @@ impl Sender {
         accumulator: &Accumulator,
     ) {
         let id = flying.partition;
-        let attempt =
-            if proves_absence(told.error) { Attempt::Absent } else { Attempt::Doubtful };
+        let attempt = if proves_absence(told.error) {
+            Attempt::Absent
+        } else {
+            Attempt::Doubtful
+        };
         let queue = self.queue_of(id);
         let error = queue.map(|queue| refusal(node, &queue, &flying, told));
         let Some(error) = error else { return };
@@ -325,7 +334,11 @@ impl Sender {
         self.land(&flying);
         let id = flying.partition;
         let Some(batch) = flying.batch else { return };
-        log::info!("{} has a batch of {} bytes that is too large: splitting", batch.name(), batch.len());
+        log::info!(
+            "{} has a batch of {} bytes that is too large: splitting",
+            batch.name(),
+            batch.len()
+        );
         let deadline = batch.opened + self.settings.delivery_timeout;
         for (index, part) in batch.split().into_iter().enumerate() {
             if index > 0 {
@@ -334,7 +347,10 @@ impl Sender {
             self.incomplete.insert(part.id);
             self.timers.set(deadline, Timer::Delivery(id, part.id));
             if let Some(partition) = self.partitions.get_mut(&id) {
-                partition.keep(Retry { batch: part, not_before: now });
+                partition.keep(Retry {
+                    batch: part,
+                    not_before: now,
+                });
             }
         }
         self.go_on(now, id, accumulator);
@@ -387,7 +403,10 @@ impl Sender {
             let failures = batch.attempts.saturating_sub(1);
             let pause = self.settings.retry_backoff.pause(failures, &mut self.rng);
             batch.last_error = Some(error);
-            partition.keep(Retry { batch, not_before: now + pause });
+            partition.keep(Retry {
+                batch,
+                not_before: now + pause,
+            });
         }
         self.go_on(now, id, accumulator);
     }
@@ -443,7 +462,10 @@ fn refusal(
     flying: &Flying,
     told: &ProducePartitionResponse,
 ) -> Error {
-    let own_words = told.error_message.as_deref().filter(|text| !text.is_empty());
+    let own_words = told
+        .error_message
+        .as_deref()
+        .filter(|text| !text.is_empty());
     let words = own_words.unwrap_or_else(|| told.error.message());
     let size = match (told.error, &flying.batch) {
         (ErrorCode::MESSAGE_TOO_LARGE, Some(batch)) => {
@@ -452,6 +474,9 @@ fn refusal(
         _ => String::new(),
     };
     let (topic, index) = (queue.topic(), queue.index());
-    let text = format!("broker {node} rejected \"{topic}\"-{index}: {}: {words}{size}", told.error);
+    let text = format!(
+        "broker {node} rejected \"{topic}\"-{index}: {}: {words}{size}",
+        told.error
+    );
     Error::new(ErrorKind::Broker(told.error), text)
 }

@@ -94,7 +94,9 @@ impl Requests {
         let Content::Produce(batches) = &mut request.content else {
             return None;
         };
-        let flying = batches.iter_mut().find(|flying| flying.key() == (id, batch))?;
+        let flying = batches
+            .iter_mut()
+            .find(|flying| flying.key() == (id, batch))?;
         flying.batch.take()
     }
 }

@@ -38,7 +38,9 @@ impl Producer {
     /// If that has been so for a while already, nothing changes.
     pub(super) fn bump(&mut self, identity: Identity) {
         if *self == Self::Identified(identity) {
-            *self = identity.bumped().map_or(Self::Unidentified, Self::Identified);
+            *self = identity
+                .bumped()
+                .map_or(Self::Unidentified, Self::Identified);
         }
     }
 }
@@ -61,12 +63,19 @@ impl Sequences {
     /// the sequence starts at 0.
     pub(super) fn stamp(&mut self, identity: Identity, records: usize) -> ProducerStamp {
         if self.identity != Some(identity) {
-            *self = Self { identity: Some(identity), next: 0 };
+            *self = Self {
+                identity: Some(identity),
+                next: 0,
+            };
         }
-        let base_sequence = self.next;
-        self.next = sequence_after(base_sequence, records);
         let Identity { producer_id, epoch } = identity;
-        ProducerStamp { producer_id, epoch, base_sequence }
+        let stamp = ProducerStamp {
+            producer_id,
+            epoch,
+            base_sequence: self.next,
+        };
+        self.next = stamp.after(records).base_sequence;
+        stamp
     }
 
     /// Forgets the identity: the next batch starts at 0 under whatever comes.
@@ -75,25 +84,14 @@ impl Sequences {
     }
 }
 
-/// The sequence that follows `records` records from `base` on: after 2^31 − 1 comes 0.
-pub(super) fn sequence_after(base: i32, records: usize) -> i32 {
-    const MASK: u64 = 0x7fff_ffff;
-    let sum = u64::from(base.cast_unsigned()) + records as u64;
-    i32::try_from(sum & MASK).expect("31 bits fit")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FIRST: Identity = Identity { producer_id: 7, epoch: 0 };
-
-    #[test]
-    fn a_sequence_counts_records_and_wraps_to_zero() {
-        assert_eq!(sequence_after(0, 3), 3);
-        assert_eq!(sequence_after(i32::MAX, 1), 0);
-        assert_eq!(sequence_after(i32::MAX - 5, 10), 4);
-    }
+    const FIRST: Identity = Identity {
+        producer_id: 7,
+        epoch: 0,
+    };
 
     #[test]
     fn another_identity_starts_at_zero() {
@@ -112,8 +110,14 @@ mod tests {
         let second = Producer::Identified(FIRST.bumped().unwrap());
         assert_eq!(producer, second);
         producer.bump(FIRST);
-        assert_eq!(producer, second, "the same gap, reported by another partition");
-        let last = Identity { epoch: i16::MAX, ..FIRST };
+        assert_eq!(
+            producer, second,
+            "the same gap, reported by another partition"
+        );
+        let last = Identity {
+            epoch: i16::MAX,
+            ..FIRST
+        };
         let mut producer = Producer::Identified(last);
         producer.bump(last);
         assert_eq!(producer, Producer::Unidentified);
