@@ -297,8 +297,9 @@ impl Peers {
                 let text = format!("{}: {error}", role(*node));
                 late.push((*node, Error::with_source(error.kind(), text, error)));
             } else if peer.setup_deadline.is_some_and(|deadline| deadline <= now) {
+                let Address { host, port } = &peer.address;
                 let text = format!(
-                    "{}: connected, but no answer to ApiVersions within \
+                    "{}: connected to {host}:{port}, but got no answer to ApiVersions within \
                      socket.connection.setup.timeout.ms{}",
                     role(*node),
                     hint(*node)

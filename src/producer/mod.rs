@@ -15,7 +15,7 @@ pub use record::{OwnedProducerRecord, ProducerRecord};
 pub use send_error::SendError;
 
 use crate::config::{ProducerConfig, Properties};
-use crate::driver::{self, End, Shared, Slot};
+use crate::driver::{self, End, Shared, Slot, Ticket};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::ProducerMetrics;
 use crate::partitioner::Partitioner;
@@ -122,8 +122,8 @@ pub struct Node {
     pub port: u16,
 }
 
-/// How much later than its deadline a close still waits for callbacks that are running.
-const CLOSE_GRACE: Duration = Duration::from_millis(50);
+/// After its deadline a close waits for callbacks for as long as one ends within this time.
+const CLOSE_GRACE: Duration = Duration::from_millis(100);
 
 impl<K: ?Sized + 'static, V: ?Sized + 'static> Producer<K, V> {
     /// Starts a producer. Connects to nobody yet: brokers that cannot be reached show when records
@@ -424,20 +424,12 @@ impl Handle {
         let deadline = now().checked_add(timeout);
         shared.accumulator.close();
         match shared.post(Command::Close(deadline)) {
-            Ok(ticket) => {
-                let patience = deadline.and_then(|deadline| deadline.checked_add(CLOSE_GRACE));
-                let answer = ticket
-                    .wait(patience)
-                    .ok_or_else(|| self.still_busy(timeout))?;
-                // Another clone's close has been faster: what was to be done is done.
-                answer.or_else(|error| {
-                    if error.is_closed() {
-                        Ok(())
-                    } else {
-                        Err(error)
-                    }
-                })?;
-            }
+            Ok(ticket) => match self.await_close(&ticket, deadline) {
+                // Closed: another clone's close has been faster, and what was to be done is done.
+                Some(Err(error)) if !error.is_closed() => return Err(error),
+                Some(_) => {}
+                None => return Err(self.still_busy(timeout)),
+            },
             Err(End::Closed) => {}
             Err(End::Died) => return Err(End::Died.error()),
         }
@@ -452,6 +444,23 @@ impl Handle {
             acknowledged: after.acknowledged - before.acknowledged,
             failed: after.failed - before.failed,
         })
+    }
+
+    /// `None`: a callback does not return.
+    fn await_close(&self, ticket: &Ticket, deadline: Option<Instant>) -> Option<Result<()>> {
+        let mut patience = deadline.and_then(|deadline| deadline.checked_add(CLOSE_GRACE));
+        let mut pending = None;
+        loop {
+            if let Some(answer) = ticket.wait(patience) {
+                return Some(answer);
+            }
+            let left = self.shared.pending();
+            if pending == Some(left) {
+                return None;
+            }
+            pending = Some(left);
+            patience = now().checked_add(CLOSE_GRACE);
+        }
     }
 
     fn still_busy(&self, timeout: Duration) -> Error {

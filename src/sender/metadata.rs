@@ -138,6 +138,7 @@ impl Sender {
     }
 
     fn adopt(&mut self, now: Instant, view: ClusterView, accumulator: &Accumulator) {
+        let any_stuck = self.nodes.any_stuck();
         self.view = Arc::new(view);
         self.outputs
             .push_back(Output::Publish(Arc::clone(&self.view)));
@@ -155,6 +156,9 @@ impl Sender {
             }
         }
         self.follow_leaders(now, accumulator);
+        if any_stuck {
+            self.mark_stuck_partitions(accumulator);
+        }
         self.answer_topic_waits();
     }
 
@@ -211,7 +215,14 @@ impl Sender {
         partition: Option<i32>,
         deadline: Option<Instant>,
     ) {
+        if self.closing.is_some() {
+            let error = Error::new(ErrorKind::Closed, "the producer is closed");
+            self.outputs.push_back(Output::Finish(id, Err(error)));
+            return;
+        }
         self.refresh.track(now, &topic);
+        // What was refused once may be allowed by now: only an answer that is still to come counts.
+        self.refused.remove(&topic);
         let wait = TopicWait {
             topic,
             partition,
@@ -298,6 +309,18 @@ impl Sender {
                 format!("{text}: no broker has answered yet"),
             ),
         }
+    }
+
+    /// The connection did not take the request: not a byte of it has left.
+    pub(super) fn on_refused(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        error: &Error,
+        accumulator: &Accumulator,
+    ) {
+        self.requests.note_unwritten(id);
+        self.drop_request(now, id, error, accumulator);
     }
 
     /// The request came to nothing; somebody else is asked after a pause.

@@ -189,9 +189,12 @@ impl Sender {
     }
 
     fn register(&mut self, queue: &Arc<PartitionQueue>) {
-        let leader = self.view.leader(queue.topic(), queue.index());
-        let new = || Partition::new(queue, leader);
-        self.partitions.entry(queue.id()).or_insert_with(new);
+        let (view, nodes) = (&self.view, &self.nodes);
+        self.partitions.entry(queue.id()).or_insert_with(|| {
+            let leader = view.leader(queue.topic(), queue.index());
+            queue.set_stuck(leader.is_some_and(|id| nodes.is_stuck(id)));
+            Partition::new(queue, leader)
+        });
         self.want_identity();
     }
 
@@ -248,12 +251,7 @@ impl Sender {
         };
         if partition.place != Place::Queued(leader) {
             node.ready.push_back(id);
-            if node.blocked_since.is_none()
-                && let Some(timeout) = self.settings.availability_timeout
-            {
-                node.blocked_since = Some(now);
-                self.timers.set(now + timeout, Timer::Availability(leader));
-            }
+            self.note_waiting(now, leader);
             self.place(id, Place::Queued(leader));
         }
     }
@@ -292,7 +290,6 @@ impl Sender {
                 .leader(partition.queue.topic(), partition.queue.index());
             if leader != partition.leader {
                 partition.leader = leader;
-                partition.queue.set_stuck(false);
                 // A new leader may take at once what the old one refused.
                 for retry in &mut partition.retries {
                     retry.not_before = now;

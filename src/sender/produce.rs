@@ -28,7 +28,7 @@ struct Answer<'a> {
 
 impl Sender {
     /// Sends what is ready to every broker that can take it.
-    pub(super) fn send_batches(&mut self, now: Instant) {
+    pub(super) fn send_batches(&mut self, now: Instant, accumulator: &Accumulator) {
         for id in self.nodes.with_work() {
             while self.node_can_take(now, id) {
                 let batches = self.fill_request(now, id);
@@ -36,8 +36,10 @@ impl Sender {
                     break;
                 }
                 self.send_produce(now, id, batches);
+                self.note_taken(id, accumulator);
             }
             self.drop_stale_entries(id);
+            self.note_idle(now, id, accumulator);
             self.connect_if_needed(now, id);
         }
     }
@@ -183,32 +185,6 @@ impl Sender {
             Content::Produce(batches),
             Request::Produce(request),
         );
-        self.note_taken(node);
-    }
-
-    /// The broker took something, so it is not stuck.
-    fn note_taken(&mut self, id: NodeId) {
-        let Some(node) = self.nodes.find(id) else {
-            return;
-        };
-        let Some(since) = node.blocked_since.take() else {
-            return;
-        };
-        if let Some(timeout) = self.settings.availability_timeout {
-            self.timers.cancel(since + timeout, Timer::Availability(id));
-        }
-        self.mark_stuck(id, false);
-    }
-
-    /// Tells callers whether keyless records should avoid this broker's partitions.
-    pub(super) fn mark_stuck(&mut self, node: NodeId, stuck: bool) {
-        for partition in self
-            .partitions
-            .values()
-            .filter(|one| one.leader == Some(node))
-        {
-            partition.queue.set_stuck(stuck);
-        }
     }
 
     pub(super) fn on_produced(
