@@ -112,6 +112,12 @@ pub struct MockProducedPartition {
     pub records: usize,
     /// The batch's size, header included.
     pub bytes: usize,
+    /// The idempotent producer's id, or −1.
+    pub producer_id: i64,
+    /// The idempotent producer's epoch, or −1.
+    pub producer_epoch: i16,
+    /// The sequence of the batch's first record, or −1.
+    pub base_sequence: i32,
 }
 
 /// What happened so far, in numbers. Counted in every mode.
@@ -132,6 +138,8 @@ pub struct MockCounters {
     pub records: u64,
     /// Bytes of the batches appended.
     pub batch_bytes: u64,
+    /// Batches that a partition knew already, and did not append again.
+    pub repeated_batches: u64,
     /// Connections accepted since the start.
     pub connections_accepted: u64,
 }

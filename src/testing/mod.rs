@@ -35,10 +35,19 @@
 //!
 //! # What it is
 //!
-//! Brokers are numbered from 1 and answer `ApiVersions`, `Metadata` and `Produce` in the versions
-//! that this crate speaks, the same as Kafka 4 would where a producer can see it: each file in
-//! `api/` says how. Kafka's own Java tools and librdkafka can produce to it as well. It has no
-//! followers, no transactions, no duplicate detection, and takes no compressed batches yet.
+//! Brokers are numbered from 1 and answer `ApiVersions`, `Metadata`, `InitProducerId` and `Produce`
+//! in the versions that this crate speaks, the same as Kafka 4 would where a producer can see it:
+//! each file in `api/` says how. Kafka's own Java tools and librdkafka can produce to it as well.
+//! It has no followers, no transactions, and takes no compressed batches yet.
+//!
+//! # Idempotent producers
+//!
+//! Each partition remembers the epoch and the last five batches of every producer id, and answers
+//! a repeated batch with the offset that it got at first, a gap with
+//! `OUT_OF_ORDER_SEQUENCE_NUMBER`, an old epoch with `INVALID_PRODUCER_EPOCH`. That memory moves
+//! with the partition to its next leader; [`MockCluster::forget_producers`] wipes it, as time does
+//! in Kafka. [`MockCluster::batches`] shows who wrote what in which sequence, and
+//! [`MockCluster::violations`] what a producer sent that none ever should.
 //!
 //! # Faults
 //!
@@ -51,7 +60,9 @@
 //!   [`advertise`](MockCluster::advertise)
 //! - leaders: [`move_leader`](MockCluster::move_leader),
 //!   [`remove_leader`](MockCluster::remove_leader), [`fail_over`](MockCluster::fail_over)
-//! - older brokers: [`MockClusterBuilder::versions`], [`MockClusterBuilder::without_topic_ids`]
+//! - producer ids: [`forget_producers`](MockCluster::forget_producers)
+//! - older brokers: [`MockClusterBuilder::versions`], [`MockClusterBuilder::without_topic_ids`],
+//!   [`MockClusterBuilder::unknown_producer_id_is_an_error`]
 //!
 //! # Threads
 //!
@@ -61,7 +72,9 @@ mod api;
 mod builder;
 mod cluster;
 mod faults;
+mod legality;
 mod log;
+mod producers;
 mod server;
 pub(crate) mod state;
 #[cfg(test)]
