@@ -93,7 +93,7 @@ mod transport;
 pub use config::{
     Acks, MetadataRecovery, ProducerConfig, ProducerConfigBuilder, Properties, PropertyObject,
 };
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Fate, Result};
 pub use metrics::ProducerMetrics;
 pub use partitioner::{PartitionRequest, Partitioner, RoundRobinPartitioner, TopicPartitions};
 pub use producer::{

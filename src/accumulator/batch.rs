@@ -4,9 +4,9 @@
 use std::time::Instant;
 
 use crate::accumulator::budget::Reservation;
-use crate::accumulator::completion::{Completion, Written};
+use crate::accumulator::completion::{Completion, Failure, Written};
 use crate::accumulator::partition::PartitionQueue;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fate, Result};
 use crate::protocol::frame::SharedBytes;
 use crate::record::batch::{BatchEncoder, ProducerStamp, restamp};
 use crate::record::split::split;
@@ -73,7 +73,7 @@ impl OpenBatch {
             opened: self.opened,
             queue: Arc::clone(queue),
             completions: self.completions,
-            result: Err(error),
+            result: Err(error.with_fate(Fate::NotWritten).into()),
             _bytes: SharedBytes::new(ChargedBytes {
                 bytes: Vec::new(),
                 _reservation: Arc::new(self.reservation),
@@ -192,11 +192,22 @@ impl SealedBatch {
         self.finish(Ok(written))
     }
 
-    pub(crate) fn fail(self, error: Error) -> Outcome {
-        self.finish(Err(error))
+    /// Ends the batch with its own [fate](Self::fate), whatever the error said of one.
+    pub(crate) fn fail(self, failure: impl Into<Failure>) -> Outcome {
+        let failure = failure.into().with_fate(self.fate());
+        self.finish(Err(failure))
     }
 
-    fn finish(self, result: Result<Written>) -> Outcome {
+    /// Whether its records may be in the log.
+    pub(crate) fn fate(&self) -> Fate {
+        if self.is_doubtful {
+            Fate::MayBeWritten
+        } else {
+            Fate::NotWritten
+        }
+    }
+
+    fn finish(self, result: Result<Written, Failure>) -> Outcome {
         Outcome {
             batch: self.id,
             opened: self.opened,
@@ -208,7 +219,7 @@ impl SealedBatch {
     }
 }
 
-/// A finished batch: its completions and the one result they share. Holds its memory until the
+/// A finished batch: its completions and the result that they share. Holds its memory until the
 /// callbacks have run, so that a slow callback slows its callers down.
 #[derive(Debug)]
 pub(crate) struct Outcome {
@@ -216,6 +227,6 @@ pub(crate) struct Outcome {
     pub(crate) opened: Instant,
     pub(crate) queue: Arc<PartitionQueue>,
     pub(crate) completions: Vec<Completion>,
-    pub(crate) result: Result<Written>,
+    pub(crate) result: Result<Written, Failure>,
     pub(crate) _bytes: SharedBytes,
 }

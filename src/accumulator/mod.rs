@@ -30,6 +30,7 @@ use std::time::Instant;
 pub(crate) use append::{Appended, Refused, most_needed};
 pub(crate) use batch::{BatchId, Outcome, SealedBatch};
 pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
+pub(crate) use completion::Failure;
 pub(crate) use partition::{Head, PartitionId, PartitionQueue};
 pub(crate) use topics::Topic;
 

@@ -333,8 +333,8 @@ impl Driver {
                     counters.records_acknowledged.add(1);
                     called
                 }
-                Err(error) => {
-                    let called = completion.fail(error.clone());
+                Err(failure) => {
+                    let called = completion.fail(failure.of_record(index).clone());
                     counters.records_failed.add(1);
                     called
                 }

@@ -21,6 +21,7 @@ mod metadata;
 mod nodes;
 mod partitions;
 mod produce;
+mod refusal;
 mod requests;
 mod sequence;
 mod timers;

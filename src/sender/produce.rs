@@ -4,16 +4,16 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::accumulator::{Accumulator, Outcome, PartitionId, PartitionQueue, SealedBatch};
+use crate::accumulator::{Accumulator, Outcome, PartitionId, SealedBatch};
 use crate::error::{Error, ErrorKind};
 use crate::ids::{NodeId, RequestId, TopicId};
 use crate::protocol::Request;
-use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{
     ProducePartition, ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopic,
 };
 use crate::sender::event::Output;
 use crate::sender::partitions::{Place, Retry};
+use crate::sender::refusal::{failure, refusal};
 use crate::sender::requests::{Content, Flying};
 use crate::sender::sequence::Producer;
 use crate::sender::verdict::{Verdict, proves_absence, verdict};
@@ -264,9 +264,11 @@ impl Sender {
         } else {
             Attempt::Doubtful
         };
-        let queue = self.queue_of(id);
-        let error = queue.map(|queue| refusal(node, &queue, &flying, told));
-        let Some(error) = error else { return };
+        let Some(queue) = self.queue_of(id) else {
+            return;
+        };
+        let batch_bytes = flying.batch.as_ref().map(SealedBatch::len);
+        let error = refusal(node, &queue, batch_bytes, told);
         let partition = self.partitions.get(&id);
         let has_older = partition.is_some_and(|partition| partition.has_older(flying.id));
         match verdict(told.error) {
@@ -295,7 +297,7 @@ impl Sender {
                 }
                 if let Some(mut batch) = flying.batch {
                     batch.is_doubtful |= attempt == Attempt::Doubtful;
-                    self.deliver(batch.fail(error));
+                    self.deliver(batch.fail(failure(node, &queue, error, told)));
                 }
                 self.go_on(now, id, accumulator);
             }
@@ -429,30 +431,4 @@ pub(super) enum Attempt {
     Absent,
     /// It may be.
     Doubtful,
-}
-
-/// Says which broker refused what, in its own words if it has any.
-fn refusal(
-    node: NodeId,
-    queue: &PartitionQueue,
-    flying: &Flying,
-    told: &ProducePartitionResponse,
-) -> Error {
-    let own_words = told
-        .error_message
-        .as_deref()
-        .filter(|text| !text.is_empty());
-    let words = own_words.unwrap_or_else(|| told.error.message());
-    let size = match (told.error, &flying.batch) {
-        (ErrorCode::MESSAGE_TOO_LARGE, Some(batch)) => {
-            format!(" (the batch has {} bytes)", batch.len())
-        }
-        _ => String::new(),
-    };
-    let (topic, index) = (queue.topic(), queue.index());
-    let text = format!(
-        "broker {node} rejected \"{topic}\"-{index}: {}: {words}{size}",
-        told.error
-    );
-    Error::new(ErrorKind::Broker(told.error), text)
 }
