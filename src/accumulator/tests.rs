@@ -182,7 +182,7 @@ fn spread(accumulator: &Accumulator, records: usize) -> Vec<usize> {
     let mut counts = vec![0; 3];
     for _ in 0..records {
         let topic = accumulator.topic("t").unwrap();
-        let queue = Arc::clone(topic.sticky_partition());
+        let queue = Arc::clone(accumulator.keyless_partition(&topic));
         let appended = append(accumulator, &queue, &[0; 100]).unwrap();
         accumulator.note_keyless(&topic, &queue, &appended);
         counts[usize::try_from(queue.index()).unwrap()] += 1;
@@ -223,6 +223,23 @@ fn keyless_records_avoid_stuck_partitions_and_prefer_short_queues() {
     // Partition 0 has nothing queued, the others have: it gets most of what comes.
     let counts = spread(&accumulator, 30);
     assert!(counts[0] > counts[1] && counts[0] > counts[2], "{counts:?}");
+}
+
+#[test]
+fn a_topic_that_was_made_anew_with_fewer_partitions_gets_no_records_beyond_them() {
+    let accumulator = accumulator(1_000, MEMORY);
+    let gone = queue(&accumulator, 2);
+    accumulator.publish(&Arc::from("t"), 2, vec![0, 1]);
+    let topic = accumulator.topic("t").unwrap();
+    assert_eq!(topic.partition_count(), 2);
+    assert!(topic.queue(2).is_none());
+    assert_eq!(spread(&accumulator, 100)[2], 0);
+    // Closing reaches the queue that is out of use, too: somebody may be about to append.
+    accumulator.close();
+    assert_eq!(
+        append(&accumulator, &gone, b"v").unwrap_err(),
+        Refused::Closed
+    );
 }
 
 #[test]

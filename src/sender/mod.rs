@@ -92,6 +92,8 @@ pub(crate) struct Sender {
     partitions: BTreeMap<PartitionId, Partition>,
     /// Partitions that wait for `linger.ms`.
     lingering: BTreeSet<PartitionId>,
+    /// Batches below this one do not linger: somebody was refused because they held the memory.
+    hurried_before: BatchId,
     /// Partitions that are ready, but nobody leads them.
     leaderless: BTreeSet<PartitionId>,
     requests: Requests,
@@ -118,6 +120,7 @@ impl Sender {
             topic_waits: BTreeMap::new(),
             partitions: BTreeMap::new(),
             lingering: BTreeSet::new(),
+            hurried_before: BatchId(0),
             leaderless: BTreeSet::new(),
             requests: Requests::default(),
             incomplete: BTreeSet::new(),
