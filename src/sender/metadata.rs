@@ -227,7 +227,6 @@ impl Sender {
         if let Some(deadline) = deadline {
             self.timers.set(deadline, Timer::Topic(id));
         }
-        // What older metadata said of the topic is not held against it.
         self.topic_waits.insert(id, wait);
     }
 
