@@ -74,9 +74,9 @@ impl PartitionQueue {
         self.load.load(Ordering::Relaxed)
     }
 
-    /// Whether keyless records should go elsewhere. A queue that is empty is given another chance.
+    /// Whether keyless records should go elsewhere.
     pub(crate) fn is_stuck(&self) -> bool {
-        self.stuck.load(Ordering::Relaxed) && self.load() > 0
+        self.stuck.load(Ordering::Relaxed)
     }
 
     /// Runs on: I/O thread.

@@ -216,7 +216,6 @@ fn keyless_records_avoid_partitions_without_a_leader_unless_none_has_one() {
 #[test]
 fn keyless_records_avoid_stuck_partitions_and_prefer_short_queues() {
     let accumulator = accumulator(1_000, MEMORY);
-    append(&accumulator, &queue(&accumulator, 0), b"not taken").unwrap();
     queue(&accumulator, 0).set_stuck(true);
     let counts = spread(&accumulator, 100);
     assert_eq!(counts[0], 0);

@@ -338,7 +338,9 @@ impl Driver {
                     called
                 }
             };
-            counters.callbacks_panicked.add(usize::from(called.is_err()));
+            counters
+                .callbacks_panicked
+                .add(usize::from(called.is_err()));
         }
         let took = now().saturating_duration_since(started);
         if took > SLOW_CALLBACKS {

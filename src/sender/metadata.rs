@@ -132,6 +132,7 @@ impl Sender {
     }
 
     fn adopt(&mut self, now: Instant, view: ClusterView, accumulator: &Accumulator) {
+        let any_stuck = self.nodes.any_stuck();
         self.view = Arc::new(view);
         self.outputs
             .push_back(Output::Publish(Arc::clone(&self.view)));
@@ -149,6 +150,9 @@ impl Sender {
             }
         }
         self.follow_leaders(now, accumulator);
+        if any_stuck {
+            self.mark_stuck_partitions(accumulator);
+        }
         self.answer_topic_waits();
     }
 
@@ -297,6 +301,27 @@ impl Sender {
                 ErrorKind::TimedOut,
                 format!("{text}: no broker has answered yet"),
             ),
+        }
+    }
+
+    /// The connection did not take the request: not a byte of it has left. If no version is common
+    /// to both sides, asking again helps nobody.
+    pub(super) fn on_refused(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        error: &Error,
+        accumulator: &Accumulator,
+    ) {
+        self.requests.note_unwritten(id);
+        if error.kind() != ErrorKind::UnsupportedVersion || !self.requests.is_produce(id) {
+            self.drop_request(now, id, error, accumulator);
+            return;
+        }
+        if let Some((_, Content::Produce(batches))) = self.end_request(now, id) {
+            for flying in batches {
+                self.fail(now, flying, error.clone(), accumulator);
+            }
         }
     }
 

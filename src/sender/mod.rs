@@ -12,6 +12,7 @@
 //!    batches.
 //! 4. After `Stop` there is nothing more to do.
 
+mod availability;
 mod backoff;
 mod closing;
 mod event;
@@ -143,7 +144,7 @@ impl Sender {
             }
             Input::Response(id, response) => self.on_response(now, id, &response, accumulator),
             Input::Written(id) => self.on_written(now, id, accumulator),
-            Input::Refused(id, error) => self.drop_request(now, id, &error, accumulator),
+            Input::Refused(id, error) => self.on_refused(now, id, &error, accumulator),
             Input::Command(id, command) => self.on_command(now, id, command, accumulator),
         }
     }
@@ -166,7 +167,7 @@ impl Sender {
             self.on_timer(now, timer, accumulator);
         }
         self.ask_for_metadata(now);
-        self.send_batches(now);
+        self.send_batches(now, accumulator);
         self.finish_flushes();
         self.finish_closing();
     }
@@ -176,7 +177,7 @@ impl Sender {
             Timer::Partition(id) => self.evaluate(now, id, accumulator),
             Timer::Delivery(id, batch) => self.expire(now, id, batch, accumulator),
             Timer::Node(id) => self.on_pause_over(now, id),
-            Timer::Availability(id) => self.mark_stuck(id, true),
+            Timer::Availability(id) => self.on_availability_timeout(now, id, accumulator),
             Timer::Idle(id) => self.on_idle(now, id, accumulator),
             // Metadata is asked for below, with another broker if need be.
             Timer::Stagger => {}

@@ -77,16 +77,18 @@ impl Sender {
     }
 
     fn register(&mut self, queue: &Arc<PartitionQueue>) {
-        let view = &self.view;
-        self.partitions
-            .entry(queue.id())
-            .or_insert_with(|| Partition {
+        let (view, nodes) = (&self.view, &self.nodes);
+        self.partitions.entry(queue.id()).or_insert_with(|| {
+            let leader = view.leader(queue.topic(), queue.index());
+            queue.set_stuck(leader.is_some_and(|id| nodes.is_stuck(id)));
+            Partition {
                 queue: Arc::clone(queue),
-                leader: view.leader(queue.topic(), queue.index()),
+                leader,
                 place: Place::Idle,
                 retry: None,
                 in_flight: None,
-            });
+            }
+        });
     }
 
     /// Makes everything that lingers ready: memory is short, or somebody flushes or closes.
@@ -141,12 +143,7 @@ impl Sender {
         };
         if partition.place != Place::Queued(leader) {
             node.ready.push_back(id);
-            if node.blocked_since.is_none()
-                && let Some(timeout) = self.settings.availability_timeout
-            {
-                node.blocked_since = Some(now);
-                self.timers.set(now + timeout, Timer::Availability(leader));
-            }
+            self.note_waiting(now, leader);
             self.place(id, Place::Queued(leader));
         }
     }
@@ -183,7 +180,6 @@ impl Sender {
                 .leader(partition.queue.topic(), partition.queue.index());
             if leader != partition.leader {
                 partition.leader = leader;
-                partition.queue.set_stuck(false);
                 // A new leader may take at once what the old one refused.
                 if let Some((_, not_before)) = &mut partition.retry {
                     *not_before = now;

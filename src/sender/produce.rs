@@ -27,7 +27,7 @@ struct Answer<'a> {
 
 impl Sender {
     /// Sends what is ready to every broker that can take it.
-    pub(super) fn send_batches(&mut self, now: Instant) {
+    pub(super) fn send_batches(&mut self, now: Instant, accumulator: &Accumulator) {
         for id in self.nodes.with_work() {
             while self.node_can_take(now, id) {
                 let batches = self.fill_request(now, id);
@@ -35,8 +35,10 @@ impl Sender {
                     break;
                 }
                 self.send_produce(now, id, batches);
+                self.note_taken(id, accumulator);
             }
             self.drop_stale_entries(id);
+            self.note_idle(now, id, accumulator);
             self.connect_if_needed(now, id);
         }
     }
@@ -167,32 +169,6 @@ impl Sender {
             Content::Produce(batches),
             Request::Produce(request),
         );
-        self.note_taken(node);
-    }
-
-    /// The broker took something, so it is not stuck.
-    fn note_taken(&mut self, id: NodeId) {
-        let Some(node) = self.nodes.find(id) else {
-            return;
-        };
-        let Some(since) = node.blocked_since.take() else {
-            return;
-        };
-        if let Some(timeout) = self.settings.availability_timeout {
-            self.timers.cancel(since + timeout, Timer::Availability(id));
-        }
-        self.mark_stuck(id, false);
-    }
-
-    /// Tells callers whether keyless records should avoid this broker's partitions.
-    pub(super) fn mark_stuck(&mut self, node: NodeId, stuck: bool) {
-        for partition in self
-            .partitions
-            .values()
-            .filter(|one| one.leader == Some(node))
-        {
-            partition.queue.set_stuck(stuck);
-        }
     }
 
     pub(super) fn on_produced(
@@ -312,10 +288,9 @@ impl Sender {
             } else {
                 log::debug!("sending {} again: {error}", name(&batch));
                 self.counters.records_retried.add(batch.completions.len());
-                let pause = self
-                    .settings
-                    .retry_backoff
-                    .pause(batch.attempts - 1, &mut self.rng);
+                // None at all if not a byte of the first attempt had left.
+                let failures = batch.attempts.saturating_sub(1);
+                let pause = self.settings.retry_backoff.pause(failures, &mut self.rng);
                 batch.last_error = Some(error);
                 if let Some(partition) = self.partitions.get_mut(&id) {
                     partition.retry = Some((batch, now + pause));
@@ -323,6 +298,21 @@ impl Sender {
             }
         }
         self.evaluate(now, id, accumulator);
+    }
+
+    /// The batch will never be taken.
+    pub(super) fn fail(
+        &mut self,
+        now: Instant,
+        flying: Flying,
+        error: Error,
+        accumulator: &Accumulator,
+    ) {
+        self.unmute(flying.partition);
+        if let Some(batch) = flying.batch {
+            self.deliver(batch.fail(error));
+        }
+        self.evaluate(now, flying.partition, accumulator);
     }
 
     fn unmute(&mut self, id: PartitionId) {

@@ -306,7 +306,11 @@ fn a_wrong_advertised_listener_is_blamed_and_what_was_accepted_arrives_once_it_i
 
     cluster.advertise(1, "127.0.0.1", right.parse().unwrap());
     // However slow the machine is, one of these comes after the new address is known.
-    let sent = (0..100).any(|_| producer.send_wait(ProducerRecord::new("orders", "x")).is_ok());
+    let sent = (0..100).any(|_| {
+        producer
+            .send_wait(ProducerRecord::new("orders", "x"))
+            .is_ok()
+    });
     assert!(sent);
 }
 
@@ -358,7 +362,10 @@ fn error_of_file(text: &[u8]) -> (String, Error) {
 #[test]
 fn a_broken_properties_file_is_named_with_its_line() {
     let cases: [(&[u8], usize); 4] = [
-        (b"# comment\nbootstrap.servers=localhost:9092\nclient.id=\\u12\n", 3),
+        (
+            b"# comment\nbootstrap.servers=localhost:9092\nclient.id=\\u12\n",
+            3,
+        ),
         (b"bootstrap.servers=localhost:9092\n\nlinger.ms=soon\n", 3),
         (b"bootstrap.servers=localhost:9092\nbatch.sise=1\n", 2),
         (b"bootstrap.servers=localhost:9092\nclient.id=\xff\n", 2),

@@ -152,7 +152,10 @@ fn close_without_time_fails_what_is_on_its_way() {
         .unwrap();
     wait_for_produce(&cluster, 1);
     producer
-        .send(ProducerRecord::new("orders", "behind"), outcomes.callback(1))
+        .send(
+            ProducerRecord::new("orders", "behind"),
+            outcomes.callback(1),
+        )
         .unwrap();
     let report = producer.close_timeout(Duration::ZERO).unwrap();
     assert_eq!((report.acknowledged, report.failed), (0, 2));
@@ -464,7 +467,9 @@ fn flush_is_not_held_up_by_records_that_come_after_it() {
     thread::scope(|scope| {
         let flushing = scope.spawn(|| producer.flush());
         // The flush has taken its batch away when a record opens the next one.
-        eventually("the batch has left", || producer.metrics().batches_sent == 2);
+        eventually("the batch has left", || {
+            producer.metrics().batches_sent == 2
+        });
         let late = send_counted(&producer, 1);
         cluster.resume_broker(1);
         flushing.join().unwrap().unwrap();
