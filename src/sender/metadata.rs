@@ -147,6 +147,7 @@ impl Sender {
             );
             if !self.view.brokers.contains_key(&stale) {
                 self.nodes.remove(stale);
+                self.connect_errors.remove(&stale);
             }
         }
         self.follow_leaders(now, accumulator);
