@@ -203,10 +203,9 @@ impl Sender {
                 self.on_await_topic(now, id, topic, partition, deadline);
             }
             Command::Track(topic) => {
+                // A topic that is known lacks the partition that was asked for.
                 self.refresh.track(now, &topic);
-                if !self.view.topics.contains_key(&*topic) {
-                    self.refresh.request();
-                }
+                self.refresh.request();
                 self.outputs.push_back(Output::Finish(id, Ok(())));
             }
             Command::Flush(before) => self.on_flush(now, id, before, accumulator),
