@@ -327,6 +327,10 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
             Error::new(ErrorKind::BufferFull, text)
         };
         let Patience::Until { deadline, limit } = patience else {
+            // What lingers leaves now, so that there is memory for another attempt.
+            if shared.accumulator.note_memory_short() {
+                shared.wake();
+            }
             return Err(full(""));
         };
         budget

@@ -98,6 +98,8 @@ pub(crate) struct Sender {
     /// Batches without an outcome, oldest first.
     incomplete: BTreeSet<BatchId>,
     flushes: Vec<Flush>,
+    /// Batches opened before this one do not linger: memory was short.
+    hurried: BatchId,
     closing: Option<Closing>,
     outputs: VecDeque<Output>,
     /// Kept for its allocation.
@@ -122,6 +124,7 @@ impl Sender {
             requests: Requests::default(),
             incomplete: BTreeSet::new(),
             flushes: Vec::new(),
+            hurried: BatchId(0),
             closing: None,
             outputs: VecDeque::new(),
             notices: Vec::new(),

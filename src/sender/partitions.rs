@@ -71,7 +71,11 @@ impl Sender {
             }
         }
         self.notices = notices;
-        if accumulator.budget().has_waiters() {
+        let is_short = accumulator.take_memory_short();
+        if is_short {
+            self.hurried = accumulator.next_batch();
+        }
+        if is_short || accumulator.budget().has_waiters() {
             self.hurry_all(now, accumulator);
         }
     }
@@ -126,6 +130,7 @@ impl Sender {
 
     fn is_hurried(&self, batch: BatchId, accumulator: &Accumulator) -> bool {
         self.closing.is_some()
+            || batch < self.hurried
             || self.flushes.iter().any(|flush| batch < flush.before)
             || accumulator.budget().has_waiters()
     }
