@@ -167,6 +167,21 @@ fn nothing_is_accepted_after_close_and_nothing_accepted_is_lost() {
 }
 
 #[test]
+fn a_batch_is_never_older_than_the_one_before_it() {
+    let accumulator = accumulator(1, MEMORY);
+    let queue = queue(&accumulator, 0);
+    let early = now();
+    let late = early + std::time::Duration::from_millis(1);
+    for time in [late, early] {
+        let appended =
+            accumulator.try_append(time, &queue, &record(b"x"), Box::new(ignore), None);
+        appended.map_err(|(refused, _)| refused).unwrap();
+    }
+    let times = [(); 2].map(|()| queue.take().unwrap().opened);
+    assert_eq!(times, [late, late]);
+}
+
+#[test]
 fn a_waiting_caller_makes_its_batch_ready_until_it_has_left() {
     let accumulator = accumulator(10_000, MEMORY);
     let queue = queue(&accumulator, 0);

@@ -206,10 +206,9 @@ impl Sender {
                 self.on_await_topic(now, id, topic, partition, deadline);
             }
             Command::Track(topic) => {
+                // A topic that is known lacks the partition that was asked for.
                 self.refresh.track(now, &topic);
-                if !self.view.topics.contains_key(&*topic) {
-                    self.refresh.request();
-                }
+                self.refresh.request();
                 self.outputs.push_back(Output::Finish(id, Ok(())));
             }
             Command::Flush(before) => self.on_flush(now, id, before, accumulator),
@@ -285,14 +284,17 @@ impl Sender {
     }
 
     fn on_ready(&mut self, now: Instant, id: NodeId, accumulator: &Accumulator) {
+        // A connection that was given up just now may have become ready in the same moment.
+        let wanted = |node: &&mut nodes::Node| matches!(node.link, Link::Connecting(_));
+        let Some(node) = self.nodes.find(id).filter(wanted) else {
+            return;
+        };
+        node.link = Link::Ready;
+        node.failures = 0;
+        node.last_used = now;
         self.connect_errors.remove(&id);
-        if let Some(node) = self.nodes.find(id) {
-            node.link = Link::Ready;
-            node.failures = 0;
-            node.last_used = now;
-            if let Some(idle) = self.settings.connections_max_idle {
-                self.timers.set(now + idle, Timer::Idle(id));
-            }
+        if let Some(idle) = self.settings.connections_max_idle {
+            self.timers.set(now + idle, Timer::Idle(id));
         }
         // A broker of the cluster answers: the bootstrap connection has done its work.
         if id.0 >= 0 {
