@@ -208,7 +208,11 @@ impl Sender {
             self.timers.set(deadline, Timer::Topic(id));
         }
         self.topic_waits.insert(id, wait);
-        self.answer_topic_waits();
+        if self.is_closing() {
+            self.refuse_topic_waits();
+        } else {
+            self.answer_topic_waits();
+        }
     }
 
     /// Answers the callers whose topic has come, or will never come.

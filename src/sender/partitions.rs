@@ -123,7 +123,7 @@ impl Sender {
     }
 
     fn is_hurried(&self, batch: BatchId, accumulator: &Accumulator) -> bool {
-        self.closing.is_some()
+        self.is_closing()
             || self.flushes.iter().any(|flush| batch < flush.before)
             || accumulator.budget().has_waiters()
     }
