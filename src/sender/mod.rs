@@ -134,10 +134,7 @@ impl Sender {
         match input {
             Input::Ready(node) => self.on_ready(now, node, accumulator),
             Input::Disconnected(node, error, unwritten) => {
-                for id in unwritten {
-                    self.requests.note_unwritten(id);
-                }
-                self.on_disconnected(now, node, error, accumulator);
+                self.on_lost(now, node, error, unwritten, accumulator);
             }
             Input::Response(id, response) => self.on_response(now, id, &response, accumulator),
             Input::Written(id) => self.on_written(now, id, accumulator),
@@ -279,14 +276,17 @@ impl Sender {
     }
 
     fn on_ready(&mut self, now: Instant, id: NodeId, accumulator: &Accumulator) {
+        let is_connecting = |node: &&mut nodes::Node| matches!(node.link, Link::Connecting(_));
+        let Some(node) = self.nodes.find(id).filter(is_connecting) else {
+            // Given up since, by something that the driver told in the same breath.
+            return;
+        };
+        node.link = Link::Ready;
+        node.failures = 0;
+        node.last_used = now;
         self.connect_errors.remove(&id);
-        if let Some(node) = self.nodes.find(id) {
-            node.link = Link::Ready;
-            node.failures = 0;
-            node.last_used = now;
-            if let Some(idle) = self.settings.connections_max_idle {
-                self.timers.set(now + idle, Timer::Idle(id));
-            }
+        if let Some(idle) = self.settings.connections_max_idle {
+            self.timers.set(now + idle, Timer::Idle(id));
         }
         // A broker of the cluster answers: the bootstrap connection has done its work.
         if id.0 >= 0 {
@@ -310,6 +310,25 @@ impl Sender {
         self.lose_requests(now, id, &error, accumulator);
         if let Some(node) = self.nodes.find(id) {
             node.link = Link::Down;
+        }
+    }
+
+    /// The driver lost a connection, or could not make it.
+    fn on_lost(
+        &mut self,
+        now: Instant,
+        id: NodeId,
+        error: Error,
+        unwritten: Vec<RequestId>,
+        accumulator: &Accumulator,
+    ) {
+        for request in unwritten {
+            self.requests.note_unwritten(request);
+        }
+        let is_wanted =
+            |node: &mut nodes::Node| matches!(node.link, Link::Connecting(_) | Link::Ready);
+        if self.nodes.find(id).is_some_and(is_wanted) {
+            self.on_disconnected(now, id, error, accumulator);
         }
     }
 
