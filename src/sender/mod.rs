@@ -44,7 +44,7 @@ use crate::sync::Arc;
 use closing::{Closing, Flush};
 use metadata::TopicWait;
 use nodes::{Link, Nodes};
-use partitions::Partition;
+use partitions::{Partition, Place};
 use requests::{Content, Requests};
 use timers::{Timer, Timers};
 
@@ -267,10 +267,18 @@ impl Sender {
         }
     }
 
-    /// Connects to a broker that has something to take.
+    /// Connects to a broker that has something to take. Partitions that went elsewhere since, or
+    /// whose batches expired, are no reason.
     fn connect_if_needed(&mut self, now: Instant, id: NodeId) {
-        let needed = |node: &mut nodes::Node| node.link == Link::Down && !node.ready.is_empty();
-        if self.nodes.find(id).is_some_and(needed) {
+        let partitions = &self.partitions;
+        let Some(node) = self.nodes.find(id).filter(|node| node.link == Link::Down) else {
+            return;
+        };
+        node.ready.retain(|partition| {
+            let partition = partitions.get(partition);
+            partition.is_some_and(|partition| partition.place == Place::Queued(id))
+        });
+        if !node.ready.is_empty() {
             self.connect(now, id);
         }
     }
