@@ -176,6 +176,7 @@ impl Sender {
 
     /// Follows the view: partitions whose leader changed stand in the new one's line.
     pub(super) fn follow_leaders(&mut self, now: Instant, accumulator: &Accumulator) {
+        let timeout = self.settings.availability_timeout;
         let mut moved = Vec::new();
         for (id, partition) in &mut self.partitions {
             let leader = self
@@ -183,6 +184,9 @@ impl Sender {
                 .leader(partition.queue.topic(), partition.queue.index());
             if leader != partition.leader {
                 partition.leader = leader;
+                let new = leader.and_then(|leader| self.nodes.find(leader));
+                let is_stuck = new.is_some_and(|node| node.is_stuck(now, timeout));
+                partition.queue.set_stuck(is_stuck);
                 // A new leader may take at once what the old one refused.
                 if let Some((_, not_before)) = &mut partition.retry {
                     *not_before = now;

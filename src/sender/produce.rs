@@ -37,6 +37,9 @@ impl Sender {
                 self.send_produce(now, id, batches);
             }
             self.connect_if_needed(now, id);
+            if self.nodes.find(id).is_some_and(|node| node.ready.is_empty()) {
+                self.note_taken(now, id);
+            }
         }
     }
 
@@ -162,19 +165,23 @@ impl Sender {
             Content::Produce(batches),
             Request::Produce(request),
         );
-        self.note_taken(node);
+        self.note_taken(now, node);
     }
 
-    /// The broker took something, so it is not stuck.
-    fn note_taken(&mut self, id: NodeId) {
-        let Some(node) = self.nodes.find(id) else {
+    /// The broker took something, or nothing is left for it, so it is not stuck. For what is left
+    /// the clock starts anew.
+    fn note_taken(&mut self, now: Instant, id: NodeId) {
+        let Some((node, timeout)) = self.nodes.find(id).zip(self.settings.availability_timeout)
+        else {
             return;
         };
         let Some(since) = node.blocked_since.take() else {
             return;
         };
-        if let Some(timeout) = self.settings.availability_timeout {
-            self.timers.cancel(since + timeout, Timer::Availability(id));
+        self.timers.cancel(since + timeout, Timer::Availability(id));
+        if !node.ready.is_empty() {
+            node.blocked_since = Some(now);
+            self.timers.set(now + timeout, Timer::Availability(id));
         }
         self.mark_stuck(id, false);
     }
