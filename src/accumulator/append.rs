@@ -112,11 +112,14 @@ impl Accumulator {
             let bytes = batch.encoder.size_of_next(record);
             charge(&mut batch.reservation, bytes + cost, reserved.as_mut())?;
         } else {
-            let opened = self.open(now, record, cost, reserved.as_mut())?;
+            // Callers read the clock before they get the lock, so it may seem to go backwards. In
+            // a queue it does not: batches expire in the order in which they stand.
+            let opened = state.batches.back().map_or(now, |last| last.opened.max(now));
+            let opened = self.open(opened, record, cost, reserved.as_mut())?;
             let notice = Notice::Opened {
                 queue: Arc::clone(queue),
                 batch: opened.id,
-                opened: now,
+                opened: opened.opened,
             };
             queue.note_opened();
             state.batches.push_back(opened);
