@@ -45,7 +45,9 @@ impl Sender {
                     waits.values().any(|wait| &*wait.topic == topic)
                         || queues.any(|queue| &**queue.topic() == topic && queue.load() > 0)
                 });
-                if !topics.is_empty() {
+                if topics.is_empty() {
+                    self.note_metadata_answered();
+                } else {
                     let request = MetadataRequest {
                         topics: Some(topics),
                         allow_auto_topic_creation: true,
@@ -61,15 +63,17 @@ impl Sender {
 
     /// Starts the clock of `metadata.recovery.rebootstrap.trigger.ms` (KIP-1102).
     fn note_metadata_wanted(&mut self, now: Instant) {
+        // There is nothing to start over from while no broker of the cluster is known.
         if let Some(trigger) = self.settings.rebootstrap
             && self.metadata_wanted_since.is_none()
+            && !self.view.brokers.is_empty()
         {
             self.metadata_wanted_since = Some(now);
             self.timers.set(now + trigger, Timer::Rebootstrap);
         }
     }
 
-    /// Metadata has come: stops that clock.
+    /// Metadata has come, or none is wanted any more: stops that clock.
     fn note_metadata_answered(&mut self) {
         let since = self.metadata_wanted_since.take();
         if let Some((since, trigger)) = since.zip(self.settings.rebootstrap) {

@@ -71,6 +71,9 @@ pub(crate) struct Settings {
     pub(crate) seed: u64,
 }
 
+/// No limit that is looked at again and again is shorter.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// Decides what to send next; no socket, no clock, no thread.
 #[derive(Debug)]
 pub(crate) struct Sender {
@@ -104,7 +107,11 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    pub(crate) fn new(now: Instant, settings: Settings, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(now: Instant, mut settings: Settings, counters: Arc<Counters>) -> Self {
+        // A limit of nothing would be over before anything could happen, time and again.
+        for limit in [&mut settings.rebootstrap, &mut settings.connections_max_idle] {
+            *limit = limit.map(|limit| limit.max(SHORTEST));
+        }
         Self {
             rng: Rng::with_seed(settings.seed),
             timers: Timers::default(),
@@ -402,7 +409,8 @@ impl Sender {
         };
         let until = node.last_used + idle;
         if until > now || !node.requests.is_empty() {
-            self.timers.set(until.max(now + idle / 2), Timer::Idle(id));
+            let again = now + (idle / 2).max(SHORTEST);
+            self.timers.set(until.max(again), Timer::Idle(id));
         } else {
             self.hang_up(now, id, accumulator);
         }
