@@ -106,14 +106,19 @@ impl Sender {
         }
         let due = match &partition.retry {
             Some((_, not_before)) => Some(*not_before),
-            None => partition.queue.head().map(|head| {
-                let hurry = head.is_ready || self.is_hurried(head.id, accumulator);
-                if hurry {
-                    now
-                } else {
-                    head.opened + self.settings.linger
-                }
-            }),
+            // Of a batch whose notice has not been taken yet the sender knows no deadline.
+            None => partition
+                .queue
+                .head()
+                .filter(|head| self.incomplete.contains(&head.id))
+                .map(|head| {
+                    let hurry = head.is_ready || self.is_hurried(head.id, accumulator);
+                    if hurry {
+                        now
+                    } else {
+                        head.opened + self.settings.linger
+                    }
+                }),
         };
         match due {
             None => self.place(id, Place::Idle),

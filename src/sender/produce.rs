@@ -37,7 +37,11 @@ impl Sender {
                 self.send_produce(now, id, batches);
             }
             self.connect_if_needed(now, id);
-            if self.nodes.find(id).is_some_and(|node| node.ready.is_empty()) {
+            if self
+                .nodes
+                .find(id)
+                .is_some_and(|node| node.ready.is_empty())
+            {
                 self.note_taken(now, id);
             }
         }
@@ -346,11 +350,8 @@ impl Sender {
 
     /// Hands an outcome to the driver.
     pub(super) fn deliver(&mut self, outcome: Outcome, _from: Option<NodeId>) {
-        let opened = self.incomplete.remove(&outcome.batch);
-        debug_assert!(
-            opened || self.incomplete.is_empty(),
-            "an outcome for an unknown batch"
-        );
+        let is_first = self.incomplete.remove(&outcome.batch);
+        debug_assert!(is_first, "a second outcome, or one for an unknown batch");
         let deadline = outcome.opened + self.settings.delivery_timeout;
         self.timers
             .cancel(deadline, Timer::Delivery(outcome.queue.id(), outcome.batch));
