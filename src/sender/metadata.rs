@@ -159,6 +159,7 @@ impl Sender {
         accumulator: &Accumulator,
     ) {
         let mut view = None;
+        let mut is_news = false;
         for topic in &response.topics {
             let told = topic.partitions.iter();
             for (index, hint) in told.filter_map(|one| Some((one.index, one.current_leader?))) {
@@ -181,11 +182,11 @@ impl Sender {
                     name => Some(Arc::from(name)),
                 };
                 if let Some(name) = name {
-                    view.follow(&name, index, hint.leader, hint.leader_epoch);
+                    is_news |= view.follow(&name, index, hint.leader, hint.leader_epoch);
                 }
             }
         }
-        if let Some(view) = view {
+        if let Some(view) = view.filter(|_| is_news) {
             self.adopt(now, view, accumulator);
         }
     }
