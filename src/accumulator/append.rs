@@ -114,7 +114,10 @@ impl Accumulator {
         } else {
             // Callers read the clock before they get the lock, so it may seem to go backwards. In
             // a queue it does not: batches expire in the order in which they stand.
-            let opened = state.batches.back().map_or(now, |last| last.opened.max(now));
+            let opened = state
+                .batches
+                .back()
+                .map_or(now, |last| last.opened.max(now));
             let opened = self.open(opened, record, cost, reserved.as_mut())?;
             let notice = Notice::Opened {
                 queue: Arc::clone(queue),

@@ -109,7 +109,10 @@ pub(crate) struct Sender {
 impl Sender {
     pub(crate) fn new(now: Instant, mut settings: Settings, counters: Arc<Counters>) -> Self {
         // A limit of nothing would be over before anything could happen, time and again.
-        for limit in [&mut settings.rebootstrap, &mut settings.connections_max_idle] {
+        for limit in [
+            &mut settings.rebootstrap,
+            &mut settings.connections_max_idle,
+        ] {
             *limit = limit.map(|limit| limit.max(SHORTEST));
         }
         Self {
