@@ -81,14 +81,20 @@ impl Sender {
         }
     }
 
-    /// The brokers that are known do not tell who leads what: forgets them and begins again with
-    /// the bootstrap addresses.
+    /// The brokers that are known do not tell who leads what.
     pub(super) fn on_metadata_overdue(&mut self, now: Instant, accumulator: &Accumulator) {
+        log::warn!("no broker has answered with metadata for long");
         self.metadata_wanted_since = None;
+        self.start_over(now, accumulator);
+    }
+
+    /// Forgets the brokers and begins again with the bootstrap addresses (KIP-1102).
+    fn start_over(&mut self, now: Instant, accumulator: &Accumulator) {
+        self.note_metadata_answered();
         if self.view.brokers.is_empty() {
             return;
         }
-        log::warn!("no broker has answered with metadata for long: starting over with bootstrap");
+        log::warn!("starting over with the bootstrap servers");
         let view = self.view.without_brokers();
         self.adopt(now, view, accumulator);
         self.refresh.request();
@@ -104,6 +110,10 @@ impl Sender {
         if response.brokers.is_empty() || response.error != ErrorCode::NONE {
             log::warn!("broker {node} answered with metadata that names no broker");
             self.on_metadata_failure(now);
+            let start_over = response.error == ErrorCode::REBOOTSTRAP_REQUIRED;
+            if start_over && self.settings.rebootstrap.is_some() {
+                self.start_over(now, accumulator);
+            }
             return;
         }
         self.note_metadata_answered();
