@@ -49,7 +49,7 @@ use closing::{Closing, Flush};
 use identity::Inquiry;
 use metadata::TopicWait;
 use nodes::{Link, Nodes};
-use partitions::Partition;
+use partitions::{Partition, Place};
 use requests::{Content, Requests};
 use sequence::Producer;
 use timers::{Timer, Timers};
@@ -79,6 +79,9 @@ pub(crate) struct Settings {
     pub(crate) seed: u64,
 }
 
+/// No limit that is looked at again and again is shorter.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// Decides what to send next; no socket, no clock, no thread.
 #[derive(Debug)]
 pub(crate) struct Sender {
@@ -99,6 +102,8 @@ pub(crate) struct Sender {
     partitions: BTreeMap<PartitionId, Partition>,
     /// Partitions that wait for `linger.ms`.
     lingering: BTreeSet<PartitionId>,
+    /// Batches below this one do not linger: somebody was refused because they held the memory.
+    hurried_before: BatchId,
     /// Partitions that are ready, but nobody leads them.
     leaderless: BTreeSet<PartitionId>,
     /// Partitions that are ready, but the producer has no id.
@@ -117,7 +122,14 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    pub(crate) fn new(now: Instant, settings: Settings, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(now: Instant, mut settings: Settings, counters: Arc<Counters>) -> Self {
+        // A limit of nothing would be over before anything could happen, time and again.
+        for limit in [
+            &mut settings.rebootstrap,
+            &mut settings.connections_max_idle,
+        ] {
+            *limit = limit.map(|limit| limit.max(SHORTEST));
+        }
         Self {
             rng: Rng::with_seed(settings.seed),
             timers: Timers::default(),
@@ -130,6 +142,7 @@ impl Sender {
             topic_waits: BTreeMap::new(),
             partitions: BTreeMap::new(),
             lingering: BTreeSet::new(),
+            hurried_before: BatchId::new(0),
             leaderless: BTreeSet::new(),
             unidentified: BTreeSet::new(),
             producer: match settings.idempotence {
@@ -156,10 +169,7 @@ impl Sender {
         match input {
             Input::Ready(node) => self.on_ready(now, node, accumulator),
             Input::Disconnected(node, error, unwritten) => {
-                for id in unwritten {
-                    self.requests.note_unwritten(id);
-                }
-                self.on_disconnected(now, node, error, accumulator);
+                self.on_lost(now, node, error, unwritten, accumulator);
             }
             Input::Response(id, response) => self.on_response(now, id, &response, accumulator),
             Input::Written(id) => self.on_written(now, id, accumulator),
@@ -223,10 +233,9 @@ impl Sender {
                 self.on_await_topic(now, id, topic, partition, deadline);
             }
             Command::Track(topic) => {
+                // A topic that is known lacks the partition that was asked for.
                 self.refresh.track(now, &topic);
-                if !self.view.topics.contains_key(&*topic) {
-                    self.refresh.request();
-                }
+                self.refresh.request();
                 self.outputs.push_back(Output::Finish(id, Ok(())));
             }
             Command::Flush(before) => self.on_flush(now, id, before, accumulator),
@@ -297,23 +306,34 @@ impl Sender {
         }
     }
 
-    /// Connects to a broker that has something to take.
+    /// Connects to a broker that has something to take. Partitions that went elsewhere since, or
+    /// whose batches expired, are no reason.
     fn connect_if_needed(&mut self, now: Instant, id: NodeId) {
-        let needed = |node: &mut nodes::Node| node.link == Link::Down && !node.ready.is_empty();
-        if self.nodes.find(id).is_some_and(needed) {
+        let partitions = &self.partitions;
+        let Some(node) = self.nodes.find(id).filter(|node| node.link == Link::Down) else {
+            return;
+        };
+        node.ready.retain(|partition| {
+            let partition = partitions.get(partition);
+            partition.is_some_and(|partition| partition.place == Place::Queued(id))
+        });
+        if !node.ready.is_empty() {
             self.connect(now, id);
         }
     }
 
     fn on_ready(&mut self, now: Instant, id: NodeId, accumulator: &Accumulator) {
+        // A connection that was given up just now may have become ready in the same moment.
+        let wanted = |node: &&mut nodes::Node| matches!(node.link, Link::Connecting(_));
+        let Some(node) = self.nodes.find(id).filter(wanted) else {
+            return;
+        };
+        node.link = Link::Ready;
+        node.failures = 0;
+        node.last_used = now;
         self.connect_errors.remove(&id);
-        if let Some(node) = self.nodes.find(id) {
-            node.link = Link::Ready;
-            node.failures = 0;
-            node.last_used = now;
-            if let Some(idle) = self.settings.connections_max_idle {
-                self.timers.set(now + idle, Timer::Idle(id));
-            }
+        if let Some(idle) = self.settings.connections_max_idle {
+            self.timers.set(now + idle, Timer::Idle(id));
         }
         // A broker of the cluster answers: the bootstrap connection has done its work.
         if id.0 >= 0 {
@@ -337,6 +357,25 @@ impl Sender {
         self.lose_requests(now, id, &error, accumulator);
         if let Some(node) = self.nodes.find(id) {
             node.link = Link::Down;
+        }
+    }
+
+    /// The driver lost a connection, or could not make it.
+    fn on_lost(
+        &mut self,
+        now: Instant,
+        id: NodeId,
+        error: Error,
+        unwritten: Vec<RequestId>,
+        accumulator: &Accumulator,
+    ) {
+        for request in unwritten {
+            self.requests.note_unwritten(request);
+        }
+        let is_wanted =
+            |node: &mut nodes::Node| matches!(node.link, Link::Connecting(_) | Link::Ready);
+        if self.nodes.find(id).is_some_and(is_wanted) {
+            self.on_disconnected(now, id, error, accumulator);
         }
     }
 
@@ -402,8 +441,8 @@ impl Sender {
         };
         let until = node.last_used + idle;
         if until > now || !node.requests.is_empty() {
-            let soon = now + (idle / 2).max(Duration::from_millis(1));
-            self.timers.set(until.max(soon), Timer::Idle(id));
+            let again = now + (idle / 2).max(SHORTEST);
+            self.timers.set(until.max(again), Timer::Idle(id));
         } else {
             self.hang_up(now, id, accumulator);
         }

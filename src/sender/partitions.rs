@@ -116,6 +116,7 @@ impl Partition {
             // and what is on its way to another broker before this one gets anything.
             (Some(_), Producer::Identified(identity)) => {
                 self.in_flight.len() < PIPELINE
+                    && self.sequences.is_established()
                     && self.sequences.identity() == Some(identity)
                     && self
                         .in_flight
@@ -183,7 +184,12 @@ impl Sender {
             }
         }
         self.notices = notices;
-        if accumulator.budget().has_waiters() {
+        let budget = accumulator.budget();
+        let refused = budget.take_refusal();
+        if refused {
+            self.hurried_before = accumulator.next_batch();
+        }
+        if refused || budget.has_waiters() {
             self.hurry_all(now, accumulator);
         }
     }
@@ -213,6 +219,8 @@ impl Sender {
         let due = match partition.next(self.producer) {
             Next::Nothing => None,
             Next::Retry(not_before) => Some(not_before),
+            // Of a batch whose notice has not been taken yet the sender knows no deadline.
+            Next::New(head) if !self.incomplete.contains(&head.id) => None,
             Next::New(head) => {
                 let hurry = head.is_ready || self.is_hurried(head.id, accumulator);
                 Some(if hurry {
@@ -233,7 +241,8 @@ impl Sender {
     }
 
     fn is_hurried(&self, batch: BatchId, accumulator: &Accumulator) -> bool {
-        self.closing.is_some()
+        self.is_closing()
+            || batch < self.hurried_before
             || self.flushes.iter().any(|flush| batch < flush.before)
             || accumulator.budget().has_waiters()
     }
@@ -283,6 +292,7 @@ impl Sender {
 
     /// Follows the view: partitions whose leader changed stand in the new one's line.
     pub(super) fn follow_leaders(&mut self, now: Instant, accumulator: &Accumulator) {
+        let timeout = self.settings.availability_timeout;
         let mut moved = Vec::new();
         for (id, partition) in &mut self.partitions {
             let leader = self
@@ -290,6 +300,9 @@ impl Sender {
                 .leader(partition.queue.topic(), partition.queue.index());
             if leader != partition.leader {
                 partition.leader = leader;
+                let new = leader.and_then(|leader| self.nodes.find(leader));
+                let is_stuck = new.is_some_and(|node| node.is_stuck(now, timeout));
+                partition.queue.set_stuck(is_stuck);
                 // A new leader may take at once what the old one refused.
                 for retry in &mut partition.retries {
                     retry.not_before = now;
@@ -417,8 +430,11 @@ impl Sender {
                 batch.name(),
                 cause.unwrap_or_default()
             );
-            let error = Error::new(ErrorKind::Disconnected, text);
-            self.deliver(batch.fail(error));
+            let kind = batch
+                .last_error
+                .as_ref()
+                .map_or(ErrorKind::Disconnected, Error::kind);
+            self.deliver(batch.fail(Error::new(kind, text)));
         }
         self.want_identity();
     }

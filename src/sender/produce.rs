@@ -143,7 +143,7 @@ impl Sender {
             partition: id,
             id: batch.id,
             topic_id: topic.map(|topic| topic.id).unwrap_or_default(),
-            is_stamped: batch.stamp.is_some(),
+            stamp: batch.stamp,
             has_left: true,
             batch: Some(batch),
         })
@@ -244,6 +244,7 @@ impl Sender {
         };
         let time = Some(told.log_append_time_ms).filter(|time| *time >= 0);
         self.land(&flying);
+        self.establish(&flying);
         if let Some(batch) = flying.batch {
             self.deliver(batch.succeed(offset, time));
         }
@@ -274,12 +275,12 @@ impl Sender {
         match verdict(told.error) {
             // Something older is to blame, or has to be told first: callbacks keep their order.
             Verdict::Sequence | Verdict::UnknownProducer | Verdict::Fail | Verdict::Fatal
-                if has_older && flying.is_stamped =>
+                if has_older && flying.stamp.is_some() =>
             {
                 self.try_again(now, flying, error, attempt, accumulator);
             }
             // The broker misses something that will never come, or has forgotten this producer.
-            Verdict::Sequence | Verdict::UnknownProducer if flying.is_stamped => {
+            Verdict::Sequence | Verdict::UnknownProducer if flying.stamp.is_some() => {
                 self.break_sequence(id);
                 self.try_again(now, flying, error, attempt, accumulator);
             }
@@ -292,7 +293,7 @@ impl Sender {
             | Verdict::Fail
             | Verdict::Fatal => {
                 self.land(&flying);
-                if flying.is_stamped {
+                if flying.stamp.is_some() {
                     self.break_sequence(id);
                 }
                 if let Some(mut batch) = flying.batch {
@@ -361,7 +362,7 @@ impl Sender {
         self.land(&flying);
         let Some(mut batch) = flying.batch else {
             // It expired on its way, and nobody knows whether it arrived.
-            if flying.is_stamped {
+            if flying.stamp.is_some() {
                 self.break_sequence(id);
             }
             return self.go_on(now, id, accumulator);
@@ -396,6 +397,14 @@ impl Sender {
         }
     }
 
+    fn establish(&mut self, flying: &Flying) {
+        if let Some(partition) = self.partitions.get_mut(&flying.partition)
+            && let Some(stamp) = flying.stamp
+        {
+            partition.sequences.establish(stamp);
+        }
+    }
+
     fn break_sequence(&mut self, id: PartitionId) {
         if let Some(partition) = self.partitions.get_mut(&id) {
             partition.is_broken = true;
@@ -411,11 +420,8 @@ impl Sender {
 
     /// Hands an outcome to the driver.
     pub(super) fn deliver(&mut self, outcome: Outcome) {
-        let opened = self.incomplete.remove(&outcome.batch);
-        debug_assert!(
-            opened || self.incomplete.is_empty(),
-            "an outcome for an unknown batch"
-        );
+        let is_first = self.incomplete.remove(&outcome.batch);
+        debug_assert!(is_first, "a second outcome, or one for an unknown batch");
         let deadline = outcome.opened + self.settings.delivery_timeout;
         self.timers
             .cancel(deadline, Timer::Delivery(outcome.queue.id(), outcome.batch));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::accumulator::{BatchId, PartitionId, SealedBatch};
 use crate::ids::{NodeId, RequestId, TopicId};
+use crate::record::batch::ProducerStamp;
 
 /// Everything sent and not answered.
 #[derive(Debug, Default)]
@@ -36,8 +37,8 @@ pub(super) struct Flying {
     pub(super) id: BatchId,
     /// As it was when the request was made.
     pub(super) topic_id: TopicId,
-    /// Whether it has a place in the partition's sequences.
-    pub(super) is_stamped: bool,
+    /// Its place in the partition's sequences, if it has one.
+    pub(super) stamp: Option<ProducerStamp>,
     /// Whether a byte of the request may have left.
     pub(super) has_left: bool,
     /// `None` if the batch expired; its bytes stay in the request until that is gone.

@@ -52,6 +52,9 @@ pub(super) struct Sequences {
     identity: Option<Identity>,
     /// Of the next batch's first record.
     next: i32,
+    /// Whether the broker has acknowledged a batch under this identity. Until then it takes
+    /// whatever sequence comes first, so the second batch must not overtake the first.
+    is_established: bool,
 }
 
 impl Sequences {
@@ -65,7 +68,7 @@ impl Sequences {
         if self.identity != Some(identity) {
             *self = Self {
                 identity: Some(identity),
-                next: 0,
+                ..Self::default()
             };
         }
         let Identity { producer_id, epoch } = identity;
@@ -76,6 +79,19 @@ impl Sequences {
         };
         self.next = stamp.after(records).base_sequence;
         stamp
+    }
+
+    /// Whether the broker refuses a batch that comes too early.
+    pub(super) fn is_established(&self) -> bool {
+        self.is_established
+    }
+
+    /// The broker has acknowledged a batch with this stamp.
+    pub(super) fn establish(&mut self, stamp: ProducerStamp) {
+        let ProducerStamp {
+            producer_id, epoch, ..
+        } = stamp;
+        self.is_established |= self.identity == Some(Identity { producer_id, epoch });
     }
 
     /// Forgets the identity: the next batch starts at 0 under whatever comes.
