@@ -296,7 +296,6 @@ impl Writer {
             .expect(VEC_TAKES_ALL);
     }
 
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn i64(&mut self, value: i64) {
         self.tail
             .write_i64::<BigEndian>(value)
