@@ -10,13 +10,6 @@ use crate::record::batch::{BatchEncoder, ProducerStamp};
 /// The fixed 61 bytes in front of a batch's records; the layout is drawn in
 /// [`batch`](super::batch).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(any(test, feature = "testing")),
-    expect(
-        dead_code,
-        reason = "the mock cluster reads what splitting a batch does not need"
-    )
-)]
 pub(crate) struct BatchHeader {
     pub(crate) base_offset: i64,
     /// All of the batch, this header included.
@@ -133,6 +126,13 @@ impl BatchHeader {
 #[derive(Clone, Copy)]
 pub(crate) struct EncodedRecord<'a> {
     /// Its place in the batch, which is its offset after the batch's base offset.
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        expect(
+            dead_code,
+            reason = "the mock cluster asks where a record was, splitting does not"
+        )
+    )]
     pub(crate) index: i32,
     pub(crate) timestamp_ms: i64,
     /// Key, value and headers: the part that does not depend on the record's place in a batch.

@@ -51,7 +51,7 @@ fn stamp(producer_id: i64, epoch: i16, base_sequence: i32) -> ProducerStamp {
     }
 }
 
-/// What the cluster complains about, from the first word on that tells the kind.
+/// What the cluster complains about, without the partition in front.
 fn complaints(cluster: &MockCluster) -> Vec<String> {
     let why = |text: &String| text.split_once(": ").map_or("", |(_, why)| why).to_owned();
     cluster.violations().iter().map(why).collect()
@@ -267,6 +267,21 @@ fn a_batch_that_was_too_large_may_come_in_parts() {
     client.refused(stamp(id, 0, 2), &["c", "d"]);
     client.write(stamp(id, 0, 2), &["c"]);
     assert_eq!(cluster.violations().len(), 1);
+}
+
+#[test]
+fn a_refusal_that_is_lost_proves_nothing_to_the_producer() {
+    let cluster = one_broker();
+    let mut client = Client::connect(&cluster, 1);
+    let id = client.id();
+    client.write(stamp(id, 0, 0), &["a"]);
+    cluster.on(Api::Produce).close_after();
+    client.send(&one("t", 0, stamped(&["gap"], stamp(id, 0, 5))), 12);
+    assert!(client.is_closed());
+    let mut client = Client::connect(&cluster, 1);
+    client.refused(stamp(id, 0, 5), &["other"]);
+    assert_eq!(cluster.violations().len(), 1);
+    assert_eq!(values(&cluster, "t", 0), ["a"]);
 }
 
 #[test]
