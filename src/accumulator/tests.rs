@@ -219,6 +219,21 @@ fn keyless_records_go_round_the_partitions_batch_by_batch() {
 }
 
 #[test]
+fn a_topic_made_anew_with_fewer_partitions_gets_no_record_for_the_others() {
+    let accumulator = accumulator(100, MEMORY);
+    let last = queue(&accumulator, 2);
+    append(&accumulator, &last, b"kept").unwrap();
+    accumulator.publish(&Arc::from("t"), 1, vec![0]);
+    let topic = accumulator.topic("t").unwrap();
+    assert_eq!(topic.partition_count(), 1);
+    assert!(topic.queue(1).is_none());
+    assert_eq!(spread(&accumulator, 30), [30, 0, 0]);
+    assert!(last.head().is_some());
+    accumulator.publish(&Arc::from("t"), 3, vec![0, 1, 2]);
+    assert!(Arc::ptr_eq(&last, &queue(&accumulator, 2)));
+}
+
+#[test]
 fn keyless_records_avoid_partitions_without_a_leader_unless_none_has_one() {
     let accumulator = accumulator(1_000, MEMORY);
     accumulator.publish(&Arc::from("t"), 3, vec![0, 2]);

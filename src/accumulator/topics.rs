@@ -10,8 +10,10 @@ use crate::sync::{Arc, AtomicUsize, Mutex, Ordering};
 /// A topic as of one metadata response; immutable, replaced whole.
 #[derive(Debug)]
 pub(crate) struct Topic {
-    /// By partition index.
+    /// By partition index. Those beyond `count` belonged to a topic of the same name that had more
+    /// partitions; they only keep what they have.
     queues: Vec<Arc<PartitionQueue>>,
+    count: usize,
     /// Indexes of the partitions that have a leader.
     available: Vec<i32>,
     sticky: Arc<Sticky>,
@@ -19,7 +21,7 @@ pub(crate) struct Topic {
 
 impl Topic {
     pub(crate) fn partition_count(&self) -> i32 {
-        i32::try_from(self.queues.len()).unwrap_or(i32::MAX)
+        i32::try_from(self.count).unwrap_or(i32::MAX)
     }
 
     /// Partitions with a leader, in ascending order.
@@ -28,13 +30,17 @@ impl Topic {
     }
 
     pub(crate) fn queue(&self, partition: i32) -> Option<&Arc<PartitionQueue>> {
-        self.queues.get(usize::try_from(partition).ok()?)
+        self.at(usize::try_from(partition).ok()?)
+    }
+
+    fn at(&self, index: usize) -> Option<&Arc<PartitionQueue>> {
+        self.queues.get(..self.count)?.get(index)
     }
 
     /// The partition that keyless records go to at the moment.
     pub(crate) fn sticky_partition(&self) -> &Arc<PartitionQueue> {
         let current = self.sticky.current.load(Ordering::Acquire);
-        match self.queues.get(current) {
+        match self.at(current) {
             Some(queue) => queue,
             None => self.switch_from(current),
         }
@@ -51,8 +57,7 @@ impl Topic {
     ) {
         let current = self.sticky.current.load(Ordering::Acquire);
         if self
-            .queues
-            .get(current)
+            .at(current)
             .is_none_or(|sticky| sticky.id() != queue.id())
         {
             return;
@@ -68,7 +73,7 @@ impl Topic {
         let mut turns = self.sticky.turns.lock();
         let now = self.sticky.current.load(Ordering::Acquire);
         if now != current
-            && let Some(queue) = self.queues.get(now)
+            && let Some(queue) = self.at(now)
         {
             return queue;
         }
@@ -76,7 +81,7 @@ impl Topic {
         self.sticky.produced.store(0, Ordering::Release);
         self.sticky.current.store(chosen, Ordering::Release);
         drop(turns);
-        self.queues.get(chosen).unwrap_or_else(|| self.first())
+        self.at(chosen).unwrap_or_else(|| self.first())
     }
 
     fn first(&self) -> &Arc<PartitionQueue> {
@@ -91,7 +96,7 @@ impl Topic {
         let adaptive = self.sticky.adaptive;
         let any_reachable = self.available.iter().any(|index| !self.is_stuck(*index));
         let mut available = self.available.iter().copied().peekable();
-        (0..).zip(&self.queues).map(move |(index, queue)| {
+        (0..).zip(self.queues.iter().take(self.count)).map(move |(index, queue)| {
             let is_available = available.next_if_eq(&index).is_some() || self.available.is_empty();
             let usable = is_available && (!any_reachable || !queue.is_stuck());
             let load = u32::try_from(queue.load()).unwrap_or(u32::MAX);
@@ -168,9 +173,9 @@ impl Topics {
                 adaptive: self.adaptive,
             }),
         };
-        // Records go to partitions that exist by now; a queue beyond them keeps what it has.
         let topic = Topic {
             queues,
+            count: partitions,
             available,
             sticky,
         };
