@@ -33,7 +33,7 @@ pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
 pub(crate) use partition::{PartitionId, PartitionQueue};
 pub(crate) use topics::Topic;
 
-use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, RwLock};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock};
 use topics::Topics;
 
 /// The queues, the memory they may hold, and what the sender has not heard of yet.
@@ -44,8 +44,6 @@ pub(crate) struct Accumulator {
     topics: RwLock<Topics>,
     notices: Mutex<Vec<Notice>>,
     next_batch: AtomicU64,
-    /// Whether a record was refused for want of memory since the sender last looked.
-    memory_short: AtomicBool,
     /// Records accepted so far.
     accepted: AtomicU64,
 }
@@ -72,7 +70,6 @@ impl Accumulator {
             topics: RwLock::new(Topics::new(adaptive)),
             notices: Mutex::new(Vec::new()),
             next_batch: AtomicU64::new(0),
-            memory_short: AtomicBool::new(false),
             accepted: AtomicU64::new(0),
         }
     }
@@ -96,7 +93,12 @@ impl Accumulator {
         self.accepted.load(Ordering::Relaxed)
     }
 
-    /// The record went to the built-in choice: accounts for it. Runs on: caller.
+    /// The partition that the built-in choice has for a record without key. Runs on: caller.
+    pub(crate) fn keyless_partition<'a>(&self, topic: &'a Topic) -> &'a Arc<PartitionQueue> {
+        topic.sticky_partition(self.batch_size)
+    }
+
+    /// A record went there: accounts for it. Runs on: caller.
     pub(crate) fn note_keyless(&self, topic: &Topic, queue: &PartitionQueue, appended: &Appended) {
         topic.note_keyless(queue, appended.bytes, appended.filled, self.batch_size);
     }
@@ -115,17 +117,6 @@ impl Accumulator {
             self.notify(Notice::Full(Arc::clone(queue)));
         }
         waits
-    }
-
-    /// A caller that does not wait found too little memory. Returns whether the I/O thread must be
-    /// told. Runs on: caller.
-    pub(crate) fn note_memory_short(&self) -> bool {
-        !self.memory_short.swap(true, Ordering::SeqCst)
-    }
-
-    /// Whether that has happened since the last call. Runs on: I/O thread.
-    pub(crate) fn take_memory_short(&self) -> bool {
-        self.memory_short.load(Ordering::SeqCst) && self.memory_short.swap(false, Ordering::SeqCst)
     }
 
     /// Makes a topic's partitions known to callers. Runs on: I/O thread.

@@ -92,14 +92,14 @@ pub(crate) struct Sender {
     partitions: BTreeMap<PartitionId, Partition>,
     /// Partitions that wait for `linger.ms`.
     lingering: BTreeSet<PartitionId>,
+    /// Batches below this one do not linger: somebody was refused because they held the memory.
+    hurried_before: BatchId,
     /// Partitions that are ready, but nobody leads them.
     leaderless: BTreeSet<PartitionId>,
     requests: Requests,
     /// Batches without an outcome, oldest first.
     incomplete: BTreeSet<BatchId>,
     flushes: Vec<Flush>,
-    /// Batches opened before this one do not linger: memory was short.
-    hurried: BatchId,
     closing: Option<Closing>,
     outputs: VecDeque<Output>,
     /// Kept for its allocation.
@@ -120,11 +120,11 @@ impl Sender {
             topic_waits: BTreeMap::new(),
             partitions: BTreeMap::new(),
             lingering: BTreeSet::new(),
+            hurried_before: BatchId(0),
             leaderless: BTreeSet::new(),
             requests: Requests::default(),
             incomplete: BTreeSet::new(),
             flushes: Vec::new(),
-            hurried: BatchId(0),
             closing: None,
             outputs: VecDeque::new(),
             notices: Vec::new(),

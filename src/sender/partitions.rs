@@ -71,11 +71,12 @@ impl Sender {
             }
         }
         self.notices = notices;
-        let is_short = accumulator.take_memory_short();
-        if is_short {
-            self.hurried = accumulator.next_batch();
+        let budget = accumulator.budget();
+        let refused = budget.take_refusal();
+        if refused {
+            self.hurried_before = accumulator.next_batch();
         }
-        if is_short || accumulator.budget().has_waiters() {
+        if refused || budget.has_waiters() {
             self.hurry_all(now, accumulator);
         }
     }
@@ -130,7 +131,7 @@ impl Sender {
 
     fn is_hurried(&self, batch: BatchId, accumulator: &Accumulator) -> bool {
         self.closing.is_some()
-            || batch < self.hurried
+            || batch < self.hurried_before
             || self.flushes.iter().any(|flush| batch < flush.before)
             || accumulator.budget().has_waiters()
     }
