@@ -120,7 +120,10 @@ fn brokers_that_are_found_replace_the_bootstrap_addresses() {
     }
     // One for each broker; the bootstrap connection has been closed.
     assert!(cluster.wait_until(PATIENCE, |view| view.connections() == 3));
-    let mut brokers: Vec<_> = produced(&cluster).into_iter().map(|(node, _)| node).collect();
+    let mut brokers: Vec<_> = produced(&cluster)
+        .into_iter()
+        .map(|(node, _)| node)
+        .collect();
     brokers.sort_unstable();
     assert_eq!(brokers, [1, 2, 3]);
 }
@@ -217,7 +220,10 @@ fn partitions_are_told_with_their_leaders_and_replicas() {
         let leader = one.leader.as_ref();
         assert_eq!(leader.map(|node| node.id), cluster.leader("orders", index));
         if let Some(node) = leader {
-            assert_eq!(format!("{}:{}", node.host, node.port), cluster.address(node.id));
+            assert_eq!(
+                format!("{}:{}", node.host, node.port),
+                cluster.address(node.id)
+            );
             assert!(one.replicas.contains(&node.id));
             assert!(one.in_sync_replicas.contains(&node.id));
         }
@@ -259,7 +265,10 @@ fn a_record_for_a_partition_without_a_leader_tells_so_when_it_expires() {
     let error = producer.send_wait(record).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     let text = error.to_string();
-    assert!(text.contains("never sent") && text.contains("no leader"), "{text}");
+    assert!(
+        text.contains("never sent") && text.contains("no leader"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -396,7 +405,9 @@ fn an_idle_producer_sleeps() {
     }
     assert!(cluster.wait_until(PATIENCE, |view| view.connections() == 3));
     assert_eq!(sleeps_in_two_seconds("md-id"), 0);
-    producer.send_wait(ProducerRecord::new("orders", "y")).unwrap();
+    producer
+        .send_wait(ProducerRecord::new("orders", "y"))
+        .unwrap();
 }
 
 #[test]
