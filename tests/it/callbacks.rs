@@ -98,18 +98,18 @@ fn a_callback_may_send() {
 
 #[test]
 fn callbacks_may_send_one_after_the_other_for_as_long_as_they_like() {
-    fn next(producer: Producer<str, str>, left: u32, done: mpsc::Sender<()>) {
+    fn next(producer: &Producer<str, str>, left: u32, done: mpsc::Sender<()>) {
         if left == 0 {
             return done.send(()).unwrap();
         }
         let clone = producer.clone();
         let record = ProducerRecord::new("orders", "link");
-        let sent = producer.send(record, move |_| next(clone, left - 1, done));
+        let sent = producer.send(record, move |_| next(&clone, left - 1, done));
         sent.map_err(Error::from).unwrap();
     }
     let (cluster, producer) = setup().start();
     let (done, all_done) = mpsc::channel();
-    next(producer.clone(), 100, done);
+    next(&producer, 100, done);
     all_done.recv_timeout(PATIENCE).unwrap();
     assert_eq!(cluster.records("orders", 0).len(), 100);
 }
@@ -230,67 +230,71 @@ struct Calls {
     acknowledged: AtomicUsize,
 }
 
+const THREADS: usize = 4;
+const RECORDS: usize = 1_000;
+
 impl Calls {
-    fn new(records: usize) -> Arc<Self> {
+    fn new() -> Arc<Self> {
         Arc::new(Self {
-            by_record: (0..records).map(|_| AtomicU32::new(0)).collect(),
+            by_record: (0..THREADS * RECORDS).map(|_| AtomicU32::new(0)).collect(),
             acknowledged: AtomicUsize::new(0),
         })
     }
 
+    /// What one of the threads sends.
+    fn send(self: &Arc<Self>, producer: &Producer<str, str>, thread: usize) {
+        for record in thread * RECORDS..(thread + 1) * RECORDS {
+            let calls = Arc::clone(self);
+            let callback = move |result: Result<_>| calls.note(record, &result);
+            let key = record.to_string();
+            let data = ProducerRecord::new("many", "some value").key(&key);
+            if let Err(refused) = producer.send(data, callback) {
+                // Handed back uncalled: we call it ourselves.
+                let (error, _, callback) = refused.into_parts();
+                callback(Err(error));
+            }
+        }
+    }
+
     fn note<T>(&self, record: usize, result: &Result<T>) {
-        self.by_record[record].fetch_add(1, Ordering::SeqCst);
+        let calls = self.by_record.get(record).unwrap();
+        calls.fetch_add(1, Ordering::SeqCst);
         if result.is_ok() {
             self.acknowledged.fetch_add(1, Ordering::SeqCst);
         }
     }
 
-    fn assert_each_once(&self) {
+    fn assert_each_once(&self, cluster: &MockCluster) {
         for (record, calls) in self.by_record.iter().enumerate() {
             assert_eq!(calls.load(Ordering::SeqCst), 1, "record {record}");
         }
+        // Nothing acknowledged is missing; without idempotence there may be more.
+        let acknowledged = self.acknowledged.load(Ordering::SeqCst);
+        assert!(cluster.counters().records >= acknowledged as u64);
     }
 }
 
-const THREADS: usize = 4;
-const RECORDS: usize = 1_000;
-
 /// Many threads send while the cluster misbehaves; then the producer ends in some way.
-fn each_once(setup: Setup, harm: impl Fn(&MockCluster), end: impl FnOnce(Producer<str, str>)) {
+fn each_once(setup: Setup, harm: impl Fn(&MockCluster), end: impl FnOnce(&Producer<str, str>)) {
     let (cluster, producer) = setup
         .brokers(3)
         .topic("many", 12)
         .set("batch.size", 1_000)
         .set("buffer.memory", 200_000)
         .start();
-    let calls = Calls::new(THREADS * RECORDS);
+    let calls = Calls::new();
     thread::scope(|scope| {
         for number in 0..THREADS {
             let (calls, producer) = (&calls, &producer);
-            scope.spawn(move || {
-                for record in number * RECORDS..(number + 1) * RECORDS {
-                    let noted = Arc::clone(calls);
-                    let callback = move |result: Result<_>| noted.note(record, &result);
-                    let key = record.to_string();
-                    let data = ProducerRecord::new("many", "some value").key(&key);
-                    if let Err(refused) = producer.send(data, callback) {
-                        // Handed back uncalled: we call it ourselves.
-                        let (error, _, callback) = refused.into_parts();
-                        callback(Err(error));
-                    }
-                }
-            });
+            scope.spawn(move || calls.send(producer, number));
         }
         harm(&cluster);
     });
-    end(producer);
-    calls.assert_each_once();
-    // Nothing acknowledged is missing; without idempotence there may be more.
-    let acknowledged = calls.acknowledged.load(Ordering::SeqCst);
-    assert!(cluster.counters().records >= acknowledged as u64);
+    end(&producer);
+    calls.assert_each_once(&cluster);
 }
 
-fn close(producer: Producer<str, str>) {
+fn close(producer: &Producer<str, str>) {
     producer.close().unwrap();
     assert_eq!(producer.metrics().buffer_used_bytes, 0);
 }
@@ -314,7 +318,7 @@ fn each_callback_runs_once_while_brokers_refuse() {
             cluster.on(Api::Produce).answer(code);
         }
     };
-    each_once(setup(), harm, drop);
+    each_once(setup(), harm, close);
 }
 
 #[test]
@@ -353,35 +357,18 @@ fn each_callback_runs_once_while_brokers_say_nothing_in_time() {
 fn each_callback_runs_once_when_the_producer_closes_in_the_middle() {
     for _ in 0..5 {
         let (cluster, producer) = setup().topic("many", 12).start();
-        let calls = Calls::new(THREADS * RECORDS);
-        let accepted = AtomicUsize::new(0);
+        let calls = Calls::new();
         thread::scope(|scope| {
             for number in 0..THREADS {
-                let (calls, producer, accepted) = (&calls, &producer, &accepted);
-                scope.spawn(move || {
-                    for record in number * RECORDS..(number + 1) * RECORDS {
-                        let noted = Arc::clone(calls);
-                        let callback = move |result: Result<_>| noted.note(record, &result);
-                        let data = ProducerRecord::new("many", "some value");
-                        match producer.send(data, callback) {
-                            Ok(()) => _ = accepted.fetch_add(1, Ordering::SeqCst),
-                            Err(refused) => {
-                                let (error, _, callback) = refused.into_parts();
-                                assert!(error.is_closed(), "{error}");
-                                callback(Err(error));
-                            }
-                        }
-                    }
-                });
+                let (calls, producer) = (&calls, &producer);
+                scope.spawn(move || calls.send(producer, number));
             }
             eventually("some records are accepted", || {
-                accepted.load(Ordering::SeqCst) > 100
+                producer.metrics().records_accepted > 100
             });
             producer.close_timeout(Duration::ZERO).unwrap();
         });
-        calls.assert_each_once();
-        let acknowledged = calls.acknowledged.load(Ordering::SeqCst);
-        assert!(cluster.counters().records >= acknowledged as u64);
+        calls.assert_each_once(&cluster);
     }
 }
 
