@@ -120,7 +120,7 @@ impl Accumulator {
             let notice = Notice::Opened {
                 queue: Arc::clone(queue),
                 batch: opened.id,
-                opened: now,
+                opened: opened.opened,
             };
             queue.note_opened();
             state.batches.push_back(opened);

@@ -52,6 +52,16 @@ impl Sender {
             closing.deadline = Some(deadline);
             self.timers.set(deadline, Timer::Close);
         }
+        self.refuse_topic_waits();
+        self.hurry_all(now, accumulator);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.is_some()
+    }
+
+    /// Nothing more is accepted, so nobody need wait for a topic.
+    pub(super) fn refuse_topic_waits(&mut self) {
         for id in self.topic_waits.keys().copied().collect::<Vec<_>>() {
             let error = Error::new(
                 ErrorKind::Closed,
@@ -59,7 +69,6 @@ impl Sender {
             );
             self.end_topic_wait(id, Err(error));
         }
-        self.hurry_all(now, accumulator);
     }
 
     /// Answers the flushes whose batches are done.

@@ -50,6 +50,7 @@ impl Sender {
             .refresh
             .forget_idle(now, |topic| needed.contains(topic))
         {
+            self.note_metadata_answered();
             return;
         }
         self.note_metadata_wanted(now);
@@ -72,15 +73,17 @@ impl Sender {
 
     /// Starts the clock of `metadata.recovery.rebootstrap.trigger.ms` (KIP-1102).
     fn note_metadata_wanted(&mut self, now: Instant) {
+        // There is nothing to start over from while no broker of the cluster is known.
         if let Some(trigger) = self.settings.rebootstrap
             && self.metadata_wanted_since.is_none()
+            && !self.view.brokers.is_empty()
         {
             self.metadata_wanted_since = Some(now);
             self.timers.set(now + trigger, Timer::Rebootstrap);
         }
     }
 
-    /// Metadata has come: stops that clock.
+    /// Metadata has come, or none is wanted any more: stops that clock.
     fn note_metadata_answered(&mut self) {
         let since = self.metadata_wanted_since.take();
         if let Some((since, trigger)) = since.zip(self.settings.rebootstrap) {
@@ -88,14 +91,20 @@ impl Sender {
         }
     }
 
-    /// The brokers that are known do not tell who leads what: forgets them and begins again with
-    /// the bootstrap addresses.
+    /// The brokers that are known do not tell who leads what.
     pub(super) fn on_metadata_overdue(&mut self, now: Instant, accumulator: &Accumulator) {
+        log::warn!("no broker has answered with metadata for long");
         self.metadata_wanted_since = None;
+        self.start_over(now, accumulator);
+    }
+
+    /// Forgets the brokers and begins again with the bootstrap addresses (KIP-1102).
+    fn start_over(&mut self, now: Instant, accumulator: &Accumulator) {
+        self.note_metadata_answered();
         if self.view.brokers.is_empty() {
             return;
         }
-        log::warn!("no broker has answered with metadata for long: starting over with bootstrap");
+        log::warn!("starting over with the bootstrap servers");
         let view = self.view.without_brokers();
         self.adopt(now, view, accumulator);
         self.refresh.request();
@@ -111,6 +120,10 @@ impl Sender {
         if response.brokers.is_empty() || response.error != ErrorCode::NONE {
             log::warn!("broker {node} answered with metadata that names no broker");
             self.on_metadata_failure(now);
+            let start_over = response.error == ErrorCode::REBOOTSTRAP_REQUIRED;
+            if start_over && self.settings.rebootstrap.is_some() {
+                self.start_over(now, accumulator);
+            }
             return;
         }
         self.note_metadata_answered();
@@ -171,6 +184,7 @@ impl Sender {
         accumulator: &Accumulator,
     ) {
         let mut view = None;
+        let mut is_news = false;
         for topic in &response.topics {
             let told = topic.partitions.iter();
             for (index, hint) in told.filter_map(|one| Some((one.index, one.current_leader?))) {
@@ -193,11 +207,11 @@ impl Sender {
                     name => Some(Arc::from(name)),
                 };
                 if let Some(name) = name {
-                    view.follow(&name, index, hint.leader, hint.leader_epoch);
+                    is_news |= view.follow(&name, index, hint.leader, hint.leader_epoch);
                 }
             }
         }
-        if let Some(view) = view {
+        if let Some(view) = view.filter(|_| is_news) {
             self.adopt(now, view, accumulator);
         }
     }
@@ -233,6 +247,9 @@ impl Sender {
             self.timers.set(deadline, Timer::Topic(id));
         }
         self.topic_waits.insert(id, wait);
+        if self.is_closing() {
+            self.refuse_topic_waits();
+        }
     }
 
     /// Answers the callers whose topic has come, or will never come.

@@ -45,7 +45,7 @@ use crate::sync::Arc;
 use closing::{Closing, Flush};
 use metadata::TopicWait;
 use nodes::{Link, Nodes};
-use partitions::Partition;
+use partitions::{Partition, Place};
 use requests::{Content, Requests};
 use timers::{Timer, Timers};
 
@@ -71,6 +71,9 @@ pub(crate) struct Settings {
     pub(crate) availability_timeout: Option<Duration>,
     pub(crate) seed: u64,
 }
+
+/// No limit that is looked at again and again is shorter.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Decides what to send next; no socket, no clock, no thread.
 #[derive(Debug)]
@@ -107,7 +110,14 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    pub(crate) fn new(now: Instant, settings: Settings, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(now: Instant, mut settings: Settings, counters: Arc<Counters>) -> Self {
+        // A limit of nothing would be over before anything could happen, time and again.
+        for limit in [
+            &mut settings.rebootstrap,
+            &mut settings.connections_max_idle,
+        ] {
+            *limit = limit.map(|limit| limit.max(SHORTEST));
+        }
         Self {
             rng: Rng::with_seed(settings.seed),
             timers: Timers::default(),
@@ -140,10 +150,7 @@ impl Sender {
         match input {
             Input::Ready(node) => self.on_ready(now, node, accumulator),
             Input::Disconnected(node, error, unwritten) => {
-                for id in unwritten {
-                    self.requests.note_unwritten(id);
-                }
-                self.on_disconnected(now, node, error, accumulator);
+                self.on_lost(now, node, error, unwritten, accumulator);
             }
             Input::Response(id, response) => self.on_response(now, id, &response, accumulator),
             Input::Written(id) => self.on_written(now, id, accumulator),
@@ -275,10 +282,18 @@ impl Sender {
         }
     }
 
-    /// Connects to a broker that has something to take.
+    /// Connects to a broker that has something to take. Partitions that went elsewhere since, or
+    /// whose batches expired, are no reason.
     fn connect_if_needed(&mut self, now: Instant, id: NodeId) {
-        let needed = |node: &mut nodes::Node| node.link == Link::Down && !node.ready.is_empty();
-        if self.nodes.find(id).is_some_and(needed) {
+        let partitions = &self.partitions;
+        let Some(node) = self.nodes.find(id).filter(|node| node.link == Link::Down) else {
+            return;
+        };
+        node.ready.retain(|partition| {
+            let partition = partitions.get(partition);
+            partition.is_some_and(|partition| partition.place == Place::Queued(id))
+        });
+        if !node.ready.is_empty() {
             self.connect(now, id);
         }
     }
@@ -318,6 +333,25 @@ impl Sender {
         self.lose_requests(now, id, &error, accumulator);
         if let Some(node) = self.nodes.find(id) {
             node.link = Link::Down;
+        }
+    }
+
+    /// The driver lost a connection, or could not make it.
+    fn on_lost(
+        &mut self,
+        now: Instant,
+        id: NodeId,
+        error: Error,
+        unwritten: Vec<RequestId>,
+        accumulator: &Accumulator,
+    ) {
+        for request in unwritten {
+            self.requests.note_unwritten(request);
+        }
+        let is_wanted =
+            |node: &mut nodes::Node| matches!(node.link, Link::Connecting(_) | Link::Ready);
+        if self.nodes.find(id).is_some_and(is_wanted) {
+            self.on_disconnected(now, id, error, accumulator);
         }
     }
 
@@ -385,8 +419,8 @@ impl Sender {
         // What is due now is sent later in this turn.
         let is_wanted = !node.requests.is_empty() || !node.ready.is_empty();
         if until > now || is_wanted || self.refresh.is_due(now) {
-            let soon = now + (idle / 2).max(Duration::from_millis(1));
-            self.timers.set(until.max(soon), Timer::Idle(id));
+            let again = now + (idle / 2).max(SHORTEST);
+            self.timers.set(until.max(again), Timer::Idle(id));
         } else {
             self.hang_up(now, id, accumulator);
         }

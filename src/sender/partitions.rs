@@ -113,14 +113,19 @@ impl Sender {
         }
         let due = match &partition.retry {
             Some((_, not_before)) => Some(*not_before),
-            None => partition.queue.head().map(|head| {
-                let hurry = head.is_ready || self.is_hurried(head.id, accumulator);
-                if hurry {
-                    now
-                } else {
-                    head.opened + self.settings.linger
-                }
-            }),
+            // Of a batch whose notice has not been taken yet the sender knows no deadline.
+            None => partition
+                .queue
+                .head()
+                .filter(|head| self.incomplete.contains(&head.id))
+                .map(|head| {
+                    let hurry = head.is_ready || self.is_hurried(head.id, accumulator);
+                    if hurry {
+                        now
+                    } else {
+                        head.opened + self.settings.linger
+                    }
+                }),
         };
         match due {
             None => self.place(id, Place::Idle),
@@ -130,7 +135,7 @@ impl Sender {
     }
 
     fn is_hurried(&self, batch: BatchId, accumulator: &Accumulator) -> bool {
-        self.closing.is_some()
+        self.is_closing()
             || batch < self.hurried_before
             || self.flushes.iter().any(|flush| batch < flush.before)
             || accumulator.budget().has_waiters()
@@ -179,6 +184,7 @@ impl Sender {
 
     /// Follows the view: partitions whose leader changed stand in the new one's line.
     pub(super) fn follow_leaders(&mut self, now: Instant, accumulator: &Accumulator) {
+        let timeout = self.settings.availability_timeout;
         let mut moved = Vec::new();
         for (id, partition) in &mut self.partitions {
             let leader = self
@@ -186,6 +192,9 @@ impl Sender {
                 .leader(partition.queue.topic(), partition.queue.index());
             if leader != partition.leader {
                 partition.leader = leader;
+                let new = leader.and_then(|leader| self.nodes.find(leader));
+                let is_stuck = new.is_some_and(|node| node.is_stuck(now, timeout));
+                partition.queue.set_stuck(is_stuck);
                 // A new leader may take at once what the old one refused.
                 if let Some((_, not_before)) = &mut partition.retry {
                     *not_before = now;

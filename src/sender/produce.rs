@@ -323,11 +323,8 @@ impl Sender {
 
     /// Hands an outcome to the driver.
     pub(super) fn deliver(&mut self, outcome: Outcome) {
-        let opened = self.incomplete.remove(&outcome.batch);
-        debug_assert!(
-            opened || self.incomplete.is_empty(),
-            "an outcome for an unknown batch"
-        );
+        let is_first = self.incomplete.remove(&outcome.batch);
+        debug_assert!(is_first, "a second outcome, or one for an unknown batch");
         let deadline = outcome.opened + self.settings.delivery_timeout;
         self.timers
             .cancel(deadline, Timer::Delivery(outcome.queue.id(), outcome.batch));
