@@ -440,7 +440,9 @@ impl Sender {
             return;
         };
         let until = node.last_used + idle;
-        if until > now || !node.requests.is_empty() {
+        // What is due now is sent later in this turn.
+        let is_wanted = !node.requests.is_empty() || !node.ready.is_empty();
+        if until > now || is_wanted || self.refresh.is_due(now) {
             let again = now + (idle / 2).max(SHORTEST);
             self.timers.set(until.max(again), Timer::Idle(id));
         } else {

@@ -458,11 +458,13 @@ fn moves_the_leader(setup: Setup) -> (MockCluster, Producer<str, str>) {
     cluster.move_leader("orders", 0, 3 - old);
     send_all(&producer, "orders", &["after"]);
     assert_eq!(values(&cluster, "orders", 0), ["before", "after"]);
-    let brokers: Vec<i32> = produced(&cluster)
+    let mut brokers: Vec<i32> = produced(&cluster)
         .into_iter()
         .map(|(node, _)| node)
         .collect();
-    assert_eq!(brokers, [old, old, 3 - old]);
+    // The old one may be tried again before metadata comes.
+    brokers.dedup();
+    assert_eq!(brokers, [old, 3 - old]);
     (cluster, producer)
 }
 
@@ -521,7 +523,9 @@ fn without_acks_records_count_as_written_when_they_are_sent() {
         (None, "orders-0@?")
     );
     wait_for_records(&cluster, "orders", 1);
-    assert_eq!(producer.metrics().buffer_used_bytes, 0);
+    eventually("its memory comes back", || {
+        producer.metrics().buffer_used_bytes == 0
+    });
 }
 
 #[test]
