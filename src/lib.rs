@@ -1,4 +1,75 @@
-//! Linger: a synchronous Kafka producer.
+//! Linger is a Kafka producer for plain Rust programs: synchronous, with threads and callbacks. No
+//! async runtime, no librdkafka, no JVM, and no poll loop that a user could forget.
+//!
+//! ```
+//! use linger::{Producer, ProducerRecord, Properties};
+//! # let cluster = linger::testing::MockCluster::start()?;
+//! # let server = cluster.bootstrap_servers();
+//!
+//! let properties = Properties::new()
+//!     .set("bootstrap.servers", server) // "localhost:9092", for example
+//!     .set("key.serializer", "string")
+//!     .set("value.serializer", "string");
+//! let producer: Producer<str, str> = Producer::new(&properties)?;
+//! producer.send(
+//!     ProducerRecord::new("orders", "order_placed").key("user123"),
+//!     |result| match result {
+//!         Ok(metadata) => println!("{metadata}"), // orders-2@41
+//!         Err(error) => eprintln!("{error}"),
+//!     },
+//! )?;
+//! producer.close()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # How it works
+//!
+//! [`Producer::send`] serializes the record on the caller's thread, picks its partition, and appends
+//! it to that partition's batch, within `buffer.memory`. One thread, named `linger-io`, owns every
+//! socket: it takes batches that are full (`batch.size`) or old enough (`linger.ms`), sends them to
+//! the brokers that lead their partitions, retries what is worth retrying, and calls each record's
+//! callback exactly once.
+//!
+//! # What is promised
+//!
+//! - Every accepted record's callback runs exactly once: on success, failure, close, drop, and after
+//!   a panic in another callback.
+//! - Callbacks of one partition run in the order of `send`, and records that are retried keep that
+//!   order too: at most one batch of a partition is on its way at a time.
+//! - No call blocks for longer than its limit: `max.block.ms` for [`send`](Producer::send),
+//!   `delivery.timeout.ms` for an outcome, their own argument for
+//!   [`send_timeout`](Producer::send_timeout) and [`close_timeout`](Producer::close_timeout).
+//! - Memory for records stays within `buffer.memory` and comes back to zero.
+//!
+//! A retry can write a record twice when the answer to the first attempt was lost: idempotence is
+//! not supported yet. With `retries=0` nothing is ever written twice, and a failed record may or may
+//! not be in the log.
+//!
+//! # Properties
+//!
+//! Kafka's own names and defaults, from pairs, a `.properties` file ([`Properties`]), or typed
+//! ([`ProducerConfig::builder`]). What each one does, and which are not supported yet, is in
+//! [docs/CONFIGURATION.md]. A property that would change behaviour and is not supported is refused,
+//! never ignored.
+//!
+//! [docs/CONFIGURATION.md]: https://docs.rs/crate/linger/latest/source/docs/CONFIGURATION.md
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `testing` | no | [`testing::MockCluster`](crate#features), a Kafka cluster in this process: real frames on loopback ports, readable logs, scripted faults |
+//!
+//! # Log levels
+//!
+//! Through the [`log`](https://docs.rs/log) facade, never to a terminal:
+//!
+//! | level | contains |
+//! |---|---|
+//! | error | what nobody else will tell: a panic in a callback, the death of the I/O thread |
+//! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, a topic that brokers refuse, callbacks that take more than a second, properties that have no effect |
+//! | info | further failures in a row to reach the same broker |
+//! | debug | every batch that is sent again, and why |
 
 mod accumulator;
 mod cluster;

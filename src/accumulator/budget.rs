@@ -88,16 +88,7 @@ impl MemoryBudget {
             answer: Mutex::new(None),
             answered: Condvar::new(),
         });
-        {
-            let mut queue = self.queue.lock();
-            if queue.closed {
-                return Err(NoMemory::Closed);
-            }
-            queue.waiters.push_back(Arc::clone(&waiter));
-            self.waiting.fetch_add(1, Ordering::SeqCst);
-            // A release between the caller's failed attempt and this line saw nobody waiting.
-            self.serve(&mut queue);
-        }
+        self.line_up(&waiter)?;
         on_queued();
         let answered = waiter.wait_until(deadline);
         match answered.or_else(|| self.leave(&waiter)) {
@@ -120,11 +111,32 @@ impl MemoryBudget {
         }
     }
 
+    #[expect(
+        clippy::significant_drop_tightening,
+        reason = "all of it happens under the lock"
+    )]
+    fn line_up(&self, waiter: &Arc<Waiter>) -> Result<(), NoMemory> {
+        let mut queue = self.queue.lock();
+        if queue.closed {
+            return Err(NoMemory::Closed);
+        }
+        queue.waiters.push_back(Arc::clone(waiter));
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        // A release between the caller's failed attempt and this line saw nobody waiting.
+        self.serve(&mut queue);
+        Ok(())
+    }
+
     /// Takes a waiter that gave up out of the line; its answer, if one came in the meantime.
+    #[expect(
+        clippy::significant_drop_tightening,
+        reason = "all of it happens under the lock"
+    )]
     fn leave(&self, waiter: &Arc<Waiter>) -> Option<Answer> {
         let mut queue = self.queue.lock();
-        if let Some(answer) = *waiter.answer.lock() {
-            return Some(answer);
+        let answer = *waiter.answer.lock();
+        if answer.is_some() {
+            return answer;
         }
         queue.waiters.retain(|other| !Arc::ptr_eq(other, waiter));
         self.waiting.fetch_sub(1, Ordering::SeqCst);

@@ -74,6 +74,7 @@ impl PartitionQueue {
         self.load.load(Ordering::Relaxed)
     }
 
+    /// Whether keyless records should go elsewhere.
     pub(crate) fn is_stuck(&self) -> bool {
         self.stuck.load(Ordering::Relaxed)
     }
@@ -120,12 +121,14 @@ impl PartitionQueue {
     ///
     /// Runs on: caller that waits for one of its records.
     pub(super) fn expedite(&self, id: BatchId) -> bool {
-        let mut state = self.state.lock();
-        let Some(batch) = state.batches.iter_mut().find(|batch| batch.id == id) else {
-            return false;
-        };
-        batch.is_urgent = true;
-        true
+        let expedite = |batch: &mut OpenBatch| batch.is_urgent = true;
+        self.state
+            .lock()
+            .batches
+            .iter_mut()
+            .find(|batch| batch.id == id)
+            .map(expedite)
+            .is_some()
     }
 
     /// Refuses appends from now on.

@@ -112,6 +112,13 @@ fn memory_is_charged_as_a_batch_grows_and_comes_back_with_its_last_owner() {
     assert_eq!(accumulator.budget().used(), 0);
 }
 
+/// docs/ARCHITECTURE.md names this figure.
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn the_bookkeeping_of_a_record_costs_40_bytes() {
+    assert_eq!(append::RECORD_COST, 40);
+}
+
 #[test]
 fn a_full_budget_refuses_and_hands_the_callback_back() {
     let accumulator = accumulator(10_000, 2_000);

@@ -71,22 +71,24 @@ impl Refresh {
         }
     }
 
-    /// The topics to ask for; none, and no request, if no topic is in use. Those not used for `metadata.max.idle.ms` are forgotten first, unless
-    /// `is_needed` says that records wait for them.
-    pub(crate) fn start(
-        &mut self,
-        now: Instant,
-        is_needed: impl Fn(&str) -> bool,
-    ) -> Vec<Arc<str>> {
-        self.wanted = false;
+    /// Forgets topics not used for `metadata.max.idle.ms`, unless `is_needed` says that records wait
+    /// for them. Without topics there is nothing to ask for; returns whether there is.
+    pub(crate) fn forget_idle(&mut self, now: Instant, is_needed: impl Fn(&str) -> bool) -> bool {
         let max_idle = self.max_idle;
         self.topics.retain(|topic, used| {
             now.saturating_duration_since(*used) < max_idle || is_needed(topic)
         });
-        self.in_flight = !self.topics.is_empty();
         if self.topics.is_empty() {
+            self.wanted = false;
             self.expires = None;
         }
+        !self.topics.is_empty()
+    }
+
+    /// A request is under way: for these topics.
+    pub(crate) fn start(&mut self) -> Vec<Arc<str>> {
+        self.wanted = false;
+        self.in_flight = true;
         self.topics.keys().cloned().collect()
     }
 
@@ -158,7 +160,7 @@ mod tests {
         let (mut refresh, start) = (refresh(), now());
         refresh.track(start, &Arc::from("orders"));
         assert!(refresh.is_due(start));
-        assert_eq!(refresh.start(start, |_| false), [Arc::from("orders")]);
+        assert_eq!(refresh.start(), [Arc::from("orders")]);
         assert!(!refresh.is_due(start), "one request at a time");
         refresh.on_answer(start, true, |_| PAUSE);
         assert!(!refresh.is_due(start));
@@ -169,7 +171,7 @@ mod tests {
     fn a_complete_answer_holds_until_it_is_too_old() {
         let (mut refresh, start) = (refresh(), now());
         refresh.track(start, &Arc::from("orders"));
-        refresh.start(start, |_| false);
+        refresh.start();
         refresh.on_answer(start, false, |_| PAUSE);
         assert_eq!(refresh.due(), Some(Due::At(start + 5 * MINUTE)));
     }
@@ -179,7 +181,15 @@ mod tests {
         let (mut refresh, start) = (refresh(), now());
         refresh.track(start, &Arc::from("idle"));
         refresh.track(start, &Arc::from("waited-for"));
-        let topics = refresh.start(start + 6 * MINUTE, |topic| topic == "waited-for");
-        assert_eq!(topics, [Arc::from("waited-for")]);
+        assert!(refresh.forget_idle(start + 6 * MINUTE, |topic| topic == "waited-for"));
+        assert_eq!(refresh.start(), [Arc::from("waited-for")]);
+    }
+
+    #[test]
+    fn asks_for_nothing_when_no_topic_is_in_use() {
+        let (mut refresh, start) = (refresh(), now());
+        refresh.track(start, &Arc::from("idle"));
+        assert!(!refresh.forget_idle(start + 6 * MINUTE, |_| false));
+        assert_eq!(refresh.due(), None);
     }
 }

@@ -133,7 +133,8 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         waiting: BTreeMap::new(),
         inputs: Vec::new(),
     };
-    let name = format!("linger-io {}", config.client_id());
+    // Whatever a client may call itself, a thread's name ends at a null byte.
+    let name = format!("linger-io {}", config.client_id().replace('\0', "?"));
     let thread = thread::Builder::new()
         .name(name)
         .spawn(move || driver.run())
@@ -226,7 +227,12 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         shared.accumulator.close();
         shared.mailbox.end(end);
+        let waiting = std::mem::take(&mut self.waiting);
+        // Runs the callbacks of whatever a panic has left; who waits for them is answered after.
         drop(self);
+        for answer in waiting.into_values() {
+            answer.give(Err(end.error()));
+        }
         shared.accumulator.abandon();
     }
 
@@ -238,9 +244,9 @@ impl Driver {
                 .flatten()
                 .min();
             let timeout = deadline.map(|deadline| deadline.saturating_duration_since(now()));
-            if let Err(error) = self.poller.poll(self.peers.interests(), timeout) {
-                log::error!("cannot wait for sockets: {error}");
-            }
+            self.poller
+                .poll(self.peers.interests(), timeout)
+                .unwrap_or_else(|error| panic!("the system cannot wait for sockets: {error}"));
             let now = now();
             self.take_commands(now);
             self.peers.take_connected(now, &mut self.inputs);
@@ -317,19 +323,24 @@ impl Driver {
     fn deliver(&self, outcome: Outcome) {
         let started = now();
         let records = outcome.completions.len();
-        let mut panicked = 0;
-        for (index, completion) in (0i64..).zip(outcome.completions) {
-            let called = match &outcome.result {
-                Ok(written) => completion.succeed(written, index),
-                Err(error) => completion.fail(error.clone()),
-            };
-            panicked += usize::from(called.is_err());
-        }
         let counters = &self.shared.counters;
-        counters.callbacks_panicked.add(panicked);
-        match outcome.result {
-            Ok(_) => counters.records_acknowledged.add(records),
-            Err(_) => counters.records_failed.add(records),
+        for (index, completion) in (0i64..).zip(outcome.completions) {
+            // Counted one by one, because a close that waits for callbacks looks whether they end.
+            let called = match &outcome.result {
+                Ok(written) => {
+                    let called = completion.succeed(written, index);
+                    counters.records_acknowledged.add(1);
+                    called
+                }
+                Err(error) => {
+                    let called = completion.fail(error.clone());
+                    counters.records_failed.add(1);
+                    called
+                }
+            };
+            counters
+                .callbacks_panicked
+                .add(usize::from(called.is_err()));
         }
         let took = now().saturating_duration_since(started);
         if took > SLOW_CALLBACKS {

@@ -49,6 +49,9 @@ struct Peer {
     link: Option<(Stream, Connection)>,
 }
 
+/// The helper thread keeps the time of an attempt itself, but the system's resolver can hold it up.
+const RESOLVER_GRACE: Duration = Duration::from_secs(1);
+
 /// How often a socket is read before the others get their turn.
 const READS_PER_TURN: usize = 16;
 const READ_BUFFER_BYTES: usize = 64 * 1024;
@@ -146,13 +149,12 @@ impl Peers {
 
     /// When a timeout of a connection passes.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let deadlines = self.peers.values().flat_map(|peer| {
-            // The helper thread keeps the time of an attempt itself.
-            let (_, connection) = peer.link.as_ref()?;
-            [peer.setup_deadline, connection.deadline()]
+        let deadlines = self.peers.values().filter_map(|peer| match &peer.link {
+            Some((_, connection)) => [peer.setup_deadline, connection.deadline()]
                 .into_iter()
                 .flatten()
-                .min()
+                .min(),
+            None => peer.setup_deadline?.checked_add(RESOLVER_GRACE),
         });
         deadlines.min()
     }
@@ -281,14 +283,23 @@ impl Peers {
         let mut late = Vec::new();
         for (node, peer) in &mut self.peers {
             let Some((_, connection)) = &mut peer.link else {
+                if peer
+                    .setup_deadline
+                    .is_some_and(|deadline| deadline + RESOLVER_GRACE <= now)
+                {
+                    let host = &peer.address.host;
+                    let text = format!("{}: no answer from the resolver for {host}", role(*node));
+                    late.push((*node, Error::new(ErrorKind::Connect, text)));
+                }
                 continue;
             };
             if let Err(error) = connection.on_timeout(now) {
                 let text = format!("{}: {error}", role(*node));
                 late.push((*node, Error::with_source(error.kind(), text, error)));
             } else if peer.setup_deadline.is_some_and(|deadline| deadline <= now) {
+                let Address { host, port } = &peer.address;
                 let text = format!(
-                    "{}: connected, but no answer to ApiVersions within \
+                    "{}: connected to {host}:{port}, but got no answer to ApiVersions within \
                      socket.connection.setup.timeout.ms{}",
                     role(*node),
                     hint(*node)

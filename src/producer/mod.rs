@@ -15,7 +15,7 @@ pub use record::{OwnedProducerRecord, ProducerRecord};
 pub use send_error::SendError;
 
 use crate::config::{ProducerConfig, Properties};
-use crate::driver::{self, End, Shared, Slot};
+use crate::driver::{self, End, Shared, Slot, Ticket};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::ProducerMetrics;
 use crate::partitioner::Partitioner;
@@ -122,8 +122,8 @@ pub struct Node {
     pub port: u16,
 }
 
-/// How much later than its deadline a close still waits for callbacks that are running.
-const CLOSE_GRACE: Duration = Duration::from_millis(50);
+/// After its deadline a close waits for callbacks for as long as one ends within this time.
+const CLOSE_GRACE: Duration = Duration::from_millis(100);
 
 impl<K: ?Sized + 'static, V: ?Sized + 'static> Producer<K, V> {
     /// Starts a producer. Connects to nobody yet: brokers that cannot be reached show when records
@@ -248,6 +248,10 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     ///
     /// # Errors
     /// As [`send`](Self::send).
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "all ways to send take the record alike"
+    )]
     pub fn send_with_handle(&self, record: ProducerRecord<'_, K, V>) -> Result<SendHandle> {
         let outcome = Arc::new(Slot::default());
         let filled = Arc::clone(&outcome);
@@ -420,18 +424,19 @@ impl Handle {
         let deadline = now().checked_add(timeout);
         shared.accumulator.close();
         match shared.post(Command::Close(deadline)) {
-            Ok(ticket) => {
-                let patience = deadline.and_then(|deadline| deadline.checked_add(CLOSE_GRACE));
-                let answer = ticket
-                    .wait(patience)
-                    .ok_or_else(|| self.still_busy(timeout))?;
-                answer?;
-            }
+            Ok(ticket) => match self.await_close(&ticket, deadline) {
+                // Closed: another clone's close has been faster, and what was to be done is done.
+                Some(Err(error)) if !error.is_closed() => return Err(error),
+                Some(_) => {}
+                None => return Err(self.still_busy(timeout)),
+            },
             Err(End::Closed) => {}
             Err(End::Died) => return Err(End::Died.error()),
         }
         // It has nothing left to do but to end.
-        if let Some(thread) = self.thread.lock().take() {
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            // Its panic, if any, is in the log.
             thread.join().ok();
         }
         let after = self.report();
@@ -439,6 +444,23 @@ impl Handle {
             acknowledged: after.acknowledged - before.acknowledged,
             failed: after.failed - before.failed,
         })
+    }
+
+    /// `None`: a callback does not return.
+    fn await_close(&self, ticket: &Ticket, deadline: Option<Instant>) -> Option<Result<()>> {
+        let mut patience = deadline.and_then(|deadline| deadline.checked_add(CLOSE_GRACE));
+        let mut pending = None;
+        loop {
+            if let Some(answer) = ticket.wait(patience) {
+                return Some(answer);
+            }
+            let left = self.shared.pending();
+            if pending == Some(left) {
+                return None;
+            }
+            pending = Some(left);
+            patience = now().checked_add(CLOSE_GRACE);
+        }
     }
 
     fn still_busy(&self, timeout: Duration) -> Error {

@@ -259,7 +259,8 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
             }),
             None => {
                 let text = format!(
-                    "the partitioner chose partition {index} of topic \"{}\", which has {count}",
+                    "the partitioner chose partition {index} of topic \"{}\", which has {count} \
+                     partitions",
                     record.topic
                 );
                 Err(Error::new(ErrorKind::InvalidRecord, text))

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::producer::record::ProducerRecord;
 
 /// `send` refused a record: why, and the record and the callback, which was not and will not be
-/// called. `?` turns it into an [`Error`] and drops the two.
+/// called. `?` turns it into an [`Error`], or a boxed one, and drops the two.
 pub struct SendError<'a, K: ?Sized, V: ?Sized, F>(Box<Parts<'a, K, V, F>>);
 
 struct Parts<'a, K: ?Sized, V: ?Sized, F> {
@@ -62,8 +62,17 @@ impl<K: ?Sized, V: ?Sized, F> fmt::Debug for SendError<'_, K, V, F> {
     }
 }
 
-impl<K: ?Sized, V: ?Sized, F> StdError for SendError<'_, K, V, F> {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.error.source()
+// A `SendError` borrows what the record borrows, so it cannot become a boxed error itself, as `?` in
+// `fn main() -> Result<(), Box<dyn Error>>` asks for; the error inside can. Implementing `Error` for
+// it would rule these out.
+impl<K: ?Sized, V: ?Sized, F> From<SendError<'_, K, V, F>> for Box<dyn StdError> {
+    fn from(refused: SendError<'_, K, V, F>) -> Self {
+        refused.0.error.into()
+    }
+}
+
+impl<K: ?Sized, V: ?Sized, F> From<SendError<'_, K, V, F>> for Box<dyn StdError + Send + Sync> {
+    fn from(refused: SendError<'_, K, V, F>) -> Self {
+        refused.0.error.into()
     }
 }

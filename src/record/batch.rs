@@ -100,18 +100,6 @@ impl BatchEncoder {
             .expect("a batch is closed long before it holds i32::MAX records of seven bytes each");
     }
 
-    /// How many records it holds.
-    #[cfg(test)]
-    pub(crate) fn record_count(&self) -> i32 {
-        self.record_count
-    }
-
-    /// Whether it holds no record.
-    #[cfg(test)]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.record_count == 0
-    }
-
     /// The batch's size on the wire, header included: 61 while it is empty.
     pub(crate) fn len(&self) -> usize {
         self.buffer.len().max(Self::HEADER_BYTES)

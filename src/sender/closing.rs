@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::accumulator::{Accumulator, BatchId};
+use crate::accumulator::{Accumulator, BatchId, PartitionId};
 use crate::error::{Error, ErrorKind};
 use crate::sender::Sender;
 use crate::sender::event::{CommandId, Output};
@@ -33,8 +33,6 @@ impl Sender {
         before: BatchId,
         accumulator: &Accumulator,
     ) {
-        // Batches that the sender has not heard of yet count as well.
-        self.take_notices(now, accumulator);
         self.flushes.push(Flush { id, before });
         self.hurry_all(now, accumulator);
     }
@@ -46,7 +44,6 @@ impl Sender {
         deadline: Option<Instant>,
         accumulator: &Accumulator,
     ) {
-        self.take_notices(now, accumulator);
         let closing = self.closing.get_or_insert_default();
         closing.commands.push(id);
         // Of several callers the least patient one decides.
@@ -55,16 +52,6 @@ impl Sender {
             closing.deadline = Some(deadline);
             self.timers.set(deadline, Timer::Close);
         }
-        self.refuse_topic_waits();
-        self.hurry_all(now, accumulator);
-    }
-
-    pub(super) fn is_closing(&self) -> bool {
-        self.closing.is_some()
-    }
-
-    /// Nothing more is accepted, so nobody need wait for a topic.
-    pub(super) fn refuse_topic_waits(&mut self) {
         for id in self.topic_waits.keys().copied().collect::<Vec<_>>() {
             let error = Error::new(
                 ErrorKind::Closed,
@@ -72,6 +59,7 @@ impl Sender {
             );
             self.end_topic_wait(id, Err(error));
         }
+        self.hurry_all(now, accumulator);
     }
 
     /// Answers the flushes whose batches are done.
@@ -102,7 +90,7 @@ impl Sender {
     }
 
     /// The time for closing is over: what is left fails.
-    pub(super) fn on_close_timeout(&mut self, accumulator: &Accumulator) {
+    pub(super) fn on_close_timeout(&mut self) {
         let Some(closing) = &mut self.closing else {
             return;
         };
@@ -119,14 +107,13 @@ impl Sender {
             self.incomplete.is_empty(),
             "every batch belongs to a partition"
         );
-        let _ = accumulator;
     }
 
     pub(super) fn closed_for_retries(&self) -> bool {
         self.closing.as_ref().is_some_and(|closing| closing.is_over)
     }
 
-    fn fail_partition(&mut self, id: crate::accumulator::PartitionId) {
+    fn fail_partition(&mut self, id: PartitionId) {
         let describe = |attempts: u32, _: Option<&Error>| {
             let tried = if attempts == 0 {
                 "sent"

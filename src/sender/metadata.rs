@@ -1,6 +1,8 @@
 //! Asking for metadata, following it, and the callers who wait for a topic. An `impl` of
 //! [`Sender`]; runs on the I/O thread, or in a simulation.
 
+use std::cell::LazyCell;
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::accumulator::Accumulator;
@@ -32,28 +34,36 @@ impl Sender {
         if !self.refresh.is_due(now) {
             return;
         }
+        let waits = self.topic_waits.values().map(|wait| &wait.topic);
+        let queues = self.partitions.values().map(|partition| &partition.queue);
+        let queued = queues
+            .filter(|queue| queue.load() > 0)
+            .map(|queue| queue.topic());
+        // Looked at only if some topic has been idle for long.
+        let needed = LazyCell::new(|| {
+            waits
+                .chain(queued)
+                .map(|topic| &**topic)
+                .collect::<BTreeSet<&str>>()
+        });
+        if !self
+            .refresh
+            .forget_idle(now, |topic| needed.contains(topic))
+        {
+            self.note_metadata_answered();
+            return;
+        }
         self.note_metadata_wanted(now);
         let use_bootstrap = self.settings.rebootstrap.is_some() || self.view.brokers.is_empty();
-        match self
-            .nodes
-            .for_metadata(now, self.settings.max_in_flight, use_bootstrap)
-        {
+        let max_in_flight = self.settings.max_in_flight;
+        match self.nodes.for_metadata(now, max_in_flight, use_bootstrap) {
             Choice::Ask(node) => {
-                let (partitions, waits) = (&self.partitions, &self.topic_waits);
-                let topics = self.refresh.start(now, |topic| {
-                    let mut queues = partitions.values().map(|partition| &partition.queue);
-                    waits.values().any(|wait| &*wait.topic == topic)
-                        || queues.any(|queue| &**queue.topic() == topic && queue.load() > 0)
-                });
-                if topics.is_empty() {
-                    self.note_metadata_answered();
-                } else {
-                    let request = MetadataRequest {
-                        topics: Some(topics),
-                        allow_auto_topic_creation: true,
-                    };
-                    self.send(now, node, Content::Metadata, Request::Metadata(request));
-                }
+                let topics = Some(self.refresh.start());
+                let request = MetadataRequest {
+                    topics,
+                    allow_auto_topic_creation: true,
+                };
+                self.send(now, node, Content::Metadata, Request::Metadata(request));
             }
             Choice::Connect(node) => self.connect(now, node),
             Choice::Wait(Some(until)) => self.timers.set(until, Timer::Stagger),
@@ -135,6 +145,7 @@ impl Sender {
     }
 
     fn adopt(&mut self, now: Instant, view: ClusterView, accumulator: &Accumulator) {
+        let any_stuck = self.nodes.any_stuck();
         self.view = Arc::new(view);
         self.outputs
             .push_back(Output::Publish(Arc::clone(&self.view)));
@@ -152,6 +163,9 @@ impl Sender {
             }
         }
         self.follow_leaders(now, accumulator);
+        if any_stuck {
+            self.mark_stuck_partitions(accumulator);
+        }
         self.answer_topic_waits();
     }
 
@@ -209,25 +223,30 @@ impl Sender {
         partition: Option<i32>,
         deadline: Option<Instant>,
     ) {
+        if self.closing.is_some() {
+            let error = Error::new(ErrorKind::Closed, "the producer is closed");
+            self.outputs.push_back(Output::Finish(id, Err(error)));
+            return;
+        }
         self.refresh.track(now, &topic);
+        // What was refused once may be allowed by now: only an answer that is still to come counts.
+        self.refused.remove(&topic);
         let wait = TopicWait {
             topic,
             partition,
             since: now,
             deadline,
         };
-        if wait.is_short_of(&self.view) {
-            self.refresh.request();
+        if !wait.is_short_of(&self.view) {
+            self.outputs.push_back(Output::Finish(id, Ok(())));
+            return;
         }
+        self.refresh.request();
         if let Some(deadline) = deadline {
             self.timers.set(deadline, Timer::Topic(id));
         }
+        // What older metadata said of the topic is not held against it.
         self.topic_waits.insert(id, wait);
-        if self.is_closing() {
-            self.refuse_topic_waits();
-        } else {
-            self.answer_topic_waits();
-        }
     }
 
     /// Answers the callers whose topic has come, or will never come.

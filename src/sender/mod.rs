@@ -12,6 +12,7 @@
 //!    batches.
 //! 4. After `Stop` there is nothing more to do.
 
+mod availability;
 mod backoff;
 mod closing;
 mod event;
@@ -34,7 +35,7 @@ use backoff::Rng;
 pub(crate) use event::{Command, CommandId, Input, Output};
 
 use crate::accumulator::{Accumulator, BatchId, Notice, PartitionId, PartitionQueue};
-use crate::cluster::{Address, ClusterView, Refresh};
+use crate::cluster::{Address, ClusterView, Due, Refresh};
 use crate::error::{Error, ErrorKind};
 use crate::ids::{NodeId, RequestId};
 use crate::metrics::Counters;
@@ -44,7 +45,7 @@ use crate::sync::Arc;
 use closing::{Closing, Flush};
 use metadata::TopicWait;
 use nodes::{Link, Nodes};
-use partitions::{Partition, Place};
+use partitions::Partition;
 use requests::{Content, Requests};
 use timers::{Timer, Timers};
 
@@ -141,6 +142,8 @@ impl Sender {
 
     /// Something happened.
     pub(crate) fn handle(&mut self, now: Instant, input: Input, accumulator: &Accumulator) {
+        // Whatever happened may concern a batch that was opened since: first things first.
+        self.take_notices(now, accumulator);
         match input {
             Input::Ready(node) => self.on_ready(now, node, accumulator),
             Input::Disconnected(node, error, unwritten) => {
@@ -181,13 +184,13 @@ impl Sender {
             Timer::Partition(id) => self.evaluate(now, id, accumulator),
             Timer::Delivery(id, batch) => self.expire(now, id, batch, accumulator),
             Timer::Node(id) => self.on_pause_over(now, id),
-            Timer::Availability(id) => self.mark_stuck(id, true),
+            Timer::Availability(id) => self.on_availability_timeout(now, id, accumulator),
             Timer::Idle(id) => self.on_idle(now, id, accumulator),
             // Metadata is asked for below, with another broker if need be.
             Timer::Stagger => {}
             Timer::Rebootstrap => self.on_metadata_overdue(now, accumulator),
             Timer::Topic(id) => self.on_topic_timeout(now, id),
-            Timer::Close => self.on_close_timeout(accumulator),
+            Timer::Close => self.on_close_timeout(),
         }
     }
 
@@ -277,18 +280,10 @@ impl Sender {
         }
     }
 
-    /// Connects to a broker that has something to take. Partitions that went elsewhere since, or
-    /// whose batches expired, are no reason.
+    /// Connects to a broker that has something to take.
     fn connect_if_needed(&mut self, now: Instant, id: NodeId) {
-        let partitions = &self.partitions;
-        let Some(node) = self.nodes.find(id).filter(|node| node.link == Link::Down) else {
-            return;
-        };
-        node.ready.retain(|partition| {
-            let partition = partitions.get(partition);
-            partition.is_some_and(|partition| partition.place == Place::Queued(id))
-        });
-        if !node.ready.is_empty() {
+        let needed = |node: &mut nodes::Node| node.link == Link::Down && !node.ready.is_empty();
+        if self.nodes.find(id).is_some_and(needed) {
             self.connect(now, id);
         }
     }
@@ -412,8 +407,8 @@ impl Sender {
         };
         let until = node.last_used + idle;
         if until > now || !node.requests.is_empty() {
-            let again = now + (idle / 2).max(SHORTEST);
-            self.timers.set(until.max(again), Timer::Idle(id));
+            let soon = now + (idle / 2).max(SHORTEST);
+            self.timers.set(until.max(soon), Timer::Idle(id));
         } else {
             self.hang_up(now, id, accumulator);
         }
@@ -434,7 +429,7 @@ impl Sender {
     fn deadline(&self, now: Instant) -> Option<Instant> {
         let refresh = match self.refresh.due() {
             // Past: somebody has to become reachable first, and that has its own timer.
-            Some(crate::cluster::Due::At(at)) if at > now => Some(at),
+            Some(Due::At(at)) if at > now => Some(at),
             _ => None,
         };
         [self.timers.next(), refresh].into_iter().flatten().min()

@@ -30,6 +30,8 @@ pub(super) struct Node {
     pub(super) throttled_until: Option<Instant>,
     /// Since when it has had something to take and took nothing.
     pub(super) blocked_since: Option<Instant>,
+    /// Whether that is longer ago than `partitioner.availability.timeout.ms`.
+    pub(super) is_stuck: bool,
 }
 
 /// How a broker can be reached at the moment.
@@ -55,13 +57,8 @@ impl Node {
             last_used: now,
             throttled_until: None,
             blocked_since: None,
+            is_stuck: false,
         }
-    }
-
-    /// Whether it has taken nothing for as long as `partitioner.availability.timeout.ms` says.
-    pub(super) fn is_stuck(&self, now: Instant, timeout: Option<Duration>) -> bool {
-        let blocked = self.blocked_since.zip(timeout);
-        blocked.is_some_and(|(since, timeout)| since + timeout <= now)
     }
 
     /// Whether a request may be handed to its connection now.
@@ -104,15 +101,23 @@ impl Nodes {
         self.0.get_mut(&id)
     }
 
+    pub(super) fn is_stuck(&self, id: NodeId) -> bool {
+        self.0.get(&id).is_some_and(|node| node.is_stuck)
+    }
+
+    pub(super) fn any_stuck(&self) -> bool {
+        self.0.values().any(|node| node.is_stuck)
+    }
+
     pub(super) fn ids(&self) -> Vec<NodeId> {
         self.0.keys().copied().collect()
     }
 
-    /// The brokers that have something to take.
+    /// The brokers that have something to take, or had and took nothing.
     pub(super) fn with_work(&self) -> Vec<NodeId> {
         self.0
             .iter()
-            .filter(|(_, node)| !node.ready.is_empty())
+            .filter(|(_, node)| !node.ready.is_empty() || node.blocked_since.is_some())
             .map(|(id, _)| *id)
             .collect()
     }

@@ -77,16 +77,18 @@ impl Sender {
     }
 
     fn register(&mut self, queue: &Arc<PartitionQueue>) {
-        let view = &self.view;
-        self.partitions
-            .entry(queue.id())
-            .or_insert_with(|| Partition {
+        let (view, nodes) = (&self.view, &self.nodes);
+        self.partitions.entry(queue.id()).or_insert_with(|| {
+            let leader = view.leader(queue.topic(), queue.index());
+            queue.set_stuck(leader.is_some_and(|id| nodes.is_stuck(id)));
+            Partition {
                 queue: Arc::clone(queue),
-                leader: view.leader(queue.topic(), queue.index()),
+                leader,
                 place: Place::Idle,
                 retry: None,
                 in_flight: None,
-            });
+            }
+        });
     }
 
     /// Makes everything that lingers ready: memory is short, or somebody flushes or closes.
@@ -106,19 +108,14 @@ impl Sender {
         }
         let due = match &partition.retry {
             Some((_, not_before)) => Some(*not_before),
-            // Of a batch whose notice has not been taken yet the sender knows no deadline.
-            None => partition
-                .queue
-                .head()
-                .filter(|head| self.incomplete.contains(&head.id))
-                .map(|head| {
-                    let hurry = head.is_ready || self.is_hurried(head.id, accumulator);
-                    if hurry {
-                        now
-                    } else {
-                        head.opened + self.settings.linger
-                    }
-                }),
+            None => partition.queue.head().map(|head| {
+                let hurry = head.is_ready || self.is_hurried(head.id, accumulator);
+                if hurry {
+                    now
+                } else {
+                    head.opened + self.settings.linger
+                }
+            }),
         };
         match due {
             None => self.place(id, Place::Idle),
@@ -128,7 +125,7 @@ impl Sender {
     }
 
     fn is_hurried(&self, batch: BatchId, accumulator: &Accumulator) -> bool {
-        self.is_closing()
+        self.closing.is_some()
             || self.flushes.iter().any(|flush| batch < flush.before)
             || accumulator.budget().has_waiters()
     }
@@ -146,12 +143,7 @@ impl Sender {
         };
         if partition.place != Place::Queued(leader) {
             node.ready.push_back(id);
-            if node.blocked_since.is_none()
-                && let Some(timeout) = self.settings.availability_timeout
-            {
-                node.blocked_since = Some(now);
-                self.timers.set(now + timeout, Timer::Availability(leader));
-            }
+            self.note_waiting(now, leader);
             self.place(id, Place::Queued(leader));
         }
     }
@@ -181,7 +173,6 @@ impl Sender {
 
     /// Follows the view: partitions whose leader changed stand in the new one's line.
     pub(super) fn follow_leaders(&mut self, now: Instant, accumulator: &Accumulator) {
-        let timeout = self.settings.availability_timeout;
         let mut moved = Vec::new();
         for (id, partition) in &mut self.partitions {
             let leader = self
@@ -189,9 +180,6 @@ impl Sender {
                 .leader(partition.queue.topic(), partition.queue.index());
             if leader != partition.leader {
                 partition.leader = leader;
-                let new = leader.and_then(|leader| self.nodes.find(leader));
-                let is_stuck = new.is_some_and(|node| node.is_stuck(now, timeout));
-                partition.queue.set_stuck(is_stuck);
                 // A new leader may take at once what the old one refused.
                 if let Some((_, not_before)) = &mut partition.retry {
                     *not_before = now;
@@ -279,6 +267,6 @@ impl Sender {
         } else {
             return;
         };
-        self.deliver(outcome, None);
+        self.deliver(outcome);
     }
 }

@@ -30,19 +30,31 @@ impl Sender {
     pub(super) fn send_batches(&mut self, now: Instant, accumulator: &Accumulator) {
         for id in self.nodes.with_work() {
             while self.node_can_take(now, id) {
-                let batches = self.fill_request(now, id, accumulator);
+                let batches = self.fill_request(now, id);
                 if batches.is_empty() {
                     break;
                 }
                 self.send_produce(now, id, batches);
+                self.note_taken(id, accumulator);
             }
+            self.drop_stale_entries(id);
+            self.note_idle(now, id, accumulator);
             self.connect_if_needed(now, id);
-            if self
-                .nodes
-                .find(id)
-                .is_some_and(|node| node.ready.is_empty())
-            {
-                self.note_taken(now, id);
+        }
+    }
+
+    /// A partition that has moved away leaves its entry behind; nobody connects for its sake.
+    fn drop_stale_entries(&mut self, id: NodeId) {
+        while let Some(first) = self
+            .nodes
+            .find(id)
+            .and_then(|node| node.ready.front().copied())
+        {
+            if self.next_size(id, first) > 0 {
+                return;
+            }
+            if let Some(node) = self.nodes.find(id) {
+                node.ready.pop_front();
             }
         }
     }
@@ -56,12 +68,7 @@ impl Sender {
 
     /// Takes a batch of each partition in the broker's line, up to `max.request.size`; the first
     /// one always fits.
-    fn fill_request(
-        &mut self,
-        now: Instant,
-        node: NodeId,
-        accumulator: &Accumulator,
-    ) -> Vec<Flying> {
+    fn fill_request(&mut self, now: Instant, node: NodeId) -> Vec<Flying> {
         let mut batches = Vec::new();
         let mut bytes = 0;
         while let Some(id) = self
@@ -78,7 +85,7 @@ impl Sender {
             }
             // Zero: the entry is out of date, the partition stands elsewhere by now.
             if size > 0
-                && let Some(flying) = self.take_next(now, id, accumulator)
+                && let Some(flying) = self.take_next(now, id)
             {
                 bytes += size;
                 batches.push(flying);
@@ -101,12 +108,7 @@ impl Sender {
         }
     }
 
-    fn take_next(
-        &mut self,
-        now: Instant,
-        id: PartitionId,
-        accumulator: &Accumulator,
-    ) -> Option<Flying> {
+    fn take_next(&mut self, now: Instant, id: PartitionId) -> Option<Flying> {
         self.place(id, Place::Idle);
         let partition = self.partitions.get_mut(&id)?;
         let mut batch = match partition.retry.take() {
@@ -124,8 +126,6 @@ impl Sender {
             .topics
             .get(&**batch.queue.topic())
             .map(|topic| topic.id);
-        // Whatever the partition has next waits for this batch, but a caller may need the memory.
-        let _ = accumulator;
         Some(Flying {
             partition: id,
             topic_id: topic_id.unwrap_or_default(),
@@ -169,36 +169,6 @@ impl Sender {
             Content::Produce(batches),
             Request::Produce(request),
         );
-        self.note_taken(now, node);
-    }
-
-    /// The broker took something, or nothing is left for it, so it is not stuck. For what is left
-    /// the clock starts anew.
-    fn note_taken(&mut self, now: Instant, id: NodeId) {
-        let Some((node, timeout)) = self.nodes.find(id).zip(self.settings.availability_timeout)
-        else {
-            return;
-        };
-        let Some(since) = node.blocked_since.take() else {
-            return;
-        };
-        self.timers.cancel(since + timeout, Timer::Availability(id));
-        if !node.ready.is_empty() {
-            node.blocked_since = Some(now);
-            self.timers.set(now + timeout, Timer::Availability(id));
-        }
-        self.mark_stuck(id, false);
-    }
-
-    /// Tells callers whether keyless records should avoid this broker's partitions.
-    pub(super) fn mark_stuck(&mut self, node: NodeId, stuck: bool) {
-        for partition in self
-            .partitions
-            .values()
-            .filter(|one| one.leader == Some(node))
-        {
-            partition.queue.set_stuck(stuck);
-        }
     }
 
     pub(super) fn on_produced(
@@ -266,7 +236,7 @@ impl Sender {
             Verdict::Success => {
                 let offset = Some(told.base_offset).filter(|offset| *offset >= 0);
                 let time = Some(told.log_append_time_ms).filter(|time| *time >= 0);
-                self.deliver(batch.succeed(offset, time), Some(answer.node));
+                self.deliver(batch.succeed(offset, time));
                 self.evaluate(now, id, accumulator);
             }
             Verdict::Retry | Verdict::RefreshAndRetry => {
@@ -279,7 +249,7 @@ impl Sender {
             }
             Verdict::Fail => {
                 let error = refusal(answer.node, &batch, told);
-                self.deliver(batch.fail(error), Some(answer.node));
+                self.deliver(batch.fail(error));
                 self.evaluate(now, id, accumulator);
             }
         }
@@ -287,13 +257,13 @@ impl Sender {
 
     /// `acks=0`: written is all that will ever be known.
     pub(super) fn on_written(&mut self, now: Instant, id: RequestId, accumulator: &Accumulator) {
-        let Some((node, Content::Produce(batches))) = self.end_request(now, id) else {
+        let Some((_, Content::Produce(batches))) = self.end_request(now, id) else {
             return;
         };
         for flying in batches {
             self.unmute(flying.partition);
             if let Some(batch) = flying.batch {
-                self.deliver(batch.succeed(None, None), Some(node));
+                self.deliver(batch.succeed(None, None));
             }
             self.evaluate(now, flying.partition, accumulator);
         }
@@ -310,8 +280,11 @@ impl Sender {
         let id = flying.partition;
         self.unmute(id);
         if let Some(mut batch) = flying.batch {
-            if batch.attempts > self.settings.retries || self.closed_for_retries() {
-                self.deliver(batch.fail(error), None);
+            // No other attempt will find a version that both sides speak.
+            let hopeless = error.kind() == ErrorKind::UnsupportedVersion;
+            let exhausted = batch.attempts > self.settings.retries;
+            if hopeless || exhausted || self.closed_for_retries() {
+                self.deliver(batch.fail(error));
             } else {
                 log::debug!("sending {} again: {error}", name(&batch));
                 self.counters.records_retried.add(batch.completions.len());
@@ -337,7 +310,7 @@ impl Sender {
     ) {
         self.unmute(flying.partition);
         if let Some(batch) = flying.batch {
-            self.deliver(batch.fail(error), None);
+            self.deliver(batch.fail(error));
         }
         self.evaluate(now, flying.partition, accumulator);
     }
@@ -349,7 +322,7 @@ impl Sender {
     }
 
     /// Hands an outcome to the driver.
-    pub(super) fn deliver(&mut self, outcome: Outcome, _from: Option<NodeId>) {
+    pub(super) fn deliver(&mut self, outcome: Outcome) {
         let is_first = self.incomplete.remove(&outcome.batch);
         debug_assert!(is_first, "a second outcome, or one for an unknown batch");
         let deadline = outcome.opened + self.settings.delivery_timeout;

@@ -89,8 +89,8 @@ impl MockClusterBuilder {
         self
     }
 
-    /// Topics have no ids, as where the brokers' metadata is of an older format; a producer then
-    /// has to stay at Produce 12.
+    /// Topics have no ids, so a producer has to stay at Produce 12. Java's does not look (brokers
+    /// that speak Produce 13 always have ids): for it, limit the [`versions`](Self::versions) too.
     pub fn without_topic_ids(mut self) -> Self {
         self.settings.topic_ids = false;
         self

@@ -2,30 +2,36 @@
 //! Kafka, no Java, no containers. With the feature `testing`.
 //!
 //! ```
-//! use std::time::Duration;
-//!
 //! use linger::testing::{Api, MockCluster};
-//! use linger::ErrorCode;
+//! use linger::{ErrorCode, Producer, ProducerRecord, Properties};
 //!
-//! # fn main() -> std::io::Result<()> {
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let cluster = MockCluster::builder().brokers(3).topic("orders", 6).start()?;
-//! let bootstrap = cluster.bootstrap_servers(); // for `bootstrap.servers`
 //!
-//! // The next two Produce requests that carry orders-0 are told to look for another leader.
+//! // The next two Produce requests that carry orders-2 are told to look for another leader.
 //! cluster
 //!     .on(Api::Produce)
-//!     .partition("orders", 0)
+//!     .partition("orders", 2)
 //!     .times(2)
 //!     .answer(ErrorCode::NOT_LEADER_OR_FOLLOWER);
 //!
-//! // … a producer sends; the test waits for what should happen, and looks.
-//! # assert!(bootstrap.starts_with("127.0.0.1:"));
-//! let arrived = cluster.wait_for_records("orders", 0, Duration::from_secs(10));
-//! assert!(arrived);
-//! assert!(cluster.records("orders", 2).is_empty());
+//! let properties = Properties::new()
+//!     .set("bootstrap.servers", cluster.bootstrap_servers())
+//!     .set("key.serializer", "string")
+//!     .set("value.serializer", "string");
+//! let producer: Producer<str, str> = Producer::new(&properties)?;
+//! let metadata = producer.send_wait(ProducerRecord::new("orders", "order_placed").partition(2))?;
+//! assert_eq!(metadata.to_string(), "orders-2@0");
+//!
+//! assert_eq!(cluster.pending_faults(), 0);
+//! let records = cluster.records("orders", 2);
+//! assert_eq!(records[0].value.as_deref(), Some(&b"order_placed"[..]));
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Wait for events, not for time to pass: [`MockCluster::wait_for_records`] for records that are
+//! sent in the background, [`MockCluster::wait_until`] for anything else.
 //!
 //! # What it is
 //!

@@ -113,22 +113,20 @@ impl Server {
     }
 
     /// Waits until `done`, which is asked at first and after each change; false if `timeout` passed.
+    #[expect(
+        clippy::significant_drop_tightening,
+        reason = "the condition is judged and waited for under one lock"
+    )]
     pub(super) fn wait(&self, timeout: Duration, mut done: impl FnMut(&Inner) -> bool) -> bool {
         let deadline = now().checked_add(timeout);
         let mut inner = self.shared.inner.lock();
         while !done(&inner) {
-            let timed_out = match deadline {
-                Some(deadline) => self
-                    .shared
-                    .changed
-                    .wait_until(&mut inner, deadline)
-                    .timed_out(),
-                None => {
-                    self.shared.changed.wait(&mut inner);
-                    false
-                }
+            let Some(deadline) = deadline else {
+                self.shared.changed.wait(&mut inner);
+                continue;
             };
-            if timed_out {
+            let waited = self.shared.changed.wait_until(&mut inner, deadline);
+            if waited.timed_out() {
                 return done(&inner);
             }
         }

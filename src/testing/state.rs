@@ -40,7 +40,7 @@ pub(crate) enum Action {
 
 /// What the builder of a cluster decides.
 #[derive(Clone, Debug)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     pub(super) auto_create: bool,
     pub(super) auto_create_partitions: i32,
     pub(super) max_message_bytes: usize,
@@ -108,7 +108,7 @@ pub(super) struct Partition {
 
 impl ClusterState {
     /// Brokers numbered from 1, one for each address.
-    pub(super) fn new(settings: Settings, addresses: Vec<(String, u16)>) -> Self {
+    pub(crate) fn new(settings: Settings, addresses: Vec<(String, u16)>) -> Self {
         let node = |(id, (host, port))| Node {
             id: NodeId(id),
             host,
@@ -396,4 +396,91 @@ pub(super) enum Answer {
     None,
     /// The client asked for none, and has to learn all the same that something went wrong.
     Close,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::frame::SharedBytes;
+    use crate::protocol::messages::{ProducePartition, ProduceRequest, ProduceTopic};
+    use crate::protocol::{decode_response, encode_request};
+    use crate::record::Record;
+    use crate::record::batch::{BatchEncoder, ProducerStamp};
+
+    fn frame_body() -> Vec<u8> {
+        let mut batch = BatchEncoder::new(1_000);
+        batch.append(&Record {
+            timestamp_ms: 5,
+            key: None,
+            value: Some(b"x"),
+            headers: &[],
+        });
+        let request = Request::Produce(ProduceRequest {
+            transactional_id: None,
+            acks: 1,
+            timeout_ms: 1,
+            topics: vec![ProduceTopic {
+                name: "t".into(),
+                id: TopicId::default(),
+                partitions: vec![ProducePartition {
+                    index: 0,
+                    records: SharedBytes::new(batch.seal(ProducerStamp::NONE)),
+                }],
+            }],
+        });
+        encode_request(&request, 12, 7, "tester")
+            .to_vec()
+            .split_off(LENGTH_BYTES)
+    }
+
+    #[test]
+    fn needs_no_socket_and_takes_the_time_it_is_told() {
+        let mut state = ClusterState::new(Settings::default(), vec![("localhost".into(), 9)]);
+        state.create_topic("t", 1);
+        state
+            .topics
+            .get_mut("t")
+            .expect("just made")
+            .log_append_time = true;
+        for offset in 0..3 {
+            let reaction = state.handle(1_234, NodeId(1), &frame_body());
+            assert_eq!(reaction.after, Duration::ZERO);
+            let Action::Send(mut bytes) = reaction.action else {
+                panic!("{reaction:?}");
+            };
+            let body = bytes.split_off(LENGTH_BYTES);
+            let (correlation_id, response) =
+                decode_response(ApiKey::Produce, 12, &body).expect("a good answer");
+            assert_eq!(correlation_id, 7);
+            let Response::Produce(response) = response else {
+                panic!("{response:?}");
+            };
+            let partition = &response.topics[0].partitions[0];
+            assert_eq!(
+                (partition.base_offset, partition.log_append_time_ms),
+                (offset, 1_234)
+            );
+        }
+    }
+
+    #[test]
+    fn fails_over_to_replicas_that_run() {
+        let addresses = vec![("localhost".into(), 9); 3];
+        let mut state = ClusterState::new(Settings::default(), addresses);
+        state.create_topic("t", 3);
+        let leaders = |state: &ClusterState| {
+            let partitions = &state.topics["t"].partitions;
+            let leader = |partition: &Partition| (partition.leader, partition.leader_epoch);
+            partitions.iter().map(leader).collect::<Vec<_>>()
+        };
+        let (one, two, three) = (NodeId(1), NodeId(2), NodeId(3));
+        state.nodes[1].running = false;
+        state.fail_over(one);
+        assert_eq!(
+            leaders(&state),
+            [(Some(three), 1), (Some(two), 0), (Some(three), 0)]
+        );
+        state.fail_over(three);
+        assert_eq!(leaders(&state), [(None, 2), (Some(two), 0), (None, 1)]);
+    }
 }

@@ -1,0 +1,277 @@
+//! The command line: the flags of Kafka 4.3.1's ProducerPerformance, the deprecated ones included,
+//! and its rules about which of them go together.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Parser};
+
+use crate::command_line::number;
+
+/// Measures how fast records reach a Kafka cluster, and how long each of them takes.
+///
+/// Prints a line for every reporting interval and a summary, in the format of Kafka's own
+/// producer performance tool, to standard output. Without a bootstrap server it measures against
+/// a mock cluster inside this process.
+#[derive(Debug, Parser)]
+#[command(
+    name = "producer_perf_test",
+    infer_long_args = true,
+    verbatim_doc_comment
+)]
+#[command(group(
+    ArgGroup::new("payload")
+        .required(true)
+        .args(["record_size", "payload_file", "payload_monotonic"])
+))]
+pub(crate) struct Args {
+    /// Produce records to this topic.
+    #[arg(long)]
+    pub(crate) topic: String,
+
+    /// Number of records to produce.
+    #[arg(long, value_parser = number::<i64>, allow_hyphen_values = true)]
+    pub(crate) num_records: i64,
+
+    /// Send at most about this many records a second; -1 for as many as possible.
+    #[arg(long, value_parser = number::<f64>, allow_hyphen_values = true)]
+    pub(crate) throughput: f64,
+
+    /// The size of a record's value in bytes; it is filled with random capital letters.
+    #[arg(long, value_parser = number::<i32>, allow_hyphen_values = true)]
+    pub(crate) record_size: Option<i32>,
+
+    /// A UTF-8 file with values; each record gets one of them, picked at random.
+    #[arg(long)]
+    pub(crate) payload_file: Option<PathBuf>,
+
+    /// What stands between two values in the payload file: a regular expression.
+    #[arg(long, default_value = r"\n", allow_hyphen_values = true)]
+    pub(crate) payload_delimiter: String,
+
+    /// Make the n-th record's value the number n, from 0.
+    #[arg(long)]
+    pub(crate) payload_monotonic: bool,
+
+    /// The brokers to ask first. Wins over bootstrap.servers in the properties.
+    #[arg(long, value_name = "HOST:PORT[,HOST:PORT...]")]
+    pub(crate) bootstrap_server: Option<String>,
+
+    /// Producer properties; they win over those in the file.
+    #[arg(long, value_name = "NAME=VALUE", num_args = 1..)]
+    pub(crate) command_property: Vec<String>,
+
+    /// A file with producer properties.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) command_config: Option<PathBuf>,
+
+    /// Deprecated: use --command-property.
+    #[arg(long, value_name = "NAME=VALUE", num_args = 1..)]
+    pub(crate) producer_props: Vec<String>,
+
+    /// Deprecated: use --command-config.
+    #[arg(long = "producer.config", value_name = "FILE")]
+    pub(crate) producer_config: Option<PathBuf>,
+
+    /// Print the producer's metrics at the end.
+    #[arg(long)]
+    pub(crate) print_metrics: bool,
+
+    /// Leave the first so many records out of a second, steady-state summary.
+    #[arg(long, value_parser = number::<i64>, allow_hyphen_values = true, default_value = "0")]
+    pub(crate) warmup_records: i64,
+
+    /// Milliseconds between two lines of progress.
+    #[arg(
+        long,
+        value_parser = number::<i64>,
+        allow_hyphen_values = true,
+        value_name = "INTERVAL-MS",
+        default_value = "5000"
+    )]
+    pub(crate) reporting_interval: i64,
+
+    /// Transactions are not supported yet.
+    #[arg(long)]
+    pub(crate) transactional_id: Option<String>,
+
+    /// Transactions are not supported yet.
+    #[arg(long, value_parser = number::<i64>, allow_hyphen_values = true)]
+    pub(crate) transaction_duration_ms: Option<i64>,
+}
+
+impl Args {
+    /// The first rule that the arguments break.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        let properties = !self.command_property.is_empty();
+        let old_properties = !self.producer_props.is_empty();
+        for (broken, rule) in [
+            (
+                self.num_records <= 0,
+                "--num-records should be greater than zero.",
+            ),
+            (
+                self.warmup_records >= self.num_records,
+                "The value for --warmup-records must be strictly fewer than the number of \
+                 records in the test, --num-records.",
+            ),
+            (
+                self.record_size.is_some_and(|size| size <= 0),
+                "--record-size should be greater than zero.",
+            ),
+            (
+                properties && old_properties,
+                "--command-property and --producer-props cannot be specified together.",
+            ),
+            (
+                self.command_config.is_some() && self.producer_config.is_some(),
+                "--command-config and --producer.config cannot be specified together.",
+            ),
+            (
+                self.transaction_duration_ms
+                    .is_some_and(|duration| duration <= 0),
+                "--transaction-duration-ms should be greater than zero.",
+            ),
+            (
+                self.reporting_interval <= 0,
+                "--reporting-interval should be greater than zero.",
+            ),
+            (
+                self.transactional_id.is_some() || self.transaction_duration_ms.is_some(),
+                "Transactions are not supported yet: leave out --transactional-id and \
+                 --transaction-duration-ms.",
+            ),
+        ] {
+            if broken {
+                return Err(rule);
+            }
+        }
+        Ok(())
+    }
+
+    /// What to say about the deprecated flags that are used.
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
+        [
+            (
+                !self.producer_props.is_empty(),
+                "--producer-props",
+                "--command-property",
+            ),
+            (
+                self.producer_config.is_some(),
+                "--producer.config",
+                "--command-config",
+            ),
+        ]
+        .into_iter()
+        .filter(|(used, ..)| *used)
+        .map(|(_, old, new)| {
+            format!(
+                "Option {old} has been deprecated and will be removed in a future version. \
+                 Use {new} instead."
+            )
+        })
+    }
+
+    /// The file of producer properties, under either of its flags.
+    pub(crate) fn properties_file(&self) -> Option<&PathBuf> {
+        self.command_config
+            .as_ref()
+            .or(self.producer_config.as_ref())
+    }
+
+    /// The single properties, under either of their flags.
+    pub(crate) fn properties(&self) -> impl Iterator<Item = Result<(&str, &str), String>> {
+        self.command_property
+            .iter()
+            .chain(&self.producer_props)
+            .map(|property| {
+                property
+                    .split_once('=')
+                    .ok_or_else(|| format!("Invalid property: {property}"))
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUIRED: &str = "perf --topic t --num-records 5 --throughput -1 --record-size 10";
+
+    fn args(more: &str) -> Args {
+        let line = format!("{REQUIRED} {more}");
+        Args::try_parse_from(line.split_whitespace()).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Parses a line without the required arguments in front.
+    fn bare(line: &str) -> Args {
+        Args::try_parse_from(line.split_whitespace()).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn has_the_defaults_of_kafka() {
+        let args = args("");
+        assert_eq!(args.throughput, -1.0);
+        assert_eq!((args.warmup_records, args.reporting_interval), (0, 5000));
+        assert_eq!(args.payload_delimiter, "\\n");
+        assert!(!args.print_metrics && !args.payload_monotonic);
+        assert_eq!(args.check(), Ok(()));
+    }
+
+    #[test]
+    fn takes_every_flag_of_kafka_with_its_own_spelling() {
+        let args = args(
+            "--bootstrap-server h:1,h:2 --payload-delimiter | --print-metrics --warmup-records 2 \
+             --reporting-interval 100 --command-config file --command-property acks=1 linger.ms=5",
+        );
+        assert_eq!(args.bootstrap_server.as_deref(), Some("h:1,h:2"));
+        assert_eq!(args.properties_file(), Some(&PathBuf::from("file")));
+        let properties: Vec<_> = args.properties().map(Result::unwrap).collect();
+        assert_eq!(properties, [("acks", "1"), ("linger.ms", "5")]);
+        assert_eq!(args.warnings().count(), 0);
+    }
+
+    #[test]
+    fn warns_about_deprecated_flags_and_heeds_them() {
+        let args = args("--producer.config old --producer-props acks=1 client.id=x=y");
+        let recorded = include_str!("kafka-4.3.1-output.txt");
+        for warning in args.warnings() {
+            assert!(recorded.lines().any(|line| line == warning), "{warning}");
+        }
+        assert_eq!(args.warnings().count(), 2);
+        assert_eq!(args.properties_file(), Some(&PathBuf::from("old")));
+        let properties: Vec<_> = args.properties().map(Result::unwrap).collect();
+        assert_eq!(properties, [("acks", "1"), ("client.id", "x=y")]);
+    }
+
+    #[test]
+    fn refuses_in_the_words_of_kafka() {
+        let recorded = include_str!("kafka-4.3.1-output.txt");
+        for line in [
+            "perf --topic t --num-records 0 --throughput -1 --record-size 10",
+            "perf --topic t --num-records 5 --throughput -1 --record-size 0",
+            "perf --topic t --num-records 5 --throughput -1 --record-size 9 --warmup-records 5",
+            "perf --topic t --num-records 5 --throughput -1 --record-size 9 --reporting-interval 0",
+            "perf --topic t --num-records 5 --throughput -1 --record-size 9 \
+             --command-config a --producer.config b",
+            "perf --topic t --num-records 5 --throughput -1 --payload-monotonic \
+             --command-property acks=1 --producer-props acks=1",
+            "perf --topic t --num-records 5 --throughput -1 --record-size 10 \
+             --transaction-duration-ms 0",
+        ] {
+            let rule = bare(line).check().unwrap_err();
+            assert!(recorded.lines().any(|line| line == rule), "{rule}");
+        }
+        let wrong = args("--command-property linger.ms");
+        let refusal = wrong.properties().next().unwrap().unwrap_err();
+        assert_eq!(refusal, "Invalid property: linger.ms");
+    }
+
+    #[test]
+    fn refuses_transactions_as_not_supported_yet() {
+        for flag in ["--transactional-id x", "--transaction-duration-ms 5"] {
+            let refusal = args(flag).check().unwrap_err();
+            assert!(refusal.contains("not supported yet"), "{refusal}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The whole tool against a mock cluster.
+
+use std::io::Write;
+
+use clap::Parser;
+use parking_lot::Mutex;
+
+use super::*;
+
+/// Collects what is written.
+#[derive(Clone, Default)]
+struct Output(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs the tool with these flags and returns its lines.
+fn run_tool(flags: &str) -> Vec<String> {
+    let line = format!("perf --topic orders --num-records 40 {flags}");
+    let args = Args::try_parse_from(line.split_whitespace()).unwrap();
+    let output = Output::default();
+    let screen = Arc::new(Screen::new(40, output.clone()));
+    run(&args, &screen).unwrap_or_else(|error| panic!("{error}"));
+    let text = String::from_utf8(output.0.lock().clone()).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// The line with every number replaced, so that lines of the same form are equal.
+fn shape(line: &str) -> String {
+    let mut shape = String::new();
+    for character in line.chars() {
+        if !character.is_ascii_digit() {
+            shape.push(character);
+        } else if !shape.ends_with('9') {
+            shape.push('9');
+        }
+    }
+    shape
+}
+
+#[track_caller]
+fn assert_shape_recorded(line: &str) {
+    let mut recorded = include_str!("kafka-4.3.1-output.txt").lines();
+    assert!(
+        recorded.any(|recorded| shape(recorded) == shape(line)),
+        "Kafka never printed {line}"
+    );
+}
+
+#[test]
+fn starts_a_cluster_of_its_own_and_sums_up() {
+    let lines = run_tool("--throughput -1 --record-size 10");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].starts_with("40 records sent, "), "{}", lines[0]);
+    assert_shape_recorded(&lines[0]);
+}
+
+#[test]
+fn tells_of_windows_and_of_the_steady_state() {
+    let flags = "--throughput 200 --record-size 10 --reporting-interval 50 --warmup-records 20";
+    let lines = run_tool(flags);
+    assert!(
+        lines[0].starts_with("Warmup first 20 records. "),
+        "{}",
+        lines[0]
+    );
+    assert!(lines.contains(&"In steady state.".to_owned()), "{lines:?}");
+    assert!(
+        lines[lines.len() - 2].starts_with("40 records sent, "),
+        "{lines:?}"
+    );
+    assert!(
+        lines[lines.len() - 1].starts_with("20 steady state records sent, "),
+        "{lines:?}"
+    );
+    lines.iter().for_each(|line| assert_shape_recorded(line));
+}
+
+#[test]
+fn sends_to_the_cluster_it_is_told_with_the_properties_it_is_told() {
+    let cluster = MockCluster::builder().topic("orders", 1).start().unwrap();
+    let servers = cluster.bootstrap_servers();
+    let lines = run_tool(&format!(
+        "--throughput -1 --payload-monotonic --print-metrics \
+         --producer-props bootstrap.servers={servers} client.id=mine"
+    ));
+    let values: Vec<_> = cluster
+        .records("orders", 0)
+        .into_iter()
+        .map(|one| one.value)
+        .collect();
+    let sent: Vec<_> = (0..40)
+        .map(|index| Some(index.to_string().into_bytes()))
+        .collect();
+    assert_eq!(values, sent);
+    assert_shape_recorded(&lines[0]);
+    let sent = "producer-metrics:record-send-total:{client-id=mine}      : 40.000";
+    assert!(lines.contains(&sent.to_owned()), "{lines:?}");
+}
+
+#[test]
+fn refuses_what_is_wrong_before_it_sends() {
+    for (flags, why) in [
+        (
+            "--record-size 1 --command-property linger.ms",
+            "Invalid property: linger.ms",
+        ),
+        (
+            "--record-size 1 --command-property linger.ms=x",
+            "linger.ms",
+        ),
+        (
+            "--record-size 1 --command-config /no/such/file",
+            "/no/such/file",
+        ),
+        ("--payload-file /no/such/file", "/no/such/file"),
+    ] {
+        let line = format!("perf --topic orders --num-records 40 --throughput -1 {flags}");
+        let args = Args::try_parse_from(line.split_whitespace()).unwrap();
+        let error = run(&args, &Arc::new(Screen::new(40, io::sink()))).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+    }
+}

@@ -1,0 +1,79 @@
+//! Sends records with and without keys, and prints where each of them landed.
+//!
+//! Without arguments the brokers are a mock cluster inside this process; a real one is as good:
+//! `cargo run --release --example quickstart -- --bootstrap-server localhost:9092`
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example talks to its reader"
+)]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use env_logger::Env;
+use linger::testing::MockCluster;
+use linger::{Producer, ProducerRecord, Properties};
+
+const TOPIC: &str = "orders";
+
+/// Sends records to Kafka, or to a mock cluster inside this process.
+#[derive(Parser)]
+struct Args {
+    /// A Kafka broker; without one, a mock cluster is started.
+    #[arg(long, value_name = "HOST:PORT")]
+    bootstrap_server: Option<String>,
+}
+
+fn main() -> ExitCode {
+    env_logger::init_from_env(Env::default().default_filter_or("warn"));
+    let result = match Args::parse().bootstrap_server {
+        Some(servers) => send_records(&servers),
+        None => {
+            let cluster = MockCluster::builder().topic(TOPIC, 3).start();
+            let cluster = cluster.expect("there are free ports on loopback");
+            send_records(&cluster.bootstrap_servers())
+        }
+    };
+    if let Err(error) = result {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn send_records(servers: &str) -> linger::Result<()> {
+    let properties = Properties::new()
+        .set("bootstrap.servers", servers)
+        .set("key.serializer", "string")
+        .set("value.serializer", "string");
+    let producer: Producer<str, str> = Producer::new(&properties)?;
+
+    // Records with the same key land in the same partition, in the order in which they are sent.
+    for (customer, event) in [("alice", "ordered"), ("dora", "ordered"), ("alice", "paid")] {
+        let record = ProducerRecord::new(TOPIC, event).key(customer);
+        producer.send(record, move |result| match result {
+            Ok(metadata) => println!("{customer} {event}: {metadata}"),
+            Err(error) => eprintln!("{customer} {event}: {error}"),
+        })?;
+    }
+
+    // Without a key, the producer spreads them over the partitions, batch by batch.
+    for visit in 1..=3 {
+        let record = ProducerRecord::new(TOPIC, "somebody looked around");
+        producer.send(record, move |result| match result {
+            Ok(metadata) => println!("visit {visit}: {metadata}"),
+            Err(error) => eprintln!("visit {visit}: {error}"),
+        })?;
+    }
+
+    // Closing sends what is still waiting; after it, every callback has run.
+    producer.close()?;
+    let metrics = producer.metrics();
+    println!(
+        "{} records reached {servers} in {} batches, {} failed.",
+        metrics.records_acknowledged, metrics.batches_sent, metrics.records_failed,
+    );
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! Memory: `buffer.memory` holds, callers wait in line, and nothing is kept when idle.

@@ -1,0 +1,1 @@
+//! Callbacks: exactly once, in order, and what they may and may not do.

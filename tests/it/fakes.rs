@@ -1,0 +1,109 @@
+//! Ports that are no brokers: they speak something else, garbage, or nothing at all. Each has a
+//! thread, which ends when the fake is dropped.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+/// What a fake does with a connection.
+pub(crate) enum Manner {
+    /// Reads the first bytes, answers these, and then stays silent with the connection open.
+    Says(Vec<u8>),
+    /// Closes it at once.
+    Closes,
+    /// Keeps it open, and neither reads nor writes.
+    IsSilent,
+}
+
+/// A loopback port with somebody behind it who is no broker.
+pub(crate) struct Fake {
+    address: SocketAddr,
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Fake {
+    pub(crate) fn start(manner: Manner) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&over);
+        let thread = Builder::new()
+            .name("fake".to_owned())
+            .spawn(move || serve(&listener, &manner, &ended))
+            .unwrap();
+        Self {
+            address,
+            over,
+            thread: Some(thread),
+        }
+    }
+
+    /// As `bootstrap.servers` takes it.
+    pub(crate) fn address(&self) -> String {
+        self.address.to_string()
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        // Whoever waits in accept() notices nothing but a connection.
+        let _knock = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+fn serve(listener: &TcpListener, manner: &Manner, over: &AtomicBool) {
+    let mut open = Vec::new();
+    for stream in listener.incoming() {
+        let Ok(mut stream) = stream else { continue };
+        if over.load(Ordering::SeqCst) {
+            return;
+        }
+        match manner {
+            Manner::Closes => continue,
+            Manner::IsSilent => {}
+            Manner::Says(bytes) => {
+                // The peer may be gone before it hears the answer.
+                let mut request = [0; 1024];
+                let _greeting = stream.read(&mut request);
+                let _gone = stream.write_all(bytes);
+            }
+        }
+        open.push(stream);
+    }
+}
+
+/// A port whose queue of connections is full: the system drops whoever knocks there.
+pub(crate) struct DeafPort {
+    address: SocketAddr,
+    _listener: TcpListener,
+    _queue: Vec<TcpStream>,
+}
+
+impl DeafPort {
+    pub(crate) fn open() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queue = Vec::new();
+        while let Ok(queued) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+            queue.push(queued);
+            assert!(queue.len() < 10_000, "the queue of connections has an end");
+        }
+        Self {
+            address,
+            _listener: listener,
+            _queue: queue,
+        }
+    }
+
+    pub(crate) fn address(&self) -> String {
+        self.address.to_string()
+    }
+}

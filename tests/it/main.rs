@@ -1,0 +1,22 @@
+//! What a user of Linger can observe, against the mock cluster: real threads, real sockets, real
+//! frames, no sleeps. One binary, one module for each subject.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers outside of test functions are tests, too"
+)]
+
+mod backpressure;
+mod bad_input;
+mod batching;
+mod callbacks;
+mod delivery;
+mod fakes;
+mod metadata;
+mod metrics;
+mod observe;
+mod partitioning;
+mod retries;
+mod serializers;
+mod shutdown;
+mod support;
+mod tidy;

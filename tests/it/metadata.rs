@@ -1,0 +1,1 @@
+//! How topics, leaders and brokers are found, and what happens when they change.

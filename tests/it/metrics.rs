@@ -1,0 +1,1 @@
+//! What the counters count.

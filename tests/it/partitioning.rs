@@ -1,0 +1,367 @@
+//! Which partition a record goes to.
+
+use std::collections::BTreeSet;
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use linger::testing::MockCluster;
+use linger::{
+    ErrorKind, PartitionRequest, Partitioner, Producer, ProducerRecord, PropertyObject,
+    TopicPartitions,
+};
+
+use crate::support::{Outcomes, PATIENCE, Setup, ignore, values};
+
+/// Sends records without key, one after the other; gives their partitions.
+fn landed_one_by_one(producer: &Producer<str, str>, records: usize) -> Vec<i32> {
+    let send = |_| {
+        let handle = producer.send_with_handle(ProducerRecord::new("t", "v"));
+        handle.unwrap().wait_timeout(PATIENCE).unwrap()
+    };
+    (0..records)
+        .map(send)
+        .map(|landed| landed.partition())
+        .collect()
+}
+
+/// Sends records without key, all at once; gives their partitions in the order of `send`.
+fn landed_at_once(producer: &Producer<str, str>, value: &str, records: usize) -> Vec<i32> {
+    let outcomes = Outcomes::new();
+    for number in 0..records {
+        let record = ProducerRecord::new("t", value);
+        producer.send(record, outcomes.callback(number)).unwrap();
+    }
+    producer.flush().unwrap();
+    let mut landed = outcomes.acknowledged(records);
+    landed.sort_by_key(|(number, _)| *number);
+    landed
+        .iter()
+        .map(|(_, landed)| landed.partition())
+        .collect()
+}
+
+/// How many times each value comes in a row.
+fn runs(of: &[i32]) -> Vec<(i32, usize)> {
+    let same = |one: &[i32]| (one[0], one.len());
+    of.chunk_by(|a, b| a == b).map(same).collect()
+}
+
+#[test]
+fn keys_choose_partitions_as_javas_murmur2_does() {
+    let (_cluster, producer) = Setup::new().topic("t", 10).start();
+    let java = [("", 1), ("21", 0), ("foobar", 6), ("abc", 7), ("key", 1)];
+    for (key, partition) in java {
+        let record = ProducerRecord::new("t", "v").key(key);
+        assert_eq!(
+            producer.send_wait(record).unwrap().partition(),
+            partition,
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn a_partition_that_the_record_names_is_taken_whatever_its_key() {
+    let (_cluster, producer) = Setup::new().topic("t", 10).start();
+    for partition in 0..10 {
+        let record = ProducerRecord::new("t", "v")
+            .key("key")
+            .partition(partition);
+        assert_eq!(producer.send_wait(record).unwrap().partition(), partition);
+    }
+}
+
+/// Ten records fill a batch to the byte, and then it is the next partition's turn.
+#[test]
+fn records_without_key_go_round_the_partitions_batch_by_batch() {
+    let (cluster, producer) = Setup::new()
+        .topic("t", 4)
+        .set("linger.ms", 10_000)
+        .set("batch.size", 61 + 10 * 100)
+        .set("partitioner.adaptive.partitioning.enable", false)
+        .start();
+    // Seven bytes go to lengths, attributes, timestamp, offset and null key; one to no headers.
+    let landed = landed_at_once(&producer, &"x".repeat(100 - 9), 80);
+    let expected: Vec<_> = (0..8).map(|turn| (turn % 4, 10)).collect();
+    assert_eq!(runs(&landed), expected);
+    for partition in 0..4 {
+        let batches = cluster.batches("t", partition);
+        let records: Vec<_> = batches.iter().map(|one| one.records).collect();
+        assert_eq!(records, [10, 10], "partition {partition}");
+    }
+}
+
+/// Batches that leave early, here because somebody waits, do not shorten or prolong a turn.
+#[test]
+fn a_turn_is_worth_batch_size_bytes_also_when_batches_leave_half_empty() {
+    let (_cluster, producer) = Setup::new()
+        .topic("t", 3)
+        .set("batch.size", 1_000)
+        .set("partitioner.adaptive.partitioning.enable", false)
+        .start();
+    // Each record has a batch of its own: 61 bytes of header and eight of record.
+    let landed = landed_one_by_one(&producer, 75);
+    let turn = 1_000usize.div_ceil(61 + 8);
+    let expected: Vec<_> = (0..5).map(|number| (number % 3, turn)).collect();
+    assert_eq!(runs(&landed), expected);
+}
+
+#[test]
+fn equal_queues_get_equal_shares_of_the_records_without_key() {
+    let (cluster, producer) = Setup::new().topic("t", 5).set("batch.size", 0).start();
+    producer
+        .send_wait(ProducerRecord::new("t", "v").partition(0))
+        .unwrap();
+    // While the broker hangs no queue gets shorter, so all grow alike.
+    cluster.pause_broker(1);
+    for _ in 0..100 {
+        producer
+            .send(ProducerRecord::new("t", "v"), ignore)
+            .unwrap();
+    }
+    cluster.resume_broker(1);
+    producer.flush().unwrap();
+    let shares: Vec<_> = (0..5).map(|one| cluster.records("t", one).len()).collect();
+    assert_eq!(shares.iter().sum::<usize>(), 101);
+    assert!(
+        shares.iter().all(|share| (19..=21).contains(share)),
+        "{shares:?}"
+    );
+}
+
+#[test]
+fn records_without_key_skip_partitions_without_a_leader() {
+    let setup = Setup::new().topic("t", 4).set("batch.size", 0);
+    let (cluster, producer) = setup.start();
+    cluster.remove_leader("t", 1);
+    cluster.remove_leader("t", 2);
+    let landed: BTreeSet<_> = landed_one_by_one(&producer, 20).into_iter().collect();
+    assert_eq!(landed, BTreeSet::from([0, 3]));
+}
+
+#[test]
+fn keys_may_be_ignored() {
+    let (_cluster, producer) = Setup::new()
+        .topic("t", 3)
+        .set("batch.size", 0)
+        .set("partitioner.ignore.keys", true)
+        .set("partitioner.adaptive.partitioning.enable", false)
+        .start();
+    let send = |_| {
+        producer
+            .send_wait(ProducerRecord::new("t", "v").key("same"))
+            .unwrap()
+    };
+    let landed: Vec<_> = (0..6).map(send).map(|landed| landed.partition()).collect();
+    assert_eq!(landed, [0, 1, 2, 0, 1, 2]);
+}
+
+#[test]
+fn the_round_robin_partitioner_takes_turns_record_by_record_whatever_the_key() {
+    for name in [
+        "round_robin",
+        "org.apache.kafka.clients.producer.RoundRobinPartitioner",
+    ] {
+        let (cluster, producer) = Setup::new()
+            .topic("t", 3)
+            .set("partitioner.class", name)
+            .start();
+        for value in ["a", "b", "c", "d", "e", "f"] {
+            producer
+                .send(ProducerRecord::new("t", value).key("same"), ignore)
+                .unwrap();
+        }
+        producer.flush().unwrap();
+        assert_eq!(values(&cluster, "t", 0), ["a", "d"], "{name}");
+        assert_eq!(values(&cluster, "t", 1), ["b", "e"]);
+        assert_eq!(values(&cluster, "t", 2), ["c", "f"]);
+    }
+}
+
+/// Takes the record's value for the partition.
+struct AsTheValueSays;
+
+impl Partitioner for AsTheValueSays {
+    fn partition(
+        &self,
+        record: &PartitionRequest<'_>,
+        partitions: &TopicPartitions<'_>,
+    ) -> Result<i32, Box<dyn StdError + Send + Sync>> {
+        assert_eq!((record.topic(), partitions.count()), ("t", 3));
+        assert_eq!(partitions.available(), [0, 1, 2]);
+        let value = std::str::from_utf8(record.value().unwrap_or_default())?;
+        Ok(value.parse()?)
+    }
+}
+
+#[test]
+fn a_partitioner_of_the_users_own_decides_and_its_mistakes_are_told() {
+    let object = PropertyObject::partitioner(AsTheValueSays);
+    let (cluster, producer) = Setup::new()
+        .topic("t", 3)
+        .properties(|properties| properties.set_object("partitioner.class", object))
+        .start();
+    for (value, told) in [
+        (
+            "3",
+            "the partitioner chose partition 3 of topic \"t\", which has 3 partitions",
+        ),
+        (
+            "-1",
+            "the partitioner chose partition -1 of topic \"t\", which has 3 partitions",
+        ),
+        (
+            "x",
+            "the partitioner refused a record for \"t\": invalid digit found in string",
+        ),
+    ] {
+        let refused = producer
+            .send(ProducerRecord::new("t", value), ignore)
+            .unwrap_err();
+        assert_eq!(refused.error().kind(), ErrorKind::InvalidRecord);
+        assert_eq!(refused.to_string(), told);
+    }
+    for value in ["2", "0", "2"] {
+        producer
+            .send(ProducerRecord::new("t", value), ignore)
+            .unwrap();
+    }
+    producer.flush().unwrap();
+    assert_eq!(values(&cluster, "t", 2), ["2", "2"]);
+    assert_eq!(values(&cluster, "t", 0), ["0"]);
+}
+
+/// How many of 100 records without key go to the partition whose broker hangs; there is another
+/// partition, whose broker answers at once.
+fn share_of_a_broker_that_hangs(adaptive: bool) -> usize {
+    let (cluster, producer) = Setup::new()
+        .brokers(2)
+        .topic("t", 2)
+        .set("linger.ms", 0)
+        .set("batch.size", 0)
+        .set("partitioner.adaptive.partitioning.enable", adaptive)
+        .start();
+    let hanging = i32::from(cluster.leader("t", 1) == Some(1));
+    for partition in [0, 1] {
+        let record = ProducerRecord::new("t", "v").partition(partition);
+        producer.send_wait(record).unwrap();
+    }
+    cluster.pause_broker(1);
+    for _ in 0..100 {
+        producer
+            .send(ProducerRecord::new("t", "v"), ignore)
+            .unwrap();
+        // Its queue is empty again before the next choice.
+        let record = ProducerRecord::new("t", "v").partition(1 - hanging);
+        producer.send_wait(record).unwrap();
+    }
+    cluster.resume_broker(1);
+    producer.flush().unwrap();
+    cluster.records("t", hanging).len() - 1
+}
+
+#[test]
+fn a_partition_with_a_long_queue_gets_fewer_records_without_key() {
+    let share = share_of_a_broker_that_hangs(true);
+    assert!((1..25).contains(&share), "{share} of 100");
+    assert_eq!(
+        share_of_a_broker_that_hangs(false),
+        50,
+        "unless that is switched off"
+    );
+}
+
+/// Two brokers with four partitions each, of which the first hangs and has not taken a batch for
+/// longer than `partitioner.availability.timeout.ms`.
+struct Stuck {
+    cluster: MockCluster,
+    producer: Producer<str, str>,
+    /// The partitions of the broker that hangs.
+    partitions: Vec<i32>,
+    /// Of the records that the broker that hangs has got.
+    outcomes: Outcomes<&'static str>,
+}
+
+impl Stuck {
+    fn new() -> Self {
+        let (cluster, producer) = Setup::new()
+            .brokers(2)
+            .topic("t", 8)
+            .set("linger.ms", 0)
+            .set("batch.size", 0)
+            .set("max.in.flight.requests.per.connection", 1)
+            .set("partitioner.adaptive.partitioning.enable", false)
+            .set("partitioner.availability.timeout.ms", 50)
+            .start();
+        let led_by = |node| {
+            (0..8)
+                .filter(|one| cluster.leader("t", *one) == Some(node))
+                .collect()
+        };
+        let (partitions, others): (Vec<i32>, Vec<i32>) = (led_by(1), led_by(2));
+        let outcomes = Outcomes::new();
+        let send = |partition, tag| {
+            let record = ProducerRecord::new("t", "v").partition(partition);
+            producer.send(record, outcomes.callback(tag)).unwrap();
+        };
+        for partition in [partitions[0], others[0]] {
+            send(partition, "connects");
+            outcomes.acknowledged(1);
+        }
+        cluster.pause_broker(1);
+        send(partitions[0], "in flight");
+        // An answer from the other broker shows that the first record has left.
+        let sync = ProducerRecord::new("t", "v").partition(others[0]);
+        producer.send_wait(sync).unwrap();
+        send(partitions[1], "waits for its turn");
+        // Waits in vain, and for longer than the timeout.
+        let nowhere = ProducerRecord::new("t", "v").partition(99);
+        let timeout = Duration::from_millis(60);
+        producer.send_timeout(nowhere, timeout, ignore).unwrap_err();
+        Self {
+            cluster,
+            producer,
+            partitions,
+            outcomes,
+        }
+    }
+
+    /// Where the next records without key go: one to each partition that is in the round.
+    fn round(&self) -> BTreeSet<i32> {
+        let round = landed_one_by_one(&self.producer, 16);
+        round.into_iter().collect()
+    }
+}
+
+#[test]
+fn a_broker_that_takes_nothing_is_left_out_until_it_takes_something() {
+    let stuck = Stuck::new();
+    let round = stuck.round();
+    assert_eq!(round.len(), 4);
+    assert!(
+        stuck.partitions.iter().all(|one| !round.contains(one)),
+        "{round:?}"
+    );
+    stuck.cluster.resume_broker(1);
+    stuck.outcomes.acknowledged(2);
+    assert_eq!(stuck.round().len(), 8, "all are in the round again");
+}
+
+#[test]
+fn a_partition_that_moves_away_from_a_broker_that_takes_nothing_is_in_the_round_again() {
+    let stuck = Stuck::new();
+    assert_eq!(stuck.round().len(), 4);
+    // One that waits for the broker that hangs, and one that has had no record at all.
+    for moves in [stuck.partitions[1], stuck.partitions[3]] {
+        stuck.cluster.move_leader("t", moves, 2);
+        // Metadata of a topic that is new brings along that of the others.
+        stuck
+            .producer
+            .partitions_for(&format!("new-{moves}"))
+            .unwrap();
+        assert!(stuck.round().contains(&moves));
+    }
+    assert_eq!(stuck.round().len(), 6);
+    stuck.cluster.resume_broker(1);
+    stuck.outcomes.acknowledged(2);
+}

@@ -1,0 +1,1 @@
+//! Errors and lost connections: retried, in order, until the time is over.

@@ -1,0 +1,6 @@
+//! One real broker: what Linger sends is read back by Kafka's own consumer and log dumper.
+
+mod content;
+mod delivery;
+mod examples;
+mod topics;

@@ -1,0 +1,40 @@
+//! A topic that does not exist and may not be created.
+
+use std::time::{Duration, Instant};
+
+use linger::{ErrorKind, Producer, ProducerRecord};
+use linger_kafka_tests::{properties, topic_name};
+
+use crate::three_nodes;
+
+#[test]
+fn a_topic_that_may_not_be_created_is_refused_in_time_and_harms_no_other() {
+    let cluster = three_nodes();
+    let topic = topic_name("present");
+    cluster.create_topic(&topic, 1, &[]);
+    let properties = properties(&cluster.bootstrap()).set("max.block.ms", 2_000);
+    let producer: Producer<[u8], [u8]> = Producer::new(&properties).expect("valid properties");
+    let value: &[u8] = b"v";
+    let before = Instant::now();
+    let refused = producer
+        .send_wait(ProducerRecord::new("absent", value))
+        .expect_err("there is no topic");
+    let waited = before.elapsed();
+    let stored = producer
+        .send_wait(ProducerRecord::new(&topic, value))
+        .expect("stored");
+    producer.close().expect("nothing is pending");
+
+    assert_eq!(
+        refused.kind(),
+        ErrorKind::UnknownTopicOrPartition,
+        "{refused}"
+    );
+    assert!(refused.to_string().contains("absent"), "{refused}");
+    assert!(
+        waited >= Duration::from_secs(2) && waited < Duration::from_secs(5),
+        "{waited:?}"
+    );
+    assert_eq!(stored.offset(), Some(0));
+    assert_eq!(cluster.end_offsets(&topic), [1]);
+}
