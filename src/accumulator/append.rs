@@ -112,17 +112,15 @@ impl Accumulator {
             let bytes = batch.encoder.size_of_next(record);
             charge(&mut batch.reservation, bytes + cost, reserved.as_mut())?;
         } else {
-            // Callers read the clock before they get the lock, so it may seem to go backwards. In
-            // a queue it does not: batches expire in the order in which they stand.
-            let opened = state
-                .batches
-                .back()
-                .map_or(now, |last| last.opened.max(now));
-            let opened = self.open(opened, record, cost, reserved.as_mut())?;
+            // Callers read the clock before they get the lock. A queue whose batches did not expire
+            // from front to back would keep one for ever.
+            let last = state.batches.back().map(|batch| batch.opened);
+            let now = last.map_or(now, |last| now.max(last));
+            let opened = self.open(now, record, cost, reserved.as_mut())?;
             let notice = Notice::Opened {
                 queue: Arc::clone(queue),
                 batch: opened.id,
-                opened: opened.opened,
+                opened: now,
             };
             queue.note_opened();
             state.batches.push_back(opened);

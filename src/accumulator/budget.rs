@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::sync::{Arc, AtomicUsize, Condvar, Mutex, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Condvar, Mutex, Ordering};
 
 /// Counts the bytes in use, and lets callers wait for some.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(crate) struct MemoryBudget {
     used: AtomicUsize,
     /// How many are queued, so that a release knows without a lock. Changed under `queue` only.
     waiting: AtomicUsize,
+    /// Whether a caller that does not wait was refused and the I/O thread has not heard of it.
+    refused: AtomicBool,
     queue: Mutex<Queue>,
 }
 
@@ -56,6 +58,7 @@ impl MemoryBudget {
             total,
             used: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
+            refused: AtomicBool::new(false),
             queue: Mutex::new(Queue::default()),
         }
     }
@@ -71,6 +74,18 @@ impl MemoryBudget {
     /// Whether somebody waits for memory: batches then leave without waiting for `linger.ms`.
     pub(crate) fn has_waiters(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// A caller that does not wait found no memory; returns whether the I/O thread must be told.
+    ///
+    /// Runs on: caller.
+    pub(crate) fn note_refusal(&self) -> bool {
+        !self.refused.swap(true, Ordering::SeqCst)
+    }
+
+    /// Whether that happened since the last call. Runs on: I/O thread.
+    pub(crate) fn take_refusal(&self) -> bool {
+        self.refused.load(Ordering::SeqCst) && self.refused.swap(false, Ordering::SeqCst)
     }
 
     /// Waits in line for `bytes`, at most until `deadline`; `None` waits for ever.

@@ -93,7 +93,12 @@ impl Accumulator {
         self.accepted.load(Ordering::Relaxed)
     }
 
-    /// The record went to the built-in choice: accounts for it. Runs on: caller.
+    /// The partition that the built-in choice has for a record without key. Runs on: caller.
+    pub(crate) fn keyless_partition<'a>(&self, topic: &'a Topic) -> &'a Arc<PartitionQueue> {
+        topic.sticky_partition(self.batch_size)
+    }
+
+    /// A record went there: accounts for it. Runs on: caller.
     pub(crate) fn note_keyless(&self, topic: &Topic, queue: &PartitionQueue, appended: &Appended) {
         topic.note_keyless(queue, appended.bytes, appended.filled, self.batch_size);
     }

@@ -93,6 +93,12 @@ impl PartitionQueue {
         self.load.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Whether the next record may still go into a batch that others are in.
+    pub(super) fn has_open_batch(&self) -> bool {
+        let state = self.state.lock();
+        state.batches.back().is_some_and(|batch| !batch.is_full)
+    }
+
     /// The oldest batch, if any. Runs on: I/O thread.
     pub(crate) fn head(&self) -> Option<Head> {
         let state = self.state.lock();

@@ -167,6 +167,21 @@ fn nothing_is_accepted_after_close_and_nothing_accepted_is_lost() {
 }
 
 #[test]
+fn a_batch_is_never_older_than_the_one_before_it() {
+    let accumulator = accumulator(1, MEMORY);
+    let queue = queue(&accumulator, 0);
+    let early = now();
+    let late = early + std::time::Duration::from_millis(1);
+    for time in [late, early] {
+        let appended =
+            accumulator.try_append(time, &queue, &record(b"x"), Box::new(ignore), None);
+        appended.map_err(|(refused, _)| refused).unwrap();
+    }
+    let times = [(); 2].map(|()| queue.take().unwrap().opened);
+    assert_eq!(times, [late, late]);
+}
+
+#[test]
 fn a_waiting_caller_makes_its_batch_ready_until_it_has_left() {
     let accumulator = accumulator(10_000, MEMORY);
     let queue = queue(&accumulator, 0);
@@ -182,7 +197,7 @@ fn spread(accumulator: &Accumulator, records: usize) -> Vec<usize> {
     let mut counts = vec![0; 3];
     for _ in 0..records {
         let topic = accumulator.topic("t").unwrap();
-        let queue = Arc::clone(topic.sticky_partition());
+        let queue = Arc::clone(accumulator.keyless_partition(&topic));
         let appended = append(accumulator, &queue, &[0; 100]).unwrap();
         accumulator.note_keyless(&topic, &queue, &appended);
         counts[usize::try_from(queue.index()).unwrap()] += 1;
@@ -223,6 +238,23 @@ fn keyless_records_avoid_stuck_partitions_and_prefer_short_queues() {
     // Partition 0 has nothing queued, the others have: it gets most of what comes.
     let counts = spread(&accumulator, 30);
     assert!(counts[0] > counts[1] && counts[0] > counts[2], "{counts:?}");
+}
+
+#[test]
+fn a_topic_that_was_made_anew_with_fewer_partitions_gets_no_records_beyond_them() {
+    let accumulator = accumulator(1_000, MEMORY);
+    let gone = queue(&accumulator, 2);
+    accumulator.publish(&Arc::from("t"), 2, vec![0, 1]);
+    let topic = accumulator.topic("t").unwrap();
+    assert_eq!(topic.partition_count(), 2);
+    assert!(topic.queue(2).is_none());
+    assert_eq!(spread(&accumulator, 100)[2], 0);
+    // Closing reaches the queue that is out of use, too: somebody may be about to append.
+    accumulator.close();
+    assert_eq!(
+        append(&accumulator, &gone, b"v").unwrap_err(),
+        Refused::Closed
+    );
 }
 
 #[test]

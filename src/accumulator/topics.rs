@@ -10,8 +10,10 @@ use crate::sync::{Arc, AtomicUsize, Mutex, Ordering};
 /// A topic as of one metadata response; immutable, replaced whole.
 #[derive(Debug)]
 pub(crate) struct Topic {
-    /// By partition index.
+    /// By partition index. Those behind `partitions` are of a topic that was made anew with fewer:
+    /// they keep what they have, and get nothing more.
     queues: Vec<Arc<PartitionQueue>>,
+    partitions: usize,
     /// Indexes of the partitions that have a leader.
     available: Vec<i32>,
     sticky: Arc<Sticky>,
@@ -19,7 +21,7 @@ pub(crate) struct Topic {
 
 impl Topic {
     pub(crate) fn partition_count(&self) -> i32 {
-        i32::try_from(self.queues.len()).unwrap_or(i32::MAX)
+        i32::try_from(self.partitions).unwrap_or(i32::MAX)
     }
 
     /// Partitions with a leader, in ascending order.
@@ -28,13 +30,21 @@ impl Topic {
     }
 
     pub(crate) fn queue(&self, partition: i32) -> Option<&Arc<PartitionQueue>> {
-        self.queues.get(usize::try_from(partition).ok()?)
+        self.live().get(usize::try_from(partition).ok()?)
     }
 
-    /// The partition that keyless records go to at the moment.
-    pub(crate) fn sticky_partition(&self) -> &Arc<PartitionQueue> {
+    fn live(&self) -> &[Arc<PartitionQueue>] {
+        self.queues.get(..self.partitions).unwrap_or(&self.queues)
+    }
+
+    /// The partition that keyless records go to at the moment. It has had its turn when
+    /// `batch_size` bytes went to it and the last of its batches has left or is full.
+    pub(super) fn sticky_partition(&self, batch_size: usize) -> &Arc<PartitionQueue> {
         let current = self.sticky.current.load(Ordering::Acquire);
-        match self.queues.get(current) {
+        let has_turn = |queue: &&Arc<PartitionQueue>| {
+            self.sticky.produced.load(Ordering::Acquire) < batch_size || queue.has_open_batch()
+        };
+        match self.live().get(current).filter(has_turn) {
             Some(queue) => queue,
             None => self.switch_from(current),
         }
@@ -51,7 +61,7 @@ impl Topic {
     ) {
         let current = self.sticky.current.load(Ordering::Acquire);
         if self
-            .queues
+            .live()
             .get(current)
             .is_none_or(|sticky| sticky.id() != queue.id())
         {
@@ -68,7 +78,7 @@ impl Topic {
         let mut turns = self.sticky.turns.lock();
         let now = self.sticky.current.load(Ordering::Acquire);
         if now != current
-            && let Some(queue) = self.queues.get(now)
+            && let Some(queue) = self.live().get(now)
         {
             return queue;
         }
@@ -76,7 +86,7 @@ impl Topic {
         self.sticky.produced.store(0, Ordering::Release);
         self.sticky.current.store(chosen, Ordering::Release);
         drop(turns);
-        self.queues.get(chosen).unwrap_or_else(|| self.first())
+        self.live().get(chosen).unwrap_or_else(|| self.first())
     }
 
     fn first(&self) -> &Arc<PartitionQueue> {
@@ -91,7 +101,7 @@ impl Topic {
         let adaptive = self.sticky.adaptive;
         let any_reachable = self.available.iter().any(|index| !self.is_stuck(*index));
         let mut available = self.available.iter().copied().peekable();
-        (0..).zip(&self.queues).map(move |(index, queue)| {
+        (0..).zip(self.live()).map(move |(index, queue)| {
             let is_available = available.next_if_eq(&index).is_some() || self.available.is_empty();
             let usable = is_available && (!any_reachable || !queue.is_stuck());
             let load = u32::try_from(queue.load()).unwrap_or(u32::MAX);
@@ -146,7 +156,7 @@ impl Topics {
         self.closed
     }
 
-    /// Makes appends to a topic possible, or its partitions more; existing queues stay.
+    /// Makes appends to a topic possible, or its partitions more or fewer; existing queues stay.
     pub(super) fn publish(&mut self, name: &Arc<str>, partitions: usize, available: Vec<i32>) {
         let old = self.by_name.get(name);
         let mut queues = old.map(|topic| topic.queues.clone()).unwrap_or_default();
@@ -168,9 +178,9 @@ impl Topics {
                 adaptive: self.adaptive,
             }),
         };
-        // Records go to partitions that exist by now; a queue beyond them keeps what it has.
         let topic = Topic {
             queues,
+            partitions,
             available,
             sticky,
         };

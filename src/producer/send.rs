@@ -243,7 +243,8 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
             }
             (None, None, Some(key)) if !self.settings.ignore_keys => partition_for_key(key, count),
             (None, None, _) => {
-                let queue = Arc::clone(topic.sticky_partition());
+                let accumulator = &self.handle.shared.accumulator;
+                let queue = Arc::clone(accumulator.keyless_partition(&topic));
                 return Ok(Target {
                     topic,
                     queue,
@@ -327,6 +328,9 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
             Error::new(ErrorKind::BufferFull, text)
         };
         let Patience::Until { deadline, limit } = patience else {
+            if budget.note_refusal() {
+                shared.wake();
+            }
             return Err(full(""));
         };
         budget

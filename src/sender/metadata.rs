@@ -160,6 +160,7 @@ impl Sender {
             );
             if !self.view.brokers.contains_key(&stale) {
                 self.nodes.remove(stale);
+                self.connect_errors.remove(&stale);
             }
         }
         self.follow_leaders(now, accumulator);
@@ -245,7 +246,6 @@ impl Sender {
         if let Some(deadline) = deadline {
             self.timers.set(deadline, Timer::Topic(id));
         }
-        // What older metadata said of the topic is not held against it.
         self.topic_waits.insert(id, wait);
     }
 
@@ -309,7 +309,7 @@ impl Sender {
         match self.connect_errors.values().next_back() {
             Some(error) => Error::with_source(
                 ErrorKind::TimedOut,
-                format!("{text}: no broker can be reached; last error: {error}"),
+                format!("{text}: no broker could be asked; last error: {error}"),
                 error.clone(),
             ),
             None => Error::new(
@@ -329,14 +329,22 @@ impl Sender {
         accumulator: &Accumulator,
     ) {
         self.requests.note_unwritten(id);
-        if error.kind() != ErrorKind::UnsupportedVersion || !self.requests.is_produce(id) {
+        if error.kind() != ErrorKind::UnsupportedVersion {
             self.drop_request(now, id, error, accumulator);
             return;
         }
-        if let Some((_, Content::Produce(batches))) = self.end_request(now, id) {
-            for flying in batches {
-                self.fail(now, flying, error.clone(), accumulator);
+        match self.end_request(now, id) {
+            Some((node, Content::Metadata)) => {
+                // For those who wait for metadata: the broker might as well be unreachable.
+                self.connect_errors.insert(node, error.clone());
+                self.on_metadata_failure(now);
             }
+            Some((_, Content::Produce(batches))) => {
+                for flying in batches {
+                    self.fail(now, flying, error.clone(), accumulator);
+                }
+            }
+            None => {}
         }
     }
 

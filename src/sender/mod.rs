@@ -95,6 +95,8 @@ pub(crate) struct Sender {
     partitions: BTreeMap<PartitionId, Partition>,
     /// Partitions that wait for `linger.ms`.
     lingering: BTreeSet<PartitionId>,
+    /// Batches below this one do not linger: somebody was refused because they held the memory.
+    hurried_before: BatchId,
     /// Partitions that are ready, but nobody leads them.
     leaderless: BTreeSet<PartitionId>,
     requests: Requests,
@@ -128,6 +130,7 @@ impl Sender {
             topic_waits: BTreeMap::new(),
             partitions: BTreeMap::new(),
             lingering: BTreeSet::new(),
+            hurried_before: BatchId(0),
             leaderless: BTreeSet::new(),
             requests: Requests::default(),
             incomplete: BTreeSet::new(),
@@ -210,10 +213,9 @@ impl Sender {
                 self.on_await_topic(now, id, topic, partition, deadline);
             }
             Command::Track(topic) => {
+                // A topic that is known lacks the partition that was asked for.
                 self.refresh.track(now, &topic);
-                if !self.view.topics.contains_key(&*topic) {
-                    self.refresh.request();
-                }
+                self.refresh.request();
                 self.outputs.push_back(Output::Finish(id, Ok(())));
             }
             Command::Flush(before) => self.on_flush(now, id, before, accumulator),
@@ -289,9 +291,9 @@ impl Sender {
     }
 
     fn on_ready(&mut self, now: Instant, id: NodeId, accumulator: &Accumulator) {
-        let is_connecting = |node: &&mut nodes::Node| matches!(node.link, Link::Connecting(_));
-        let Some(node) = self.nodes.find(id).filter(is_connecting) else {
-            // Given up since, by something that the driver told in the same breath.
+        // A connection that was given up just now may have become ready in the same moment.
+        let wanted = |node: &&mut nodes::Node| matches!(node.link, Link::Connecting(_));
+        let Some(node) = self.nodes.find(id).filter(wanted) else {
             return;
         };
         node.link = Link::Ready;

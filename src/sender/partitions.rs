@@ -71,7 +71,12 @@ impl Sender {
             }
         }
         self.notices = notices;
-        if accumulator.budget().has_waiters() {
+        let budget = accumulator.budget();
+        let refused = budget.take_refusal();
+        if refused {
+            self.hurried_before = accumulator.next_batch();
+        }
+        if refused || budget.has_waiters() {
             self.hurry_all(now, accumulator);
         }
     }
@@ -126,6 +131,7 @@ impl Sender {
 
     fn is_hurried(&self, batch: BatchId, accumulator: &Accumulator) -> bool {
         self.closing.is_some()
+            || batch < self.hurried_before
             || self.flushes.iter().any(|flush| batch < flush.before)
             || accumulator.budget().has_waiters()
     }

@@ -61,11 +61,6 @@ impl Requests {
         Some(request)
     }
 
-    pub(super) fn is_produce(&self, id: RequestId) -> bool {
-        let request = self.by_id.get(&id);
-        request.is_some_and(|request| matches!(request.content, Content::Produce(_)))
-    }
-
     /// Not a byte of the request has left: it does not count as an attempt.
     pub(super) fn note_unwritten(&mut self, id: RequestId) {
         let Some(request) = self.by_id.get_mut(&id) else {
