@@ -2,6 +2,7 @@
 //! frames, no sleeps. One binary, one module for each subject.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "helpers outside of test functions are tests, too"
 )]
 

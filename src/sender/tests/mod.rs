@@ -76,6 +76,9 @@ fn address(node: NodeId) -> Address {
     }
 }
 
+/// The value of a record, and its offset or why it failed.
+type Told = (String, Result<Option<i64>>);
+
 /// A sender, its accumulator, and what a driver would know of them.
 struct World {
     now: Instant,
@@ -87,7 +90,7 @@ struct World {
     disconnects: Vec<NodeId>,
     finished: BTreeMap<CommandId, Result<()>>,
     /// The value of each record and what its callback was told.
-    told: Arc<Mutex<Vec<(String, Result<Option<i64>>)>>>,
+    told: Arc<Mutex<Vec<Told>>>,
     /// Until when the sender wants to sleep.
     wait: Option<Instant>,
     stopped: bool,
