@@ -112,11 +112,15 @@ impl Accumulator {
             let bytes = batch.encoder.size_of_next(record);
             charge(&mut batch.reservation, bytes + cost, reserved.as_mut())?;
         } else {
+            // Callers read the clock before they get the lock. A queue whose batches did not expire
+            // from front to back would keep one for ever.
+            let last = state.batches.back().map(|batch| batch.opened);
+            let now = last.map_or(now, |last| now.max(last));
             let opened = self.open(now, record, cost, reserved.as_mut())?;
             let notice = Notice::Opened {
                 queue: Arc::clone(queue),
                 batch: opened.id,
-                opened: now,
+                opened: opened.opened,
             };
             queue.note_opened();
             state.batches.push_back(opened);
@@ -176,7 +180,7 @@ impl Accumulator {
         let mut reservation = Reservation::empty(&self.budget);
         charge(&mut reservation, BATCH_COST + bytes + cost, reserved)?;
         Ok(OpenBatch {
-            id: BatchId(self.next_batch.fetch_add(1, Ordering::SeqCst)),
+            id: BatchId::new(self.next_batch.fetch_add(1, Ordering::SeqCst)),
             opened: now,
             encoder,
             completions: Vec::new(),

@@ -92,6 +92,15 @@ impl ClusterView {
             brokers: brokers(response),
             topics: self.topics.clone(),
         };
+        // What was known of a topic may name a broker that is gone.
+        for partition in view
+            .topics
+            .values_mut()
+            .flat_map(|topic| &mut topic.partitions)
+        {
+            let gone = |leader: &mut NodeId| !view.brokers.contains_key(leader);
+            let _gone = partition.leader.take_if(gone);
+        }
         for topic in &response.topics {
             let Some(name) = topic.name.as_deref() else {
                 continue;
@@ -266,6 +275,18 @@ mod tests {
         let (view, update) = ClusterView::default().merged(&response(9, 5));
         assert_eq!(view.leader("orders", 0), None);
         assert!(update.is_incomplete);
+    }
+
+    #[test]
+    fn a_broker_that_is_gone_leads_no_topic_that_the_answer_leaves_out() {
+        let (view, _) = ClusterView::default().merged(&response(2, 5));
+        let mut without = response(2, 5);
+        without.topics.clear();
+        without.brokers.pop();
+        let (view, _) = view.merged(&without);
+        assert_eq!(view.leader("orders", 0), None);
+        let (view, _) = view.merged(&response(2, 5));
+        assert_eq!(view.leader("orders", 0), Some(NodeId(2)));
     }
 
     #[test]

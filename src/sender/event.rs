@@ -40,7 +40,7 @@ pub(crate) enum Command {
         partition: Option<i32>,
         deadline: Option<Instant>,
     },
-    /// Ask for metadata of a topic that is not known yet; answered at once.
+    /// Ask for metadata of a topic of which not enough is known yet; answered at once.
     Track(Arc<str>),
     /// Answer when all batches opened before this one have their outcome.
     Flush(BatchId),

@@ -15,6 +15,7 @@ use crate::protocol::messages::{MetadataRequest, MetadataResponse, ProduceRespon
 use crate::sender::Sender;
 use crate::sender::event::{CommandId, Output};
 use crate::sender::nodes::Choice;
+use crate::sender::produce::Attempt;
 use crate::sender::requests::Content;
 use crate::sender::timers::Timer;
 use crate::sync::Arc;
@@ -50,12 +51,11 @@ impl Sender {
             .refresh
             .forget_idle(now, |topic| needed.contains(topic))
         {
+            self.note_metadata_answered();
             return;
         }
         self.note_metadata_wanted(now);
-        let use_bootstrap = self.settings.rebootstrap.is_some() || self.view.brokers.is_empty();
-        let max_in_flight = self.settings.max_in_flight;
-        match self.nodes.for_metadata(now, max_in_flight, use_bootstrap) {
+        match self.any_broker(now) {
             Choice::Ask(node) => {
                 let topics = Some(self.refresh.start());
                 let request = MetadataRequest {
@@ -70,17 +70,26 @@ impl Sender {
         }
     }
 
+    /// A broker that can be asked what any broker knows.
+    pub(super) fn any_broker(&self, now: Instant) -> Choice {
+        let use_bootstrap = self.settings.rebootstrap.is_some() || self.view.brokers.is_empty();
+        self.nodes
+            .for_metadata(now, self.settings.max_in_flight, use_bootstrap)
+    }
+
     /// Starts the clock of `metadata.recovery.rebootstrap.trigger.ms` (KIP-1102).
     fn note_metadata_wanted(&mut self, now: Instant) {
+        // There is nothing to start over from while no broker of the cluster is known.
         if let Some(trigger) = self.settings.rebootstrap
             && self.metadata_wanted_since.is_none()
+            && !self.view.brokers.is_empty()
         {
             self.metadata_wanted_since = Some(now);
             self.timers.set(now + trigger, Timer::Rebootstrap);
         }
     }
 
-    /// Metadata has come: stops that clock.
+    /// Metadata has come, or none is wanted any more: stops that clock.
     fn note_metadata_answered(&mut self) {
         let since = self.metadata_wanted_since.take();
         if let Some((since, trigger)) = since.zip(self.settings.rebootstrap) {
@@ -88,14 +97,20 @@ impl Sender {
         }
     }
 
-    /// The brokers that are known do not tell who leads what: forgets them and begins again with
-    /// the bootstrap addresses.
+    /// The brokers that are known do not tell who leads what.
     pub(super) fn on_metadata_overdue(&mut self, now: Instant, accumulator: &Accumulator) {
+        log::warn!("no broker has answered with metadata for long");
         self.metadata_wanted_since = None;
+        self.start_over(now, accumulator);
+    }
+
+    /// Forgets the brokers and begins again with the bootstrap addresses (KIP-1102).
+    fn start_over(&mut self, now: Instant, accumulator: &Accumulator) {
+        self.note_metadata_answered();
         if self.view.brokers.is_empty() {
             return;
         }
-        log::warn!("no broker has answered with metadata for long: starting over with bootstrap");
+        log::warn!("starting over with the bootstrap servers");
         let view = self.view.without_brokers();
         self.adopt(now, view, accumulator);
         self.refresh.request();
@@ -111,6 +126,10 @@ impl Sender {
         if response.brokers.is_empty() || response.error != ErrorCode::NONE {
             log::warn!("broker {node} answered with metadata that names no broker");
             self.on_metadata_failure(now);
+            let start_over = response.error == ErrorCode::REBOOTSTRAP_REQUIRED;
+            if start_over && self.settings.rebootstrap.is_some() {
+                self.start_over(now, accumulator);
+            }
             return;
         }
         self.note_metadata_answered();
@@ -147,6 +166,7 @@ impl Sender {
             );
             if !self.view.brokers.contains_key(&stale) {
                 self.nodes.remove(stale);
+                self.connect_errors.remove(&stale);
             }
         }
         self.follow_leaders(now, accumulator);
@@ -170,6 +190,7 @@ impl Sender {
         accumulator: &Accumulator,
     ) {
         let mut view = None;
+        let mut is_news = false;
         for topic in &response.topics {
             let told = topic.partitions.iter();
             for (index, hint) in told.filter_map(|one| Some((one.index, one.current_leader?))) {
@@ -192,11 +213,11 @@ impl Sender {
                     name => Some(Arc::from(name)),
                 };
                 if let Some(name) = name {
-                    view.follow(&name, index, hint.leader, hint.leader_epoch);
+                    is_news |= view.follow(&name, index, hint.leader, hint.leader_epoch);
                 }
             }
         }
-        if let Some(view) = view {
+        if let Some(view) = view.filter(|_| is_news) {
             self.adopt(now, view, accumulator);
         }
     }
@@ -231,8 +252,10 @@ impl Sender {
         if let Some(deadline) = deadline {
             self.timers.set(deadline, Timer::Topic(id));
         }
-        // What older metadata said of the topic is not held against it.
         self.topic_waits.insert(id, wait);
+        if self.is_closing() {
+            self.refuse_topic_waits();
+        }
     }
 
     /// Answers the callers whose topic has come, or will never come.
@@ -295,7 +318,7 @@ impl Sender {
         match self.connect_errors.values().next_back() {
             Some(error) => Error::with_source(
                 ErrorKind::TimedOut,
-                format!("{text}: no broker can be reached; last error: {error}"),
+                format!("{text}: no broker could be asked; last error: {error}"),
                 error.clone(),
             ),
             None => Error::new(
@@ -305,8 +328,7 @@ impl Sender {
         }
     }
 
-    /// The connection did not take the request: not a byte of it has left. If no version is common
-    /// to both sides, asking again helps nobody.
+    /// The connection did not take the request: not a byte of it has left.
     pub(super) fn on_refused(
         &mut self,
         now: Instant,
@@ -315,15 +337,7 @@ impl Sender {
         accumulator: &Accumulator,
     ) {
         self.requests.note_unwritten(id);
-        if error.kind() != ErrorKind::UnsupportedVersion || !self.requests.is_produce(id) {
-            self.drop_request(now, id, error, accumulator);
-            return;
-        }
-        if let Some((_, Content::Produce(batches))) = self.end_request(now, id) {
-            for flying in batches {
-                self.fail(now, flying, error.clone(), accumulator);
-            }
-        }
+        self.drop_request(now, id, error, accumulator);
     }
 
     /// The request came to nothing; somebody else is asked after a pause.
@@ -335,10 +349,20 @@ impl Sender {
         accumulator: &Accumulator,
     ) {
         match self.end_request(now, id) {
-            Some((_, Content::Metadata)) => self.on_metadata_failure(now),
+            Some((node, Content::Metadata)) => {
+                if error.kind() == ErrorKind::UnsupportedVersion {
+                    // For those who wait for metadata the broker might as well be unreachable.
+                    self.connect_errors.insert(node, error.clone());
+                }
+                self.on_metadata_failure(now);
+            }
+            Some((_, Content::InitProducerId)) if error.kind() == ErrorKind::UnsupportedVersion => {
+                self.refuse_unidentified(now, error, accumulator);
+            }
+            Some((_, Content::InitProducerId)) => self.on_identity_failure(now),
             Some((_, Content::Produce(batches))) => {
                 for flying in batches {
-                    self.retry_or_fail(now, flying, error.clone(), accumulator);
+                    self.try_again(now, flying, error.clone(), Attempt::Doubtful, accumulator);
                 }
             }
             None => {}

@@ -16,11 +16,14 @@ mod availability;
 mod backoff;
 mod closing;
 mod event;
+mod identity;
 mod metadata;
 mod nodes;
 mod partitions;
 mod produce;
+mod refusal;
 mod requests;
+mod sequence;
 mod timers;
 mod verdict;
 
@@ -43,10 +46,12 @@ use crate::protocol::error_code::ErrorCode;
 use crate::protocol::{Request, Response};
 use crate::sync::Arc;
 use closing::{Closing, Flush};
+use identity::Inquiry;
 use metadata::TopicWait;
 use nodes::{Link, Nodes};
-use partitions::Partition;
+use partitions::{Partition, Place};
 use requests::{Content, Requests};
+use sequence::Producer;
 use timers::{Timer, Timers};
 
 /// What the sender goes by. Durations are short enough to be added to any point in time.
@@ -55,6 +60,8 @@ pub(crate) struct Settings {
     pub(crate) bootstrap: Vec<Address>,
     pub(crate) acks: i16,
     pub(crate) retries: u32,
+    /// Whether batches carry a producer id and sequences.
+    pub(crate) idempotence: bool,
     pub(crate) linger: Duration,
     pub(crate) delivery_timeout: Duration,
     pub(crate) request_timeout: Duration,
@@ -71,6 +78,9 @@ pub(crate) struct Settings {
     pub(crate) availability_timeout: Option<Duration>,
     pub(crate) seed: u64,
 }
+
+/// No limit that is looked at again and again is shorter.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Decides what to send next; no socket, no clock, no thread.
 #[derive(Debug)]
@@ -96,6 +106,11 @@ pub(crate) struct Sender {
     hurried_before: BatchId,
     /// Partitions that are ready, but nobody leads them.
     leaderless: BTreeSet<PartitionId>,
+    /// Partitions that are ready, but the producer has no id.
+    unidentified: BTreeSet<PartitionId>,
+    producer: Producer,
+    inquiry: Inquiry,
+    inquiry_failures: u32,
     requests: Requests,
     /// Batches without an outcome, oldest first.
     incomplete: BTreeSet<BatchId>,
@@ -107,7 +122,14 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    pub(crate) fn new(now: Instant, settings: Settings, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(now: Instant, mut settings: Settings, counters: Arc<Counters>) -> Self {
+        // A limit of nothing would be over before anything could happen, time and again.
+        for limit in [
+            &mut settings.rebootstrap,
+            &mut settings.connections_max_idle,
+        ] {
+            *limit = limit.map(|limit| limit.max(SHORTEST));
+        }
         Self {
             rng: Rng::with_seed(settings.seed),
             timers: Timers::default(),
@@ -120,8 +142,15 @@ impl Sender {
             topic_waits: BTreeMap::new(),
             partitions: BTreeMap::new(),
             lingering: BTreeSet::new(),
-            hurried_before: BatchId(0),
+            hurried_before: BatchId::new(0),
             leaderless: BTreeSet::new(),
+            unidentified: BTreeSet::new(),
+            producer: match settings.idempotence {
+                true => Producer::Unidentified,
+                false => Producer::Anonymous,
+            },
+            inquiry: Inquiry::NotNeeded,
+            inquiry_failures: 0,
             requests: Requests::default(),
             incomplete: BTreeSet::new(),
             flushes: Vec::new(),
@@ -140,10 +169,7 @@ impl Sender {
         match input {
             Input::Ready(node) => self.on_ready(now, node, accumulator),
             Input::Disconnected(node, error, unwritten) => {
-                for id in unwritten {
-                    self.requests.note_unwritten(id);
-                }
-                self.on_disconnected(now, node, error, accumulator);
+                self.on_lost(now, node, error, unwritten, accumulator);
             }
             Input::Response(id, response) => self.on_response(now, id, &response, accumulator),
             Input::Written(id) => self.on_written(now, id, accumulator),
@@ -170,6 +196,7 @@ impl Sender {
             self.on_timer(now, timer, accumulator);
         }
         self.ask_for_metadata(now);
+        self.ask_for_identity(now);
         self.send_batches(now, accumulator);
         self.finish_flushes();
         self.finish_closing();
@@ -206,10 +233,9 @@ impl Sender {
                 self.on_await_topic(now, id, topic, partition, deadline);
             }
             Command::Track(topic) => {
+                // A topic that is known lacks the partition that was asked for.
                 self.refresh.track(now, &topic);
-                if !self.view.topics.contains_key(&*topic) {
-                    self.refresh.request();
-                }
+                self.refresh.request();
                 self.outputs.push_back(Output::Finish(id, Ok(())));
             }
             Command::Flush(before) => self.on_flush(now, id, before, accumulator),
@@ -231,6 +257,10 @@ impl Sender {
             (Content::Metadata, Response::Metadata(response)) => {
                 self.throttle(now, node, response.throttle_time_ms);
                 self.on_metadata(now, node, response, accumulator);
+            }
+            (Content::InitProducerId, Response::InitProducerId(response)) => {
+                self.throttle(now, node, response.throttle_time_ms);
+                self.on_identity(now, node, response, accumulator);
             }
             (Content::Produce(batches), Response::Produce(response)) => {
                 self.throttle(now, node, response.throttle_time_ms);
@@ -276,23 +306,34 @@ impl Sender {
         }
     }
 
-    /// Connects to a broker that has something to take.
+    /// Connects to a broker that has something to take. Partitions that went elsewhere since, or
+    /// whose batches expired, are no reason.
     fn connect_if_needed(&mut self, now: Instant, id: NodeId) {
-        let needed = |node: &mut nodes::Node| node.link == Link::Down && !node.ready.is_empty();
-        if self.nodes.find(id).is_some_and(needed) {
+        let partitions = &self.partitions;
+        let Some(node) = self.nodes.find(id).filter(|node| node.link == Link::Down) else {
+            return;
+        };
+        node.ready.retain(|partition| {
+            let partition = partitions.get(partition);
+            partition.is_some_and(|partition| partition.place == Place::Queued(id))
+        });
+        if !node.ready.is_empty() {
             self.connect(now, id);
         }
     }
 
     fn on_ready(&mut self, now: Instant, id: NodeId, accumulator: &Accumulator) {
+        // A connection that was given up just now may have become ready in the same moment.
+        let wanted = |node: &&mut nodes::Node| matches!(node.link, Link::Connecting(_));
+        let Some(node) = self.nodes.find(id).filter(wanted) else {
+            return;
+        };
+        node.link = Link::Ready;
+        node.failures = 0;
+        node.last_used = now;
         self.connect_errors.remove(&id);
-        if let Some(node) = self.nodes.find(id) {
-            node.link = Link::Ready;
-            node.failures = 0;
-            node.last_used = now;
-            if let Some(idle) = self.settings.connections_max_idle {
-                self.timers.set(now + idle, Timer::Idle(id));
-            }
+        if let Some(idle) = self.settings.connections_max_idle {
+            self.timers.set(now + idle, Timer::Idle(id));
         }
         // A broker of the cluster answers: the bootstrap connection has done its work.
         if id.0 >= 0 {
@@ -316,6 +357,25 @@ impl Sender {
         self.lose_requests(now, id, &error, accumulator);
         if let Some(node) = self.nodes.find(id) {
             node.link = Link::Down;
+        }
+    }
+
+    /// The driver lost a connection, or could not make it.
+    fn on_lost(
+        &mut self,
+        now: Instant,
+        id: NodeId,
+        error: Error,
+        unwritten: Vec<RequestId>,
+        accumulator: &Accumulator,
+    ) {
+        for request in unwritten {
+            self.requests.note_unwritten(request);
+        }
+        let is_wanted =
+            |node: &mut nodes::Node| matches!(node.link, Link::Connecting(_) | Link::Ready);
+        if self.nodes.find(id).is_some_and(is_wanted) {
+            self.on_disconnected(now, id, error, accumulator);
         }
     }
 
@@ -380,9 +440,11 @@ impl Sender {
             return;
         };
         let until = node.last_used + idle;
-        if until > now || !node.requests.is_empty() {
-            let soon = now + (idle / 2).max(Duration::from_millis(1));
-            self.timers.set(until.max(soon), Timer::Idle(id));
+        // What is due now is sent later in this turn.
+        let is_wanted = !node.requests.is_empty() || !node.ready.is_empty();
+        if until > now || is_wanted || self.refresh.is_due(now) {
+            let again = now + (idle / 2).max(SHORTEST);
+            self.timers.set(until.max(again), Timer::Idle(id));
         } else {
             self.hang_up(now, id, accumulator);
         }

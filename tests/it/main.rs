@@ -12,6 +12,7 @@ mod batching;
 mod callbacks;
 mod delivery;
 mod fakes;
+mod fates;
 mod metadata;
 mod metrics;
 mod observe;

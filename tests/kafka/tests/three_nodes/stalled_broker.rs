@@ -11,7 +11,7 @@ use linger_kafka_tests::{properties, topic_name};
 use crate::three_nodes;
 
 /// How long the broker is stopped.
-const STALL: Duration = Duration::from_secs(15);
+const STALL: Duration = Duration::from_secs(30);
 /// What a record may take on a broker that is well, on a busy machine with two cores.
 const USUAL: Duration = Duration::from_millis(1_500);
 const INTERVAL: Duration = Duration::from_millis(1);

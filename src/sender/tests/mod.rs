@@ -1,0 +1,493 @@
+//! What the sender decides, shown on a clock of our own: the real accumulator on one side, a
+//! scripted driver on the other. No sockets, no threads.
+
+mod batching;
+mod closing;
+mod connections;
+mod expiry;
+mod leaders;
+mod metadata;
+mod retries;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::accumulator::{Outcome, PartitionQueue};
+use crate::error::Result;
+use crate::ids::TopicId;
+use crate::protocol::messages::{
+    MetadataBroker, MetadataPartition, MetadataResponse, MetadataTopic, ProducePartitionResponse,
+    ProduceRequest, ProduceResponse, ProduceTopicResponse,
+};
+use crate::record::Record;
+use crate::record::decode::decode;
+use crate::sync::Mutex;
+
+const TOPIC: &str = "t";
+const TOPIC_ID: TopicId = TopicId([7; 16]);
+const BOOTSTRAP: NodeId = NodeId(-1);
+const ONE: NodeId = NodeId(1);
+const TWO: NodeId = NodeId(2);
+
+const LINGER: Duration = Duration::from_millis(10);
+const BACKOFF: Duration = Duration::from_millis(100);
+const DELIVERY: Duration = Duration::from_secs(2);
+const REQUEST: Duration = Duration::from_secs(1);
+const BATCH_SIZE: usize = 200;
+const MEMORY: usize = 64 * 1024;
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// Constant pauses, so that tests can say when.
+fn settings() -> Settings {
+    let flat = |pause| Backoff {
+        initial: pause,
+        max: pause,
+    };
+    Settings {
+        bootstrap: vec![address(BOOTSTRAP)],
+        acks: -1,
+        retries: u32::MAX,
+        idempotence: false,
+        linger: LINGER,
+        delivery_timeout: DELIVERY,
+        request_timeout: REQUEST,
+        max_request_size: 10_000,
+        max_in_flight: 5,
+        retry_backoff: flat(BACKOFF),
+        reconnect_backoff: flat(ms(50)),
+        metadata_max_age: Duration::from_secs(300),
+        metadata_max_idle: Duration::from_secs(300),
+        rebootstrap: None,
+        connections_max_idle: None,
+        availability_timeout: None,
+        seed: 1,
+    }
+}
+
+fn address(node: NodeId) -> Address {
+    let port = u16::try_from(9_000 + node.0).unwrap();
+    Address {
+        host: "localhost".to_owned(),
+        port,
+    }
+}
+
+/// The value of a record, and its offset or why it failed.
+type Told = (String, Result<Option<i64>>);
+
+/// A sender, its accumulator, and what a driver would know of them.
+struct World {
+    now: Instant,
+    sender: Sender,
+    accumulator: Accumulator,
+    /// Sent and neither answered nor lost.
+    sent: BTreeMap<RequestId, (NodeId, Request)>,
+    connects: Vec<NodeId>,
+    disconnects: Vec<NodeId>,
+    finished: BTreeMap<CommandId, Result<()>>,
+    /// The value of each record and what its callback was told.
+    told: Arc<Mutex<Vec<Told>>>,
+    /// Until when the sender wants to sleep.
+    wait: Option<Instant>,
+    stopped: bool,
+    commands: u64,
+    next_offset: i64,
+    /// Who leads each partition, as metadata tells it; −1: nobody.
+    leaders: Vec<i32>,
+    leader_epoch: i32,
+}
+
+/// A Produce request as a test looks at it: partition and values of each batch.
+#[derive(Debug, PartialEq)]
+struct Produce {
+    id: RequestId,
+    node: NodeId,
+    batches: Vec<(i32, Vec<String>)>,
+}
+
+impl World {
+    #[expect(clippy::disallowed_methods, reason = "an Instant has no other source")]
+    fn new(settings: Settings) -> Self {
+        let start = Instant::now();
+        Self {
+            now: start,
+            sender: Sender::new(start, settings, Arc::default()),
+            accumulator: Accumulator::new(BATCH_SIZE, MEMORY, false),
+            sent: BTreeMap::new(),
+            connects: Vec::new(),
+            disconnects: Vec::new(),
+            finished: BTreeMap::new(),
+            told: Arc::default(),
+            wait: None,
+            stopped: false,
+            commands: 0,
+            next_offset: 0,
+            leaders: vec![1, 1, 2],
+            leader_epoch: 1,
+        }
+    }
+
+    /// Knows topic "t" of three partitions, the last of which broker 2 leads, and is connected to
+    /// both brokers.
+    fn ready(settings: Settings) -> Self {
+        let mut world = Self::new(settings);
+        world.await_topic(TOPIC, None, None);
+        world.accept();
+        world.answer_metadata();
+        for node in [ONE, TWO] {
+            world.sender.connect(world.now, node);
+        }
+        world.accept();
+        world.disconnects.clear();
+        world
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.sender.handle(self.now, input, &self.accumulator);
+        self.settle();
+    }
+
+    /// Does what the sender says until it says to wait, as the driver does.
+    fn settle(&mut self) {
+        for _ in 0..1_000 {
+            match self.sender.poll(self.now, &self.accumulator) {
+                Output::Connect(node, to) => {
+                    assert_eq!(to, address(node));
+                    self.connects.push(node);
+                }
+                Output::Disconnect(node) => {
+                    self.disconnects.push(node);
+                    self.connects.retain(|one| *one != node);
+                    self.forget(node);
+                }
+                Output::Send(node, id, request) => {
+                    self.sent.insert(id, (node, request));
+                }
+                Output::Publish(view) => {
+                    for (name, topic) in &view.topics {
+                        let all = (0..).zip(&topic.partitions);
+                        let led = all.filter(|(_, one)| one.leader.is_some());
+                        let available = led.map(|(index, _)| index).collect();
+                        let count = topic.partitions.len();
+                        self.accumulator.publish(name, count, available);
+                    }
+                }
+                Output::Deliver(outcome) => deliver(outcome),
+                Output::Finish(id, result) => {
+                    let before = self.finished.insert(id, result);
+                    assert!(before.is_none(), "answered twice");
+                }
+                Output::Wait(deadline) => {
+                    let is_future = deadline.is_none_or(|deadline| deadline > self.now);
+                    assert!(is_future, "a deadline in the past makes the driver spin");
+                    self.wait = deadline;
+                    return;
+                }
+                Output::Stop => {
+                    self.stopped = true;
+                    self.wait = None;
+                    return;
+                }
+            }
+        }
+        panic!("the sender never says to wait");
+    }
+
+    /// Lets time pass, with every deadline met on the way.
+    fn advance(&mut self, by: Duration) {
+        let end = self.now + by;
+        self.settle();
+        while let Some(deadline) = self.wait.filter(|deadline| *deadline <= end) {
+            self.now = deadline;
+            self.settle();
+        }
+        self.now = end;
+        self.settle();
+    }
+
+    fn command(&mut self, command: Command) -> CommandId {
+        let id = CommandId(self.commands);
+        self.commands += 1;
+        self.handle(Input::Command(id, command));
+        id
+    }
+
+    fn await_topic(
+        &mut self,
+        topic: &str,
+        partition: Option<i32>,
+        timeout: Option<Duration>,
+    ) -> CommandId {
+        self.command(Command::AwaitTopic {
+            topic: Arc::from(topic),
+            partition,
+            deadline: timeout.map(|timeout| self.now + timeout),
+        })
+    }
+
+    fn flush(&mut self) -> CommandId {
+        let before = self.accumulator.next_batch();
+        self.command(Command::Flush(before))
+    }
+
+    fn close(&mut self, timeout: Duration) -> CommandId {
+        self.accumulator.close();
+        let deadline = self.now + timeout;
+        self.command(Command::Close(Some(deadline)))
+    }
+
+    fn queue(&self, partition: i32) -> Arc<PartitionQueue> {
+        let topic = self.accumulator.topic(TOPIC).unwrap();
+        Arc::clone(topic.queue(partition).unwrap())
+    }
+
+    fn append(&mut self, partition: i32, value: &str) {
+        let record = Record {
+            timestamp_ms: 0,
+            key: None,
+            value: Some(value.as_bytes()),
+            headers: &[],
+        };
+        let (told, value) = (Arc::clone(&self.told), value.to_owned());
+        let callback = Box::new(move |result: Result<crate::RecordMetadata>| {
+            let offset = result.map(|metadata| metadata.offset());
+            told.lock().push((value, offset));
+        });
+        let queue = self.queue(partition);
+        let appended = self
+            .accumulator
+            .try_append(self.now, &queue, &record, callback, None);
+        appended.map_err(|(refused, _)| refused).unwrap();
+    }
+
+    /// Appends, and lets it linger long enough to be sent.
+    fn send(&mut self, partition: i32, value: &str) {
+        self.append(partition, value);
+        self.advance(LINGER);
+    }
+
+    /// The attempts to connect succeed.
+    fn accept(&mut self) {
+        self.settle();
+        for node in std::mem::take(&mut self.connects) {
+            self.handle(Input::Ready(node));
+        }
+    }
+
+    fn lose(&mut self, node: NodeId) {
+        self.lose_unwritten(node, Vec::new());
+    }
+
+    /// The connection ends, with not a byte of these requests written.
+    fn lose_unwritten(&mut self, node: NodeId, unwritten: Vec<RequestId>) {
+        self.forget(node);
+        self.connects.retain(|one| *one != node);
+        let error = Error::new(ErrorKind::Disconnected, "the cable was cut");
+        self.handle(Input::Disconnected(node, error, unwritten));
+    }
+
+    /// Requests on a connection that is gone give their memory back.
+    fn forget(&mut self, node: NodeId) {
+        self.sent.retain(|_, (at, _)| *at != node);
+    }
+
+    /// Metadata requests without an answer.
+    fn asked(&self) -> Vec<(RequestId, NodeId)> {
+        let is_metadata = |request: &Request| matches!(request, Request::Metadata(_));
+        let all = self.sent.iter();
+        all.filter(|(_, (_, request))| is_metadata(request))
+            .map(|(id, (node, _))| (*id, *node))
+            .collect()
+    }
+
+    /// Answers the one metadata request there is, with `leaders`.
+    fn answer_metadata(&mut self) {
+        let response = self.metadata();
+        self.answer_metadata_with(response);
+    }
+
+    fn answer_metadata_with(&mut self, response: MetadataResponse) {
+        let asked = self.asked();
+        assert_eq!(asked.len(), 1, "one metadata request at a time");
+        let (id, _) = asked[0];
+        self.sent.remove(&id);
+        self.handle(Input::Response(id, Response::Metadata(response)));
+    }
+
+    fn metadata(&self) -> MetadataResponse {
+        let broker = |node: NodeId| MetadataBroker {
+            node,
+            host: address(node).host,
+            port: i32::from(address(node).port),
+            rack: None,
+        };
+        let partition = |(index, leader): (i32, &i32)| MetadataPartition {
+            error: ErrorCode::NONE,
+            index,
+            leader: NodeId(*leader),
+            leader_epoch: self.leader_epoch,
+            replicas: Vec::new(),
+            in_sync_replicas: Vec::new(),
+            offline_replicas: Vec::new(),
+        };
+        MetadataResponse {
+            brokers: vec![broker(ONE), broker(TWO)],
+            topics: vec![MetadataTopic {
+                error: ErrorCode::NONE,
+                name: Some(TOPIC.to_owned()),
+                id: TOPIC_ID,
+                is_internal: false,
+                partitions: (0..).zip(&self.leaders).map(partition).collect(),
+            }],
+            ..MetadataResponse::default()
+        }
+    }
+
+    /// The leader of a partition changes; nobody has been told yet.
+    fn move_leader(&mut self, partition: usize, leader: i32) {
+        self.leaders[partition] = leader;
+        self.leader_epoch += 1;
+    }
+
+    /// Produce requests without an answer, oldest first.
+    fn produced(&self) -> Vec<Produce> {
+        let produce = |(id, (node, request)): (&RequestId, &(NodeId, Request))| match request {
+            Request::Produce(request) => Some(Produce {
+                id: *id,
+                node: *node,
+                batches: values(request),
+            }),
+            _ => None,
+        };
+        self.sent.iter().filter_map(produce).collect()
+    }
+
+    /// The one Produce request without an answer.
+    fn the_request(&self) -> Produce {
+        let mut all = self.produced();
+        assert_eq!(all.len(), 1, "{all:?}");
+        all.remove(0)
+    }
+
+    fn assert_nothing_sent(&self) {
+        assert_eq!(self.produced(), []);
+    }
+
+    /// Answers for each partition of the request.
+    fn answer(&mut self, request: &Produce, code: ErrorCode) {
+        let partitions: Vec<_> = request.batches.iter().map(|(index, _)| *index).collect();
+        let answers: Vec<_> = partitions.iter().map(|index| (*index, code)).collect();
+        self.answer_each(request.id, &answers);
+    }
+
+    fn acknowledge(&mut self) {
+        let request = self.the_request();
+        self.answer(&request, ErrorCode::NONE);
+    }
+
+    fn answer_each(&mut self, id: RequestId, answers: &[(i32, ErrorCode)]) {
+        let partitions = answers
+            .iter()
+            .map(|(index, code)| self.partition_answer(*index, *code))
+            .collect();
+        self.answer_with(id, partitions, 0);
+    }
+
+    fn partition_answer(&self, index: i32, error: ErrorCode) -> ProducePartitionResponse {
+        ProducePartitionResponse {
+            index,
+            error,
+            base_offset: if error == ErrorCode::NONE {
+                self.next_offset
+            } else {
+                -1
+            },
+            log_append_time_ms: -1,
+            log_start_offset: 0,
+            record_errors: Vec::new(),
+            error_message: None,
+            current_leader: None,
+        }
+    }
+
+    fn answer_with(
+        &mut self,
+        id: RequestId,
+        partitions: Vec<ProducePartitionResponse>,
+        throttle_time_ms: i32,
+    ) {
+        self.next_offset += 100;
+        self.sent.remove(&id);
+        let response = ProduceResponse {
+            topics: vec![ProduceTopicResponse {
+                name: String::new(),
+                id: TOPIC_ID,
+                partitions,
+            }],
+            throttle_time_ms,
+            node_endpoints: Vec::new(),
+        };
+        self.handle(Input::Response(id, Response::Produce(response)));
+    }
+
+    /// What the callbacks were told since the last call.
+    fn told(&self) -> Vec<(String, Result<Option<i64>>)> {
+        std::mem::take(&mut self.told.lock())
+    }
+
+    /// The values acknowledged since the last call; nothing failed.
+    fn acknowledged(&self) -> Vec<String> {
+        let unwrap = |(value, result): (String, Result<_>)| {
+            result.unwrap();
+            value
+        };
+        self.told().into_iter().map(unwrap).collect()
+    }
+
+    /// The values that failed since the last call, and why; nothing was acknowledged.
+    fn failed(&self) -> Vec<(String, ErrorKind)> {
+        let unwrap_err = |(value, result): (String, Result<Option<i64>>)| {
+            let error = result.unwrap_err();
+            (value, error.kind())
+        };
+        self.told().into_iter().map(unwrap_err).collect()
+    }
+
+    /// Every record has its outcome, and every byte is free again.
+    fn assert_idle(&self) {
+        assert_eq!(self.accumulator.budget().used(), 0, "memory in use");
+        let loads: Vec<_> = (0..3).map(|index| self.queue(index).load()).collect();
+        assert_eq!(loads, [0, 0, 0], "load of the partitions");
+    }
+}
+
+fn deliver(outcome: Outcome) {
+    for (index, completion) in (0..).zip(outcome.completions) {
+        let called = match &outcome.result {
+            Ok(written) => completion.succeed(written, index),
+            Err(failure) => completion.fail(failure.of_record(index).clone()),
+        };
+        called.unwrap();
+    }
+}
+
+/// Partition and values of each batch.
+fn values(request: &ProduceRequest) -> Vec<(i32, Vec<String>)> {
+    let all = request.topics.iter().flat_map(|topic| &topic.partitions);
+    let describe = |partition: &crate::protocol::messages::ProducePartition| {
+        let (_, records) = decode(partition.records.as_slice()).unwrap();
+        let text = |bytes: Option<Vec<u8>>| String::from_utf8(bytes.unwrap()).unwrap();
+        let values = records.into_iter().map(|record| text(record.value));
+        (partition.index, values.collect())
+    };
+    all.map(describe).collect()
+}
+
+/// What [`values`] gives for one batch of these.
+fn batch(partition: i32, values: &[&str]) -> Vec<(i32, Vec<String>)> {
+    vec![(partition, values.iter().map(ToString::to_string).collect())]
+}
