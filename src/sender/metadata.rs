@@ -224,11 +224,6 @@ impl Sender {
         partition: Option<i32>,
         deadline: Option<Instant>,
     ) {
-        if self.closing.is_some() {
-            let error = Error::new(ErrorKind::Closed, "the producer is closed");
-            self.outputs.push_back(Output::Finish(id, Err(error)));
-            return;
-        }
         self.refresh.track(now, &topic);
         // What was refused once may be allowed by now: only an answer that is still to come counts.
         self.refused.remove(&topic);
