@@ -193,7 +193,7 @@ impl Sender {
                     .node_endpoints
                     .iter()
                     .find(|end| end.node == hint.leader);
-                if let Some(endpoint) = endpoint
+                if let Some(endpoint) = endpoint.filter(|end| end.node.0 >= 0)
                     && let Ok(port) = u16::try_from(endpoint.port)
                 {
                     let address = Address {
