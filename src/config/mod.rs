@@ -52,6 +52,7 @@ pub struct ProducerConfig {
     retry_backoff: Backoff,
     request_timeout: Duration,
     delivery_timeout: Duration,
+    idempotence: bool,
     max_in_flight: usize,
 
     linger: Duration,
@@ -200,6 +201,11 @@ impl ProducerConfig {
     }
 
     /// Requests without an answer, by connection; at least 1.
+    /// `enable.idempotence`, unless other settings rule it out.
+    pub(crate) fn idempotence(&self) -> bool {
+        self.idempotence
+    }
+
     pub(crate) fn max_in_flight(&self) -> usize {
         self.max_in_flight
     }

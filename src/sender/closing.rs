@@ -134,19 +134,18 @@ impl Sender {
                 format!("the producer was closed before the record was {tried}"),
             )
         };
-        loop {
-            let Some(partition) = self.partitions.get(&id) else {
-                return;
-            };
-            let flying = partition
-                .in_flight
-                .filter(|batch| self.incomplete.contains(batch));
-            let retry = partition.retry.as_ref().map(|(batch, _)| batch.id);
-            let queued = || partition.queue.head().map(|head| head.id);
-            match flying.or(retry).or_else(queued) {
-                Some(batch) => self.resolve_early(id, batch, describe),
-                None => return,
-            }
+        while let Some(batch) = self.first_unresolved(id) {
+            self.resolve_early(id, batch, describe);
         }
+    }
+
+    /// The partition's oldest batch that has no outcome, wherever it is.
+    pub(super) fn first_unresolved(&self, id: PartitionId) -> Option<BatchId> {
+        let partition = self.partitions.get(&id)?;
+        let flying = partition.in_flight.iter().map(|(id, _)| *id);
+        let flying = flying.filter(|batch| self.incomplete.contains(batch)).min();
+        let retry = partition.retries.front().map(|retry| retry.batch.id);
+        let known = flying.into_iter().chain(retry).min();
+        known.or_else(|| partition.queue.head().map(|head| head.id))
     }
 }

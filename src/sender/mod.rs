@@ -16,11 +16,14 @@ mod availability;
 mod backoff;
 mod closing;
 mod event;
+mod identity;
 mod metadata;
 mod nodes;
 mod partitions;
 mod produce;
+mod refusal;
 mod requests;
+mod sequence;
 mod timers;
 mod verdict;
 
@@ -43,10 +46,12 @@ use crate::protocol::error_code::ErrorCode;
 use crate::protocol::{Request, Response};
 use crate::sync::Arc;
 use closing::{Closing, Flush};
+use identity::Inquiry;
 use metadata::TopicWait;
 use nodes::{Link, Nodes};
 use partitions::{Partition, Place};
 use requests::{Content, Requests};
+use sequence::Producer;
 use timers::{Timer, Timers};
 
 /// What the sender goes by. Durations are short enough to be added to any point in time.
@@ -55,6 +60,8 @@ pub(crate) struct Settings {
     pub(crate) bootstrap: Vec<Address>,
     pub(crate) acks: i16,
     pub(crate) retries: u32,
+    /// Whether batches carry a producer id and sequences.
+    pub(crate) idempotence: bool,
     pub(crate) linger: Duration,
     pub(crate) delivery_timeout: Duration,
     pub(crate) request_timeout: Duration,
@@ -99,6 +106,11 @@ pub(crate) struct Sender {
     hurried_before: BatchId,
     /// Partitions that are ready, but nobody leads them.
     leaderless: BTreeSet<PartitionId>,
+    /// Partitions that are ready, but the producer has no id.
+    unidentified: BTreeSet<PartitionId>,
+    producer: Producer,
+    inquiry: Inquiry,
+    inquiry_failures: u32,
     requests: Requests,
     /// Batches without an outcome, oldest first.
     incomplete: BTreeSet<BatchId>,
@@ -130,8 +142,15 @@ impl Sender {
             topic_waits: BTreeMap::new(),
             partitions: BTreeMap::new(),
             lingering: BTreeSet::new(),
-            hurried_before: BatchId(0),
+            hurried_before: BatchId::new(0),
             leaderless: BTreeSet::new(),
+            unidentified: BTreeSet::new(),
+            producer: match settings.idempotence {
+                true => Producer::Unidentified,
+                false => Producer::Anonymous,
+            },
+            inquiry: Inquiry::NotNeeded,
+            inquiry_failures: 0,
             requests: Requests::default(),
             incomplete: BTreeSet::new(),
             flushes: Vec::new(),
@@ -177,6 +196,7 @@ impl Sender {
             self.on_timer(now, timer, accumulator);
         }
         self.ask_for_metadata(now);
+        self.ask_for_identity(now);
         self.send_batches(now, accumulator);
         self.finish_flushes();
         self.finish_closing();
@@ -237,6 +257,10 @@ impl Sender {
             (Content::Metadata, Response::Metadata(response)) => {
                 self.throttle(now, node, response.throttle_time_ms);
                 self.on_metadata(now, node, response, accumulator);
+            }
+            (Content::InitProducerId, Response::InitProducerId(response)) => {
+                self.throttle(now, node, response.throttle_time_ms);
+                self.on_identity(now, node, response, accumulator);
             }
             (Content::Produce(batches), Response::Produce(response)) => {
                 self.throttle(now, node, response.throttle_time_ms);

@@ -38,7 +38,7 @@ fn full(setup: Setup) -> (MockCluster, Producer<str, str>, u64) {
     producer.flush().unwrap();
     cluster.pause_broker(1);
     while producer
-        .try_send(ProducerRecord::new("t", "v"), ignore)
+        .try_send(ProducerRecord::new("t", "v").partition(0), ignore)
         .is_ok()
     {}
     let accepted = producer.metrics().records_accepted;
@@ -153,7 +153,7 @@ fn send_blocks_while_memory_is_full_and_goes_on_when_the_broker_does() {
 #[test]
 fn send_blocks_for_max_block_ms_and_send_timeout_for_its_own_limit() {
     let (cluster, producer, _) = full(small_buffer().set("max.block.ms", 80));
-    let record = || ProducerRecord::new("t", "v");
+    let record = || ProducerRecord::new("t", "v").partition(0);
     let started = now();
     let error = producer.send(record(), ignore).unwrap_err();
     let waited = now() - started;

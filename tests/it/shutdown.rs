@@ -60,7 +60,7 @@ fn close_flushes_and_reports_what_it_acknowledged() {
 fn close_reports_what_failed() {
     let (cluster, producer) = setup().topic("other", 1).start();
     let refuse = cluster.on(Api::Produce).topic("orders");
-    refuse.answer(ErrorCode::MESSAGE_TOO_LARGE);
+    refuse.answer(ErrorCode::POLICY_VIOLATION);
     let called = send_counted(&producer, 3);
     producer
         .send(ProducerRecord::new("other", "good"), ignore)

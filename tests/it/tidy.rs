@@ -151,7 +151,7 @@ fn sockets_are_in_one_layer_and_in_the_mock_cluster_server() {
         let allowed = [
             "src/transport/",
             "src/testing/server.rs",
-            "src/testing/tests.rs",
+            "src/testing/tests",
         ];
         path.starts_with("src/") && !allowed.iter().any(|one| path.starts_with(one))
     };

@@ -51,6 +51,7 @@ fn settings() -> Settings {
         bootstrap: vec![address(BOOTSTRAP)],
         acks: -1,
         retries: u32::MAX,
+        idempotence: false,
         linger: LINGER,
         delivery_timeout: DELIVERY,
         request_timeout: REQUEST,
@@ -75,6 +76,9 @@ fn address(node: NodeId) -> Address {
     }
 }
 
+/// The value of a record, and its offset or why it failed.
+type Told = (String, Result<Option<i64>>);
+
 /// A sender, its accumulator, and what a driver would know of them.
 struct World {
     now: Instant,
@@ -86,7 +90,7 @@ struct World {
     disconnects: Vec<NodeId>,
     finished: BTreeMap<CommandId, Result<()>>,
     /// The value of each record and what its callback was told.
-    told: Arc<Mutex<Vec<(String, Result<Option<i64>>)>>>,
+    told: Arc<Mutex<Vec<Told>>>,
     /// Until when the sender wants to sleep.
     wait: Option<Instant>,
     stopped: bool,
@@ -465,7 +469,7 @@ fn deliver(outcome: Outcome) {
     for (index, completion) in (0..).zip(outcome.completions) {
         let called = match &outcome.result {
             Ok(written) => completion.succeed(written, index),
-            Err(error) => completion.fail(error.clone()),
+            Err(failure) => completion.fail(failure.of_record(index).clone()),
         };
         called.unwrap();
     }
