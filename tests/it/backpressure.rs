@@ -234,16 +234,18 @@ fn a_large_record_is_not_starved_by_small_ones() {
         .always()
         .delay(Duration::from_millis(1));
     let stop = AtomicBool::new(false);
-    let large = "x".repeat(SMALL_BUFFER * 9 / 10);
+    let (small, large) = ("x".repeat(500), "x".repeat(SMALL_BUFFER * 9 / 10));
+    let grab = || {
+        let refused = producer.try_send(ProducerRecord::new("t", &small), ignore);
+        if refused.is_err() {
+            thread::yield_now();
+        }
+    };
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                let value = "x".repeat(500);
                 while !stop.load(Ordering::Relaxed) {
-                    let refused = producer.try_send(ProducerRecord::new("t", &value), ignore);
-                    if refused.is_err() {
-                        thread::yield_now();
-                    }
+                    grab();
                 }
             });
         }

@@ -397,6 +397,44 @@ fn a_topic_that_grows_while_records_are_sent_gets_them_in_its_new_partitions() {
     assert_eq!(producer.send_wait(record).unwrap().to_string(), "t-1@0");
 }
 
+#[test]
+fn records_sent_while_a_topic_grows_arrive_once_each() {
+    const EACH: usize = 500;
+    let (cluster, producer) = Setup::new()
+        .brokers(2)
+        .topic("t", 1)
+        .set("metadata.max.age.ms", 5)
+        .start();
+    let outcomes = Outcomes::new();
+    thread::scope(|scope| {
+        for thread in 0..2 {
+            let (producer, callbacks) = (producer.clone(), outcomes.callbacks());
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let (key, text) = (number.to_string(), format!("{thread} {number}"));
+                    let record = ProducerRecord::new("t", &text).key(&key);
+                    let callback = callbacks.tagged(text.clone());
+                    producer.send(record, callback).unwrap();
+                }
+            });
+        }
+        for (records, partitions) in [(100, 2), (300, 5), (500, 6)] {
+            wait_for_records(&cluster, "t", records);
+            cluster.add_partitions("t", partitions);
+        }
+    });
+    producer.flush().unwrap();
+    let landed = outcomes.acknowledged(2 * EACH);
+    assert!(outcomes.is_empty(), "every callback ran once");
+    let count = |partition| values(&cluster, "t", partition).len();
+    assert_eq!((0..6).map(count).sum::<usize>(), 2 * EACH);
+    for (text, metadata) in landed {
+        let offset = usize::try_from(metadata.offset().unwrap()).unwrap();
+        let record = &cluster.records("t", metadata.partition())[offset];
+        assert_eq!(record.value.as_deref(), Some(text.as_bytes()));
+    }
+}
+
 /// Metadata would be asked for in five minutes; `try_send` does not wait for it, but asks.
 #[test]
 fn try_send_finds_a_partition_that_is_new() {
