@@ -368,14 +368,15 @@ fn a_record_expires_between_attempts_and_tells_how_many_there_were() {
     let error = failure(&producer);
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     let text = error.to_string();
-    let attempts = produced(&cluster).len();
-    for part in [
-        &format!("sent {attempts} times"),
-        "last error",
-        "NOT_ENOUGH_REPLICAS",
-    ] {
-        assert!(text.contains(part), "\"{part}\" is not in: {text}");
-    }
+    assert!(text.contains("last error"), "{text}");
+    assert!(text.contains("NOT_ENOUGH_REPLICAS"), "{text}");
+    // The last one may not have arrived when the time was over.
+    let arrived = produced(&cluster).len();
+    let told = [arrived, arrived + 1].map(|attempts| format!("sent {attempts} times"));
+    assert!(
+        told.iter().any(|told| text.contains(told)),
+        "{told:?} {text}"
+    );
 }
 
 #[test]
