@@ -5,6 +5,7 @@ mod batching;
 mod closing;
 mod connections;
 mod expiry;
+mod idempotence;
 mod leaders;
 mod metadata;
 mod retries;
