@@ -475,6 +475,32 @@ fn a_new_leader_gets_nothing_new_while_the_old_one_owes_an_answer() {
 }
 
 #[test]
+fn a_repeated_batch_keeps_its_own_timestamps_unless_the_broker_has_a_time_of_its_own() {
+    // Sent how often, the time that the broker answers with, and what the records are told.
+    for (attempts, told, expected) in [
+        (1, 40, [40, 40]),
+        (2, 40, [30, 40]),
+        (2, 50, [50, 50]),
+        (2, -1, [30, 40]),
+    ] {
+        let mut world = World::established();
+        world.append_at(0, "a", 30);
+        world.append_at(0, "b", 40);
+        world.advance(LINGER);
+        for _ in 1..attempts {
+            world.lose(ONE);
+            world.advance(BACKOFF);
+            world.accept();
+        }
+        world.timestamps.lock().clear();
+        let mut answer = world.partition_answer(0, ErrorCode::NONE);
+        answer.log_append_time_ms = told;
+        world.answer_with(world.the_request().id, vec![answer], 0);
+        assert_eq!(*world.timestamps.lock(), expected, "{attempts} {told}");
+    }
+}
+
+#[test]
 fn sequences_begin_again_after_the_last_one() {
     let mut sequences = Sequences::default();
     let identity = sequence::Identity {
