@@ -8,7 +8,7 @@ use crate::accumulator::completion::{Completion, Failure, Written};
 use crate::accumulator::partition::PartitionQueue;
 use crate::error::{Error, Fate, Result};
 use crate::protocol::frame::SharedBytes;
-use crate::record::batch::{BatchEncoder, ProducerStamp, restamp};
+use crate::record::batch::{BatchEncoder, ProducerStamp, max_timestamp_ms, restamp};
 use crate::record::split::split;
 use crate::sync::Arc;
 
@@ -178,11 +178,20 @@ impl SealedBatch {
         }
     }
 
+    /// Ends the batch as acknowledged.
+    ///
+    /// A broker that knows a repeated batch answers with the largest timestamp in its copy, whether
+    /// that is a time of its own or one of the records'. So the largest one of this batch is no time
+    /// of a broker's if the batch was sent more than once.
     pub(crate) fn succeed(
         self,
         base_offset: Option<i64>,
         log_append_time_ms: Option<i64>,
     ) -> Outcome {
+        let is_own = |time: &i64| {
+            self.attempts > 1 && Some(*time) == max_timestamp_ms(self.bytes.as_slice())
+        };
+        let log_append_time_ms = log_append_time_ms.filter(|time| !is_own(time));
         let written = Written {
             topic: Arc::clone(self.queue.topic()),
             partition: self.queue.index(),

@@ -241,6 +241,12 @@ pub(crate) fn restamp(bytes: &[u8], producer: ProducerStamp) -> Vec<u8> {
     copy
 }
 
+/// The largest timestamp in a sealed batch, as its header has it.
+pub(crate) fn max_timestamp_ms(bytes: &[u8]) -> Option<i64> {
+    let field = bytes.get(35..43)?.try_into().ok()?;
+    Some(i64::from_be_bytes(field))
+}
+
 /// Writes whose batch it is, and the checksum, which depends on all other fields that it covers.
 fn put_stamp(
     header: &mut [u8; BatchEncoder::HEADER_BYTES],

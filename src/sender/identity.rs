@@ -72,6 +72,7 @@ impl Sender {
         let code = response.error;
         if code == ErrorCode::NONE {
             self.inquiry = Inquiry::NotNeeded;
+            self.inquiry_failures = 0;
             let (producer_id, epoch) = (response.producer_id, response.producer_epoch);
             self.producer = Producer::Identified(Identity { producer_id, epoch });
             for id in std::mem::take(&mut self.unidentified) {
@@ -108,10 +109,14 @@ impl Sender {
     ) {
         self.inquiry = Inquiry::NotNeeded;
         for id in std::mem::take(&mut self.unidentified) {
-            while let Some(batch) = self.first_unresolved(id) {
+            // What callers have opened just now is not known yet, and asks again.
+            while let Some(batch) = self
+                .first_unresolved(id)
+                .filter(|batch| self.incomplete.contains(batch))
+            {
                 self.resolve_early(id, batch, |_, _| (error.kind(), error.to_string()));
             }
-            self.evaluate(now, id, accumulator);
+            self.go_on(now, id, accumulator);
         }
     }
 }

@@ -189,15 +189,16 @@ impl Sender {
         }
     }
 
-    /// The order matters: what has expired is not sent, and metadata goes before batches.
+    /// The order matters: what has expired is not sent, metadata goes before batches, and batches
+    /// that cannot be sent without a producer id ask for one.
     fn advance(&mut self, now: Instant, accumulator: &Accumulator) {
         self.take_notices(now, accumulator);
         while let Some(timer) = self.timers.pop(now) {
             self.on_timer(now, timer, accumulator);
         }
         self.ask_for_metadata(now);
-        self.ask_for_identity(now);
         self.send_batches(now, accumulator);
+        self.ask_for_identity(now);
         self.finish_flushes();
         self.finish_closing();
     }

@@ -16,7 +16,7 @@
 //! sequences: everything after it would be refused. The partition is then `broken`: it sends
 //! nothing until all that is on its way has ended, and goes on under a new epoch. What may be in
 //! the log is not sent again under the new epoch, where the broker could not tell that it has it;
-//! it fails, as "may be written". What is certainly not in the log goes on.
+//! it fails, as "may be written", in its turn. What is certainly not in the log goes on.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -56,6 +56,8 @@ pub(super) struct Partition {
 pub(super) struct Retry {
     pub(super) batch: SealedBatch,
     pub(super) not_before: Instant,
+    /// Whether it must not be sent after all: it fails when those before it have their outcomes.
+    pub(super) is_lost: bool,
 }
 
 /// Where a partition's next batch stands, apart from those on their way.
@@ -94,6 +96,12 @@ impl Partition {
         }
     }
 
+    /// Whether there is something that may go now. What stands in a broker's line may have to wait
+    /// after all, as the producer has moved to another epoch since.
+    pub(super) fn may_send(&self, producer: Producer) -> bool {
+        !matches!(self.next(producer), Next::Nothing)
+    }
+
     fn next(&self, producer: Producer) -> Next {
         if self.is_broken {
             return Next::Nothing;
@@ -103,7 +111,7 @@ impl Partition {
             // A newer batch on its way is refused for its sequence and comes back; an older one
             // has to end first.
             let is_oldest = oldest.is_none_or(|oldest| retry.batch.id < oldest);
-            return if is_oldest {
+            return if is_oldest && !retry.is_lost {
                 Next::Retry(retry.not_before)
             } else {
                 Next::Nothing
@@ -141,6 +149,12 @@ impl Partition {
                 .retries
                 .front()
                 .is_some_and(|retry| retry.batch.id < id)
+    }
+
+    /// A batch is on its way to a broker. A retry takes its place before newer ones.
+    pub(super) fn depart(&mut self, id: BatchId, node: NodeId) {
+        let place = self.in_flight.partition_point(|(other, _)| *other < id);
+        self.in_flight.insert(place, (id, node));
     }
 
     /// A request with this batch has ended.
@@ -235,6 +249,8 @@ impl Sender {
             Some(due) if due > now => self.place(id, Place::Waiting(due)),
             Some(_) if self.producer == Producer::Unidentified => {
                 self.place(id, Place::Unidentified);
+                // An id may have been refused while the batch lingered.
+                self.want_identity();
             }
             Some(_) => self.line_up(now, id),
         }
@@ -413,16 +429,24 @@ impl Sender {
             self.producer.bump(identity);
         }
         partition.sequences.reset();
-        let mut failed = Vec::new();
-        for mut retry in std::mem::take(&mut partition.retries) {
-            if retry.batch.is_doubtful {
-                failed.push(retry.batch);
-            } else {
-                retry.batch.stamp = None;
-                partition.retries.push_back(retry);
-            }
+        for retry in &mut partition.retries {
+            retry.batch.stamp = None;
+            retry.is_lost = retry.batch.is_doubtful;
         }
-        for batch in failed {
+        self.want_identity();
+    }
+
+    /// Fails the batches that a gap has made impossible to send again, as far as nothing older is
+    /// unresolved: callbacks keep their order.
+    pub(super) fn fail_lost(&mut self, id: PartitionId) {
+        while let Some(partition) = self.partitions.get_mut(&id) {
+            let is_lost = partition.retries.front().is_some_and(|retry| retry.is_lost);
+            if !is_lost || !partition.in_flight.is_empty() {
+                return;
+            }
+            let Some(Retry { batch, .. }) = partition.retries.pop_front() else {
+                return;
+            };
             let cause = batch.last_error.as_ref().map(|error| format!(": {error}"));
             let text = format!(
                 "{}: it may be in the log, and an earlier batch failed, so it cannot be sent again \
@@ -436,6 +460,5 @@ impl Sender {
                 .map_or(ErrorKind::Disconnected, Error::kind);
             self.deliver(batch.fail(Error::new(kind, text)));
         }
-        self.want_identity();
     }
 }

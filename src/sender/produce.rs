@@ -35,8 +35,13 @@ impl Sender {
                 if batches.is_empty() {
                     break;
                 }
+                let partitions: Vec<_> = batches.iter().map(|flying| flying.partition).collect();
                 self.send_produce(now, id, batches);
                 self.note_taken(id, accumulator);
+                // The next batch of each may follow at once.
+                for partition in partitions {
+                    self.evaluate(now, partition, accumulator);
+                }
             }
             self.drop_stale_entries(id);
             self.note_idle(now, id, accumulator);
@@ -115,11 +120,15 @@ impl Sender {
             Producer::Identified(identity) => Some(identity),
             Producer::Unidentified => {
                 self.place(id, Place::Unidentified);
+                self.want_identity();
                 return None;
             }
         };
         self.place(id, Place::Idle);
         let partition = self.partitions.get_mut(&id)?;
+        if !partition.may_send(self.producer) {
+            return None;
+        }
         let sequences = &mut partition.sequences;
         let mut batch = if let Some(Retry { mut batch, .. }) = partition.retries.pop_front() {
             if let (Some(identity), None) = (identity, batch.stamp) {
@@ -137,7 +146,7 @@ impl Sender {
             "expired before sent"
         );
         batch.attempts += 1;
-        partition.in_flight.push_back((batch.id, node));
+        partition.depart(batch.id, node);
         let topic = self.view.topics.get(&**batch.queue.topic());
         Some(Flying {
             partition: id,
@@ -273,8 +282,15 @@ impl Sender {
         let partition = self.partitions.get(&id);
         let has_older = partition.is_some_and(|partition| partition.has_older(flying.id));
         match verdict(told.error) {
+            Verdict::Split if flying.batch.as_ref().is_some_and(SealedBatch::has_several) => {
+                self.split(now, flying, accumulator);
+            }
             // Something older is to blame, or has to be told first: callbacks keep their order.
-            Verdict::Sequence | Verdict::UnknownProducer | Verdict::Fail | Verdict::Fatal
+            Verdict::Sequence
+            | Verdict::UnknownProducer
+            | Verdict::Split
+            | Verdict::Fail
+            | Verdict::Fatal
                 if has_older && flying.stamp.is_some() =>
             {
                 self.try_again(now, flying, error, attempt, accumulator);
@@ -283,9 +299,6 @@ impl Sender {
             Verdict::Sequence | Verdict::UnknownProducer if flying.stamp.is_some() => {
                 self.break_sequence(id);
                 self.try_again(now, flying, error, attempt, accumulator);
-            }
-            Verdict::Split if flying.batch.as_ref().is_some_and(SealedBatch::has_several) => {
-                self.split(now, flying, accumulator);
             }
             Verdict::Sequence
             | Verdict::UnknownProducer
@@ -329,6 +342,7 @@ impl Sender {
                 partition.keep(Retry {
                     batch: part,
                     not_before: now,
+                    is_lost: false,
                 });
             }
         }
@@ -385,6 +399,7 @@ impl Sender {
             partition.keep(Retry {
                 batch,
                 not_before: now + pause,
+                is_lost: false,
             });
         }
         self.go_on(now, id, accumulator);
@@ -415,6 +430,7 @@ impl Sender {
     /// comes next.
     pub(super) fn go_on(&mut self, now: Instant, id: PartitionId, accumulator: &Accumulator) {
         self.mend(id);
+        self.fail_lost(id);
         self.evaluate(now, id, accumulator);
     }
 

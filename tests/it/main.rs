@@ -13,6 +13,7 @@ mod callbacks;
 mod delivery;
 mod fakes;
 mod fates;
+mod idempotence;
 mod metadata;
 mod metrics;
 mod observe;

@@ -5,6 +5,7 @@ mod batching;
 mod closing;
 mod connections;
 mod expiry;
+mod idempotence;
 mod leaders;
 mod metadata;
 mod retries;
@@ -91,6 +92,8 @@ struct World {
     finished: BTreeMap<CommandId, Result<()>>,
     /// The value of each record and what its callback was told.
     told: Arc<Mutex<Vec<Told>>>,
+    /// The timestamp of each acknowledged record.
+    timestamps: Arc<Mutex<Vec<i64>>>,
     /// Until when the sender wants to sleep.
     wait: Option<Instant>,
     stopped: bool,
@@ -122,6 +125,7 @@ impl World {
             disconnects: Vec::new(),
             finished: BTreeMap::new(),
             told: Arc::default(),
+            timestamps: Arc::default(),
             wait: None,
             stopped: false,
             commands: 0,
@@ -246,14 +250,21 @@ impl World {
     }
 
     fn append(&mut self, partition: i32, value: &str) {
+        self.append_at(partition, value, 0);
+    }
+
+    fn append_at(&mut self, partition: i32, value: &str, timestamp_ms: i64) {
         let record = Record {
-            timestamp_ms: 0,
+            timestamp_ms,
             key: None,
             value: Some(value.as_bytes()),
             headers: &[],
         };
         let (told, value) = (Arc::clone(&self.told), value.to_owned());
+        let timestamps = Arc::clone(&self.timestamps);
         let callback = Box::new(move |result: Result<crate::RecordMetadata>| {
+            let times = result.iter().map(|metadata| metadata.timestamp_ms());
+            timestamps.lock().extend(times);
             let offset = result.map(|metadata| metadata.offset());
             told.lock().push((value, offset));
         });
