@@ -89,7 +89,10 @@ impl<'a> Load<'a> {
     }
 
     fn told(&self) -> Sender<Delivery> {
-        self.deliveries.lock().expect("nothing here panics").sender()
+        self.deliveries
+            .lock()
+            .expect("nothing here panics")
+            .sender()
     }
 
     fn send_one(&self, thread: u32, partition: i32, counter: u32, told: &Sender<Delivery>) {
