@@ -173,8 +173,7 @@ fn a_batch_is_never_older_than_the_one_before_it() {
     let early = now();
     let late = early + std::time::Duration::from_millis(1);
     for time in [late, early] {
-        let appended =
-            accumulator.try_append(time, &queue, &record(b"x"), Box::new(ignore), None);
+        let appended = accumulator.try_append(time, &queue, &record(b"x"), Box::new(ignore), None);
         appended.map_err(|(refused, _)| refused).unwrap();
     }
     let times = [(); 2].map(|()| queue.take().unwrap().opened);

@@ -93,7 +93,11 @@ impl ClusterView {
             topics: self.topics.clone(),
         };
         // What was known of a topic may name a broker that is gone.
-        for partition in view.topics.values_mut().flat_map(|topic| &mut topic.partitions) {
+        for partition in view
+            .topics
+            .values_mut()
+            .flat_map(|topic| &mut topic.partitions)
+        {
             let gone = |leader: &mut NodeId| !view.brokers.contains_key(leader);
             let _gone = partition.leader.take_if(gone);
         }

@@ -63,6 +63,8 @@ mod cluster;
 mod faults;
 mod log;
 mod server;
+#[cfg(test)]
+pub(crate) mod simulated;
 pub(crate) mod state;
 #[cfg(test)]
 mod tests;

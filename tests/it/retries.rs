@@ -56,7 +56,11 @@ fn failure(producer: &Producer<str, str>) -> linger::Error {
 /// arrive, in order, each once.
 fn survives(setup: Setup, harm: impl FnOnce(&MockCluster)) -> (MockCluster, Producer<str, str>) {
     let (cluster, producer) = setup.set("batch.size", 0).start();
-    send_all(&producer, "warm-up", &["the topic and the broker are known"]);
+    send_all(
+        &producer,
+        "warm-up",
+        &["the topic and the broker are known"],
+    );
     harm(&cluster);
     let outcomes = Outcomes::new();
     send_numbers(&producer, &outcomes, 10);
@@ -74,9 +78,16 @@ fn survives(setup: Setup, harm: impl FnOnce(&MockCluster)) -> (MockCluster, Prod
 
 #[test]
 fn every_retriable_code_is_tried_again_in_order() {
-    for code in (-1..=130).map(ErrorCode::from).filter(|code| code.is_retriable()) {
+    for code in (-1..=130)
+        .map(ErrorCode::from)
+        .filter(|code| code.is_retriable())
+    {
         let (cluster, producer) = survives(setup(), |cluster| {
-            cluster.on(Api::Produce).topic("orders").times(2).answer(code);
+            cluster
+                .on(Api::Produce)
+                .topic("orders")
+                .times(2)
+                .answer(code);
         });
         assert_eq!(cluster.pending_faults(), 0, "{code}");
         assert_eq!(producer.metrics().records_retried, 2, "{code}");
@@ -370,7 +381,11 @@ fn a_record_expires_on_its_way_and_a_late_answer_does_no_harm() {
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     cluster.resume_broker(1);
     // However slow the machine is, one of these comes after the broker is back.
-    let sent = (0..100).any(|_| producer.send_wait(ProducerRecord::new("orders", "x")).is_ok());
+    let sent = (0..100).any(|_| {
+        producer
+            .send_wait(ProducerRecord::new("orders", "x"))
+            .is_ok()
+    });
     assert!(sent);
 }
 
@@ -433,7 +448,10 @@ fn moves_the_leader(setup: Setup) -> (MockCluster, Producer<str, str>) {
     cluster.move_leader("orders", 0, 3 - old);
     send_all(&producer, "orders", &["after"]);
     assert_eq!(values(&cluster, "orders", 0), ["before", "after"]);
-    let brokers: Vec<i32> = produced(&cluster).into_iter().map(|(node, _)| node).collect();
+    let brokers: Vec<i32> = produced(&cluster)
+        .into_iter()
+        .map(|(node, _)| node)
+        .collect();
     assert_eq!(brokers, [old, old, 3 - old]);
     (cluster, producer)
 }
@@ -485,8 +503,13 @@ fn a_broker_that_restarts_gets_what_waited_for_it() {
 #[test]
 fn without_acks_records_count_as_written_when_they_are_sent() {
     let (cluster, producer) = setup().set("acks", 0).start();
-    let landed = producer.send_wait(ProducerRecord::new("orders", "x")).unwrap();
-    assert_eq!((landed.offset(), landed.to_string().as_str()), (None, "orders-0@?"));
+    let landed = producer
+        .send_wait(ProducerRecord::new("orders", "x"))
+        .unwrap();
+    assert_eq!(
+        (landed.offset(), landed.to_string().as_str()),
+        (None, "orders-0@?")
+    );
     wait_for_records(&cluster, "orders", 1);
     assert_eq!(producer.metrics().buffer_used_bytes, 0);
 }
@@ -560,7 +583,10 @@ fn older_brokers_are_spoken_to_in_their_own_versions() {
         let (cluster, _producer) = survives(setup, |_| ());
         assert_eq!(version(&cluster, Api::Metadata), max);
         // Ids of topics came with version 10.
-        assert_eq!(version(&cluster, Api::Produce), if max < 10 { 12 } else { 13 });
+        assert_eq!(
+            version(&cluster, Api::Produce),
+            if max < 10 { 12 } else { 13 }
+        );
     }
 }
 
@@ -570,9 +596,10 @@ fn brokers_that_know_only_older_versions_of_api_versions_are_asked_again() {
         let setup = setup().cluster(|cluster| cluster.versions(Api::ApiVersions, 0..=max));
         let (cluster, _producer) = survives(setup, |_| ());
         assert_eq!(version(&cluster, Api::ApiVersions), max);
-        let refused = cluster.requests().into_iter().filter(|request| {
-            matches!(request.content, MockRequestContent::Refused(_))
-        });
+        let refused = cluster
+            .requests()
+            .into_iter()
+            .filter(|request| matches!(request.content, MockRequestContent::Refused(_)));
         assert!(refused.count() > 0);
     }
 }
@@ -587,7 +614,9 @@ fn kafka_2_1_is_understood() {
             .without_topic_ids()
     });
     survives(setup, |cluster| {
-        cluster.on(Api::Produce).answer(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        cluster
+            .on(Api::Produce)
+            .answer(ErrorCode::NOT_LEADER_OR_FOLLOWER);
     });
 }
 
@@ -606,7 +635,10 @@ fn a_broker_too_old_to_write_to_is_named_at_once() {
     let (error, took) = timed(|| failure(&producer));
     assert_eq!(error.kind(), ErrorKind::UnsupportedVersion);
     let text = error.to_string();
-    assert!(text.contains("broker 1") && text.contains("Produce"), "{text}");
+    assert!(
+        text.contains("broker 1") && text.contains("Produce"),
+        "{text}"
+    );
     assert!(took < PATIENCE);
 }
 
