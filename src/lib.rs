@@ -87,6 +87,8 @@ mod protocol;
 mod record;
 mod sender;
 mod serializer;
+#[cfg(all(test, feature = "testing"))]
+mod sim;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;

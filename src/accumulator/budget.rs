@@ -98,22 +98,24 @@ impl MemoryBudget {
         deadline: Option<Instant>,
         on_queued: impl FnOnce(),
     ) -> Result<Reservation, NoMemory> {
+        let place = self.stand_in_line(bytes)?;
+        on_queued();
+        place.waiter.wait_until(deadline);
+        place.leave()
+    }
+
+    /// The first half of [`wait`](Self::wait): takes a place in the line. Never blocks.
+    pub(crate) fn stand_in_line(self: &Arc<Self>, bytes: usize) -> Result<InLine, NoMemory> {
         let waiter = Arc::new(Waiter {
             bytes,
             answer: Mutex::new(None),
             answered: Condvar::new(),
         });
         self.line_up(&waiter)?;
-        on_queued();
-        let answered = waiter.wait_until(deadline);
-        match answered.or_else(|| self.leave(&waiter)) {
-            Some(Answer::Served) => Ok(Reservation {
-                budget: Arc::clone(self),
-                bytes,
-            }),
-            Some(Answer::Closed) => Err(NoMemory::Closed),
-            None => Err(NoMemory::TimedOut),
-        }
+        Ok(InLine {
+            budget: Arc::clone(self),
+            waiter,
+        })
     }
 
     /// Refuses everybody who waits, now and later. Reservations already made stay.
@@ -192,13 +194,42 @@ impl MemoryBudget {
     }
 }
 
+/// A place in the line. Leave it in the end, with or without memory.
+#[derive(Debug)]
+#[must_use = "whoever stands in line holds up those behind"]
+pub(crate) struct InLine {
+    budget: Arc<MemoryBudget>,
+    waiter: Arc<Waiter>,
+}
+
+impl InLine {
+    /// Whether leaving now brings memory, or tells of the end.
+    #[cfg(test)]
+    pub(crate) fn is_answered(&self) -> bool {
+        self.waiter.answer.lock().is_some()
+    }
+
+    /// Ends the wait, with what it has brought by now.
+    pub(crate) fn leave(self) -> Result<Reservation, NoMemory> {
+        let answered = *self.waiter.answer.lock();
+        match answered.or_else(|| self.budget.leave(&self.waiter)) {
+            Some(Answer::Served) => Ok(Reservation {
+                budget: self.budget,
+                bytes: self.waiter.bytes,
+            }),
+            Some(Answer::Closed) => Err(NoMemory::Closed),
+            None => Err(NoMemory::TimedOut),
+        }
+    }
+}
+
 impl Waiter {
     fn answer(&self, answer: Answer) {
         *self.answer.lock() = Some(answer);
         self.answered.notify_one();
     }
 
-    fn wait_until(&self, deadline: Option<Instant>) -> Option<Answer> {
+    fn wait_until(&self, deadline: Option<Instant>) {
         let mut answer = self.answer.lock();
         while answer.is_none() {
             match deadline {
@@ -210,7 +241,6 @@ impl Waiter {
                 }
             }
         }
-        *answer
     }
 }
 

@@ -29,6 +29,8 @@ use std::time::Instant;
 
 pub(crate) use append::{Appended, Refused, most_needed};
 pub(crate) use batch::{BatchId, Outcome, SealedBatch};
+#[cfg(test)]
+pub(crate) use budget::InLine;
 pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
 pub(crate) use completion::Failure;
 pub(crate) use partition::{Head, PartitionId, PartitionQueue};

@@ -33,8 +33,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-pub(crate) use backoff::Backoff;
-use backoff::Rng;
+pub(crate) use backoff::{Backoff, Rng};
 pub(crate) use event::{Command, CommandId, Input, Output};
 
 use crate::accumulator::{Accumulator, BatchId, Notice, PartitionId, PartitionQueue};

@@ -157,18 +157,18 @@ impl<'a> Fault<'a> {
 /// A finished fault, and how often it will still happen.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
-    api: Api,
-    node: Option<NodeId>,
-    topic: Option<Arc<str>>,
-    partition: Option<i32>,
-    skip: u32,
+    pub(super) api: Api,
+    pub(super) node: Option<NodeId>,
+    pub(super) topic: Option<Arc<str>>,
+    pub(super) partition: Option<i32>,
+    pub(super) skip: u32,
     /// `None`: for ever.
-    left: Option<u32>,
-    effect: Effect,
+    pub(super) left: Option<u32>,
+    pub(super) effect: Effect,
 }
 
 #[derive(Clone, Debug)]
-enum Effect {
+pub(super) enum Effect {
     Delay(Duration),
     Throttle(Duration),
     Refuse(Refusal),

@@ -76,6 +76,8 @@ mod legality;
 mod log;
 mod producers;
 mod server;
+#[cfg(test)]
+pub(crate) mod simulated;
 pub(crate) mod state;
 #[cfg(test)]
 mod tests;

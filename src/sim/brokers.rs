@@ -1,0 +1,413 @@
+//! The brokers' machines around the mock's state machine: one request of a connection at a time, as
+//! in Kafka, service times, crashes, stalls, and what goes wrong with single requests.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use crate::ErrorCode;
+use crate::ids::NodeId;
+use crate::protocol::ApiKey;
+use crate::protocol::frame::FrameReader;
+use crate::sim::checker::Checker;
+use crate::sim::dice::Dice;
+use crate::sim::network::{LinkId, Network};
+use crate::sim::options::{FIRST_PORT, LONGEST_THROTTLE_MS, Options, TOPIC};
+use crate::sim::stage::{Event, Stage};
+use crate::testing::Api;
+use crate::testing::simulated::{Blow, Leaders};
+use crate::testing::state::{Action, ClusterState};
+
+/// The cluster, and the state of each machine.
+#[derive(Debug)]
+pub(super) struct Brokers {
+    pub(super) state: ClusterState,
+    machines: BTreeMap<NodeId, Machine>,
+    lanes: BTreeMap<LinkId, Lane>,
+    /// What a scenario asks for, in this order per API.
+    script: VecDeque<(Api, Blow)>,
+    /// What a broker that lags behind tells of leaders.
+    old_leaders: Leaders,
+}
+
+#[derive(Debug, Default)]
+struct Machine {
+    is_down: bool,
+    /// It does nothing before this time; the kernel goes on accepting connections and bytes.
+    stalled_until: Option<Instant>,
+}
+
+/// A connection as its broker sees it.
+#[derive(Debug)]
+struct Lane {
+    broker: NodeId,
+    reader: FrameReader,
+    requests: VecDeque<Vec<u8>>,
+    /// A request is being handled; `answer` once it has been.
+    is_busy: bool,
+    answer: Option<Action>,
+}
+
+impl Brokers {
+    pub(super) fn new(options: &Options) -> Self {
+        let state = ClusterState::simulated(
+            options.brokers,
+            FIRST_PORT,
+            TOPIC,
+            options.partitions,
+            options.versions.clone(),
+            options.topic_ids,
+        );
+        let ids = (1..=i32::from(options.brokers)).map(NodeId);
+        Self {
+            old_leaders: state.leaders(TOPIC),
+            state,
+            machines: ids.map(|id| (id, Machine::default())).collect(),
+            lanes: BTreeMap::new(),
+            script: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn ids(&self) -> Vec<NodeId> {
+        self.machines.keys().copied().collect()
+    }
+
+    pub(super) fn listens(&self, broker: NodeId) -> bool {
+        self.machines.get(&broker).is_some_and(|one| !one.is_down)
+    }
+
+    /// Until when the machine does nothing.
+    fn stalled_until(&self, stage: &Stage, broker: NodeId) -> Option<Instant> {
+        let machine = self.machines.get(&broker)?;
+        machine.stalled_until.filter(|until| *until > stage.now)
+    }
+
+    pub(super) fn on_next(&mut self, api: Api, blow: Blow) {
+        self.script.push_back((api, blow));
+    }
+
+    /// A connection was made.
+    pub(super) fn accept(&mut self, id: LinkId, broker: NodeId) {
+        let lane = Lane {
+            broker,
+            reader: FrameReader::new(1 << 20),
+            requests: VecDeque::new(),
+            is_busy: false,
+            answer: None,
+        };
+        self.lanes.insert(id, lane);
+    }
+
+    pub(super) fn on_arrive(&mut self, stage: &mut Stage, network: &mut Network, id: LinkId) {
+        let Some(lane) = self.lanes.get(&id) else {
+            network.forget(id);
+            return;
+        };
+        if let Some(until) = self.stalled_until(stage, lane.broker) {
+            stage.at(until, Event::Arrive(id));
+            return;
+        }
+        let bytes = network.receive(stage, id);
+        let is_over = network.is_over(stage.now, id);
+        let lane = self.lanes.get_mut(&id).expect("just seen");
+        lane.reader.push(&bytes);
+        while let Some(body) = lane.reader.pop().expect("the client sends good frames") {
+            lane.requests.push_back(body);
+        }
+        if is_over && (bytes.is_empty() || lane.requests.is_empty()) && !lane.is_busy {
+            self.lanes.remove(&id);
+            network.forget(id);
+            return;
+        }
+        self.serve_next(stage, id);
+    }
+
+    fn serve_next(&mut self, stage: &mut Stage, id: LinkId) {
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
+        if !lane.is_busy && !lane.requests.is_empty() {
+            lane.is_busy = true;
+            let time = stage.latency() / 4;
+            stage.after(time, Event::Serve(id));
+        }
+    }
+
+    pub(super) fn on_serve(&mut self, stage: &mut Stage, checker: &mut Checker, id: LinkId) {
+        let Some(lane) = self.lanes.get(&id) else {
+            return;
+        };
+        let broker = lane.broker;
+        if let Some(until) = self.stalled_until(stage, broker) {
+            stage.at(until, Event::Serve(id));
+            return;
+        }
+        let lane = self.lanes.get_mut(&id).expect("just seen");
+        let Some(body) = lane.requests.pop_front() else {
+            return;
+        };
+        let api = api(&body);
+        checker.on_request(stage.now, &body, broker);
+        if let Some(blow) = self.blow(stage, api) {
+            stage.note("BLOW", [id.0 as i64, broker.0.into(), 0], || {
+                format!("{api:?} at broker {broker} meets {blow:?}")
+            });
+            self.state.strike(api, TOPIC, blow);
+        }
+        let stale = stage.weather.mix.stale_metadata;
+        let is_stale = api == Api::Metadata && stage.weather.strikes("stale metadata", stale);
+        if is_stale {
+            self.state.swap_leaders(TOPIC, &mut self.old_leaders);
+        }
+        let wall_clock_ms = 1_700_000_000_000 + stage.elapsed().as_millis() as i64;
+        let reaction = self.state.handle(wall_clock_ms, broker, &body);
+        if is_stale {
+            self.state.swap_leaders(TOPIC, &mut self.old_leaders);
+        }
+        self.state.spare();
+        checker.on_handled(api, self.state.last_refusal());
+        let size = body.len() as i64;
+        stage.note("serve", [id.0 as i64, broker.0.into(), size], || {
+            let stale = if is_stale { ", as of before" } else { "" };
+            let action = describe(&reaction.action);
+            format!(
+                "broker {broker} {api:?} of {size} bytes{stale} on link {}: {action}",
+                id.0
+            )
+        });
+        let lane = self.lanes.get_mut(&id).expect("just seen");
+        lane.answer = Some(reaction.action);
+        stage.after(reaction.after, Event::Answer(id));
+    }
+
+    pub(super) fn on_answer(&mut self, stage: &mut Stage, network: &mut Network, id: LinkId) {
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
+        let stalled = self.machines[&lane.broker].stalled_until;
+        if let Some(until) = stalled.filter(|until| *until > stage.now) {
+            stage.at(until, Event::Answer(id));
+            return;
+        }
+        match lane.answer.take() {
+            Some(Action::Send(bytes)) => network.answer(stage, id, &bytes),
+            Some(Action::Continue) => {}
+            // It stays busy for ever.
+            Some(Action::Silence) | None => return,
+            Some(Action::Close) => {
+                self.lanes.remove(&id);
+                network.close_by_broker(stage, id);
+                return;
+            }
+        }
+        lane.is_busy = false;
+        self.serve_next(stage, id);
+        if network.is_over(stage.now, id) {
+            stage.at(stage.now, Event::Arrive(id));
+        }
+    }
+
+    /// What goes wrong with this request: as the script says, else as the weather is.
+    fn blow(&mut self, stage: &mut Stage, api: Api) -> Option<Blow> {
+        if let Some(index) = self.script.iter().position(|(wanted, _)| *wanted == api) {
+            return self.script.remove(index).map(|(_, blow)| blow);
+        }
+        let weather = &mut stage.weather;
+        let mix = weather.mix.clone();
+        if api == Api::Metadata && weather.strikes("refused metadata", mix.refuse_metadata) {
+            return Some(Blow::Refuse {
+                partition: None,
+                code: weather.dice.pick(&METADATA_CODES),
+                applied: false,
+            });
+        }
+        if api == Api::Produce {
+            let partitions = i32::try_from(self.old_leaders.len()).expect("few partitions");
+            let some = |dice: &mut Dice| {
+                let one = dice.index(partitions as usize) as i32;
+                dice.chance(500).then_some(one)
+            };
+            if weather.strikes("refusal", mix.refuse) {
+                let code = weather.dice.pick(&PASSING_CODES);
+                return Some(refuse(some(&mut weather.dice), code, false));
+            }
+            if weather.strikes("refusal after append", mix.apply_and_refuse) {
+                let code = weather.dice.pick(&CODES_AFTER_APPEND);
+                return Some(refuse(some(&mut weather.dice), code, true));
+            }
+            if weather.strikes("refusal for good", mix.refuse_for_good) {
+                let code = weather.dice.pick(&FINAL_CODES);
+                return Some(refuse(some(&mut weather.dice), code, false));
+            }
+        }
+        if weather.strikes("throttle", mix.throttle) {
+            return Some(Blow::Throttle(weather.dice.millis(1, LONGEST_THROTTLE_MS)));
+        }
+        if weather.strikes("delay", mix.delay_answer) {
+            return Some(Blow::Delay(weather.dice.millis(1, 1_000)));
+        }
+        if weather.strikes("close", mix.close) {
+            return Some(weather.dice.pick(&[0, 1]) == 0).map(|before| match before {
+                true => Blow::CloseBefore,
+                false => Blow::CloseAfter,
+            });
+        }
+        if weather.strikes("broker silence", mix.broker_silence) {
+            return Some(weather.dice.chance(500)).map(|before| match before {
+                true => Blow::SilenceBefore,
+                false => Blow::SilenceAfter,
+            });
+        }
+        if weather.strikes("garbage", mix.garbage) {
+            let garbage: [&[u8]; 4] = [
+                b"HTTP/1.1 400 Bad Request\r\n\r\n",
+                &[0, 0, 0, 4, 0, 0, 0, 0],
+                &[0x7f, 0xff, 0xff, 0xff, 1, 2, 3],
+                &[0, 0, 0, 2, 9, 9],
+            ];
+            return Some(Blow::Garbage(weather.dice.pick(&garbage).to_vec()));
+        }
+        None
+    }
+
+    /// The machine is gone. Its clients may or may not hear of it.
+    pub(super) fn crash(
+        &mut self,
+        stage: &mut Stage,
+        network: &mut Network,
+        broker: NodeId,
+        is_silent: bool,
+    ) {
+        if let Some(machine) = self.machines.get_mut(&broker) {
+            machine.is_down = true;
+            machine.stalled_until = None;
+        }
+        self.state.set_running(broker, false);
+        let lanes = self.lanes.iter();
+        let ended: Vec<_> = lanes
+            .filter(|(_, lane)| lane.broker == broker)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ended {
+            self.lanes.remove(&id);
+            network.lose_broker(stage, id, is_silent);
+        }
+    }
+
+    pub(super) fn restart(&mut self, broker: NodeId) {
+        if let Some(machine) = self.machines.get_mut(&broker) {
+            machine.is_down = false;
+        }
+        self.state.set_running(broker, true);
+    }
+
+    pub(super) fn fail_over(&mut self, broker: NodeId) {
+        if !self.listens(broker) {
+            self.remember_leaders();
+            self.state.depose(broker);
+        }
+    }
+
+    pub(super) fn stall(&mut self, broker: NodeId, until: Instant) {
+        if let Some(machine) = self.machines.get_mut(&broker) {
+            machine.stalled_until = machine.stalled_until.max(Some(until));
+        }
+    }
+
+    pub(super) fn lead(&mut self, partition: i32, leader: Option<NodeId>) {
+        self.remember_leaders();
+        self.state.lead(TOPIC, partition, leader);
+    }
+
+    /// Gives a partition that nobody leads to a broker that runs.
+    pub(super) fn elect(&mut self, partition: i32) {
+        let leaders = self.state.leaders(TOPIC);
+        let index = usize::try_from(partition).expect("partitions count from 0");
+        let has_leader = leaders[index].0.is_some_and(|leader| self.listens(leader));
+        let alive = self.ids().into_iter().find(|id| self.listens(*id));
+        if !has_leader && alive.is_some() {
+            self.lead(partition, alive);
+        }
+    }
+
+    /// Everything runs again, and every partition has a leader.
+    pub(super) fn heal(&mut self) {
+        self.script.clear();
+        for machine in self.machines.values_mut() {
+            machine.stalled_until = None;
+        }
+        for id in self.ids() {
+            self.restart(id);
+        }
+        for partition in (0..).take(self.old_leaders.len()) {
+            self.elect(partition);
+        }
+    }
+
+    fn remember_leaders(&mut self) {
+        self.old_leaders = self.state.leaders(TOPIC);
+    }
+}
+
+/// Codes that a broker answers before it has written anything, and that pass.
+const PASSING_CODES: [ErrorCode; 6] = [
+    ErrorCode::NOT_LEADER_OR_FOLLOWER,
+    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+    ErrorCode::NOT_ENOUGH_REPLICAS,
+    ErrorCode::KAFKA_STORAGE_ERROR,
+    ErrorCode::CORRUPT_MESSAGE,
+    ErrorCode::LEADER_NOT_AVAILABLE,
+];
+
+/// Codes that a broker may answer although the records are in its log.
+const CODES_AFTER_APPEND: [ErrorCode; 5] = [
+    ErrorCode::REQUEST_TIMED_OUT,
+    ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    ErrorCode::NOT_LEADER_OR_FOLLOWER,
+    ErrorCode::KAFKA_STORAGE_ERROR,
+    ErrorCode::UNKNOWN_SERVER_ERROR,
+];
+
+const FINAL_CODES: [ErrorCode; 4] = [
+    ErrorCode::MESSAGE_TOO_LARGE,
+    ErrorCode::TOPIC_AUTHORIZATION_FAILED,
+    ErrorCode::INVALID_RECORD,
+    ErrorCode::POLICY_VIOLATION,
+];
+
+const METADATA_CODES: [ErrorCode; 4] = [
+    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+    ErrorCode::LEADER_NOT_AVAILABLE,
+    ErrorCode::TOPIC_AUTHORIZATION_FAILED,
+    ErrorCode::UNKNOWN_SERVER_ERROR,
+];
+
+fn refuse(partition: Option<i32>, code: ErrorCode, applied: bool) -> Blow {
+    Blow::Refuse {
+        partition,
+        code,
+        applied,
+    }
+}
+
+/// The API that a request's header names.
+fn api(body: &[u8]) -> Api {
+    let code = body
+        .first_chunk()
+        .map_or(-1, |bytes| i16::from_be_bytes(*bytes));
+    match ApiKey::from_code(code) {
+        Some(ApiKey::Produce) => Api::Produce,
+        Some(ApiKey::Metadata) => Api::Metadata,
+        Some(ApiKey::ApiVersions) => Api::ApiVersions,
+        Some(ApiKey::InitProducerId) => Api::InitProducerId,
+        None => Api::Other(code),
+    }
+}
+
+fn describe(action: &Action) -> String {
+    match action {
+        Action::Send(bytes) => format!("answers {} bytes", bytes.len()),
+        Action::Continue => "goes on".to_owned(),
+        Action::Silence => "falls silent".to_owned(),
+        Action::Close => "closes".to_owned(),
+    }
+}

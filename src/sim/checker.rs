@@ -1,0 +1,480 @@
+//! Watches the producer from outside, and panics when a promise is broken: "safety" for what must
+//! never happen, "liveness" for what must happen in time. Knows nothing of how the producer works.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::resume_unwind;
+use std::time::{Duration, Instant};
+
+use crate::accumulator::{Accumulator, BatchId};
+use crate::error::{ErrorKind, Fate, Result};
+use crate::ids::NodeId;
+use crate::protocol::Request;
+use crate::protocol::broker::decode_request;
+use crate::record::batch::BatchEncoder;
+use crate::record::decode::decode;
+use crate::record::metadata::RecordMetadata;
+use crate::sim::options::Options;
+use crate::sync::{Arc, Mutex};
+use crate::testing::{Api, MockRecord};
+
+/// The number of a record; also the first bytes of its value.
+pub(super) type RecordId = u32;
+
+/// What callbacks were told, in the order of the calls.
+pub(super) type Told = Arc<Mutex<Vec<(RecordId, Result<RecordMetadata>)>>>;
+
+/// Everything that was sent, and what became of it.
+#[derive(Debug)]
+pub(super) struct Checker {
+    pub(super) told: Told,
+    records: Vec<Sent>,
+    accepted: usize,
+    /// Of the accepted ones, those without an outcome.
+    open: BTreeSet<RecordId>,
+    /// The same, in the order of acceptance.
+    open_in_order: BTreeSet<(usize, RecordId)>,
+    /// Bytes of their values.
+    open_bytes: usize,
+    /// When each batch was opened, as far as the checker can see.
+    opened: BTreeMap<BatchId, Instant>,
+    /// The bytes of each batch that has arrived, by its first record, and how often it has.
+    arrived: BTreeMap<(RecordId, usize), (Vec<u8>, u32)>,
+    /// Times at which the client did nothing: it cannot be blamed for deadlines in there.
+    pauses: Vec<(Instant, Instant)>,
+    delivery_timeout: Duration,
+    retries: u32,
+    acks: i16,
+    idempotence: bool,
+    max_in_flight: usize,
+    max_request_size: usize,
+    patience: Duration,
+    /// When nothing went wrong any more.
+    healed: Option<Instant>,
+    pub(super) acknowledged: u32,
+    pub(super) failed: u32,
+}
+
+/// A record, as it was given to the producer.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) partition: i32,
+    pub(super) key: Option<Vec<u8>>,
+    pub(super) value: Vec<u8>,
+    pub(super) header: bool,
+    /// Its batch's; `None` until it is accepted.
+    deadline: Option<Instant>,
+    accepted: Option<Instant>,
+    /// How many were accepted before it.
+    order: usize,
+    outcome: Option<Result<Option<i64>, ErrorKind>>,
+    /// Whether its error said that it is not in the log.
+    is_absent: bool,
+}
+
+/// Something that must never happen.
+pub(super) fn unsafe_if(broken: bool, text: impl FnOnce() -> String) {
+    if broken {
+        give_up("safety", &text());
+    }
+}
+
+/// Something that has not happened in time.
+pub(super) fn dead_if(broken: bool, text: impl FnOnce() -> String) {
+    if broken {
+        give_up("liveness", &text());
+    }
+}
+
+/// Panics without a word on the terminal: whoever runs the seed tells of it, once.
+fn give_up(promise: &str, text: &str) -> ! {
+    resume_unwind(Box::new(format!("{promise}: {text}")))
+}
+
+impl Checker {
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            told: Told::default(),
+            records: Vec::new(),
+            accepted: 0,
+            open: BTreeSet::new(),
+            open_in_order: BTreeSet::new(),
+            open_bytes: 0,
+            opened: BTreeMap::new(),
+            arrived: BTreeMap::new(),
+            pauses: Vec::new(),
+            delivery_timeout: options.sender.delivery_timeout,
+            retries: options.sender.retries,
+            acks: options.sender.acks,
+            idempotence: options.sender.idempotence,
+            max_in_flight: options.sender.max_in_flight,
+            max_request_size: options.sender.max_request_size,
+            patience: options.patience(),
+            healed: None,
+            acknowledged: 0,
+            failed: 0,
+        }
+    }
+
+    /// A record that is about to be sent: `size` bytes, of which the first ones are its number.
+    pub(super) fn draft(&mut self, partition: i32, size: u32) -> RecordId {
+        let id = RecordId::try_from(self.records.len()).expect("few records");
+        let mut value = id.to_be_bytes().to_vec();
+        value.extend(partition.to_be_bytes());
+        let filler = |index: u32| (id.wrapping_mul(31).wrapping_add(index * 7) % 251) as u8;
+        value.extend((8..size.max(8)).map(filler));
+        self.records.push(Sent {
+            partition,
+            key: (id % 3 == 0).then(|| id.to_le_bytes().to_vec()),
+            value,
+            header: id % 5 == 0,
+            deadline: None,
+            accepted: None,
+            order: usize::MAX,
+            outcome: None,
+            is_absent: false,
+        });
+        id
+    }
+
+    pub(super) fn record(&self, id: RecordId) -> &Sent {
+        &self.records[id as usize]
+    }
+
+    fn order(&self, id: RecordId) -> usize {
+        self.records
+            .get(id as usize)
+            .map_or(usize::MAX, |record| record.order)
+    }
+
+    /// Where the partitioner wants it after all.
+    pub(super) fn redirect(&mut self, id: RecordId, partition: i32) {
+        let record = &mut self.records[id as usize];
+        record.partition = partition;
+        record.value[4..8].copy_from_slice(&partition.to_be_bytes());
+    }
+
+    pub(super) fn on_accepted(&mut self, now: Instant, id: RecordId, batch: BatchId) {
+        let opened = *self.opened.entry(batch).or_insert(now);
+        let record = &mut self.records[id as usize];
+        record.deadline = Some(opened + self.delivery_timeout);
+        record.accepted = Some(now);
+        record.order = self.accepted;
+        self.accepted += 1;
+        self.open.insert(id);
+        self.open_in_order.insert((record.order, id));
+        self.open_bytes += record.value.len();
+    }
+
+    pub(super) fn on_pause(&mut self, from: Instant, to: Instant) {
+        self.pauses.push((from, to));
+    }
+
+    pub(super) fn on_healed(&mut self, now: Instant) {
+        self.healed = Some(now);
+    }
+
+    /// Records accepted and without an outcome.
+    pub(super) fn open(&self) -> BTreeSet<RecordId> {
+        self.open.clone()
+    }
+
+    /// The deadline, moved to the end of the pauses that it fell into.
+    fn fair(&self, deadline: Instant) -> Instant {
+        let pauses = self.pauses.iter();
+        pauses.fold(deadline, |deadline, (from, to)| {
+            let is_in_it = *from <= deadline && deadline <= *to;
+            if is_in_it { *to } else { deadline }
+        })
+    }
+
+    /// A call that blocks has ended.
+    pub(super) fn on_unblocked(&self, now: Instant, what: &str, deadline: Instant) {
+        dead_if(now > self.fair(deadline), || {
+            format!("{what} returned {:?} after its deadline", now - deadline)
+        });
+    }
+
+    /// A flush has returned that was called while `before` were open.
+    pub(super) fn on_flushed(&self, before: &BTreeSet<RecordId>) {
+        let left: Vec<_> = before.intersection(&self.open).collect();
+        unsafe_if(!left.is_empty(), || {
+            format!("flush returned before records {left:?}")
+        });
+    }
+
+    /// Callbacks have run.
+    pub(super) fn on_told(&mut self, now: Instant) {
+        let told = std::mem::take(&mut *self.told.lock());
+        for (id, result) in told {
+            self.on_outcome(now, id, result);
+        }
+    }
+
+    fn on_outcome(&mut self, now: Instant, id: RecordId, result: Result<RecordMetadata>) {
+        let is_absent = matches!(&result, Err(error) if error.fate() == Fate::NotWritten);
+        let record = &self.records[id as usize];
+        unsafe_if(record.outcome.is_some(), || {
+            format!("record {id} has a second outcome")
+        });
+        let deadline = record.deadline;
+        unsafe_if(deadline.is_none(), || {
+            format!("record {id} was refused, and has an outcome")
+        });
+        let deadline = deadline.expect("just seen");
+        dead_if(now > self.fair(deadline), || {
+            format!("record {id} has its outcome {:?} too late", now - deadline)
+        });
+        let outcome = match result {
+            Ok(metadata) => {
+                let size = Some(record.value.len());
+                let is_right = metadata.partition() == record.partition
+                    && metadata.value_size() == size
+                    && metadata.timestamp_ms() == i64::from(id);
+                unsafe_if(!is_right, || format!("record {id} is told as {metadata:?}"));
+                let has_offset = metadata.offset().is_some() || self.acks == 0;
+                unsafe_if(!has_offset, || format!("record {id} has no offset"));
+                Ok(metadata.offset())
+            }
+            Err(error) => {
+                let kind = error.kind();
+                unsafe_if(kind == ErrorKind::Internal, || {
+                    format!("the callback of record {id} was dropped: {error}")
+                });
+                self.check_failure(id, kind, &error.to_string());
+                Err(kind)
+            }
+        };
+        match outcome {
+            Ok(_) => self.acknowledged += 1,
+            Err(_) => self.failed += 1,
+        }
+        let record = &mut self.records[id as usize];
+        record.outcome = Some(outcome);
+        record.is_absent = is_absent;
+        self.open.remove(&id);
+        self.open_in_order.remove(&(record.order, id));
+        self.open_bytes -= record.value.len();
+    }
+
+    /// Once nothing goes wrong any more, whatever has time left succeeds.
+    fn check_failure(&self, id: RecordId, kind: ErrorKind, text: &str) {
+        let record = &self.records[id as usize];
+        let (Some(healed), Some(accepted)) = (self.healed, record.accepted) else {
+            return;
+        };
+        let from = accepted.max(healed);
+        let had_time = record
+            .deadline
+            .is_some_and(|deadline| deadline > from + self.patience);
+        // A refusal may have been on its way when the last fault was over.
+        let is_fresh = accepted > healed + self.patience && kind != ErrorKind::Closed;
+        let has_retries = self.retries > 10;
+        let is_unfair = has_retries && had_time && (is_fresh || kind == ErrorKind::TimedOut);
+        dead_if(is_unfair, || {
+            format!("record {id} failed with all that time after the last fault: {text}")
+        });
+    }
+
+    /// A request has come to a broker, whole.
+    pub(super) fn on_request(&mut self, _: Instant, body: &[u8], broker: NodeId) {
+        let (_, request) = match decode_request(body) {
+            Ok(read) => read,
+            // The broker tells; `on_handled` hears it.
+            Err(_) => return,
+        };
+        let Request::Produce(request) = request else {
+            return;
+        };
+        let partitions = request.topics.iter().flat_map(|topic| &topic.partitions);
+        let mut bytes = 0;
+        let mut batches = 0;
+        for partition in partitions {
+            bytes += partition.records.as_slice().len();
+            batches += 1;
+            self.on_batch(partition.index, partition.records.as_slice());
+        }
+        unsafe_if(batches > 1 && bytes > self.max_request_size, || {
+            format!("a request of {batches} batches has {bytes} bytes, at broker {broker}")
+        });
+    }
+
+    fn on_batch(&mut self, partition: i32, bytes: &[u8]) {
+        let (_, records) = decode(bytes).unwrap_or_else(|error| {
+            give_up(
+                "safety",
+                &format!("a batch for partition {partition}: {error}"),
+            )
+        });
+        let ids: Vec<_> = records
+            .iter()
+            .map(|record| id_of(record.value.as_deref()))
+            .collect();
+        let in_order = ids
+            .windows(2)
+            .all(|pair| self.order(pair[0]) < self.order(pair[1]));
+        unsafe_if(!in_order || ids.is_empty(), || {
+            format!("a batch for partition {partition} holds {ids:?}")
+        });
+        let (first, times) = self
+            .arrived
+            .entry((ids[0], ids.len()))
+            .or_insert_with(|| (bytes.to_vec(), 0));
+        *times += 1;
+        // A batch that is certainly in no log may go on under another epoch: its header changes. The
+        // brokers look at that.
+        let from = if self.idempotence { HEADER_BYTES } else { 0 };
+        unsafe_if(first.get(from..) != bytes.get(from..), || {
+            format!(
+                "the batch of record {} was sent with other bytes before",
+                ids[0]
+            )
+        });
+        let times = *times;
+        unsafe_if(times - 1 > self.retries, || {
+            format!("the batch of record {} was sent {times} times", ids[0])
+        });
+    }
+
+    /// The broker has dealt with a request; `refusal` says why it was no legal one.
+    pub(super) fn on_handled(&self, api: Api, refusal: Option<&str>) {
+        // An ApiVersions request in a version that is too new is the way to find out.
+        unsafe_if(refusal.is_some() && api != Api::ApiVersions, || {
+            format!("a {api:?} request is not legal: {refusal:?}")
+        });
+    }
+
+    /// Whatever happened has been dealt with.
+    pub(super) fn after_step(
+        &self,
+        now: Instant,
+        accumulator: &Accumulator,
+        in_flight: impl Iterator<Item = (NodeId, usize)>,
+    ) {
+        let budget = accumulator.budget();
+        let (used, total) = (budget.used(), budget.total());
+        unsafe_if(used > total, || {
+            format!("{used} of {total} bytes of memory are in use")
+        });
+        unsafe_if(used < self.open_bytes, || {
+            format!("{used} bytes in use for records of {}", self.open_bytes)
+        });
+        for (node, requests) in in_flight {
+            unsafe_if(requests > self.max_in_flight, || {
+                format!("{requests} requests are on their way to node {node}")
+            });
+        }
+        // The one accepted first has the earliest deadline: its batch was opened by then.
+        if let Some((_, id)) = self.open_in_order.first() {
+            let deadline = self
+                .record(*id)
+                .deadline
+                .expect("open records were accepted");
+            dead_if(now > self.fair(deadline), || {
+                format!(
+                    "record {id} has no outcome {:?} after its deadline",
+                    now - deadline
+                )
+            });
+        }
+    }
+
+    /// The producer has stopped.
+    pub(super) fn finish(&self, accumulator: &Accumulator) {
+        dead_if(!self.open.is_empty(), || {
+            format!("no outcome for records {:?}", self.open)
+        });
+        let used = accumulator.budget().used();
+        unsafe_if(used != 0, || {
+            format!("{used} bytes of memory are still in use at the end")
+        });
+        unsafe_if(accumulator.budget().has_waiters(), || {
+            "somebody still waits for memory at the end".to_owned()
+        });
+    }
+
+    /// The log of a partition at the end, against what was sent and told.
+    pub(super) fn check_log(&self, partition: i32, log: &[MockRecord]) {
+        let mut seen = BTreeSet::new();
+        let mut newest = None;
+        for written in log {
+            let id = id_of(written.value.as_deref());
+            let sent = self.records.get(id as usize);
+            let is_same = sent.is_some_and(|sent| {
+                let headers: Vec<_> = header_of(sent)
+                    .map(|(name, value)| (name.to_owned(), Some(value.to_vec())))
+                    .collect();
+                sent.partition == partition
+                    && sent.accepted.is_some()
+                    && Some(&sent.value) == written.value.as_ref()
+                    && sent.key == written.key
+                    && headers == written.headers
+                    && written.timestamp_ms == i64::from(id)
+            });
+            unsafe_if(!is_same, || {
+                format!("partition {partition} holds {written:?}: never sent so")
+            });
+            let is_first = seen.insert(id);
+            unsafe_if(self.idempotence && !is_first, || {
+                format!("record {id} is in partition {partition} twice")
+            });
+            unsafe_if(self.record(id).is_absent, || {
+                format!(
+                    "record {id} is in partition {partition}, and its error said that it is not"
+                )
+            });
+            let is_acknowledged = matches!(self.record(id).outcome, Some(Ok(_)));
+            // With acks=0 a request may be lost and nobody knows.
+            unsafe_if(
+                is_first && is_acknowledged && self.acks != 0 && newest > Some(self.order(id)),
+                || {
+                    format!(
+                        "record {id} in partition {partition} is behind one that was sent later"
+                    )
+                },
+            );
+            newest = newest.max(Some(self.order(id)));
+        }
+        for (id, sent) in (0..).zip(&self.records) {
+            if sent.partition != partition {
+                continue;
+            }
+            if let Some(Ok(Some(offset))) = sent.outcome {
+                let at = usize::try_from(offset)
+                    .ok()
+                    .and_then(|offset| log.get(offset));
+                let found = at.map(|written| id_of(written.value.as_deref()));
+                unsafe_if(found != Some(id), || {
+                    format!(
+                        "record {id} was acknowledged at {partition}:{offset}, which holds {found:?}"
+                    )
+                });
+            }
+        }
+    }
+
+    /// The numbers of the records in a log.
+    pub(super) fn ids(log: &[MockRecord]) -> Vec<RecordId> {
+        log.iter()
+            .map(|record| id_of(record.value.as_deref()))
+            .collect()
+    }
+
+    pub(super) fn outcome(&self, id: RecordId) -> Option<Result<Option<i64>, ErrorKind>> {
+        self.record(id).outcome
+    }
+}
+
+/// The part of a batch before its records.
+const HEADER_BYTES: usize = BatchEncoder::HEADER_BYTES;
+
+/// The headers that a record is sent with.
+pub(super) fn header_of(sent: &Sent) -> impl Iterator<Item = (&'static str, &'static [u8])> {
+    sent.header
+        .then_some(("trace", b"on".as_slice()))
+        .into_iter()
+}
+
+fn id_of(value: Option<&[u8]>) -> RecordId {
+    let bytes = value.and_then(|value| value.first_chunk());
+    bytes.map_or(RecordId::MAX, |bytes| RecordId::from_be_bytes(*bytes))
+}

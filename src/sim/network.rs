@@ -1,0 +1,330 @@
+//! The network between the client and the brokers: connections with TCP's semantics. Bytes arrive in
+//! order or not at all; what a socket has taken may still be lost; each side learns of the end at a
+//! time of its own. Knows no protocol.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use crate::ids::NodeId;
+use crate::sim::stage::{Event, Stage};
+
+/// A connection, from the attempt to make it to its end; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct LinkId(pub(super) u64);
+
+/// All connections.
+#[derive(Debug)]
+pub(super) struct Network {
+    links: BTreeMap<LinkId, Link>,
+    made: u64,
+    socket_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Link {
+    broker: NodeId,
+    up: Pipe,
+    down: Pipe,
+    /// When the client learns that the connection has ended.
+    client_end: Option<Instant>,
+    /// When the broker does.
+    broker_end: Option<Instant>,
+    /// Whether the broker goes on with what was on its way.
+    is_late: bool,
+}
+
+/// One direction.
+#[derive(Debug)]
+struct Pipe {
+    /// When each arrives.
+    chunks: VecDeque<(Instant, Vec<u8>)>,
+    /// Bytes that were taken here and not there.
+    held: usize,
+    /// When the newest bytes arrive; later ones arrive later.
+    newest: Instant,
+    /// Whether nothing arrives any more, and nobody is told.
+    is_silent: bool,
+}
+
+/// What reading gives.
+#[derive(Debug)]
+pub(super) enum Read {
+    Bytes(Vec<u8>),
+    Nothing,
+    Closed,
+}
+
+impl Network {
+    pub(super) fn new(socket_bytes: usize) -> Self {
+        Self {
+            links: BTreeMap::new(),
+            made: 0,
+            socket_bytes,
+        }
+    }
+
+    /// Begins to connect to a broker, which listens or does not.
+    pub(super) fn connect(&mut self, stage: &mut Stage, broker: NodeId, listens: bool) -> LinkId {
+        let id = LinkId(self.made);
+        self.made += 1;
+        let mix = &stage.weather.mix;
+        let (silent, refused) = (mix.silent_connect, mix.refuse_connect);
+        let is_silent = stage.weather.strikes("silent connect", silent);
+        let is_refused = !listens || stage.weather.strikes("refused connect", refused);
+        let link = Link {
+            broker,
+            up: Pipe::new(stage.now),
+            down: Pipe::new(stage.now),
+            client_end: None,
+            broker_end: None,
+            is_late: false,
+        };
+        self.links.insert(id, link);
+        if !is_silent {
+            let trip = stage.latency() * 2;
+            stage.after(trip, Event::Connected(id, !is_refused));
+        }
+        id
+    }
+
+    pub(super) fn broker(&self, id: LinkId) -> Option<NodeId> {
+        self.links.get(&id).map(|link| link.broker)
+    }
+
+    /// The client writes; returns how much its socket takes.
+    pub(super) fn write(&mut self, stage: &mut Stage, id: LinkId, bytes: &[u8]) -> usize {
+        let Some(link) = self.links.get_mut(&id) else {
+            return bytes.len();
+        };
+        let taken = bytes
+            .len()
+            .min(self.socket_bytes.saturating_sub(link.up.held));
+        if link.client_end.is_some() || taken == 0 {
+            // After the end they go nowhere; the client learns of it soon.
+            return taken;
+        }
+        let (cut, silence) = (stage.weather.mix.cut_request, stage.weather.mix.silence);
+        if stage.weather.strikes("silence", silence) {
+            stage.note("SILENCE", [number(id), 0, 0], || {
+                format!("on link {}", id.0)
+            });
+            link.up.is_silent = true;
+            link.down.is_silent = true;
+        }
+        if stage.weather.strikes("cut request", cut) {
+            let through = stage.weather.dice.index(taken + 1);
+            link.up.send(stage, &bytes[..through], Event::Arrive(id));
+            self.cut(stage, id);
+        } else {
+            link.up.send(stage, &bytes[..taken], Event::Arrive(id));
+        }
+        taken
+    }
+
+    /// The broker sends an answer.
+    pub(super) fn answer(&mut self, stage: &mut Stage, id: LinkId, bytes: &[u8]) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        if link.broker_end.is_some() {
+            return;
+        }
+        let (cut, lose) = (stage.weather.mix.cut_answer, stage.weather.mix.lose_answers);
+        if stage.weather.strikes("lost answers", lose) {
+            stage.note("DEAF", [number(id), 0, 0], || {
+                format!("nothing comes back on link {}", id.0)
+            });
+            link.down.is_silent = true;
+        }
+        if stage.weather.strikes("cut answer", cut) {
+            let through = stage.weather.dice.index(bytes.len() + 1);
+            link.down
+                .send(stage, &bytes[..through], Event::Readable(id));
+            self.cut(stage, id);
+        } else {
+            link.down.send(stage, bytes, Event::Readable(id));
+        }
+    }
+
+    /// What has come to the client.
+    pub(super) fn read(&mut self, now: Instant, id: LinkId) -> Read {
+        let Some(link) = self.links.get_mut(&id) else {
+            return Read::Nothing;
+        };
+        let bytes = link.down.take(now);
+        if !bytes.is_empty() {
+            return Read::Bytes(bytes);
+        }
+        match link.client_end {
+            Some(end) if end <= now => Read::Closed,
+            _ => Read::Nothing,
+        }
+    }
+
+    /// What has come to the broker.
+    pub(super) fn receive(&mut self, stage: &mut Stage, id: LinkId) -> Vec<u8> {
+        let socket_bytes = self.socket_bytes;
+        let Some(link) = self.links.get_mut(&id) else {
+            return Vec::new();
+        };
+        let was_full = link.up.held >= socket_bytes;
+        let bytes = link.up.take(stage.now);
+        if was_full && !bytes.is_empty() {
+            let trip = stage.latency();
+            stage.after(trip, Event::Writable(id));
+        }
+        bytes
+    }
+
+    /// Whether the broker knows that the client is gone, and does not care for what it left.
+    pub(super) fn is_over(&self, now: Instant, id: LinkId) -> bool {
+        let Some(link) = self.links.get(&id) else {
+            return true;
+        };
+        let is_gone = link.broker_end.is_some_and(|end| end <= now);
+        is_gone && (!link.is_late || link.up.chunks.is_empty())
+    }
+
+    /// The client closes, or gives up its attempt.
+    pub(super) fn close(&mut self, stage: &mut Stage, id: LinkId) {
+        let late = stage.weather.mix.late;
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.is_late |= stage.weather.strikes("late", late);
+        link.client_end = Some(stage.now);
+        link.down.chunks.clear();
+        if !link.is_late {
+            link.up.chunks.clear();
+        }
+        if link.broker_end.is_none() {
+            let trip = stage.latency();
+            let end = (stage.now + trip).max(link.up.newest);
+            link.broker_end = Some(end);
+            stage.at(end, Event::Arrive(id));
+        }
+    }
+
+    /// The broker closes, in good order: what it has sent still arrives.
+    pub(super) fn close_by_broker(&mut self, stage: &mut Stage, id: LinkId) {
+        let trip = stage.latency();
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.broker_end = Some(stage.now);
+        link.up.chunks.clear();
+        if link.client_end.is_none() && !link.down.is_silent {
+            let end = (stage.now + trip).max(link.down.newest);
+            link.client_end = Some(end);
+            stage.at(end, Event::Readable(id));
+        }
+    }
+
+    /// The broker's machine is gone, with a word to the client or without.
+    pub(super) fn lose_broker(&mut self, stage: &mut Stage, id: LinkId, is_silent: bool) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.up.is_silent |= is_silent;
+            link.down.is_silent |= is_silent;
+        }
+        self.close_by_broker(stage, id);
+    }
+
+    /// The broker has nothing more to do with it.
+    pub(super) fn forget(&mut self, id: LinkId) {
+        if self
+            .links
+            .get(&id)
+            .is_some_and(|link| link.client_end.is_some())
+        {
+            self.links.remove(&id);
+        }
+    }
+
+    /// The connection is reset: each side learns of it after a while.
+    pub(super) fn cut(&mut self, stage: &mut Stage, id: LinkId) {
+        let (there, here) = (stage.latency(), stage.latency());
+        let late = stage.weather.mix.late;
+        let is_late = stage.weather.strikes("late", late);
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.is_late |= is_late;
+        stage.note("CUT", [number(id), i64::from(is_late), 0], || {
+            format!("link {}{}", id.0, if is_late { ", late" } else { "" })
+        });
+        if !is_late {
+            link.up
+                .chunks
+                .retain(|(arrival, _)| *arrival <= stage.now + there);
+        }
+        if link.broker_end.is_none() {
+            let end = stage.now + there;
+            link.broker_end = Some(end);
+            stage.at(end.max(link.up.newest), Event::Arrive(id));
+        }
+        if link.client_end.is_none() {
+            let end = (stage.now + here).max(link.down.newest);
+            link.client_end = Some(end);
+            stage.at(end, Event::Readable(id));
+        }
+    }
+
+    /// Connections that neither side has given up.
+    pub(super) fn open_links(&self, broker: NodeId) -> Vec<LinkId> {
+        let open = self.links.iter().filter(|(_, link)| {
+            link.broker == broker && link.client_end.is_none() && link.broker_end.is_none()
+        });
+        open.map(|(id, _)| *id).collect()
+    }
+}
+
+impl Pipe {
+    fn new(now: Instant) -> Self {
+        Self {
+            chunks: VecDeque::new(),
+            held: 0,
+            newest: now,
+            is_silent: false,
+        }
+    }
+
+    /// Bytes set out, in one piece or in several.
+    fn send(&mut self, stage: &mut Stage, bytes: &[u8], event: Event) {
+        self.held += bytes.len();
+        if self.is_silent {
+            return;
+        }
+        let split = stage.weather.mix.split;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let here = match stage.weather.strikes("split", split) {
+                true => 1 + stage.weather.dice.index(rest.len()),
+                false => rest.len(),
+            };
+            let (chunk, others) = rest.split_at(here);
+            rest = others;
+            let trip = stage.latency();
+            self.newest = self.newest.max(stage.now + trip);
+            self.chunks.push_back((self.newest, chunk.to_vec()));
+            stage.at(self.newest, event);
+        }
+    }
+
+    fn take(&mut self, now: Instant) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while self
+            .chunks
+            .front()
+            .is_some_and(|(arrival, _)| *arrival <= now)
+        {
+            let (_, chunk) = self.chunks.pop_front().expect("just seen");
+            bytes.extend(chunk);
+        }
+        self.held -= bytes.len();
+        bytes
+    }
+}
+
+fn number(id: LinkId) -> i64 {
+    i64::try_from(id.0).expect("few connections")
+}

@@ -1,0 +1,299 @@
+//! What a seed draws before anything happens: the cluster, the producer's settings, the workload,
+//! and which faults exist at all (swarm testing: a mix of everything hides deep states). Numbers are
+//! small on purpose, so that limits are hit.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::cluster::Address;
+use crate::protocol::ApiKey;
+use crate::protocol::version::VersionRange;
+use crate::sender::{Backoff, Settings};
+use crate::sim::dice::{Dice, Stream};
+
+/// One simulated world.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    pub(super) brokers: u16,
+    pub(super) partitions: i32,
+    /// Versions that the brokers speak, where not the newest.
+    pub(super) versions: BTreeMap<ApiKey, VersionRange>,
+    pub(super) topic_ids: bool,
+    pub(super) batch_size: usize,
+    pub(super) buffer_memory: usize,
+    pub(super) max_block: Duration,
+    pub(super) sender: Settings,
+    pub(super) setup_timeout: Duration,
+    /// Between machines, one way.
+    pub(super) latency: (Duration, Duration),
+    /// What a socket takes before the other side has read.
+    pub(super) socket_bytes: usize,
+    pub(super) callers: usize,
+    /// In all.
+    pub(super) records: u32,
+    pub(super) value_bytes: (u32, u32),
+    /// The longest pause of a caller between two things it does.
+    pub(super) gap: Duration,
+    /// When all faults end.
+    pub(super) heal_after: Duration,
+    /// When somebody closes the producer, if not in the end.
+    pub(super) close_after: Option<Duration>,
+    pub(super) close_timeout: Duration,
+    pub(super) faults: FaultMix,
+}
+
+/// How often each fault happens, in a thousand chances; 0: never.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FaultMix {
+    pub(super) slow: u32,
+    pub(super) refuse_connect: u32,
+    pub(super) silent_connect: u32,
+    pub(super) split: u32,
+    pub(super) cut_request: u32,
+    pub(super) cut_answer: u32,
+    pub(super) silence: u32,
+    pub(super) lose_answers: u32,
+    /// Whether a broker goes on with what it has received from a client that is gone.
+    pub(super) late: u32,
+    pub(super) refuse: u32,
+    pub(super) refuse_for_good: u32,
+    pub(super) apply_and_refuse: u32,
+    pub(super) throttle: u32,
+    pub(super) delay_answer: u32,
+    pub(super) close: u32,
+    pub(super) broker_silence: u32,
+    pub(super) garbage: u32,
+    pub(super) refuse_metadata: u32,
+    pub(super) stale_metadata: u32,
+    /// A broker crashes, with or without a word to its clients.
+    pub(super) crash: u32,
+    /// A broker stops for a while and then goes on with what it has.
+    pub(super) stall: u32,
+    pub(super) move_leader: u32,
+    pub(super) no_leader: u32,
+    /// The whole client stops for a while.
+    pub(super) client_pause: u32,
+    /// A caller reads the clock, and gets to append later.
+    pub(super) preempt: u32,
+    /// How long between calamities (crashes, stalls, leaders, pauses), in milliseconds.
+    pub(super) calamity_ms: u32,
+    /// How long the weather stays as it is, in milliseconds.
+    pub(super) weather_ms: u32,
+}
+
+/// Where brokers listen: this plus their id.
+pub(super) const FIRST_PORT: u16 = 9_000;
+pub(super) const TOPIC: &str = "t";
+/// A calamity lasts no longer.
+pub(super) const LONGEST_CALAMITY_MS: u32 = 1_500;
+/// A broker asks for no longer pause.
+pub(super) const LONGEST_THROTTLE_MS: u32 = 300;
+
+fn ms(ms: u32) -> Duration {
+    Duration::from_millis(ms.into())
+}
+
+fn bootstrap(broker: u16) -> Address {
+    Address {
+        host: "broker".to_owned(),
+        port: FIRST_PORT + broker,
+    }
+}
+
+impl Options {
+    /// Three brokers, three partitions, and nothing goes wrong that a scenario does not ask for.
+    pub(super) fn calm() -> Self {
+        Self {
+            brokers: 3,
+            partitions: 3,
+            versions: BTreeMap::new(),
+            topic_ids: true,
+            batch_size: 1_000,
+            buffer_memory: 100_000,
+            max_block: ms(5_000),
+            sender: Settings {
+                bootstrap: vec![bootstrap(1)],
+                acks: -1,
+                retries: u32::MAX,
+                idempotence: false,
+                linger: ms(5),
+                delivery_timeout: ms(10_000),
+                request_timeout: ms(1_000),
+                max_request_size: 10_000,
+                max_in_flight: 5,
+                retry_backoff: Backoff {
+                    initial: ms(100),
+                    max: ms(1_000),
+                },
+                reconnect_backoff: Backoff {
+                    initial: ms(50),
+                    max: ms(1_000),
+                },
+                metadata_max_age: ms(300_000),
+                metadata_max_idle: ms(300_000),
+                rebootstrap: None,
+                connections_max_idle: None,
+                availability_timeout: None,
+                seed: 1,
+            },
+            setup_timeout: ms(500),
+            latency: (Duration::from_micros(400), Duration::from_micros(600)),
+            socket_bytes: 64 * 1024,
+            callers: 0,
+            records: 0,
+            value_bytes: (20, 20),
+            gap: ms(10),
+            heal_after: Duration::ZERO,
+            close_after: None,
+            close_timeout: ms(10_000),
+            faults: FaultMix::default(),
+        }
+    }
+
+    pub(super) fn swarm(seed: u64) -> Self {
+        let mut dice = Dice::new(seed, Stream::Options);
+        let d = &mut dice;
+        let brokers = d.pick(&[1, 2, 3, 3, 3, 5]);
+        let value_bytes = d.pick(&[(12, 12), (12, 100), (12, 400), (100, 300)]);
+        let largest = value_bytes.1 as usize + 800;
+        let heal_after = ms(d.pick(&[0, 500, 3_000, 3_000, 10_000]));
+        let (versions, topic_ids) = versions(d);
+        Self {
+            brokers,
+            partitions: d.pick(&[1, 1, 2, 3, 3, 8]),
+            versions,
+            topic_ids,
+            batch_size: d.pick(&[0, 1, 100, 200, 500, 500, 2_000]),
+            buffer_memory: largest * d.pick(&[1, 2, 4, 10, 100]),
+            max_block: ms(d.pick(&[0, 100, 1_000, 1_000, 5_000, 5_000])),
+            sender: sender_settings(seed, brokers, d),
+            setup_timeout: ms(d.pick(&[100, 300, 1_000])),
+            latency: d.pick(&[
+                (Duration::from_micros(50), Duration::from_micros(200)),
+                (Duration::from_micros(500), ms(3)),
+                (ms(1), ms(20)),
+            ]),
+            socket_bytes: d.pick(&[64, 300, 2_000, 64 * 1024, 64 * 1024]),
+            callers: d.pick(&[1, 1, 2, 3]),
+            records: d.pick(&[3, 20, 20, 60, 60, 200]),
+            value_bytes,
+            gap: ms(d.pick(&[1, 10, 10, 50, 200])),
+            heal_after,
+            close_after: d.chance(150).then(|| d.millis(0, 4_000)),
+            close_timeout: ms(d.pick(&[0, 50, 1_000, 20_000])),
+            faults: FaultMix::swarm(d),
+        }
+    }
+
+    /// A time within which everything that can succeed does so once nothing goes wrong any more:
+    /// silent connections and attempts have to be given up one after the other.
+    pub(super) fn patience(&self) -> Duration {
+        let sender = &self.sender;
+        let pauses = (sender.retry_backoff.max + sender.reconnect_backoff.max) * 6;
+        let silence = (sender.request_timeout + self.setup_timeout * 2) * 4;
+        let rest = ms(LONGEST_CALAMITY_MS + LONGEST_THROTTLE_MS) * 2 + sender.linger;
+        // Small sockets take a round trip for every few bytes.
+        let trips = self.latency.1 * 40 * if self.socket_bytes < 1_000 { 20 } else { 4 };
+        pauses + silence + rest + trips
+    }
+}
+
+fn sender_settings(seed: u64, brokers: u16, d: &mut Dice) -> Settings {
+    let linger = ms(d.pick(&[0, 0, 5, 50, 300]));
+    let request_timeout = ms(d.pick(&[100, 300, 1_000, 3_000]));
+    // A tight one is there to expire batches, a long one to see that nothing hangs behind it.
+    let slack = ms(d.pick(&[1, 100, 1_000, 30_000, 120_000]));
+    let backoff = |d: &mut Dice| {
+        let initial = d.pick(&[0, 10, 100]);
+        Backoff {
+            initial: ms(initial),
+            max: ms(initial.max(d.pick(&[10, 100, 1_000]))),
+        }
+    };
+    let max_age = d.pick(&[300, 2_000, 300_000]);
+    let servers = d.between(1, brokers.into());
+    let acks = d.pick(&[-1, -1, -1, 1, 0]);
+    let retries = d.pick(&[0, 1, 3, u32::MAX, u32::MAX, u32::MAX]);
+    Settings {
+        bootstrap: (1..=brokers)
+            .take(servers as usize)
+            .map(bootstrap)
+            .collect(),
+        acks,
+        retries,
+        // As the configuration has it: other settings rule it out.
+        idempotence: acks == -1 && retries > 0 && d.chance(700),
+        linger,
+        delivery_timeout: linger + request_timeout + slack,
+        request_timeout,
+        max_request_size: d.pick(&[1_000, 2_000, 10_000]),
+        max_in_flight: d.pick(&[1, 2, 5, 5]),
+        retry_backoff: backoff(d),
+        reconnect_backoff: backoff(d),
+        metadata_max_age: ms(max_age),
+        metadata_max_idle: ms(d.pick(&[1_000, 5_000])),
+        rebootstrap: d.pick(&[None, Some(300), Some(5_000)]).map(ms),
+        connections_max_idle: d.pick(&[None, None, Some(200), Some(5_000)]).map(ms),
+        availability_timeout: d.pick(&[None, Some(50)]).map(ms),
+        seed: Dice::new(seed, Stream::Sender).number(),
+    }
+}
+
+/// Brokers of many ages.
+fn versions(d: &mut Dice) -> (BTreeMap<ApiKey, VersionRange>, bool) {
+    if d.chance(600) {
+        return (BTreeMap::new(), true);
+    }
+    let produce = i16::try_from(d.between(3, 13)).expect("small");
+    let metadata = i16::try_from(d.between(4, 13)).expect("small");
+    let api_versions = i16::try_from(d.between(0, 4)).expect("small");
+    let versions = BTreeMap::from([
+        (ApiKey::Produce, VersionRange::new(3, produce)),
+        (ApiKey::Metadata, VersionRange::new(4, metadata)),
+        (ApiKey::ApiVersions, VersionRange::new(0, api_versions)),
+    ]);
+    (versions, metadata >= 10 || produce == 13 || d.chance(500))
+}
+
+impl FaultMix {
+    fn swarm(d: &mut Dice) -> Self {
+        if d.chance(100) {
+            return Self::default();
+        }
+        let often = d.pick(&[10, 50, 200]);
+        let mut draw = |usual: u32| {
+            let exists = d.chance(350);
+            let rate = d.between(1, usual * often / 50 + 1);
+            if exists { rate.min(500) } else { 0 }
+        };
+        Self {
+            slow: draw(50),
+            refuse_connect: draw(300),
+            silent_connect: draw(200),
+            split: draw(500),
+            cut_request: draw(50),
+            cut_answer: draw(50),
+            silence: draw(20),
+            lose_answers: draw(30),
+            late: draw(500),
+            refuse: draw(100),
+            refuse_for_good: draw(20),
+            apply_and_refuse: draw(60),
+            throttle: draw(50),
+            delay_answer: draw(50),
+            close: draw(50),
+            broker_silence: draw(20),
+            garbage: draw(10),
+            refuse_metadata: draw(200),
+            stale_metadata: draw(300),
+            crash: draw(300),
+            stall: draw(300),
+            move_leader: draw(500),
+            no_leader: draw(300),
+            client_pause: draw(200),
+            preempt: draw(300),
+            calamity_ms: d.pick(&[20, 100, 400]),
+            weather_ms: d.pick(&[300, 1_000, 100_000]),
+        }
+    }
+}

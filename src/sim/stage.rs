@@ -1,0 +1,224 @@
+//! What everything in a simulation shares: the time, what is to happen next, the weather, and the
+//! trace of what happened.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use crate::ids::NodeId;
+use crate::sim::dice::{Dice, Stream};
+use crate::sim::network::LinkId;
+use crate::sim::options::{FaultMix, Options};
+
+/// Something that happens at a point in time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Event {
+    /// An attempt to connect has ended, well or not.
+    Connected(LinkId, bool),
+    /// Bytes, or the end, have come to the client.
+    Readable(LinkId),
+    /// The client's socket takes bytes again.
+    Writable(LinkId),
+    /// Bytes, or the end, have come to the broker.
+    Arrive(LinkId),
+    /// The broker handles the next request of a connection.
+    Serve(LinkId),
+    /// The broker is done with it.
+    Answer(LinkId),
+    /// A crashed broker is back.
+    Restart(NodeId),
+    /// The controller notices that a broker is gone.
+    FailOver(NodeId),
+    /// A partition without a leader gets one.
+    Elect(i32),
+    /// A caller goes on.
+    Caller(usize),
+    /// Somebody has woken the client.
+    Wake,
+    /// The whole client goes on after a pause.
+    Resume,
+    /// Something goes wrong that is no request's fault.
+    Calamity,
+    /// Faults begin or end for a while.
+    Weather,
+}
+
+/// Time, agenda, weather and trace.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) start: Instant,
+    pub(super) now: Instant,
+    pub(super) weather: Weather,
+    pub(super) trace: Trace,
+    latency: (Duration, Duration),
+    dice: Dice,
+    agenda: BTreeMap<(Instant, u64), Event>,
+    events: u64,
+}
+
+impl Stage {
+    #[expect(clippy::disallowed_methods, reason = "an Instant has no other source")]
+    pub(super) fn new(seed: u64, options: &Options, trace: Trace) -> Self {
+        let start = Instant::now();
+        Self {
+            start,
+            now: start,
+            weather: Weather::new(seed, options.faults.clone()),
+            trace,
+            latency: options.latency,
+            dice: Dice::new(seed, Stream::Latency),
+            agenda: BTreeMap::new(),
+            events: 0,
+        }
+    }
+
+    /// Time since the start.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.now - self.start
+    }
+
+    pub(super) fn at(&mut self, time: Instant, event: Event) {
+        self.agenda.insert((time.max(self.now), self.events), event);
+        self.events += 1;
+    }
+
+    pub(super) fn after(&mut self, pause: Duration, event: Event) {
+        self.at(self.now + pause, event);
+    }
+
+    /// When the next event is due.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.agenda.first_key_value().map(|((time, _), _)| *time)
+    }
+
+    /// The next event that is due now.
+    pub(super) fn pop(&mut self) -> Option<Event> {
+        let entry = self.agenda.first_entry()?;
+        (entry.key().0 <= self.now).then(|| entry.remove())
+    }
+
+    /// How long bytes take from one machine to another.
+    pub(super) fn latency(&mut self) -> Duration {
+        let micros = |time: Duration| u32::try_from(time.as_micros()).expect("short");
+        let usual = self
+            .dice
+            .micros(micros(self.latency.0), micros(self.latency.1));
+        let slow = self.weather.mix.slow;
+        match self.weather.strikes("slow", slow) {
+            true => usual * 20,
+            false => usual,
+        }
+    }
+
+    pub(super) fn note(
+        &mut self,
+        what: &'static str,
+        numbers: [i64; 3],
+        text: impl FnOnce() -> String,
+    ) {
+        self.trace.note(self.now - self.start, what, numbers, text);
+    }
+}
+
+/// Decides which faults happen.
+#[derive(Debug)]
+pub(super) struct Weather {
+    pub(super) mix: FaultMix,
+    /// Whether anything goes wrong at the moment.
+    pub(super) is_bad: bool,
+    pub(super) dice: Dice,
+    /// How many decisions were taken; their number is their name.
+    decisions: u64,
+    /// Faults that happened: the decision, and what it was.
+    pub(super) struck: Vec<(u64, &'static str)>,
+    /// Decisions that come out well, whatever the lot says: for making a failure smaller.
+    spared: BTreeSet<u64>,
+}
+
+impl Weather {
+    fn new(seed: u64, mix: FaultMix) -> Self {
+        Self {
+            mix,
+            is_bad: false,
+            dice: Dice::new(seed, Stream::Faults),
+            decisions: 0,
+            struck: Vec::new(),
+            spared: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn spare(&mut self, decisions: &BTreeSet<u64>) {
+        self.spared.clone_from(decisions);
+    }
+
+    /// Whether a fault happens now.
+    pub(super) fn strikes(&mut self, what: &'static str, per_mille: u32) -> bool {
+        if !self.is_bad || per_mille == 0 {
+            return false;
+        }
+        let decision = self.decisions;
+        self.decisions += 1;
+        let strikes = self.dice.chance(per_mille) && !self.spared.contains(&decision);
+        if strikes {
+            self.struck.push((decision, what));
+        }
+        strikes
+    }
+}
+
+/// What happened: always as a number, in words only if somebody wants to read it.
+#[derive(Debug)]
+pub(super) struct Trace {
+    hash: u64,
+    reader: Reader,
+    pub(super) lines: Vec<String>,
+}
+
+/// Who reads the trace.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Reader {
+    Nobody,
+    /// The lines are kept, for when something fails.
+    Later,
+    /// The lines are printed.
+    Now,
+}
+
+impl Trace {
+    pub(super) fn new(reader: Reader) -> Self {
+        Self {
+            hash: 0xcbf2_9ce4_8422_2325,
+            reader,
+            lines: Vec::new(),
+        }
+    }
+
+    pub(super) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    fn note(
+        &mut self,
+        elapsed: Duration,
+        what: &'static str,
+        numbers: [i64; 3],
+        text: impl FnOnce() -> String,
+    ) {
+        let time = elapsed.as_nanos().to_le_bytes();
+        let numbers = numbers.iter().flat_map(|number| number.to_le_bytes());
+        for byte in what.bytes().chain(time).chain(numbers) {
+            self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        if self.reader == Reader::Nobody {
+            return;
+        }
+        let line = format!(
+            "{:>13.3} ms  {what:<11}  {}",
+            elapsed.as_secs_f64() * 1e3,
+            text()
+        );
+        if self.reader == Reader::Now {
+            println!("{line}");
+        }
+        self.lines.push(line);
+    }
+}

@@ -1,0 +1,387 @@
+//! The application: callers that append, flush and close. A caller that would block is parked until
+//! it is answered or its time is over, so that blocking calls are part of the simulation.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use crate::accumulator::{InLine, PartitionQueue, Refused, Reservation, Topic, most_needed};
+use crate::error::Result;
+use crate::record::metadata::RecordMetadata;
+use crate::record::{Header, Record};
+use crate::sender::{Command, CommandId, Input};
+use crate::sim::checker::{RecordId, Told, header_of};
+use crate::sim::options::TOPIC;
+use crate::sim::stage::Event;
+use crate::sim::world::World;
+use crate::sync::Arc;
+
+/// A thread of the application.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) state: State,
+    /// How many records it still sends.
+    left: u32,
+    kind: Kind,
+}
+
+/// What a caller is for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    /// Sends what the dice say.
+    Sender,
+    /// Sends one record to each partition and flushes.
+    Probe { next: i32 },
+    /// Closes the producer.
+    Closer,
+}
+
+/// What a caller is doing.
+#[derive(Debug)]
+pub(super) enum State {
+    Running,
+    AwaitingTopic(CommandId, Instant),
+    AwaitingMemory {
+        record: RecordId,
+        place: InLine,
+        deadline: Instant,
+    },
+    Flushing(CommandId, BTreeSet<RecordId>),
+    Closing(CommandId, Instant),
+    Done,
+}
+
+impl Caller {
+    pub(super) fn sender(records: u32) -> Self {
+        Self::new(Kind::Sender, records)
+    }
+
+    pub(super) fn probe() -> Self {
+        Self::new(Kind::Probe { next: 0 }, 1)
+    }
+
+    pub(super) fn closer() -> Self {
+        Self::new(Kind::Closer, 0)
+    }
+
+    fn new(kind: Kind, left: u32) -> Self {
+        Self {
+            state: State::Running,
+            left,
+            kind,
+        }
+    }
+}
+
+impl World {
+    pub(super) fn add_caller(&mut self, caller: Caller, after: Duration) {
+        let index = self.callers.len();
+        self.callers.push(caller);
+        self.stage.after(after, Event::Caller(index));
+    }
+
+    /// A caller does its next thing, or gives up what it waited for.
+    pub(super) fn on_caller(&mut self, index: usize) {
+        let state = std::mem::replace(&mut self.callers[index].state, State::Running);
+        match state {
+            State::AwaitingMemory {
+                record,
+                place,
+                deadline,
+            } => self.end_wait_for_memory(index, record, place, deadline),
+            State::Running => match self.callers[index].kind {
+                Kind::Closer => self.close(index),
+                Kind::Probe { next } => self.probe(index, next),
+                Kind::Sender => self.send_something(index),
+            },
+            other => self.callers[index].state = other,
+        }
+    }
+
+    fn send_something(&mut self, index: usize) {
+        if self.callers[index].left == 0 || self.accumulator.is_closed() {
+            self.callers[index].state = State::Done;
+            return;
+        }
+        let Some(topic) = self.accumulator.topic(TOPIC) else {
+            self.await_topic(index);
+            return;
+        };
+        if self.dice.chance(60) {
+            self.flush(index);
+            return;
+        }
+        let burst = if self.dice.chance(200) {
+            self.dice.between(2, 10)
+        } else {
+            1
+        };
+        for _ in 0..burst.min(self.callers[index].left) {
+            self.callers[index].left -= 1;
+            let (low, high) = self.options.value_bytes;
+            let size = self.dice.between(low, high);
+            // One partition has more than its share.
+            let partition = match self.dice.between(0, 3) {
+                0 => 0,
+                1 => -1,
+                _ => self.dice.index(topic.partition_count() as usize) as i32,
+            };
+            let record = self.checker.draft(partition, size);
+            if !self.submit(index, record, None) {
+                return;
+            }
+        }
+        self.pause(index);
+    }
+
+    fn pause(&mut self, index: usize) {
+        let most = u32::try_from(self.options.gap.as_micros()).expect("short");
+        let gap = self.dice.micros(0, most);
+        self.stage.after(gap, Event::Caller(index));
+    }
+
+    fn probe(&mut self, index: usize, next: i32) {
+        if self.accumulator.is_closed() {
+            self.callers[index].state = State::Done;
+        } else if self.accumulator.topic(TOPIC).is_none() {
+            self.await_topic(index);
+        } else if next < self.options.partitions {
+            self.callers[index].kind = Kind::Probe { next: next + 1 };
+            let record = self.checker.draft(next, 20);
+            if self.submit(index, record, None) {
+                self.stage.after(Duration::ZERO, Event::Caller(index));
+            }
+        } else if next == self.options.partitions {
+            self.callers[index].kind = Kind::Probe { next: next + 1 };
+            self.flush(index);
+        } else {
+            self.callers[index].state = State::Done;
+        }
+    }
+
+    /// Metadata of the topic has come.
+    pub(super) fn learn_topic(&mut self) {
+        self.add_caller(Caller::new(Kind::Sender, 0), Duration::ZERO);
+        let index = self.callers.len() - 1;
+        self.run_for(Duration::ZERO);
+        self.await_topic(index);
+        self.stage.after(Duration::ZERO, Event::Wake);
+        self.run_for(self.options.max_block);
+        let is_known = self.accumulator.topic(TOPIC).is_some();
+        assert!(is_known, "no metadata within max.block.ms");
+    }
+
+    /// Gives a record to the producer, which must have room for it.
+    pub(super) fn append_now(&mut self, id: RecordId) {
+        let callers = self.callers.len();
+        assert!(self.submit(callers, id, None), "no memory");
+    }
+
+    /// Gives a record to the producer; false if the caller has to wait.
+    fn submit(&mut self, index: usize, id: RecordId, reserved: Option<Reservation>) -> bool {
+        let Some(topic) = self.accumulator.topic(TOPIC) else {
+            return true;
+        };
+        let (queue, is_sticky) = self.choose(&topic, id);
+        let sent = self.checker.record(id);
+        let headers: Vec<_> = header_of(sent)
+            .map(|(name, value)| Header {
+                name,
+                value: Some(value),
+            })
+            .collect();
+        let record = Record {
+            timestamp_ms: id.into(),
+            key: sent.key.as_deref(),
+            value: Some(&sent.value),
+            headers: &headers,
+        };
+        let callback = callback(&self.checker.told, id);
+        let needed = needed(&record, &callback);
+        let preempt = self.stage.weather.mix.preempt;
+        let late = match self.stage.weather.strikes("preempted caller", preempt) {
+            true => self.stage.weather.dice.micros(1, 2_000),
+            false => Duration::ZERO,
+        };
+        let now = (self.stage.now - late).max(self.stage.start);
+        let appended =
+            self.accumulator
+                .try_append(now, &queue, &record, Box::new(callback), reserved);
+        match appended {
+            Ok(appended) => {
+                if is_sticky {
+                    self.accumulator.note_keyless(&topic, &queue, &appended);
+                }
+                self.wake |= appended.wake;
+                let (partition, batch) = (queue.index(), appended.batch);
+                let numbers = [id.into(), partition.into(), batch.number as i64];
+                self.stage.note("append", numbers, || {
+                    format!(
+                        "record {id} to partition {partition}, batch {}",
+                        batch.number
+                    )
+                });
+                self.checker.on_accepted(self.stage.now, id, batch);
+                true
+            }
+            Err((Refused::Closed, _)) => true,
+            Err((Refused::NoMemory, _)) => self.await_memory(index, id, needed),
+        }
+    }
+
+    /// Partition −1 leaves the choice to the producer.
+    fn choose(&mut self, topic: &Arc<Topic>, id: RecordId) -> (Arc<PartitionQueue>, bool) {
+        let wanted = self.checker.record(id).partition;
+        if let Some(queue) = topic.queue(wanted) {
+            return (Arc::clone(queue), false);
+        }
+        let queue = Arc::clone(self.accumulator.keyless_partition(topic));
+        self.checker.redirect(id, queue.index());
+        (queue, true)
+    }
+
+    /// False: the caller waits.
+    fn await_memory(&mut self, index: usize, record: RecordId, needed: usize) -> bool {
+        let Ok(place) = self.accumulator.budget().stand_in_line(needed) else {
+            return true;
+        };
+        self.wake = true;
+        let deadline = self.stage.now + self.options.max_block;
+        self.stage
+            .note("no memory", [record.into(), needed as i64, 0], || {
+                format!("record {record} waits for {needed} bytes")
+            });
+        self.callers[index].state = State::AwaitingMemory {
+            record,
+            place,
+            deadline,
+        };
+        self.stage.at(deadline, Event::Caller(index));
+        false
+    }
+
+    fn end_wait_for_memory(
+        &mut self,
+        index: usize,
+        record: RecordId,
+        place: InLine,
+        deadline: Instant,
+    ) {
+        if !place.is_answered() && self.stage.now < deadline {
+            self.callers[index].state = State::AwaitingMemory {
+                record,
+                place,
+                deadline,
+            };
+            return;
+        }
+        // Without memory the record is refused: the caller knows, and goes on.
+        let went_on = match place.leave() {
+            Ok(reserved) => self.submit(index, record, Some(reserved)),
+            Err(_) => true,
+        };
+        if went_on {
+            self.pause(index);
+        }
+    }
+
+    /// Callers whose memory has come go on.
+    pub(super) fn wake_callers(&mut self) {
+        for (index, caller) in self.callers.iter().enumerate() {
+            if let State::AwaitingMemory { place, .. } = &caller.state
+                && place.is_answered()
+            {
+                self.stage.after(Duration::ZERO, Event::Caller(index));
+            }
+        }
+    }
+
+    fn await_topic(&mut self, index: usize) {
+        let deadline = self.stage.now + self.options.max_block;
+        let command = self.command(Command::AwaitTopic {
+            topic: Arc::from(TOPIC),
+            partition: None,
+            deadline: Some(deadline),
+        });
+        self.callers[index].state = State::AwaitingTopic(command, deadline);
+    }
+
+    fn flush(&mut self, index: usize) {
+        let before = self.checker.open();
+        let next_batch = self.accumulator.next_batch();
+        let command = self.command(Command::Flush(next_batch));
+        self.callers[index].state = State::Flushing(command, before);
+    }
+
+    fn close(&mut self, index: usize) {
+        self.accumulator.close();
+        let deadline = self.stage.now + self.options.close_timeout;
+        let command = self.command(Command::Close(Some(deadline)));
+        self.callers[index].state = State::Closing(command, deadline);
+    }
+
+    /// Leaves a command for the sender, which takes it at its next turn.
+    fn command(&mut self, command: Command) -> CommandId {
+        let id = CommandId(self.commands);
+        self.commands += 1;
+        self.stage.note("command", [id.0 as i64, 0, 0], || {
+            format!("{} is {command:?}", id.0)
+        });
+        self.posted.push(Input::Command(id, command));
+        self.wake = true;
+        id
+    }
+
+    /// The sender has answered a command.
+    pub(super) fn on_finish(&mut self, id: CommandId, result: &Result<()>) {
+        let now = self.stage.now;
+        self.stage
+            .note("finish", [id.0 as i64, result.is_ok().into(), 0], || {
+                format!("{}: {result:?}", id.0)
+            });
+        for index in 0..self.callers.len() {
+            let caller = &mut self.callers[index];
+            match &caller.state {
+                State::AwaitingTopic(command, deadline) if *command == id => {
+                    self.checker
+                        .on_unblocked(now, "waiting for a topic", *deadline);
+                    caller.state = State::Running;
+                    // A record that is refused for want of a topic is one that is not sent.
+                    caller.left = caller.left.saturating_sub(u32::from(result.is_err()));
+                    self.pause(index);
+                }
+                State::Flushing(command, before) if *command == id => {
+                    self.checker.on_flushed(before);
+                    caller.state = State::Running;
+                    self.pause(index);
+                }
+                State::Closing(command, deadline) if *command == id => {
+                    self.checker.on_unblocked(now, "close", *deadline);
+                    caller.state = State::Done;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Answers that are overdue by now.
+    pub(super) fn check_callers(&self) {
+        for caller in &self.callers {
+            let (what, deadline) = match &caller.state {
+                State::AwaitingTopic(_, deadline) => ("waiting for a topic", deadline),
+                State::Closing(_, deadline) => ("close", deadline),
+                State::AwaitingMemory { deadline, .. } => ("waiting for memory", deadline),
+                _ => continue,
+            };
+            self.checker.on_unblocked(self.stage.now, what, *deadline);
+        }
+    }
+}
+
+fn callback(told: &Told, id: RecordId) -> impl FnOnce(Result<RecordMetadata>) + Send + use<> {
+    let told = Arc::clone(told);
+    move |result| told.lock().push((id, result))
+}
+
+fn needed<F>(record: &Record<'_>, _: &F) -> usize {
+    most_needed::<F>(record)
+}

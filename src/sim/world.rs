@@ -1,0 +1,495 @@
+//! One simulated world: the production sender, accumulator, connections and codec on one side, the
+//! mock's brokers on the other, a network between them, and one clock. Nothing here is left to
+//! chance that does not come from the seed.
+
+use std::time::{Duration, Instant};
+
+use crate::accumulator::{Accumulator, Outcome};
+use crate::cluster::ClusterView;
+use crate::ids::NodeId;
+use crate::sender::{Input, Output, Sender};
+use crate::sim::brokers::Brokers;
+use crate::sim::checker::{Checker, RecordId, dead_if};
+use crate::sim::client::Client;
+use crate::sim::dice::{Dice, Stream};
+use crate::sim::network::Network;
+use crate::sim::options::{LONGEST_CALAMITY_MS, Options, TOPIC};
+use crate::sim::stage::{Event, Reader, Stage, Trace};
+use crate::sim::workload::Caller;
+use crate::sync::Arc;
+use crate::testing::Api;
+use crate::testing::simulated::Blow;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) options: Options,
+    pub(super) stage: Stage,
+    pub(super) accumulator: Accumulator,
+    pub(super) checker: Checker,
+    pub(super) callers: Vec<Caller>,
+    /// Decides what callers do.
+    pub(super) dice: Dice,
+    pub(super) commands: u64,
+    /// Commands that the sender has not taken yet.
+    pub(super) posted: Vec<Input>,
+    /// Whether somebody has woken the I/O thread.
+    pub(super) wake: bool,
+    sender: Sender,
+    network: Network,
+    brokers: Brokers,
+    client: Client,
+    inputs: Vec<Input>,
+    /// Until when the sender wants to sleep.
+    wait: Option<Instant>,
+    paused_until: Option<Instant>,
+    stopped: bool,
+    steps: u64,
+    /// Wake-ups by nothing but a deadline, in a row.
+    idle_wakes: u32,
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Summary {
+    pub(super) hash: u64,
+    pub(super) acknowledged: u32,
+    pub(super) failed: u32,
+    pub(super) faults: u32,
+    pub(super) steps: u64,
+    pub(super) simulated: Duration,
+}
+
+/// One poll of the sender does bounded work, and so does one step.
+const MOST_OUTPUTS: u32 = 5_000;
+/// Nobody wakes up so often for nothing at all.
+const MOST_IDLE_WAKES: u32 = 2_000;
+/// Far more than any run needs.
+const MOST_STEPS: u64 = 2_000_000;
+
+impl World {
+    pub(super) fn new(seed: u64, options: Options, reader: Reader) -> Self {
+        let stage = Stage::new(seed, &options, Trace::new(reader));
+        Self {
+            accumulator: Accumulator::new(options.batch_size, options.buffer_memory, true),
+            checker: Checker::new(&options),
+            callers: Vec::new(),
+            dice: Dice::new(seed, Stream::Workload),
+            commands: 0,
+            posted: Vec::new(),
+            wake: false,
+            sender: Sender::new(stage.now, options.sender.clone(), Arc::default()),
+            network: Network::new(options.socket_bytes),
+            brokers: Brokers::new(&options),
+            client: Client::new(&options),
+            inputs: Vec::new(),
+            wait: None,
+            paused_until: None,
+            stopped: false,
+            steps: 0,
+            idle_wakes: 0,
+            stage,
+            options,
+        }
+    }
+
+    /// The callers do what they do and faults happen, until both end.
+    pub(super) fn run_workload(&mut self) {
+        for _ in 0..self.options.callers {
+            let share = self.options.records / self.options.callers as u32;
+            let after = self.dice.millis(0, 5);
+            self.add_caller(Caller::sender(share.max(1)), after);
+        }
+        if let Some(after) = self.options.close_after {
+            self.add_caller(Caller::closer(), after);
+        }
+        self.stage.weather.is_bad = true;
+        let mix = &self.options.faults;
+        if mix.calamity_ms > 0 {
+            self.stage.after(Duration::ZERO, Event::Calamity);
+            self.stage.after(self.options.heal_after, Event::Weather);
+        }
+        let end = self.stage.start + self.options.heal_after;
+        self.run_until(end);
+    }
+
+    /// Nothing goes wrong any more.
+    pub(super) fn heal(&mut self) {
+        self.stage.note("HEALED", [0; 3], String::new);
+        self.stage.weather.is_bad = false;
+        self.brokers.heal();
+        self.resume();
+        self.checker.on_healed(self.stage.now);
+    }
+
+    /// Long after the last fault, every partition takes records.
+    pub(super) fn add_probe(&mut self) {
+        let patience = self.options.patience() + Duration::from_millis(1);
+        self.add_caller(Caller::probe(), patience);
+    }
+
+    pub(super) fn add_closer(&mut self) {
+        self.add_caller(Caller::closer(), Duration::ZERO);
+    }
+
+    /// Until nobody has anything left to do.
+    pub(super) fn run_until_idle(&mut self) {
+        while self.step(None) {}
+    }
+
+    pub(super) fn run_until(&mut self, end: Instant) {
+        while self.step(Some(end)) {}
+        self.stage.now = self.stage.now.max(end);
+    }
+
+    /// Everything is over: what was promised was kept.
+    pub(super) fn finish(&mut self) -> Summary {
+        dead_if(!self.stopped, || "the producer has not stopped".to_owned());
+        self.client
+            .disconnect_all(&mut self.stage, &mut self.network);
+        self.checker.finish(&self.accumulator);
+        for partition in 0..self.options.partitions {
+            let log = self.brokers.state.written(TOPIC, partition);
+            self.checker.check_log(partition, &log);
+        }
+        Summary {
+            hash: self.stage.trace.hash(),
+            acknowledged: self.checker.acknowledged,
+            failed: self.checker.failed,
+            faults: u32::try_from(self.stage.weather.struck.len()).expect("few faults"),
+            steps: self.steps,
+            simulated: self.stage.elapsed(),
+        }
+    }
+
+    /// Goes on to the next point in time at which something happens; false if there is none, or
+    /// none before `end`.
+    fn step(&mut self, end: Option<Instant>) -> bool {
+        let event = self.stage.next();
+        let deadline = match self.paused_until {
+            // The client does nothing, whatever its deadlines say.
+            Some(_) => None,
+            None if self.stopped => None,
+            None => [self.wait, self.client.deadline()]
+                .into_iter()
+                .flatten()
+                .min(),
+        };
+        let Some(next) = [event, deadline].into_iter().flatten().min() else {
+            return false;
+        };
+        if end.is_some_and(|end| next > end) {
+            return false;
+        }
+        self.stage.now = self.stage.now.max(next);
+        self.count_step(event);
+        while let Some(event) = self.stage.pop() {
+            self.on_event(event);
+        }
+        if self.paused_until.is_some() || self.stopped {
+            return true;
+        }
+        let inputs = &mut self.inputs;
+        self.client
+            .write_all(&mut self.stage, &mut self.network, inputs);
+        self.client
+            .check_timeouts(&mut self.stage, &mut self.network, inputs);
+        self.act();
+        self.wake_callers();
+        self.check_callers();
+        let now = self.stage.now;
+        self.checker
+            .after_step(now, &self.accumulator, self.client.in_flight());
+        true
+    }
+
+    fn count_step(&mut self, event: Option<Instant>) {
+        self.steps += 1;
+        dead_if(self.steps > MOST_STEPS, || {
+            format!("no end after {MOST_STEPS} steps")
+        });
+        let is_idle = event.is_none_or(|event| event > self.stage.now);
+        self.idle_wakes = if is_idle { self.idle_wakes + 1 } else { 0 };
+        dead_if(self.idle_wakes > MOST_IDLE_WAKES, || {
+            format!("woken up {MOST_IDLE_WAKES} times for nothing")
+        });
+    }
+
+    /// Tells the sender what happened and does what it says, until it says to wait; as the driver.
+    fn act(&mut self) {
+        self.wake = false;
+        self.inputs.splice(0..0, self.posted.drain(..));
+        for _ in 0..MOST_OUTPUTS {
+            let now = self.stage.now;
+            for input in std::mem::take(&mut self.inputs) {
+                self.sender.handle(now, input, &self.accumulator);
+            }
+            match self.sender.poll(now, &self.accumulator) {
+                Output::Connect(node, address) => self.client.connect(
+                    &mut self.stage,
+                    &mut self.network,
+                    &self.brokers,
+                    node,
+                    &address,
+                ),
+                Output::Disconnect(node) => {
+                    self.client
+                        .disconnect(&mut self.stage, &mut self.network, node);
+                }
+                Output::Send(node, id, request) => {
+                    let api = request.api_key();
+                    self.stage
+                        .note("send", [node.0.into(), id.0 as i64, api as i64], || {
+                            format!("{api} as request {} to node {node}", id.0)
+                        });
+                    self.inputs.extend(self.client.send(now, node, id, request));
+                }
+                Output::Publish(view) => self.publish(&view),
+                Output::Deliver(outcome) => self.deliver(outcome),
+                Output::Finish(id, result) => self.on_finish(id, &result),
+                Output::Wait(deadline) => {
+                    let inputs = &mut self.inputs;
+                    self.client
+                        .write_all(&mut self.stage, &mut self.network, inputs);
+                    if self.inputs.is_empty() {
+                        let is_past = deadline.is_some_and(|deadline| deadline <= now);
+                        dead_if(is_past, || "waits for a time that is over".to_owned());
+                        self.wait = deadline;
+                        return;
+                    }
+                }
+                Output::Stop => {
+                    self.stage.note("STOPPED", [0; 3], String::new);
+                    self.stopped = true;
+                    return;
+                }
+            }
+        }
+        dead_if(true, || "the sender never says to wait".to_owned());
+    }
+
+    fn publish(&self, view: &ClusterView) {
+        for (name, topic) in &view.topics {
+            let leaders = (0..).zip(&topic.partitions);
+            let led = leaders.filter(|(_, one)| one.leader.is_some());
+            let available = led.map(|(index, _)| index).collect();
+            let count = topic.partitions.len();
+            self.accumulator.publish(name, count, available);
+        }
+    }
+
+    fn deliver(&mut self, outcome: Outcome) {
+        let (batch, queue) = (outcome.batch, Arc::clone(&outcome.queue));
+        let numbers = [
+            batch.number as i64,
+            queue.index().into(),
+            outcome.result.is_ok().into(),
+        ];
+        self.stage.note("outcome", numbers, || {
+            let what = match &outcome.result {
+                Ok(written) => format!("at offset {:?}", written.base_offset),
+                Err(failure) => failure.of_record(0).to_string(),
+            };
+            format!(
+                "batch {} of partition {}: {what}",
+                batch.number,
+                queue.index()
+            )
+        });
+        for (index, completion) in (0..).zip(outcome.completions) {
+            let called = match &outcome.result {
+                Ok(written) => completion.succeed(written, index),
+                Err(failure) => completion.fail(failure.of_record(index).clone()),
+            };
+            called.expect("the checker's callbacks do not panic");
+        }
+        self.checker.on_told(self.stage.now);
+    }
+
+    fn on_event(&mut self, event: Event) {
+        let (stage, network) = (&mut self.stage, &mut self.network);
+        if let Some(until) = self.paused_until
+            && matches!(
+                event,
+                Event::Connected(..) | Event::Readable(_) | Event::Writable(_) | Event::Caller(_)
+            )
+        {
+            stage.at(until, event);
+            return;
+        }
+        match event {
+            Event::Connected(link, succeeded) => {
+                if succeeded && let Some(broker) = network.broker(link) {
+                    self.brokers.accept(link, broker);
+                }
+                self.client
+                    .on_connected(stage, network, link, succeeded, &mut self.inputs);
+            }
+            Event::Readable(link) => {
+                self.client
+                    .on_readable(stage, network, link, &mut self.inputs);
+            }
+            Event::Writable(link) => {
+                self.client
+                    .on_writable(stage, network, link, &mut self.inputs);
+            }
+            Event::Arrive(link) => self.brokers.on_arrive(stage, network, link),
+            Event::Serve(link) => self.brokers.on_serve(stage, &mut self.checker, link),
+            Event::Answer(link) => self.brokers.on_answer(stage, network, link),
+            Event::Restart(broker) => {
+                stage.note("RESTART", [broker.0.into(), 0, 0], || {
+                    format!("broker {broker}")
+                });
+                self.brokers.restart(broker);
+            }
+            Event::FailOver(broker) => self.brokers.fail_over(broker),
+            Event::Elect(partition) => self.brokers.elect(partition),
+            Event::Caller(index) => {
+                if !self.stopped {
+                    self.on_caller(index);
+                }
+            }
+            Event::Wake => {}
+            Event::Resume => self.resume(),
+            Event::Calamity => self.on_calamity(),
+            Event::Weather => self.on_weather(),
+        }
+    }
+
+    fn resume(&mut self) {
+        if self.paused_until.take().is_some() {
+            self.stage.note("RESUMED", [0; 3], String::new);
+        }
+    }
+
+    /// Good weather follows bad, and the other way round: constant chaos hides deep states.
+    fn on_weather(&mut self) {
+        if self.stage.elapsed() >= self.options.heal_after {
+            return;
+        }
+        self.stage.weather.is_bad = !self.stage.weather.is_bad;
+        let most = self.options.faults.weather_ms;
+        let until = self.stage.weather.dice.millis(1, most);
+        self.stage.after(until, Event::Weather);
+    }
+
+    fn on_calamity(&mut self) {
+        if self.stage.elapsed() >= self.options.heal_after {
+            return;
+        }
+        let mix = self.options.faults.clone();
+        let pause = self.stage.weather.dice.millis(1, mix.calamity_ms * 2);
+        self.stage.after(pause, Event::Calamity);
+        let brokers = self.brokers.ids();
+        let broker = self.stage.weather.dice.pick(&brokers);
+        let partition = self
+            .stage
+            .weather
+            .dice
+            .index(self.options.partitions as usize) as i32;
+        let lasts = self.stage.weather.dice.millis(1, LONGEST_CALAMITY_MS);
+        if self.stage.weather.strikes("crash", mix.crash) {
+            self.crash(broker, lasts);
+        }
+        if self.stage.weather.strikes("stall", mix.stall) {
+            self.stall(broker, lasts);
+        }
+        if self.stage.weather.strikes("leader moves", mix.move_leader) {
+            self.move_leader(partition, broker);
+        }
+        if self.stage.weather.strikes("no leader", mix.no_leader) {
+            self.stage.note("LEADERLESS", [partition.into(), 0, 0], || {
+                format!("partition {partition} for {lasts:?}")
+            });
+            self.brokers.lead(partition, None);
+            self.stage.after(lasts, Event::Elect(partition));
+        }
+        if self.stage.weather.strikes("client pause", mix.client_pause) {
+            self.pause_client(lasts);
+        }
+    }
+
+    pub(super) fn crash(&mut self, broker: NodeId, lasts: Duration) {
+        let is_silent = self.stage.weather.dice.chance(300);
+        let numbers = [broker.0.into(), is_silent.into(), 0];
+        self.stage.note("CRASH", numbers, || {
+            let silent = if is_silent { ", without a word" } else { "" };
+            format!("broker {broker} for {lasts:?}{silent}")
+        });
+        self.brokers
+            .crash(&mut self.stage, &mut self.network, broker, is_silent);
+        self.stage.after(lasts, Event::Restart(broker));
+        self.stage.after(lasts / 2, Event::FailOver(broker));
+        for partition in 0..self.options.partitions {
+            self.stage.after(lasts, Event::Elect(partition));
+        }
+    }
+
+    pub(super) fn stall(&mut self, broker: NodeId, lasts: Duration) {
+        self.stage.note("STALL", [broker.0.into(), 0, 0], || {
+            format!("broker {broker} for {lasts:?}")
+        });
+        self.brokers.stall(broker, self.stage.now + lasts);
+    }
+
+    pub(super) fn move_leader(&mut self, partition: i32, broker: NodeId) {
+        if self.brokers.listens(broker) {
+            self.stage
+                .note("MOVE", [partition.into(), broker.0.into(), 0], || {
+                    format!("partition {partition} to broker {broker}")
+                });
+            self.brokers.lead(partition, Some(broker));
+        }
+    }
+
+    pub(super) fn pause_client(&mut self, lasts: Duration) {
+        if self.paused_until.is_some() {
+            return;
+        }
+        let until = self.stage.now + lasts;
+        self.stage
+            .note("PAUSE", [0; 3], || format!("the client, for {lasts:?}"));
+        self.paused_until = Some(until);
+        self.checker.on_pause(self.stage.now, until);
+        self.stage.at(until, Event::Resume);
+    }
+
+    pub(super) fn run_for(&mut self, time: Duration) {
+        let end = self.stage.now + time;
+        self.run_until(end);
+    }
+
+    /// Sends records to a partition, one right after the other.
+    pub(super) fn append(&mut self, partition: i32, count: u32) -> Vec<RecordId> {
+        let ids: Vec<_> = (0..count)
+            .map(|_| self.checker.draft(partition, 20))
+            .collect();
+        for id in &ids {
+            self.append_now(*id);
+        }
+        self.stage.after(Duration::ZERO, Event::Wake);
+        ids
+    }
+
+    pub(super) fn leader(&self, partition: i32) -> NodeId {
+        let leaders = self.brokers.state.leaders(TOPIC);
+        let index = usize::try_from(partition).expect("partitions count from 0");
+        leaders[index].0.expect("a leader")
+    }
+
+    /// A scenario's fault: the next request of this kind meets it.
+    pub(super) fn on_next(&mut self, api: Api, blow: Blow) {
+        self.brokers.on_next(api, blow);
+    }
+
+    /// Cuts every connection to a broker.
+    pub(super) fn cut(&mut self, broker: NodeId) {
+        for link in self.network.open_links(broker) {
+            self.network.cut(&mut self.stage, link);
+        }
+    }
+
+    pub(super) fn log(&self, partition: i32) -> Vec<RecordId> {
+        Checker::ids(&self.brokers.state.written(TOPIC, partition))
+    }
+}

@@ -1,0 +1,149 @@
+//! What the simulation does to the brokers: the same state machine as behind the sockets of
+//! [`MockCluster`](super::MockCluster), with handles for somebody who draws lots. No socket, no
+//! clock. Compiled for tests only.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::ErrorCode;
+use crate::ids::NodeId;
+use crate::protocol::ApiKey;
+use crate::protocol::version::VersionRange;
+use crate::testing::faults::{ConnectionEffect, Effect, Refusal, Rule};
+use crate::testing::state::{ClusterState, Settings};
+use crate::testing::{Api, MockRecord, MockRequestContent};
+
+/// What goes wrong with one request.
+#[derive(Clone, Debug)]
+pub(crate) enum Blow {
+    /// The broker refuses, for one partition of a Produce request or for all of them; of a Metadata
+    /// request, the topic.
+    Refuse {
+        partition: Option<i32>,
+        code: ErrorCode,
+        /// Whether it appends the records all the same.
+        applied: bool,
+    },
+    Throttle(Duration),
+    /// Applies at once and answers so much later.
+    Delay(Duration),
+    CloseBefore,
+    CloseAfter,
+    SilenceBefore,
+    SilenceAfter,
+    Garbage(Vec<u8>),
+}
+
+/// Who leads each partition, and in which epoch.
+pub(crate) type Leaders = Vec<(Option<NodeId>, i32)>;
+
+impl ClusterState {
+    /// Brokers numbered from 1, at ports counting from `first_port` + 1, and one topic.
+    pub(crate) fn simulated(
+        brokers: u16,
+        first_port: u16,
+        topic: &str,
+        partitions: i32,
+        versions: BTreeMap<ApiKey, VersionRange>,
+        topic_ids: bool,
+    ) -> Self {
+        let settings = Settings {
+            versions,
+            topic_ids,
+            auto_create: false,
+            ..Settings::default()
+        };
+        let address = |id: u16| ("broker".to_owned(), first_port + id);
+        let mut state = Self::new(settings, (1..=brokers).map(address).collect());
+        state.create_topic(topic, partitions);
+        state
+    }
+
+    /// Lets the next request of this kind meet this, until [`spare`](Self::spare).
+    pub(crate) fn strike(&mut self, api: Api, topic: &str, blow: Blow) {
+        let mut rule = Rule {
+            api,
+            node: None,
+            topic: None,
+            partition: None,
+            skip: 0,
+            left: Some(1),
+            effect: Effect::Delay(Duration::ZERO),
+        };
+        rule.effect = match blow {
+            Blow::Refuse {
+                partition,
+                code,
+                applied,
+            } => {
+                rule.topic = Some(topic.into());
+                rule.partition = partition;
+                Effect::Refuse(Refusal {
+                    code,
+                    message: None,
+                    record_errors: Vec::new(),
+                    applied,
+                })
+            }
+            Blow::Throttle(pause) => Effect::Throttle(pause),
+            Blow::Delay(delay) => Effect::Delay(delay),
+            Blow::CloseBefore => Effect::Connection(ConnectionEffect::CloseBefore),
+            Blow::CloseAfter => Effect::Connection(ConnectionEffect::CloseAfter),
+            Blow::SilenceBefore => Effect::Connection(ConnectionEffect::SilenceBefore),
+            Blow::SilenceAfter => Effect::Connection(ConnectionEffect::SilenceAfter),
+            Blow::Garbage(bytes) => Effect::Connection(ConnectionEffect::Garbage(bytes)),
+        };
+        self.faults.add(rule);
+    }
+
+    /// Ends what [`strike`](Self::strike) began.
+    pub(crate) fn spare(&mut self) {
+        self.faults.clear();
+    }
+
+    pub(crate) fn set_running(&mut self, node: NodeId, running: bool) {
+        for node in self.nodes.iter_mut().filter(|one| one.id == node) {
+            node.running = running;
+            node.fenced &= !running;
+        }
+    }
+
+    pub(crate) fn lead(&mut self, topic: &str, partition: i32, leader: Option<NodeId>) {
+        self.set_leader(topic, partition, leader);
+    }
+
+    /// The controller has noticed that a broker is gone.
+    pub(crate) fn depose(&mut self, node: NodeId) {
+        self.fail_over(node);
+    }
+
+    pub(crate) fn leaders(&self, topic: &str) -> Leaders {
+        let partitions = self.topics.get(topic).map(|topic| topic.partitions.iter());
+        let leader = |one: &crate::testing::state::Partition| (one.leader, one.leader_epoch);
+        partitions.into_iter().flatten().map(leader).collect()
+    }
+
+    /// Exchanges what metadata tells for `leaders`: that is how a broker lags behind.
+    pub(crate) fn swap_leaders(&mut self, topic: &str, leaders: &mut Leaders) {
+        let Some(topic) = self.topics.get_mut(topic) else {
+            return;
+        };
+        for (partition, told) in topic.partitions.iter_mut().zip(leaders) {
+            std::mem::swap(&mut partition.leader, &mut told.0);
+            std::mem::swap(&mut partition.leader_epoch, &mut told.1);
+        }
+    }
+
+    pub(crate) fn written(&self, topic: &str, partition: i32) -> Vec<MockRecord> {
+        let partition = self.partition(topic, partition);
+        partition.map_or_else(Vec::new, |partition| partition.log.records())
+    }
+
+    /// What was wrong with the last request, if the broker refused it as malformed.
+    pub(crate) fn last_refusal(&self) -> Option<&str> {
+        match &self.log.entries.last()?.content {
+            MockRequestContent::Refused(why) => Some(why),
+            _ => None,
+        }
+    }
+}
