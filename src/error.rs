@@ -158,7 +158,7 @@ impl Error {
         }
     }
 
-    /// Whether a time limit passed.
+    /// Whether a time limit passed. That of `try_send`, which waits for no memory, passes at once.
     pub fn is_timeout(&self) -> bool {
         matches!(self.inner.kind, ErrorKind::TimedOut | ErrorKind::BufferFull)
     }

@@ -228,9 +228,10 @@ impl ProducerConfig {
         self.max_block
     }
 
-    /// In bytes.
+    /// In bytes; less than was set if no frame could hold it, which is 2 GiB with all its names.
     pub(crate) fn max_request_size(&self) -> usize {
-        self.max_request_size
+        const ROOM_FOR_NAMES: usize = 128 * 1024;
+        self.max_request_size.min(0x7fff_ffff - ROOM_FOR_NAMES)
     }
 
     pub(crate) fn reconnect_backoff(&self) -> Backoff {

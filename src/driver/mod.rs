@@ -176,7 +176,8 @@ fn sender_settings(config: &ProducerConfig) -> sender::Settings {
         linger: config.linger().min(AGES),
         delivery_timeout: config.delivery_timeout().min(AGES),
         request_timeout: config.request_timeout().min(AGES),
-        max_request_size: config.max_request_size(),
+        // Batches that go together leave as much room for the names of their partitions.
+        max_request_size: config.max_request_size().min(1 << 30),
         max_in_flight: config.max_in_flight(),
         retry_backoff: backoff(config.retry_backoff()),
         reconnect_backoff: backoff(config.reconnect_backoff()),

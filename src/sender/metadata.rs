@@ -199,7 +199,7 @@ impl Sender {
                     .node_endpoints
                     .iter()
                     .find(|end| end.node == hint.leader);
-                if let Some(endpoint) = endpoint
+                if let Some(endpoint) = endpoint.filter(|end| end.node.0 >= 0)
                     && let Ok(port) = u16::try_from(endpoint.port)
                 {
                     let address = Address {
@@ -230,11 +230,6 @@ impl Sender {
         partition: Option<i32>,
         deadline: Option<Instant>,
     ) {
-        if self.closing.is_some() {
-            let error = Error::new(ErrorKind::Closed, "the producer is closed");
-            self.outputs.push_back(Output::Finish(id, Err(error)));
-            return;
-        }
         self.refresh.track(now, &topic);
         // What was refused once may be allowed by now: only an answer that is still to come counts.
         self.refused.remove(&topic);

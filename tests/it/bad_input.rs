@@ -178,9 +178,16 @@ fn error_of_bootstrap(servers: &str) -> Error {
         .set("socket.connection.setup.timeout.ms", 100)
         .set("socket.connection.setup.timeout.max.ms", 100);
     let producer: Producer<str, str> = Producer::new(&properties).unwrap();
-    let (error, took) = timed(|| refusal(&producer, ProducerRecord::new("orders", "value")));
-    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
-    assert!(took < PATIENCE);
+    let refuse = || {
+        let (error, took) = timed(|| refusal(&producer, ProducerRecord::new("orders", "value")));
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+        assert!(took < PATIENCE);
+        error
+    };
+    // On a machine that stands still for a moment, the thread that knows why may come too late.
+    let mut errors = (0..5).map(|_| refuse());
+    let in_time = |error: &Error| !error.to_string().contains("I/O thread is busy");
+    let error = errors.find(in_time).unwrap();
     let (closed, took) = timed(|| producer.close());
     closed.unwrap();
     assert!(took < PATIENCE);

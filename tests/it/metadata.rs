@@ -374,6 +374,72 @@ fn connections_that_may_not_be_idle_at_all_still_send() {
     }
 }
 
+/// The frame of a Metadata response of version 4 to the second request of a connection: brokers
+/// with these numbers on this port, one of which leads the one partition of "orders".
+fn metadata_response(brokers: &[i32], port: u16, partition: i32, leader: i32) -> Vec<u8> {
+    let text = |text: &str| {
+        let length = i16::try_from(text.len()).unwrap().to_be_bytes();
+        [&length, text.as_bytes()].concat()
+    };
+    let (none, no_text) = (0_i32.to_be_bytes(), (-1_i16).to_be_bytes());
+    let count = i32::try_from(brokers.len()).unwrap().to_be_bytes();
+    let mut body = [&1_i32.to_be_bytes()[..], &none, &count].concat();
+    for broker in brokers {
+        body.extend(broker.to_be_bytes());
+        body.extend(text("127.0.0.1"));
+        body.extend(i32::from(port).to_be_bytes());
+        body.extend(no_text);
+    }
+    body.extend(no_text);
+    body.extend(leader.to_be_bytes());
+    let one = 1_i32.to_be_bytes();
+    body.extend([&one[..], &[0, 0], &text("orders"), &[0], &one, &[0, 0]].concat());
+    body.extend(partition.to_be_bytes());
+    body.extend(leader.to_be_bytes());
+    body.extend([none, none].concat());
+    let length = i32::try_from(body.len()).unwrap().to_be_bytes();
+    [&length, &body[..]].concat()
+}
+
+#[test]
+fn numbers_that_no_broker_or_partition_has_do_no_harm() {
+    let responses: [fn(u16) -> Vec<u8>; 6] = [
+        |port| metadata_response(&[i32::MIN], port, 0, i32::MIN),
+        |port| metadata_response(&[-1, 1], port, 0, -1),
+        |port| metadata_response(&[1], port, i32::MAX, 1),
+        |port| metadata_response(&[1], port, i32::MIN, 1),
+        |port| metadata_response(&[1], port, 0, 7),
+        |_| metadata_response(&[1], 0, 0, 1),
+    ];
+    for response in responses {
+        let (cluster, producer) = setup()
+            .topic("orders", 1)
+            .cluster(|cluster| cluster.versions(Api::Metadata, 4..=4))
+            .start();
+        let address = cluster.address(1);
+        let (_, port) = address.rsplit_once(':').unwrap();
+        cluster
+            .on(Api::Metadata)
+            .garbage(response(port.parse().unwrap()));
+        send_all(&producer, "orders", &["x"]);
+        assert_eq!(values(&cluster, "orders", 0), ["x"]);
+        assert!(cluster.counters().metadata_requests > 1);
+    }
+}
+
+#[test]
+fn metadata_in_place_of_the_brokers_is_believed() {
+    // Shows that the frames above are well-formed.
+    let (cluster, producer) = setup()
+        .cluster(|cluster| cluster.versions(Api::Metadata, 4..=4))
+        .start();
+    let response = metadata_response(&[5, 6], 9, 0, 6);
+    cluster.on(Api::Metadata).garbage(response);
+    let partitions = producer.partitions_for("orders").unwrap();
+    let leader = partitions[0].leader.as_ref().unwrap();
+    assert_eq!((leader.id, leader.port), (6, 9));
+}
+
 /// How often a thread goes to sleep within two seconds, and how long it runs.
 ///
 /// The one place that waits on purpose: that nothing happens takes time to see. Before that the

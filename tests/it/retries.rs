@@ -327,9 +327,10 @@ fn an_answer_in_place_of_the_brokers_is_believed() {
 
 #[test]
 fn a_record_expires_in_the_queue() {
-    let (cluster, producer) = impatient().start();
-    send_all(&producer, "orders", &["the topic is known"]);
-    cluster.stop_broker(1);
+    let (cluster, producer) = impatient().brokers(2).start();
+    // Nobody has ever been connected to the one that leads.
+    let leader = cluster.leader("orders", 0).unwrap();
+    cluster.stop_broker(leader);
     let error = failure(&producer);
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     let text = error.to_string();
@@ -337,7 +338,8 @@ fn a_record_expires_in_the_queue() {
         "\"orders\"-0",
         "delivery.timeout.ms (400 ms)",
         "never sent",
-        &cluster.address(1),
+        &cluster.address(leader),
+        "refused",
     ] {
         assert!(text.contains(part), "\"{part}\" is not in: {text}");
     }
@@ -366,14 +368,15 @@ fn a_record_expires_between_attempts_and_tells_how_many_there_were() {
     let error = failure(&producer);
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     let text = error.to_string();
-    let attempts = produced(&cluster).len();
-    for part in [
-        &format!("sent {attempts} times"),
-        "last error",
-        "NOT_ENOUGH_REPLICAS",
-    ] {
-        assert!(text.contains(part), "\"{part}\" is not in: {text}");
-    }
+    assert!(text.contains("last error"), "{text}");
+    assert!(text.contains("NOT_ENOUGH_REPLICAS"), "{text}");
+    // The last one may not have arrived when the time was over.
+    let arrived = produced(&cluster).len();
+    let told = [arrived, arrived + 1].map(|attempts| format!("sent {attempts} times"));
+    assert!(
+        told.iter().any(|told| text.contains(told)),
+        "{told:?} {text}"
+    );
 }
 
 #[test]
