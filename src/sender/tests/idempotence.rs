@@ -5,13 +5,13 @@ use super::*;
 use crate::protocol::messages::InitProducerIdResponse;
 use crate::sender::sequence::{self, Sequences};
 
-const REFUSED: ErrorCode = ErrorCode::NOT_ENOUGH_REPLICAS;
-const OUT_OF_ORDER: ErrorCode = ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
+pub(super) const REFUSED: ErrorCode = ErrorCode::NOT_ENOUGH_REPLICAS;
+pub(super) const OUT_OF_ORDER: ErrorCode = ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
 
 /// Epoch, first sequence and first value of a batch.
 type Stamped = (i16, i32, String);
 
-fn idempotent() -> Settings {
+pub(super) fn idempotent() -> Settings {
     Settings {
         idempotence: true,
         ..settings()
@@ -36,21 +36,22 @@ impl World {
     }
 
     /// Requests for a producer id without an answer.
-    fn inquiries(&self) -> Vec<RequestId> {
+    pub(super) fn inquiries(&self) -> Vec<RequestId> {
         let all = self.sent.iter();
         all.filter(|(_, (_, request))| matches!(request, Request::InitProducerId(_)))
             .map(|(id, _)| *id)
             .collect()
     }
 
-    fn answer_inquiry(&mut self, error: ErrorCode, producer_epoch: i16) {
+    pub(super) fn answer_inquiry(&mut self, error: ErrorCode, producer_epoch: i16) {
         let inquiries = self.inquiries();
         assert_eq!(inquiries.len(), 1, "asked for once");
         self.sent.remove(&inquiries[0]);
         let response = InitProducerIdResponse {
             throttle_time_ms: 0,
             error,
-            producer_id: 7,
+            // Another one each time.
+            producer_id: i64::try_from(inquiries[0].0).unwrap(),
             producer_epoch,
         };
         self.handle(Input::Response(
