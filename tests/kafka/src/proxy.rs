@@ -48,8 +48,11 @@ struct State {
 #[derive(Debug, Default)]
 struct Rules {
     connections: u64,
-    /// Connections with a number below this one forward nothing.
+    /// Connections with a number from the first to below the second forward nothing.
+    held_from: [u64; 2],
     held_below: [u64; 2],
+    /// How many connections there were when `hold` was called.
+    old_below: [u64; 2],
     /// Produce requests, or answers to them, that were read and not forwarded.
     waiting: [usize; 2],
     /// For each Produce frame to come: how many bytes of it pass before the connection ends.
@@ -85,7 +88,18 @@ impl Proxy {
 
     /// Stalls one direction of all connections, those to come included.
     pub fn hold(&self, direction: Direction) {
-        self.state.lock().held_below[direction as usize] = u64::MAX;
+        let mut rules = self.state.lock();
+        rules.old_below[direction as usize] = rules.connections;
+        rules.held_below[direction as usize] = u64::MAX;
+    }
+
+    /// Lets those connections go on that were there when [`hold`](Self::hold) was called. What was
+    /// sent first arrives first, though it was given up since.
+    pub fn release_old(&self, direction: Direction) {
+        let mut rules = self.state.lock();
+        rules.held_from[direction as usize] = rules.old_below[direction as usize];
+        drop(rules);
+        self.state.changed.notify_all();
     }
 
     /// Stalls one direction of the connections there are; new ones are well.
@@ -102,6 +116,7 @@ impl Proxy {
     /// Forwards what was held and forgets all faults.
     pub fn heal(&self) {
         let mut rules = self.state.lock();
+        rules.held_from = [0; 2];
         rules.held_below = [0; 2];
         rules.cuts = Default::default();
         drop(rules);
@@ -124,7 +139,10 @@ impl State {
     }
 
     fn await_gate(&self, direction: Direction, connection: u64) {
-        let held = |rules: &mut Rules| connection < rules.held_below[direction as usize];
+        let index = direction as usize;
+        let held = |rules: &mut Rules| {
+            (rules.held_from[index]..rules.held_below[index]).contains(&connection)
+        };
         drop(
             self.changed
                 .wait_while(self.lock(), held)
@@ -332,8 +350,8 @@ mod tests {
         assert_eq!(answered(&new), Some(4));
         drop(old);
         proxy.hold(Direction::ToClient);
-        proxy.state.lock().held_below[Direction::ToBroker as usize] = 0;
-        proxy.state.changed.notify_all();
+        proxy.hold(Direction::ToBroker);
+        proxy.release_old(Direction::ToBroker);
         wait_until("both are answered", 20, || {
             proxy.held(Direction::ToClient) == 2
         });
