@@ -70,10 +70,13 @@ impl Sender {
         accumulator: &Accumulator,
     ) {
         let code = response.error;
-        if code == ErrorCode::NONE {
+        let (producer_id, epoch) = (response.producer_id, response.producer_epoch);
+        if code == ErrorCode::NONE && (producer_id < 0 || epoch < 0) {
+            log::warn!("broker {node} gives {producer_id}, epoch {epoch}, for a producer id");
+            self.on_identity_failure(now);
+        } else if code == ErrorCode::NONE {
             self.inquiry = Inquiry::NotNeeded;
             self.inquiry_failures = 0;
-            let (producer_id, epoch) = (response.producer_id, response.producer_epoch);
             self.producer = Producer::Identified(Identity { producer_id, epoch });
             for id in std::mem::take(&mut self.unidentified) {
                 self.evaluate(now, id, accumulator);

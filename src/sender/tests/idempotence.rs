@@ -120,6 +120,17 @@ fn asks_once_for_an_id_and_sends_nothing_before_it() {
 }
 
 #[test]
+fn takes_no_epoch_below_zero_for_an_answer() {
+    let mut world = World::ready(idempotent());
+    world.send(0, "a");
+    world.identify(-1);
+    world.assert_nothing_sent();
+    world.advance(BACKOFF);
+    world.identify(0);
+    assert_eq!(world.stamps(0), stamped(0, 0, &["a"]));
+}
+
+#[test]
 fn asks_again_after_a_pause_when_the_coordinator_loads_or_the_connection_ends() {
     let mut world = World::ready(idempotent());
     world.send(0, "a");
