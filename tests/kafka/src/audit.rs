@@ -219,6 +219,9 @@ mod tests {
         audit(&[payload(0), payload(1)], told, log).1
     }
 
+    /// What the complaint says, what was told, and the log.
+    type Case<'a> = (&'a str, &'a [(u32, Told)], &'a [(i32, i64, u32)]);
+
     const FIRST: Told = Told::Stored(2, Some(0));
     const SECOND: Told = Told::Stored(2, Some(1));
 
@@ -252,7 +255,7 @@ mod tests {
     fn each_lie_is_noticed() {
         let both = [(0, FIRST), (1, SECOND)];
         let absent = Told::Failed(Fate::NotWritten);
-        let cases: [(&str, &[(u32, Told)], &[(i32, i64, u32)]); 8] = [
+        let cases: [Case<'_>; 8] = [
             ("is at None", &both, &[(2, 0, 0)]),
             ("is at 1, too", &both, &[(2, 1, 1), (2, 0, 0), (2, 1, 1)]),
             (

@@ -66,14 +66,14 @@ impl<'a> Load<'a> {
         let stop = AtomicBool::new(false);
         let sending = |told: &Sender<Delivery>| {
             let thread = 1 + self.threads.fetch_add(1, Ordering::Relaxed);
-            for counter in 0.. {
-                for partition in 0..partitions {
-                    if stop.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    self.send_one(thread, partition, counter, told);
-                    thread::sleep(INTERVAL);
+            let everywhere =
+                (0..).flat_map(|counter| (0..partitions).map(move |one| (counter, one)));
+            for (counter, partition) in everywhere {
+                if stop.load(Ordering::Relaxed) {
+                    return;
                 }
+                self.send_one(thread, partition, counter, told);
+                thread::sleep(INTERVAL);
             }
         };
         thread::scope(|scope| {

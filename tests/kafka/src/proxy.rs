@@ -287,19 +287,21 @@ mod tests {
     use crate::node::free_ports;
     use crate::wait_until;
 
+    fn echo(mut client: &TcpStream) {
+        while let Ok(frame) = read_frame(client) {
+            let id = correlation_id(&frame, 8).expect("a request");
+            let answer = [&[0, 0, 0, 4], &id[..]].concat();
+            client.write_all(&answer).expect("the proxy reads");
+        }
+    }
+
     /// A proxy before somebody who answers each frame with its correlation id.
     fn proxy() -> Proxy {
         let ports = free_ports(2).expect("two free ports");
         let listener = TcpListener::bind(("127.0.0.1", ports[1])).expect("a free port");
         thread::spawn(move || {
-            for mut client in listener.incoming().map_while(Result::ok) {
-                thread::spawn(move || {
-                    while let Ok(frame) = read_frame(&client) {
-                        let id = correlation_id(&frame, 8).expect("a request");
-                        let answer = [&[0, 0, 0, 4], &id[..]].concat();
-                        client.write_all(&answer).expect("the proxy reads");
-                    }
-                });
+            for client in listener.incoming().map_while(Result::ok) {
+                thread::spawn(move || echo(&client));
             }
         });
         Proxy::start(ports[0], ports[1]).expect("a free port")

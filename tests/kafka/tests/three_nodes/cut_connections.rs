@@ -33,7 +33,7 @@ fn answers_that_are_lost_after_the_append_leave_no_doubles() {
     let producer: Producer<[u8], [u8]> = Producer::new(&properties).expect("valid properties");
     let load = Load::new(&producer, &topic);
     load.send_during(6, || {
-        cut_everywhere(&cluster, &topic, Direction::ToClient, &[0; 10])
+        cut_everywhere(&cluster, &topic, Direction::ToClient, &[0; 10]);
     });
     producer.close().expect("nothing is pending");
 
