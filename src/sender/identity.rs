@@ -100,7 +100,7 @@ impl Sender {
             .pause(self.inquiry_failures, &mut self.rng);
         self.inquiry_failures = self.inquiry_failures.saturating_add(1);
         self.inquiry = Inquiry::Wanted(Some(now + pause));
-        self.timers.set(now + pause, Timer::Stagger);
+        self.timers.set(now + pause, Timer::Identity);
     }
 
     /// There will be no id: what waits for it fails. Later records try again.

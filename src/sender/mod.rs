@@ -210,7 +210,7 @@ impl Sender {
             Timer::Availability(id) => self.on_availability_timeout(now, id, accumulator),
             Timer::Idle(id) => self.on_idle(now, id, accumulator),
             // Metadata is asked for below, with another broker if need be.
-            Timer::Stagger => {}
+            Timer::Stagger | Timer::Identity => {}
             Timer::Rebootstrap => self.on_metadata_overdue(now, accumulator),
             Timer::Topic(id) => self.on_topic_timeout(now, id),
             Timer::Close => self.on_close_timeout(),
@@ -332,6 +332,8 @@ impl Sender {
         node.failures = 0;
         node.last_used = now;
         self.connect_errors.remove(&id);
+        // There is somebody to ask: nobody else has to be tried beside it.
+        self.timers.cancel_all(Timer::Stagger);
         if let Some(idle) = self.settings.connections_max_idle {
             self.timers.set(now + idle, Timer::Idle(id));
         }

@@ -22,6 +22,8 @@ pub(super) enum Timer {
     Idle(NodeId),
     /// A connection attempt for metadata takes so long that another broker is tried beside it.
     Stagger,
+    /// A producer id may be asked for again.
+    Identity,
     /// Nobody has answered with metadata for `metadata.recovery.rebootstrap.trigger.ms`.
     Rebootstrap,
     /// A caller has waited for a topic for as long as it may.
@@ -41,6 +43,11 @@ impl Timers {
 
     pub(super) fn cancel(&mut self, at: Instant, timer: Timer) {
         self.0.remove(&(at, timer));
+    }
+
+    /// Cancels a timer whatever it is set to. Looks at all of them.
+    pub(super) fn cancel_all(&mut self, timer: Timer) {
+        self.0.retain(|(_, other)| *other != timer);
     }
 
     /// The next one that is due at `now`, which is no longer set afterwards.
