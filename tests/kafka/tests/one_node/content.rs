@@ -199,7 +199,8 @@ fn batches_on_the_disk_are_what_kafka_expects() {
     );
     for fact in [
         "baseOffset: 0 lastOffset: 99 count: 100",
-        "baseSequence: -1 lastSequence: -1 producerId: -1 producerEpoch: -1",
+        "baseSequence: 0 lastSequence: 99 producerId: ",
+        "producerEpoch: 0",
         "isTransactional: false isControl: false",
         "CreateTime: 5099",
         "magic: 2",
