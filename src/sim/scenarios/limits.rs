@@ -18,7 +18,10 @@ fn callers_share_memory_for_two_records_and_all_get_their_turn() {
     }
     world.run_for(Duration::from_secs(4));
     // The last ones linger: nobody waits for their memory.
-    assert!(world.checker.acknowledged >= 58, "others waited for linger.ms");
+    assert!(
+        world.checker.acknowledged >= 58,
+        "others waited for linger.ms"
+    );
     let log = world.log(0);
     finish(world, &log);
 }
