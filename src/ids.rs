@@ -1,4 +1,5 @@
-//! The names of things: brokers, topics and requests. Plain values; no logic beyond printing.
+//! The names and numbers of things: brokers, topics, requests, and records in the log's order.
+//! Plain values; no logic beyond printing and counting on.
 
 use std::fmt;
 
@@ -27,3 +28,29 @@ impl TopicId {
 /// which belongs to one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RequestId(pub(crate) u64);
+
+/// The sequence number of the record that comes `records` after the one numbered `sequence`.
+/// Numbers go round: after [`i32::MAX`] comes 0.
+pub(crate) fn sequence_after(sequence: i32, records: usize) -> i32 {
+    const ROUND: u64 = 1 << 31;
+    let sequence = u64::try_from(sequence).expect("a batch with a producer id has a sequence");
+    // No usize has more than 64 bits, and what the sum loses above them is whole rounds.
+    let after = sequence.wrapping_add(records as u64) % ROUND;
+    i32::try_from(after).expect("it is below 2^31")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_the_largest_sequence_comes_0() {
+        assert_eq!(sequence_after(0, 0), 0);
+        assert_eq!(sequence_after(0, 1), 1);
+        assert_eq!(sequence_after(i32::MAX - 1, 1), i32::MAX);
+        assert_eq!(sequence_after(i32::MAX, 0), i32::MAX);
+        assert_eq!(sequence_after(i32::MAX, 1), 0);
+        assert_eq!(sequence_after(i32::MAX - 5, 10), 4);
+        assert_eq!(sequence_after(7, 1 << 31), 7);
+    }
+}

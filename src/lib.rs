@@ -34,16 +34,20 @@
 //!
 //! - Every accepted record's callback runs exactly once: on success, failure, close, drop, and after
 //!   a panic in another callback.
-//! - Callbacks of one partition run in the order of `send`, and records that are retried keep that
-//!   order too: at most one batch of a partition is on its way at a time.
+//! - Records of one partition are written in the order of `send`, through retries too, and their
+//!   callbacks run in that order. One exception: a broker that has written a batch but answers that
+//!   it does not know (`REQUEST_TIMED_OUT`, `NOT_ENOUGH_REPLICAS_AFTER_APPEND`) is asked again, and
+//!   batches behind that one, already acknowledged, are told first.
+//! - With idempotence, the default, no retry writes a record twice. After a failure that leaves open
+//!   whether a record is in the log, the record is not sent again: it fails, and its error says so
+//!   ([`Error::fate`]).
 //! - No call blocks for longer than its limit: `max.block.ms` for [`send`](Producer::send),
 //!   `delivery.timeout.ms` for an outcome, their own argument for
 //!   [`send_timeout`](Producer::send_timeout) and [`close_timeout`](Producer::close_timeout).
 //! - Memory for records stays within `buffer.memory` and comes back to zero.
 //!
-//! A retry can write a record twice when the answer to the first attempt was lost: idempotence is
-//! not supported yet. With `retries=0` nothing is ever written twice, and a failed record may or may
-//! not be in the log.
+//! Without idempotence (`enable.idempotence=false`, or `acks` other than `all`) a retry can write a
+//! record twice, when the answer to the first attempt was lost.
 //!
 //! # Properties
 //!
@@ -95,7 +99,7 @@ mod transport;
 pub use config::{
     Acks, MetadataRecovery, ProducerConfig, ProducerConfigBuilder, Properties, PropertyObject,
 };
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Fate, Result};
 pub use metrics::ProducerMetrics;
 pub use partitioner::{PartitionRequest, Partitioner, RoundRobinPartitioner, TopicPartitions};
 pub use producer::{

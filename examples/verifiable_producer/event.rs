@@ -1,7 +1,9 @@
 //! The JSON lines on standard output, one for each event: character for character those of Kafka
-//! 4.3.1's VerifiableProducer, whose readers are test tools.
+//! 4.3.1's VerifiableProducer, whose readers are test tools; an error's last field, `fate`, is ours.
 
 use std::fmt::{self, Write as _};
+
+use linger::Fate;
 
 /// Something that a test tool wants to know.
 pub(crate) enum Event<'a> {
@@ -38,6 +40,8 @@ pub(crate) struct Failed<'a> {
     /// The class that Kafka's own client would have thrown.
     pub(crate) class: &'a str,
     pub(crate) message: &'a str,
+    /// Whether it may be in the log all the same.
+    pub(crate) fate: Option<Fate>,
 }
 
 /// The sums of a run.
@@ -64,15 +68,20 @@ impl Event<'_> {
                     landed.partition,
                 ),
             ),
-            Self::SendError(sent, failed) => append(
-                &mut line,
-                format_args!(
-                    r#""producer_send_error","topic":{},{sent},"exception":"class {}","message":{}"#,
-                    Json(Some(failed.topic)),
-                    failed.class,
-                    Json(Some(failed.message)),
-                ),
-            ),
+            Self::SendError(sent, failed) => {
+                append(
+                    &mut line,
+                    format_args!(
+                        r#""producer_send_error","topic":{},{sent},"exception":"class {}","message":{}"#,
+                        Json(Some(failed.topic)),
+                        failed.class,
+                        Json(Some(failed.message)),
+                    ),
+                );
+                if let Some(fate) = failed.fate {
+                    append(&mut line, format_args!(r#","fate":"{fate:?}""#));
+                }
+            }
             Self::ToolData(data) => append(&mut line, format_args!(r#""tool_data",{data}"#)),
         }
         line.push('}');
@@ -204,9 +213,25 @@ mod tests {
                 topic,
                 class,
                 message,
+                fate: None,
             };
             assert_recorded(&Event::SendError(sent(None, "0"), failed), timestamp_ms);
         }
+    }
+
+    #[test]
+    fn an_error_ends_with_the_fate_of_its_record() {
+        let failed = Failed {
+            topic: "orders",
+            class: "Any",
+            message: "any",
+            fate: Some(Fate::MayBeWritten),
+        };
+        let line = Event::SendError(sent(None, "0"), failed).line(0);
+        assert!(
+            line.ends_with(r#""message":"any","fate":"MayBeWritten"}"#),
+            "{line}"
+        );
     }
 
     #[test]

@@ -50,6 +50,7 @@ impl EventLog {
             topic: &message.topic,
             class: java::class(error.kind()),
             message: &error.to_string(),
+            fate: Some(error.fate()),
         };
         self.print(&Event::SendError(message.sent(), failed));
     }

@@ -120,7 +120,7 @@ impl Accumulator {
             let notice = Notice::Opened {
                 queue: Arc::clone(queue),
                 batch: opened.id,
-                opened: now,
+                opened: opened.opened,
             };
             queue.note_opened();
             state.batches.push_back(opened);
@@ -180,7 +180,7 @@ impl Accumulator {
         let mut reservation = Reservation::empty(&self.budget);
         charge(&mut reservation, BATCH_COST + bytes + cost, reserved)?;
         Ok(OpenBatch {
-            id: BatchId(self.next_batch.fetch_add(1, Ordering::SeqCst)),
+            id: BatchId::new(self.next_batch.fetch_add(1, Ordering::SeqCst)),
             opened: now,
             encoder,
             completions: Vec::new(),

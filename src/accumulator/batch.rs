@@ -4,16 +4,27 @@
 use std::time::Instant;
 
 use crate::accumulator::budget::Reservation;
-use crate::accumulator::completion::{Completion, Written};
+use crate::accumulator::completion::{Completion, Failure, Written};
 use crate::accumulator::partition::PartitionQueue;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fate, Result};
 use crate::protocol::frame::SharedBytes;
-use crate::record::batch::{BatchEncoder, ProducerStamp};
+use crate::record::batch::{BatchEncoder, ProducerStamp, max_timestamp_ms, restamp};
+use crate::record::split::split;
 use crate::sync::Arc;
 
 /// The order in which batches were opened, over all partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct BatchId(pub(crate) u64);
+pub(crate) struct BatchId {
+    pub(crate) number: u64,
+    /// For a part of a batch that was too large: how many records of it come before.
+    pub(crate) offset: u32,
+}
+
+impl BatchId {
+    pub(crate) fn new(number: u64) -> Self {
+        Self { number, offset: 0 }
+    }
+}
 
 /// Records still being added. Lives under its partition's lock.
 #[derive(Debug)]
@@ -31,19 +42,27 @@ pub(crate) struct OpenBatch {
 
 impl OpenBatch {
     /// Ends the batch: writes its header and checksum. Runs on: I/O thread, with no lock held.
-    pub(crate) fn seal(self, queue: &Arc<PartitionQueue>) -> SealedBatch {
-        let bytes = self.encoder.seal(ProducerStamp::NONE);
+    pub(crate) fn seal(
+        self,
+        queue: &Arc<PartitionQueue>,
+        stamp: Option<ProducerStamp>,
+    ) -> SealedBatch {
+        let bytes = self.encoder.seal(stamp.unwrap_or(ProducerStamp::NONE));
+        let reservation = Arc::new(self.reservation);
         SealedBatch {
             id: self.id,
             queue: Arc::clone(queue),
             opened: self.opened,
             bytes: SharedBytes::new(ChargedBytes {
                 bytes,
-                _reservation: self.reservation,
+                _reservation: Arc::clone(&reservation),
             }),
+            reservation,
             completions: self.completions,
+            stamp,
             attempts: 0,
             last_error: None,
+            is_doubtful: false,
         }
     }
 
@@ -54,10 +73,10 @@ impl OpenBatch {
             opened: self.opened,
             queue: Arc::clone(queue),
             completions: self.completions,
-            result: Err(error),
+            result: Err(error.with_fate(Fate::NotWritten).into()),
             _bytes: SharedBytes::new(ChargedBytes {
                 bytes: Vec::new(),
-                _reservation: self.reservation,
+                _reservation: Arc::new(self.reservation),
             }),
         }
     }
@@ -67,7 +86,7 @@ impl OpenBatch {
 /// owner is gone: the outcome after its callbacks, or the request that still carries them.
 struct ChargedBytes {
     bytes: Vec<u8>,
-    _reservation: Reservation,
+    _reservation: Arc<Reservation>,
 }
 
 impl AsRef<[u8]> for ChargedBytes {
@@ -76,18 +95,24 @@ impl AsRef<[u8]> for ChargedBytes {
     }
 }
 
-/// Immutable bytes on their way to a broker. Its bytes are never encoded again, so a retry is the
-/// same batch to the byte.
+/// Immutable bytes on their way to a broker. A retry is the same batch to the byte; only a batch
+/// that is certainly not in any log gets another stamp.
 #[derive(Debug)]
 pub(crate) struct SealedBatch {
     pub(crate) id: BatchId,
     pub(crate) queue: Arc<PartitionQueue>,
     pub(crate) opened: Instant,
     pub(crate) bytes: SharedBytes,
+    reservation: Arc<Reservation>,
     pub(crate) completions: Vec<Completion>,
+    /// Its place in the partition's sequences, once it has one.
+    pub(crate) stamp: Option<ProducerStamp>,
     /// How often it was handed to a connection.
     pub(crate) attempts: u32,
     pub(crate) last_error: Option<Error>,
+    /// Whether some attempt may have written it. Once true it stays so: what a later attempt proves
+    /// about itself, it does not prove about that one.
+    pub(crate) is_doubtful: bool,
 }
 
 impl SealedBatch {
@@ -95,11 +120,78 @@ impl SealedBatch {
         self.bytes.as_slice().len()
     }
 
+    /// Whether there is anything to split.
+    pub(crate) fn has_several(&self) -> bool {
+        self.completions.len() > 1
+    }
+
+    /// Its partition, as errors name it.
+    pub(crate) fn name(&self) -> String {
+        format!("\"{}\"-{}", self.queue.topic(), self.queue.index())
+    }
+
+    /// Gives the batch its place in the partition's sequences; its records stay as they are.
+    pub(crate) fn set_stamp(&mut self, stamp: ProducerStamp) {
+        let bytes = restamp(self.bytes.as_slice(), stamp);
+        let _reservation = Arc::clone(&self.reservation);
+        self.bytes = SharedBytes::new(ChargedBytes {
+            bytes,
+            _reservation,
+        });
+        self.stamp = Some(stamp);
+    }
+
+    /// Takes a batch of several records apart into smaller ones, in order, each with its place in
+    /// the sequences; the first has this one's id. They share its memory and its deadline.
+    pub(crate) fn split(self) -> Vec<Self> {
+        let parts = split(self.bytes.as_slice(), self.len() / 2);
+        let mut completions = self.completions.into_iter();
+        let mut batches = Vec::with_capacity(parts.len());
+        let mut records_before = 0usize;
+        for part in parts {
+            let offset = self.id.offset + u32::try_from(records_before).unwrap_or(u32::MAX);
+            batches.push(Self {
+                id: BatchId { offset, ..self.id },
+                queue: Arc::clone(&self.queue),
+                opened: self.opened,
+                bytes: SharedBytes::new(ChargedBytes {
+                    bytes: part.bytes,
+                    _reservation: Arc::clone(&self.reservation),
+                }),
+                reservation: Arc::clone(&self.reservation),
+                completions: completions.by_ref().take(part.records).collect(),
+                stamp: self.stamp.map(|stamp| stamp.after(records_before)),
+                attempts: 0,
+                last_error: self.last_error.clone(),
+                is_doubtful: self.is_doubtful,
+            });
+            records_before += part.records;
+        }
+        batches
+    }
+
+    /// Some attempt may have written it.
+    pub(crate) fn doubted(self) -> Self {
+        Self {
+            is_doubtful: true,
+            ..self
+        }
+    }
+
+    /// Ends the batch as acknowledged.
+    ///
+    /// A broker that knows a repeated batch answers with the largest timestamp in its copy, whether
+    /// that is a time of its own or one of the records'. So the largest one of this batch is no time
+    /// of a broker's if the batch was sent more than once.
     pub(crate) fn succeed(
         self,
         base_offset: Option<i64>,
         log_append_time_ms: Option<i64>,
     ) -> Outcome {
+        let is_own = |time: &i64| {
+            self.attempts > 1 && Some(*time) == max_timestamp_ms(self.bytes.as_slice())
+        };
+        let log_append_time_ms = log_append_time_ms.filter(|time| !is_own(time));
         let written = Written {
             topic: Arc::clone(self.queue.topic()),
             partition: self.queue.index(),
@@ -109,11 +201,22 @@ impl SealedBatch {
         self.finish(Ok(written))
     }
 
-    pub(crate) fn fail(self, error: Error) -> Outcome {
-        self.finish(Err(error))
+    /// Ends the batch with its own [fate](Self::fate), whatever the error said of one.
+    pub(crate) fn fail(self, failure: impl Into<Failure>) -> Outcome {
+        let failure = failure.into().with_fate(self.fate());
+        self.finish(Err(failure))
     }
 
-    fn finish(self, result: Result<Written>) -> Outcome {
+    /// Whether its records may be in the log.
+    pub(crate) fn fate(&self) -> Fate {
+        if self.is_doubtful {
+            Fate::MayBeWritten
+        } else {
+            Fate::NotWritten
+        }
+    }
+
+    fn finish(self, result: Result<Written, Failure>) -> Outcome {
         Outcome {
             batch: self.id,
             opened: self.opened,
@@ -125,7 +228,7 @@ impl SealedBatch {
     }
 }
 
-/// A finished batch: its completions and the one result they share. Holds its memory until the
+/// A finished batch: its completions and the result that they share. Holds its memory until the
 /// callbacks have run, so that a slow callback slows its callers down.
 #[derive(Debug)]
 pub(crate) struct Outcome {
@@ -133,6 +236,6 @@ pub(crate) struct Outcome {
     pub(crate) opened: Instant,
     pub(crate) queue: Arc<PartitionQueue>,
     pub(crate) completions: Vec<Completion>,
-    pub(crate) result: Result<Written>,
+    pub(crate) result: Result<Written, Failure>,
     pub(crate) _bytes: SharedBytes,
 }

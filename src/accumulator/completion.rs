@@ -2,9 +2,10 @@
 //! dropping it uncalled reports that, so that no path can lose one. A callback that panics is caught
 //! here. Never runs under a lock.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::record::metadata::RecordMetadata;
 use crate::sync::Arc;
 
@@ -29,6 +30,45 @@ pub(crate) struct Written {
     pub(crate) base_offset: Option<i64>,
     /// The broker's time, if the topic uses it.
     pub(crate) log_append_time_ms: Option<i64>,
+}
+
+/// Why all records of a batch failed: one error for all of them, or, where the broker has named the
+/// records to blame, an error of their own for these.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    error: Error,
+    /// By place in the batch. Owns no memory while it is empty.
+    blamed: BTreeMap<i64, Error>,
+}
+
+impl Failure {
+    /// The records in `blamed`, by place in the batch, fail with errors of their own, the others
+    /// with `error`.
+    pub(crate) fn blaming(error: Error, blamed: BTreeMap<i64, Error>) -> Self {
+        Self { error, blamed }
+    }
+
+    /// Why record number `index` of the batch failed.
+    pub(crate) fn of_record(&self, index: i64) -> &Error {
+        self.blamed.get(&index).unwrap_or(&self.error)
+    }
+
+    /// The batch, and with it each of its records, has this fate.
+    pub(crate) fn with_fate(self, fate: Fate) -> Self {
+        let blamed = self.blamed.into_iter();
+        Self {
+            error: self.error.with_fate(fate),
+            blamed: blamed
+                .map(|(index, error)| (index, error.with_fate(fate)))
+                .collect(),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::blaming(error, BTreeMap::new())
+    }
 }
 
 impl Completion {
@@ -88,8 +128,9 @@ impl Drop for Completion {
     fn drop(&mut self) {
         if self.callback.is_some() {
             let text = "the record was abandoned: the producer's I/O thread has died";
+            let error = Error::new(ErrorKind::Internal, text).with_fate(Fate::MayBeWritten);
             // A panic is logged by now, and there is nobody to count it.
-            self.call(Err(Error::new(ErrorKind::Internal, text))).ok();
+            self.call(Err(error)).ok();
         }
     }
 }
@@ -125,6 +166,19 @@ mod tests {
         drop(Completion::new(callback, 0, None, None));
         let error: Error = answer.recv().unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Internal);
+        assert_eq!(error.fate(), Fate::MayBeWritten, "nobody knows any more");
         assert!(answer.recv().is_err(), "and answers once");
+    }
+
+    #[test]
+    fn blamed_records_have_their_own_errors_and_the_fate_of_all() {
+        let invalid = Error::new(ErrorKind::InvalidRecord, "too blue");
+        let blamed = BTreeMap::from([(1, invalid.clone()), (-7, invalid)]);
+        let other = Error::new(ErrorKind::BatchRejected, "one of the others is invalid");
+        let failure = Failure::blaming(other, blamed).with_fate(Fate::MayBeWritten);
+        let texts: Vec<_> = (0..3).map(|i| failure.of_record(i).to_string()).collect();
+        let others = "one of the others is invalid";
+        assert_eq!(texts, [others, "too blue", others]);
+        assert!((0..3).all(|i| failure.of_record(i).fate() == Fate::MayBeWritten));
     }
 }

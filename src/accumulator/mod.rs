@@ -32,7 +32,8 @@ pub(crate) use batch::{BatchId, Outcome, SealedBatch};
 #[cfg(test)]
 pub(crate) use budget::InLine;
 pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
-pub(crate) use partition::{PartitionId, PartitionQueue};
+pub(crate) use completion::Failure;
+pub(crate) use partition::{Head, PartitionId, PartitionQueue};
 pub(crate) use topics::Topic;
 
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock};
@@ -107,7 +108,7 @@ impl Accumulator {
 
     /// A number above that of every batch opened so far.
     pub(crate) fn next_batch(&self) -> BatchId {
-        BatchId(self.next_batch.load(Ordering::SeqCst))
+        BatchId::new(self.next_batch.load(Ordering::SeqCst))
     }
 
     /// Somebody waits for a record of this batch; returns whether it has not left yet.

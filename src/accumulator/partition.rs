@@ -84,7 +84,8 @@ impl PartitionQueue {
         self.stuck.store(stuck, Ordering::Relaxed);
     }
 
-    pub(super) fn note_opened(&self) {
+    /// A batch has been opened, or split off another one.
+    pub(crate) fn note_opened(&self) {
         self.load.fetch_add(1, Ordering::Relaxed);
     }
 

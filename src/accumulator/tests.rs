@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::*;
-use crate::error::Result;
+use crate::error::{Fate, Result};
 use crate::record::Record;
 use crate::record::decode::decode;
 use crate::record::metadata::RecordMetadata;
@@ -63,7 +63,7 @@ fn the_record_that_does_not_fit_opens_the_next_batch_and_fills_the_last() {
     let second = append(&accumulator, &queue, &[2; 100]).unwrap();
     assert_ne!(first.batch, second.batch);
     assert!(queue.head().unwrap().is_ready);
-    let (_, records) = decode(queue.take().unwrap().seal(&queue).bytes.as_slice()).unwrap();
+    let (_, records) = decode(queue.take().unwrap().seal(&queue, None).bytes.as_slice()).unwrap();
     assert_eq!(records.len(), 1);
     assert!(matches!(
         notices(&accumulator)[..],
@@ -100,7 +100,7 @@ fn memory_is_charged_as_a_batch_grows_and_comes_back_with_its_last_owner() {
     let two = accumulator.budget().used();
     assert!(two > one + 100 && two < 2 * one, "{two}");
 
-    let sealed = queue.take().unwrap().seal(&queue);
+    let sealed = queue.take().unwrap().seal(&queue, None);
     let request = sealed.bytes.clone();
     drop(sealed.succeed(Some(0), None));
     assert_eq!(
@@ -274,4 +274,34 @@ fn a_failed_batch_tells_every_caller_once() {
         completion.fail(error.clone()).unwrap();
     }
     assert_eq!(answered.iter().collect::<Vec<_>>(), [true; 3]);
+}
+
+fn sealed() -> SealedBatch {
+    let accumulator = accumulator(10_000, MEMORY);
+    let queue = queue(&accumulator, 0);
+    append(&accumulator, &queue, b"one").unwrap();
+    append(&accumulator, &queue, b"two").unwrap();
+    queue.take().unwrap().seal(&queue, None)
+}
+
+#[test]
+fn a_failed_batch_gives_its_own_fate_to_each_record_whatever_the_error_said() {
+    let error = || crate::Error::new(crate::ErrorKind::TimedOut, "late");
+    let fates = |batch: SealedBatch, said: Fate| {
+        let blamed = [(1, error().with_fate(said))].into();
+        let failure = Failure::blaming(error().with_fate(said), blamed);
+        let failure = batch.fail(failure).result.unwrap_err();
+        [0, 1].map(|index| failure.of_record(index).fate())
+    };
+    let doubted = sealed().doubted();
+    assert_eq!(fates(doubted, Fate::NotWritten), [Fate::MayBeWritten; 2]);
+    assert_eq!(fates(sealed(), Fate::MayBeWritten), [Fate::NotWritten; 2]);
+}
+
+#[test]
+fn the_parts_of_a_doubtful_batch_are_doubtful() {
+    let fates =
+        |batch: SealedBatch| -> Vec<Fate> { batch.split().iter().map(SealedBatch::fate).collect() };
+    assert_eq!(fates(sealed()), [Fate::NotWritten; 2]);
+    assert_eq!(fates(sealed().doubted()), [Fate::MayBeWritten; 2]);
 }

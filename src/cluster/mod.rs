@@ -109,13 +109,13 @@ impl ClusterView {
                 Some((known, _)) => Arc::clone(known),
                 None => Arc::from(name),
             };
-            if topic.error != ErrorCode::NONE || topic.partitions.is_empty() {
+            let merged = view.topic(topic, self.topics.get(&name));
+            if topic.error != ErrorCode::NONE || merged.partitions.is_empty() {
                 update.is_incomplete |=
                     topic.error.is_retriable() || topic.error == ErrorCode::NONE;
                 update.refused.insert(name, topic.error);
                 continue;
             }
-            let merged = view.topic(topic, self.topics.get(&name));
             update.is_incomplete |= merged.partitions.iter().any(|one| one.leader.is_none());
             view.topics.insert(name, merged);
         }
@@ -207,7 +207,8 @@ fn brokers(response: &MetadataResponse) -> BTreeMap<NodeId, Address> {
             port: u16::try_from(port).ok()?,
         })
     };
-    let brokers = response.brokers.iter();
+    // Numbers below zero are the bootstrap addresses', and no broker's.
+    let brokers = response.brokers.iter().filter(|one| one.node.0 >= 0);
     brokers
         .filter_map(|one| Some((one.node, address(&one.host, one.port)?)))
         .collect()
@@ -304,5 +305,17 @@ mod tests {
         hostile.topics[0].partitions[0].index = 2_000_000_000;
         let (view, _) = ClusterView::default().merged(&hostile);
         assert!(view.topics["orders"].partitions.len() <= 1);
+    }
+
+    #[test]
+    fn numbers_below_zero_are_no_brokers_and_no_partitions() {
+        let mut hostile = response(-1, 5);
+        hostile.brokers[0].node = NodeId(-1);
+        let (view, _) = ClusterView::default().merged(&hostile);
+        assert_eq!(view.brokers.keys().collect::<Vec<_>>(), [&NodeId(2)]);
+        assert_eq!(view.leader("orders", 0), None);
+        hostile.topics[0].partitions[0].index = i32::MIN;
+        let (view, update) = ClusterView::default().merged(&hostile);
+        assert!(view.topics.is_empty() && update.is_incomplete);
     }
 }

@@ -195,6 +195,13 @@ impl ProducerConfigBuilder {
         self.set("delivery.timeout.ms", int_millis(timeout))
     }
 
+    /// Whether retries are kept from writing a record twice. Needs [`acks`](Self::acks) all,
+    /// [`retries`](Self::retries) above 0 and at most 5 requests in flight. Default: true. Kafka's
+    /// name: `enable.idempotence`.
+    pub fn idempotence(self, enable: bool) -> Self {
+        self.set("enable.idempotence", enable)
+    }
+
     /// How many requests a connection may have without an answer. At least 1. Default: 5. Kafka's
     /// name: `max.in.flight.requests.per.connection`.
     pub fn max_in_flight(self, requests: usize) -> Self {

@@ -52,6 +52,7 @@ pub struct ProducerConfig {
     retry_backoff: Backoff,
     request_timeout: Duration,
     delivery_timeout: Duration,
+    idempotence: bool,
     max_in_flight: usize,
 
     linger: Duration,
@@ -200,6 +201,11 @@ impl ProducerConfig {
     }
 
     /// Requests without an answer, by connection; at least 1.
+    /// `enable.idempotence`, unless other settings rule it out.
+    pub(crate) fn idempotence(&self) -> bool {
+        self.idempotence
+    }
+
     pub(crate) fn max_in_flight(&self) -> usize {
         self.max_in_flight
     }
@@ -222,9 +228,10 @@ impl ProducerConfig {
         self.max_block
     }
 
-    /// In bytes.
+    /// In bytes; less than was set if no frame could hold it, which is 2 GiB with all its names.
     pub(crate) fn max_request_size(&self) -> usize {
-        self.max_request_size
+        const ROOM_FOR_NAMES: usize = 128 * 1024;
+        self.max_request_size.min(0x7fff_ffff - ROOM_FOR_NAMES)
     }
 
     pub(crate) fn reconnect_backoff(&self) -> Backoff {

@@ -22,6 +22,7 @@ pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<Stri
     let partitioner = partitioner(properties, &values, &mut findings);
     check_sizes(&values, &mut findings);
     check_client_id(&values, &mut findings);
+    let idempotence = idempotence(&values, &mut findings);
     let retry = ("retry.backoff.ms", "retry.backoff.max.ms");
     let setup = (
         "socket.connection.setup.timeout.ms",
@@ -44,6 +45,7 @@ pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<Stri
         partition_availability_timeout: Some(values.millis("partitioner.availability.timeout.ms"))
             .filter(|timeout| !timeout.is_zero()),
         acks: acks(&values),
+        idempotence,
         retries: u32::try_from(values.integer("retries")).expect("0 to i32::MAX in the table"),
         retry_backoff: backoff(&values, retry),
         request_timeout,
@@ -132,6 +134,37 @@ fn check_client_id(values: &Values, findings: &mut Findings<'_>) {
         let message = format!("{name} has {length} bytes; it takes at most {}", i16::MAX);
         findings.problem(name, message);
     }
+}
+
+/// What idempotence needs (KIP-679): the default gives way to settings that contradict it, an
+/// explicit `enable.idempotence=true` does not. A broker remembers the last five batches of each
+/// producer, so more in flight is an error either way.
+fn idempotence(values: &Values, findings: &mut Findings<'_>) -> bool {
+    let name = "enable.idempotence";
+    if !values.boolean(name) {
+        return false;
+    }
+    let in_flight = values.integer("max.in.flight.requests.per.connection");
+    if in_flight > 5 {
+        let message = format!(
+            "max.in.flight.requests.per.connection ({in_flight}) must be at most 5 with {name}=true"
+        );
+        findings.problem("max.in.flight.requests.per.connection", message);
+    }
+    let mut contradicted = false;
+    let no_acks = (acks(values) != Acks::All).then_some(("acks", "must be all"));
+    let no_retries = (values.integer("retries") == 0).then_some(("retries", "must not be 0"));
+    for (culprit, rule) in [no_acks, no_retries].into_iter().flatten() {
+        contradicted = true;
+        if values.is_set(name) {
+            findings.problem(culprit, format!("{culprit} {rule} with {name}=true"));
+        } else {
+            findings.warnings.push(format!(
+                "{name} is off: {culprit} {rule} for it; say {name}=false to silence this"
+            ));
+        }
+    }
+    !contradicted
 }
 
 fn client_id(values: &Values) -> String {

@@ -242,7 +242,7 @@ impl Connection {
         match (id, response) {
             (Some(id), response) => self.events.push_back(Event::Response(id, response)),
             (None, Response::ApiVersions(answer)) => self.on_handshake(now, &answer)?,
-            (None, Response::Produce(_) | Response::Metadata(_)) => {
+            (None, Response::Produce(_) | Response::Metadata(_) | Response::InitProducerId(_)) => {
                 unreachable!("the handshake asks for ApiVersions only")
             }
         }
@@ -276,7 +276,10 @@ fn versions_for(request: &Request) -> VersionRange {
         Request::Produce(produce) if !produce.topics.iter().all(|topic| topic.id.is_known()) => {
             VersionRange::new(ours.min, ours.max.min(12))
         }
-        Request::Produce(_) | Request::Metadata(_) | Request::ApiVersions(_) => ours,
+        Request::Produce(_)
+        | Request::Metadata(_)
+        | Request::ApiVersions(_)
+        | Request::InitProducerId(_) => ours,
     }
 }
 

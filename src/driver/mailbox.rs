@@ -173,7 +173,7 @@ mod tests {
     use crate::accumulator::BatchId;
 
     fn command() -> Command {
-        Command::Flush(BatchId(0))
+        Command::Flush(BatchId::new(0))
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::config::{MetadataRecovery, ProducerConfig};
 use crate::connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::Counters;
+use crate::protocol::frame::MAX_FRAME_BYTES;
 use crate::sender::{self, Backoff, Command, CommandId, Input, Output, Sender};
 use crate::sync::{Arc, Mutex};
 use crate::transport::{Connector, Poller, SocketOptions, Waker};
@@ -93,10 +94,6 @@ const SLOW_CALLBACKS: Duration = Duration::from_secs(1);
 /// No duration is longer, so that each can be added to any point in time.
 const AGES: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// A frame that claims more than this is not from a Kafka broker: metadata of 100,000 partitions
-/// takes a tenth of it.
-const MAX_RESPONSE_BYTES: usize = 100 * 1024 * 1024;
-
 /// Starts the I/O thread; connects to nobody yet.
 ///
 /// # Errors
@@ -149,7 +146,7 @@ fn connect_settings(config: &ProducerConfig) -> ConnectSettings {
             client_id: Arc::from(config.client_id()),
             request_timeout: config.request_timeout().min(AGES),
             max_in_flight: config.max_in_flight(),
-            max_response_bytes: MAX_RESPONSE_BYTES,
+            max_response_bytes: MAX_FRAME_BYTES,
         }),
         options: SocketOptions {
             send_buffer_bytes: config.send_buffer(),
@@ -175,10 +172,12 @@ fn sender_settings(config: &ProducerConfig) -> sender::Settings {
             .collect(),
         acks: config.acks().wire(),
         retries: config.retries(),
+        idempotence: config.idempotence(),
         linger: config.linger().min(AGES),
         delivery_timeout: config.delivery_timeout().min(AGES),
         request_timeout: config.request_timeout().min(AGES),
-        max_request_size: config.max_request_size(),
+        // Batches that go together leave as much room for the names of their partitions.
+        max_request_size: config.max_request_size().min(1 << 30),
         max_in_flight: config.max_in_flight(),
         retry_backoff: backoff(config.retry_backoff()),
         reconnect_backoff: backoff(config.reconnect_backoff()),
@@ -332,8 +331,8 @@ impl Driver {
                     counters.records_acknowledged.add(1);
                     called
                 }
-                Err(error) => {
-                    let called = completion.fail(error.clone());
+                Err(failure) => {
+                    let called = completion.fail(failure.of_record(index).clone());
                     counters.records_failed.add(1);
                     called
                 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::accumulator::{BatchId, PartitionQueue};
 use crate::driver::{Shared, Slot};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::producer::now;
 use crate::record::metadata::RecordMetadata;
 use crate::sync::Arc;
@@ -51,7 +51,7 @@ impl SendHandle {
         if self.shared.is_io_thread() {
             let text = "waiting for a record inside a callback would never end: \
                         the thread that runs callbacks is the one that would have to send it";
-            return Err(Error::new(ErrorKind::Misuse, text));
+            return Err(Error::new(ErrorKind::Misuse, text).with_fate(Fate::MayBeWritten));
         }
         if self.shared.accumulator.expedite(&self.queue, self.batch) {
             self.shared.wake();
@@ -59,7 +59,7 @@ impl SendHandle {
         self.outcome.wait(deadline).unwrap_or_else(|| {
             let (topic, partition) = (self.queue.topic(), self.queue.index());
             let text = format!("no outcome yet for the record of \"{topic}\"-{partition}");
-            Err(Error::new(ErrorKind::TimedOut, text))
+            Err(Error::new(ErrorKind::TimedOut, text).with_fate(Fate::MayBeWritten))
         })
     }
 }

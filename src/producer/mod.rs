@@ -123,7 +123,7 @@ pub struct Node {
 }
 
 /// After its deadline a close waits for callbacks for as long as one ends within this time.
-const CLOSE_GRACE: Duration = Duration::from_millis(100);
+const CLOSE_GRACE: Duration = Duration::from_millis(250);
 
 impl<K: ?Sized + 'static, V: ?Sized + 'static> Producer<K, V> {
     /// Starts a producer. Connects to nobody yet: brokers that cannot be reached show when records

@@ -64,7 +64,7 @@ struct Buffers {
 const KEPT_BUFFER_BYTES: usize = 1024 * 1024;
 
 /// How much later than the deadline the I/O thread's better-informed answer is still waited for.
-const GRACE: Duration = Duration::from_millis(50);
+const GRACE: Duration = Duration::from_millis(200);
 
 impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// Takes a record in, or says why not and gives the callback back.
@@ -174,7 +174,8 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         let patience_ends = deadline.and_then(|deadline| deadline.checked_add(GRACE));
         ticket.wait(patience_ends).unwrap_or_else(|| {
             let text = format!(
-                "no metadata for topic \"{name}\" within {}; a callback keeps the I/O thread busy",
+                "no metadata for topic \"{name}\" within {}; the I/O thread is busy, with a callback \
+                 perhaps",
                 limit.describe()
             );
             Err(Error::new(ErrorKind::TimedOut, text))

@@ -8,7 +8,9 @@ pub(crate) use crate::protocol::header::RequestHeader;
 
 use crate::protocol::frame::Frame;
 use crate::protocol::header::write_response_header;
-use crate::protocol::messages::{ApiVersionsRequest, MetadataRequest, ProduceRequest};
+use crate::protocol::messages::{
+    ApiVersionsRequest, InitProducerIdRequest, MetadataRequest, ProduceRequest,
+};
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 use crate::protocol::{ApiKey, Request, Response};
 
@@ -61,6 +63,9 @@ pub(crate) fn decode_request(body: &[u8]) -> Result<(RequestHeader, Request), Re
         ApiKey::ApiVersions => {
             Request::ApiVersions(ApiVersionsRequest::decode(&mut reader, version)?)
         }
+        ApiKey::InitProducerId => {
+            Request::InitProducerId(InitProducerIdRequest::decode(&mut reader, version)?)
+        }
     };
     reader.finish()?;
     Ok((header, request))
@@ -82,7 +87,10 @@ pub(crate) fn encode_response(
         (ApiKey::ApiVersions, Response::ApiVersions(response)) => {
             response.encode(&mut writer, version);
         }
-        (ApiKey::Produce | ApiKey::Metadata | ApiKey::ApiVersions, _) => {
+        (ApiKey::InitProducerId, Response::InitProducerId(response)) => {
+            response.encode(&mut writer);
+        }
+        (ApiKey::Produce | ApiKey::Metadata | ApiKey::ApiVersions | ApiKey::InitProducerId, _) => {
             panic!("a {api} request has another answer");
         }
     }

@@ -21,8 +21,8 @@ use std::fmt;
 use frame::Frame;
 use header::{read_response_header, write_request_header};
 use messages::{
-    ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, MetadataResponse, ProduceRequest,
-    ProduceResponse,
+    ApiVersionsRequest, ApiVersionsResponse, InitProducerIdRequest, InitProducerIdResponse,
+    MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse,
 };
 use version::VersionRange;
 use wire::{DecodeError, Reader, Writer};
@@ -34,10 +34,16 @@ pub(crate) enum ApiKey {
     Produce = 0,
     Metadata = 3,
     ApiVersions = 18,
+    InitProducerId = 22,
 }
 
 impl ApiKey {
-    pub(crate) const ALL: [Self; 3] = [Self::Produce, Self::Metadata, Self::ApiVersions];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Produce,
+        Self::Metadata,
+        Self::ApiVersions,
+        Self::InitProducerId,
+    ];
 
     pub(crate) fn from_code(code: i16) -> Option<Self> {
         Self::ALL.into_iter().find(|api| api.code() == code)
@@ -54,6 +60,7 @@ impl ApiKey {
             Self::Produce => VersionRange::new(3, 13),
             Self::Metadata => VersionRange::new(4, 13),
             Self::ApiVersions => VersionRange::new(0, 4),
+            Self::InitProducerId => VersionRange::new(0, 5),
         }
     }
 
@@ -62,6 +69,7 @@ impl ApiKey {
         match self {
             Self::Produce | Self::Metadata => version >= 9,
             Self::ApiVersions => version >= 3,
+            Self::InitProducerId => version >= 2,
         }
     }
 }
@@ -78,6 +86,7 @@ pub(crate) enum Request {
     Produce(ProduceRequest),
     Metadata(MetadataRequest),
     ApiVersions(ApiVersionsRequest),
+    InitProducerId(InitProducerIdRequest),
 }
 
 impl Request {
@@ -86,6 +95,7 @@ impl Request {
             Self::Produce(_) => ApiKey::Produce,
             Self::Metadata(_) => ApiKey::Metadata,
             Self::ApiVersions(_) => ApiKey::ApiVersions,
+            Self::InitProducerId(_) => ApiKey::InitProducerId,
         }
     }
 }
@@ -96,6 +106,7 @@ pub(crate) enum Response {
     Produce(ProduceResponse),
     Metadata(MetadataResponse),
     ApiVersions(ApiVersionsResponse),
+    InitProducerId(InitProducerIdResponse),
 }
 
 /// A request as a frame. `version` is one of [`ApiKey::versions`] that the broker speaks too.
@@ -116,6 +127,7 @@ pub(crate) fn encode_request(
         Request::Produce(request) => request.encode(&mut writer, version),
         Request::Metadata(request) => request.encode(&mut writer, version),
         Request::ApiVersions(request) => request.encode(&mut writer, version),
+        Request::InitProducerId(request) => request.encode(&mut writer, version),
     }
     writer.into_frame()
 }
@@ -134,6 +146,9 @@ pub(crate) fn decode_response(
         ApiKey::Metadata => Response::Metadata(MetadataResponse::decode(&mut reader, version)?),
         ApiKey::ApiVersions => {
             Response::ApiVersions(ApiVersionsResponse::decode(&mut reader, version)?)
+        }
+        ApiKey::InitProducerId => {
+            Response::InitProducerId(InitProducerIdResponse::decode(&mut reader)?)
         }
     };
     reader.finish()?;

@@ -108,10 +108,12 @@ impl<'a> Reader<'a> {
     }
 
     /// A string with a length of two bytes in every version: the client id in a header.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn classic_nullable_string(&mut self) -> Result<Option<&'a str>, DecodeError> {
         self.prefixed_string(Prefix::Short)
     }
 
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn nullable_bytes(&mut self) -> Result<Option<&'a [u8]>, DecodeError> {
         match self.length(self.prefix(Prefix::Long))? {
             Some(length) => self.take(length).map(Some),
@@ -296,7 +298,6 @@ impl Writer {
             .expect(VEC_TAKES_ALL);
     }
 
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn i64(&mut self, value: i64) {
         self.tail
             .write_i64::<BigEndian>(value)

@@ -8,13 +8,15 @@
 //!    12     4  leader epoch: −1           43     8  producer id     ┐
 //!    16     1  magic: 2                   51     2  producer epoch  │ ProducerStamp
 //!    17     4  CRC-32C of what follows    53     4  base sequence   ┘
-//!    21     2  attributes: 0              57     4  record count
+//!    21     2  attributes                 57     4  record count
 //!    23     4  last offset delta          61        records
 //! ```
 //!
 //! The checksum leaves out what a broker overwrites: base offset, length, leader epoch.
 
+use crate::ids::sequence_after;
 use crate::protocol::varint;
+use crate::record::walk::{BatchHeader, EncodedRecord};
 use crate::record::{Record, signed};
 
 /// Whose batch it is, for the broker's duplicate detection.
@@ -32,6 +34,17 @@ impl ProducerStamp {
         epoch: -1,
         base_sequence: -1,
     };
+
+    /// The stamp of the batch that follows one of so many records; nobody's stays nobody's.
+    pub(crate) fn after(self, records: usize) -> Self {
+        if self.producer_id < 0 {
+            return self;
+        }
+        Self {
+            base_sequence: sequence_after(self.base_sequence, records),
+            ..self
+        }
+    }
 }
 
 /// A batch that takes records, until [`seal`](BatchEncoder::seal) makes it final bytes.
@@ -39,6 +52,7 @@ pub(crate) struct BatchEncoder {
     /// Invariant: empty before the first record, then the header's space and the records.
     buffer: Vec<u8>,
     size_limit: usize,
+    attributes: i16,
     base_timestamp_ms: i64,
     max_timestamp_ms: i64,
     record_count: i32,
@@ -54,15 +68,38 @@ impl BatchEncoder {
         Self {
             buffer: Vec::new(),
             size_limit,
+            attributes: 0,
             base_timestamp_ms: 0,
             max_timestamp_ms: 0,
             record_count: 0,
         }
     }
 
+    /// An empty batch for records of the one with this header.
+    pub(crate) fn with_attributes_of(header: &BatchHeader, size_limit: usize) -> Self {
+        Self {
+            attributes: header.attributes,
+            ..Self::new(size_limit)
+        }
+    }
+
+    /// How many records it holds.
+    pub(crate) fn record_count(&self) -> usize {
+        usize::try_from(self.record_count).expect("it counts up from 0")
+    }
+
     /// How many bytes [`append`](Self::append) will add for this record.
     pub(crate) fn size_of_next(&self, record: &Record<'_>) -> usize {
-        let body = self.body_size(record);
+        self.size_with(record.timestamp_ms, record.content_size())
+    }
+
+    /// How many bytes [`append_encoded`](Self::append_encoded) will add for this record.
+    pub(crate) fn size_of_next_encoded(&self, record: &EncodedRecord<'_>) -> usize {
+        self.size_with(record.timestamp_ms, record.content.len())
+    }
+
+    fn size_with(&self, timestamp_ms: i64, content: usize) -> usize {
+        let body = self.body_size(timestamp_ms, content);
         varint::signed_len(signed(body)).saturating_add(body)
     }
 
@@ -72,20 +109,8 @@ impl BatchEncoder {
     ///
     /// Runs on: caller.
     pub(crate) fn append(&mut self, record: &Record<'_>) {
-        let body = self.body_size(record);
-        self.make_room(varint::MAX_VARLONG_BYTES.saturating_add(body));
-        if self.record_count == 0 {
-            self.base_timestamp_ms = record.timestamp_ms;
-            self.max_timestamp_ms = record.timestamp_ms;
-        }
+        self.begin_record(record.timestamp_ms, record.content_size());
         let out = &mut self.buffer;
-        varint::put_signed(out, signed(body));
-        out.push(0); // Attributes: none are defined.
-        varint::put_signed(
-            out,
-            record.timestamp_ms.wrapping_sub(self.base_timestamp_ms),
-        );
-        varint::put_signed(out, i64::from(self.record_count));
         put_nullable(out, record.key);
         put_nullable(out, record.value);
         varint::put_signed(out, signed(record.headers.len()));
@@ -93,7 +118,30 @@ impl BatchEncoder {
             put_nullable(out, Some(header.name.as_bytes()));
             put_nullable(out, header.value);
         }
-        self.max_timestamp_ms = self.max_timestamp_ms.max(record.timestamp_ms);
+    }
+
+    /// Adds a record of another batch.
+    ///
+    /// Runs on: I/O thread.
+    pub(crate) fn append_encoded(&mut self, record: &EncodedRecord<'_>) {
+        self.begin_record(record.timestamp_ms, record.content.len());
+        self.buffer.extend_from_slice(record.content);
+    }
+
+    /// Makes room for a record and writes what comes before its content.
+    fn begin_record(&mut self, timestamp_ms: i64, content: usize) {
+        let body = self.body_size(timestamp_ms, content);
+        self.make_room(varint::MAX_VARLONG_BYTES.saturating_add(body));
+        if self.record_count == 0 {
+            self.base_timestamp_ms = timestamp_ms;
+            self.max_timestamp_ms = timestamp_ms;
+        }
+        let out = &mut self.buffer;
+        varint::put_signed(out, signed(body));
+        out.push(0); // Attributes: none are defined.
+        varint::put_signed(out, timestamp_ms.wrapping_sub(self.base_timestamp_ms));
+        varint::put_signed(out, i64::from(self.record_count));
+        self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
         self.record_count = self
             .record_count
             .checked_add(1)
@@ -128,30 +176,26 @@ impl BatchEncoder {
         header[8..12].copy_from_slice(&length.to_be_bytes());
         header[12..16].copy_from_slice(&(-1i32).to_be_bytes());
         header[16] = 2;
-        header[21..23].copy_from_slice(&0i16.to_be_bytes());
+        header[21..23].copy_from_slice(&self.attributes.to_be_bytes());
         header[23..27].copy_from_slice(&(self.record_count - 1).to_be_bytes());
         header[27..35].copy_from_slice(&self.base_timestamp_ms.to_be_bytes());
         header[35..43].copy_from_slice(&self.max_timestamp_ms.to_be_bytes());
-        header[43..51].copy_from_slice(&producer.producer_id.to_be_bytes());
-        header[51..53].copy_from_slice(&producer.epoch.to_be_bytes());
-        header[53..57].copy_from_slice(&producer.base_sequence.to_be_bytes());
         header[57..61].copy_from_slice(&self.record_count.to_be_bytes());
-        let crc = crc32c::crc32c_append(crc32c::crc32c(&header[21..]), records);
-        header[17..21].copy_from_slice(&crc.to_be_bytes());
+        put_stamp(header, records, producer);
         self.buffer
     }
 
     /// The record's bytes after its own length.
-    fn body_size(&self, record: &Record<'_>) -> usize {
+    fn body_size(&self, timestamp_ms: i64, content: usize) -> usize {
         let timestamp_delta = if self.record_count == 0 {
             0
         } else {
-            record.timestamp_ms.wrapping_sub(self.base_timestamp_ms)
+            timestamp_ms.wrapping_sub(self.base_timestamp_ms)
         };
         let place = 1
             + varint::signed_len(timestamp_delta)
             + varint::signed_len(i64::from(self.record_count));
-        record.content_size().saturating_add(place)
+        content.saturating_add(place)
     }
 
     /// Makes room for `additional` bytes: a little at first, so that thousands of partitions with
@@ -182,6 +226,38 @@ impl std::fmt::Debug for BatchEncoder {
             .field("bytes", &self.len())
             .finish_non_exhaustive()
     }
+}
+
+/// A copy of a sealed batch that is another producer's, or comes at another place of its series. The
+/// records stay as they are, to the byte.
+///
+/// Runs on: I/O thread.
+pub(crate) fn restamp(bytes: &[u8], producer: ProducerStamp) -> Vec<u8> {
+    let mut copy = bytes.to_vec();
+    let (header, records) = copy
+        .split_first_chunk_mut()
+        .expect("a sealed batch begins with its header");
+    put_stamp(header, records, producer);
+    copy
+}
+
+/// The largest timestamp in a sealed batch, as its header has it.
+pub(crate) fn max_timestamp_ms(bytes: &[u8]) -> Option<i64> {
+    let field = bytes.get(35..43)?.try_into().ok()?;
+    Some(i64::from_be_bytes(field))
+}
+
+/// Writes whose batch it is, and the checksum, which depends on all other fields that it covers.
+fn put_stamp(
+    header: &mut [u8; BatchEncoder::HEADER_BYTES],
+    records: &[u8],
+    producer: ProducerStamp,
+) {
+    header[43..51].copy_from_slice(&producer.producer_id.to_be_bytes());
+    header[51..53].copy_from_slice(&producer.epoch.to_be_bytes());
+    header[53..57].copy_from_slice(&producer.base_sequence.to_be_bytes());
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&header[21..]), records);
+    header[17..21].copy_from_slice(&crc.to_be_bytes());
 }
 
 /// A length and its bytes; null is the length −1.

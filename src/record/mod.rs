@@ -1,12 +1,15 @@
 //! Records as they go over the wire: serialized once, encoded into a batch of format v2.
-//! Knows neither topics nor partitions; callers encode, the mock and the tests decode.
+//! Knows neither topics nor partitions; callers encode, the I/O thread splits a batch that turned out
+//! too large, the mock and the tests decode.
 
 pub(crate) mod batch;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod decode;
 pub(crate) mod metadata;
+pub(crate) mod split;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use crate::protocol::varint;
 

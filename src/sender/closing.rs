@@ -52,6 +52,16 @@ impl Sender {
             closing.deadline = Some(deadline);
             self.timers.set(deadline, Timer::Close);
         }
+        self.refuse_topic_waits();
+        self.hurry_all(now, accumulator);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.is_some()
+    }
+
+    /// Nothing more is accepted, so nobody need wait for a topic.
+    pub(super) fn refuse_topic_waits(&mut self) {
         for id in self.topic_waits.keys().copied().collect::<Vec<_>>() {
             let error = Error::new(
                 ErrorKind::Closed,
@@ -59,7 +69,6 @@ impl Sender {
             );
             self.end_topic_wait(id, Err(error));
         }
-        self.hurry_all(now, accumulator);
     }
 
     /// Answers the flushes whose batches are done.
@@ -125,19 +134,18 @@ impl Sender {
                 format!("the producer was closed before the record was {tried}"),
             )
         };
-        loop {
-            let Some(partition) = self.partitions.get(&id) else {
-                return;
-            };
-            let flying = partition
-                .in_flight
-                .filter(|batch| self.incomplete.contains(batch));
-            let retry = partition.retry.as_ref().map(|(batch, _)| batch.id);
-            let queued = || partition.queue.head().map(|head| head.id);
-            match flying.or(retry).or_else(queued) {
-                Some(batch) => self.resolve_early(id, batch, describe),
-                None => return,
-            }
+        while let Some(batch) = self.first_unresolved(id) {
+            self.resolve_early(id, batch, describe);
         }
+    }
+
+    /// The partition's oldest batch that has no outcome, wherever it is.
+    pub(super) fn first_unresolved(&self, id: PartitionId) -> Option<BatchId> {
+        let partition = self.partitions.get(&id)?;
+        let flying = partition.in_flight.iter().map(|(id, _)| *id);
+        let flying = flying.filter(|batch| self.incomplete.contains(batch)).min();
+        let retry = partition.retries.front().map(|retry| retry.batch.id);
+        let known = flying.into_iter().chain(retry).min();
+        known.or_else(|| partition.queue.head().map(|head| head.id))
     }
 }

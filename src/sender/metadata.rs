@@ -15,6 +15,7 @@ use crate::protocol::messages::{MetadataRequest, MetadataResponse, ProduceRespon
 use crate::sender::Sender;
 use crate::sender::event::{CommandId, Output};
 use crate::sender::nodes::Choice;
+use crate::sender::produce::Attempt;
 use crate::sender::requests::Content;
 use crate::sender::timers::Timer;
 use crate::sync::Arc;
@@ -54,9 +55,7 @@ impl Sender {
             return;
         }
         self.note_metadata_wanted(now);
-        let use_bootstrap = self.settings.rebootstrap.is_some() || self.view.brokers.is_empty();
-        let max_in_flight = self.settings.max_in_flight;
-        match self.nodes.for_metadata(now, max_in_flight, use_bootstrap) {
+        match self.any_broker(now) {
             Choice::Ask(node) => {
                 let topics = Some(self.refresh.start());
                 let request = MetadataRequest {
@@ -69,6 +68,13 @@ impl Sender {
             Choice::Wait(Some(until)) => self.timers.set(until, Timer::Stagger),
             Choice::Wait(None) => {}
         }
+    }
+
+    /// A broker that can be asked what any broker knows.
+    pub(super) fn any_broker(&self, now: Instant) -> Choice {
+        let use_bootstrap = self.settings.rebootstrap.is_some() || self.view.brokers.is_empty();
+        self.nodes
+            .for_metadata(now, self.settings.max_in_flight, use_bootstrap)
     }
 
     /// Starts the clock of `metadata.recovery.rebootstrap.trigger.ms` (KIP-1102).
@@ -193,7 +199,7 @@ impl Sender {
                     .node_endpoints
                     .iter()
                     .find(|end| end.node == hint.leader);
-                if let Some(endpoint) = endpoint
+                if let Some(endpoint) = endpoint.filter(|end| end.node.0 >= 0)
                     && let Ok(port) = u16::try_from(endpoint.port)
                 {
                     let address = Address {
@@ -224,11 +230,6 @@ impl Sender {
         partition: Option<i32>,
         deadline: Option<Instant>,
     ) {
-        if self.closing.is_some() {
-            let error = Error::new(ErrorKind::Closed, "the producer is closed");
-            self.outputs.push_back(Output::Finish(id, Err(error)));
-            return;
-        }
         self.refresh.track(now, &topic);
         // What was refused once may be allowed by now: only an answer that is still to come counts.
         self.refused.remove(&topic);
@@ -247,6 +248,9 @@ impl Sender {
             self.timers.set(deadline, Timer::Topic(id));
         }
         self.topic_waits.insert(id, wait);
+        if self.is_closing() {
+            self.refuse_topic_waits();
+        }
     }
 
     /// Answers the callers whose topic has come, or will never come.
@@ -319,8 +323,7 @@ impl Sender {
         }
     }
 
-    /// The connection did not take the request: not a byte of it has left. If no version is common
-    /// to both sides, asking again helps nobody.
+    /// The connection did not take the request: not a byte of it has left.
     pub(super) fn on_refused(
         &mut self,
         now: Instant,
@@ -329,23 +332,7 @@ impl Sender {
         accumulator: &Accumulator,
     ) {
         self.requests.note_unwritten(id);
-        if error.kind() != ErrorKind::UnsupportedVersion {
-            self.drop_request(now, id, error, accumulator);
-            return;
-        }
-        match self.end_request(now, id) {
-            Some((node, Content::Metadata)) => {
-                // For those who wait for metadata: the broker might as well be unreachable.
-                self.connect_errors.insert(node, error.clone());
-                self.on_metadata_failure(now);
-            }
-            Some((_, Content::Produce(batches))) => {
-                for flying in batches {
-                    self.fail(now, flying, error.clone(), accumulator);
-                }
-            }
-            None => {}
-        }
+        self.drop_request(now, id, error, accumulator);
     }
 
     /// The request came to nothing; somebody else is asked after a pause.
@@ -357,10 +344,20 @@ impl Sender {
         accumulator: &Accumulator,
     ) {
         match self.end_request(now, id) {
-            Some((_, Content::Metadata)) => self.on_metadata_failure(now),
+            Some((node, Content::Metadata)) => {
+                if error.kind() == ErrorKind::UnsupportedVersion {
+                    // For those who wait for metadata the broker might as well be unreachable.
+                    self.connect_errors.insert(node, error.clone());
+                }
+                self.on_metadata_failure(now);
+            }
+            Some((_, Content::InitProducerId)) if error.kind() == ErrorKind::UnsupportedVersion => {
+                self.refuse_unidentified(now, error, accumulator);
+            }
+            Some((_, Content::InitProducerId)) => self.on_identity_failure(now),
             Some((_, Content::Produce(batches))) => {
                 for flying in batches {
-                    self.retry_or_fail(now, flying, error.clone(), accumulator);
+                    self.try_again(now, flying, error.clone(), Attempt::Doubtful, accumulator);
                 }
             }
             None => {}

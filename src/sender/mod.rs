@@ -16,11 +16,14 @@ mod availability;
 mod backoff;
 mod closing;
 mod event;
+mod identity;
 mod metadata;
 mod nodes;
 mod partitions;
 mod produce;
+mod refusal;
 mod requests;
+mod sequence;
 mod timers;
 mod verdict;
 
@@ -42,10 +45,12 @@ use crate::protocol::error_code::ErrorCode;
 use crate::protocol::{Request, Response};
 use crate::sync::Arc;
 use closing::{Closing, Flush};
+use identity::Inquiry;
 use metadata::TopicWait;
 use nodes::{Link, Nodes};
-use partitions::Partition;
+use partitions::{Partition, Place};
 use requests::{Content, Requests};
+use sequence::Producer;
 use timers::{Timer, Timers};
 
 /// What the sender goes by. Durations are short enough to be added to any point in time.
@@ -54,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) bootstrap: Vec<Address>,
     pub(crate) acks: i16,
     pub(crate) retries: u32,
+    /// Whether batches carry a producer id and sequences.
+    pub(crate) idempotence: bool,
     pub(crate) linger: Duration,
     pub(crate) delivery_timeout: Duration,
     pub(crate) request_timeout: Duration,
@@ -98,6 +105,11 @@ pub(crate) struct Sender {
     hurried_before: BatchId,
     /// Partitions that are ready, but nobody leads them.
     leaderless: BTreeSet<PartitionId>,
+    /// Partitions that are ready, but the producer has no id.
+    unidentified: BTreeSet<PartitionId>,
+    producer: Producer,
+    inquiry: Inquiry,
+    inquiry_failures: u32,
     requests: Requests,
     /// Batches without an outcome, oldest first.
     incomplete: BTreeSet<BatchId>,
@@ -129,8 +141,15 @@ impl Sender {
             topic_waits: BTreeMap::new(),
             partitions: BTreeMap::new(),
             lingering: BTreeSet::new(),
-            hurried_before: BatchId(0),
+            hurried_before: BatchId::new(0),
             leaderless: BTreeSet::new(),
+            unidentified: BTreeSet::new(),
+            producer: match settings.idempotence {
+                true => Producer::Unidentified,
+                false => Producer::Anonymous,
+            },
+            inquiry: Inquiry::NotNeeded,
+            inquiry_failures: 0,
             requests: Requests::default(),
             incomplete: BTreeSet::new(),
             flushes: Vec::new(),
@@ -169,7 +188,8 @@ impl Sender {
         }
     }
 
-    /// The order matters: what has expired is not sent, and metadata goes before batches.
+    /// The order matters: what has expired is not sent, metadata goes before batches, and batches
+    /// that cannot be sent without a producer id ask for one.
     fn advance(&mut self, now: Instant, accumulator: &Accumulator) {
         self.take_notices(now, accumulator);
         while let Some(timer) = self.timers.pop(now) {
@@ -177,6 +197,7 @@ impl Sender {
         }
         self.ask_for_metadata(now);
         self.send_batches(now, accumulator);
+        self.ask_for_identity(now);
         self.finish_flushes();
         self.finish_closing();
     }
@@ -237,6 +258,10 @@ impl Sender {
                 self.throttle(now, node, response.throttle_time_ms);
                 self.on_metadata(now, node, response, accumulator);
             }
+            (Content::InitProducerId, Response::InitProducerId(response)) => {
+                self.throttle(now, node, response.throttle_time_ms);
+                self.on_identity(now, node, response, accumulator);
+            }
             (Content::Produce(batches), Response::Produce(response)) => {
                 self.throttle(now, node, response.throttle_time_ms);
                 self.on_produced(now, node, batches, response, accumulator);
@@ -281,10 +306,18 @@ impl Sender {
         }
     }
 
-    /// Connects to a broker that has something to take.
+    /// Connects to a broker that has something to take. Partitions that went elsewhere since, or
+    /// whose batches expired, are no reason.
     fn connect_if_needed(&mut self, now: Instant, id: NodeId) {
-        let needed = |node: &mut nodes::Node| node.link == Link::Down && !node.ready.is_empty();
-        if self.nodes.find(id).is_some_and(needed) {
+        let partitions = &self.partitions;
+        let Some(node) = self.nodes.find(id).filter(|node| node.link == Link::Down) else {
+            return;
+        };
+        node.ready.retain(|partition| {
+            let partition = partitions.get(partition);
+            partition.is_some_and(|partition| partition.place == Place::Queued(id))
+        });
+        if !node.ready.is_empty() {
             self.connect(now, id);
         }
     }
@@ -407,9 +440,11 @@ impl Sender {
             return;
         };
         let until = node.last_used + idle;
-        if until > now || !node.requests.is_empty() {
-            let soon = now + (idle / 2).max(SHORTEST);
-            self.timers.set(until.max(soon), Timer::Idle(id));
+        // What is due now is sent later in this turn.
+        let is_wanted = !node.requests.is_empty() || !node.ready.is_empty();
+        if until > now || is_wanted || self.refresh.is_due(now) {
+            let again = now + (idle / 2).max(SHORTEST);
+            self.timers.set(until.max(again), Timer::Idle(id));
         } else {
             self.hang_up(now, id, accumulator);
         }

@@ -61,6 +61,12 @@ impl Node {
         }
     }
 
+    /// Whether it has taken nothing for as long as `partitioner.availability.timeout.ms` says.
+    pub(super) fn is_stuck(&self, now: Instant, timeout: Option<Duration>) -> bool {
+        let blocked = self.blocked_since.zip(timeout);
+        blocked.is_some_and(|(since, timeout)| since + timeout <= now)
+    }
+
     /// Whether a request may be handed to its connection now.
     pub(super) fn can_take(&self, now: Instant, max_in_flight: usize) -> bool {
         self.link == Link::Ready

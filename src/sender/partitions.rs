@@ -3,20 +3,37 @@
 //!
 //! ```text
 //!            a batch opens                linger over, full, hurry          drained
-//!    Idle ─────────────────> Waiting ───────────────────────> Queued ───────────────> InFlight
-//!     ^                         ^                            (or Leaderless)            │  │
+//!    Idle ─────────────────> Waiting ───────────────────────> Queued ───────────────> in flight
+//!     ^                         ^                       (Leaderless, Unidentified)      │  │
 //!     │                         └──────────────── retry, after a pause ─────────────────┘  │
 //!     └──────────────────────────────────── outcome, and nothing more ─────────────────────┘
 //! ```
+//!
+//! Without idempotence one batch of a partition is on its way at a time. With it there may be
+//! [`PIPELINE`] of them; a retry goes only as the oldest unresolved one, so that order is kept.
+//!
+//! A batch that will never be in the log, or of which that is not known, leaves a gap in the
+//! sequences: everything after it would be refused. The partition is then `broken`: it sends
+//! nothing until all that is on its way has ended, and goes on under a new epoch. What may be in
+//! the log is not sent again under the new epoch, where the broker could not tell that it has it;
+//! it fails, as "may be written", in its turn. What is certainly not in the log goes on.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::accumulator::{Accumulator, BatchId, Notice, PartitionId, PartitionQueue, SealedBatch};
+use crate::accumulator::{
+    Accumulator, BatchId, Head, Notice, PartitionId, PartitionQueue, SealedBatch,
+};
 use crate::error::{Error, ErrorKind};
 use crate::ids::NodeId;
 use crate::sender::Sender;
+use crate::sender::sequence::{Producer, Sequences};
 use crate::sender::timers::Timer;
 use crate::sync::Arc;
+
+/// How many batches of a partition may be unresolved at a time: a broker remembers the last five of
+/// each producer.
+const PIPELINE: usize = 5;
 
 /// A partition that has had a batch.
 #[derive(Debug)]
@@ -24,17 +41,29 @@ pub(super) struct Partition {
     pub(super) queue: Arc<PartitionQueue>,
     pub(super) leader: Option<NodeId>,
     pub(super) place: Place,
-    /// A batch to be sent again, not before the time beside it.
-    pub(super) retry: Option<(SealedBatch, Instant)>,
-    /// The batch on its way, at most one, so that a retry is not overtaken. It stays here when it
-    /// has expired, until its request ends.
-    pub(super) in_flight: Option<BatchId>,
+    /// Batches on their way, oldest first, and to whom. One that has expired stays here until its
+    /// request ends.
+    pub(super) in_flight: VecDeque<(BatchId, NodeId)>,
+    /// Batches to be sent again, oldest first.
+    pub(super) retries: VecDeque<Retry>,
+    pub(super) sequences: Sequences,
+    /// Whether the sequences have a gap.
+    pub(super) is_broken: bool,
 }
 
-/// Where a partition's next batch stands, apart from one on its way.
+/// A batch to be sent again.
+#[derive(Debug)]
+pub(super) struct Retry {
+    pub(super) batch: SealedBatch,
+    pub(super) not_before: Instant,
+    /// Whether it must not be sent after all: it fails when those before it have their outcomes.
+    pub(super) is_lost: bool,
+}
+
+/// Where a partition's next batch stands, apart from those on their way.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Place {
-    /// There is none, or the one on its way has to be finished first.
+    /// There is none, or those on their way have to be finished first.
     Idle,
     /// Lingering or backing off until then.
     Waiting(Instant),
@@ -42,6 +71,104 @@ pub(super) enum Place {
     Queued(NodeId),
     /// Ready, but nobody leads the partition.
     Leaderless,
+    /// Ready, but the producer has no id yet.
+    Unidentified,
+}
+
+/// What a partition could send next.
+enum Next {
+    /// Nothing, for now.
+    Nothing,
+    Retry(Instant),
+    New(Head),
+}
+
+impl Partition {
+    fn new(queue: &Arc<PartitionQueue>, leader: Option<NodeId>) -> Self {
+        Self {
+            queue: Arc::clone(queue),
+            leader,
+            place: Place::Idle,
+            in_flight: VecDeque::new(),
+            retries: VecDeque::new(),
+            sequences: Sequences::default(),
+            is_broken: false,
+        }
+    }
+
+    /// Whether there is something that may go now. What stands in a broker's line may have to wait
+    /// after all, as the producer has moved to another epoch since.
+    pub(super) fn may_send(&self, producer: Producer) -> bool {
+        !matches!(self.next(producer), Next::Nothing)
+    }
+
+    fn next(&self, producer: Producer) -> Next {
+        if self.is_broken {
+            return Next::Nothing;
+        }
+        let oldest = self.in_flight.front().map(|(id, _)| *id);
+        if let Some(retry) = self.retries.front() {
+            // A newer batch on its way is refused for its sequence and comes back; an older one
+            // has to end first.
+            let is_oldest = oldest.is_none_or(|oldest| retry.batch.id < oldest);
+            return if is_oldest && !retry.is_lost {
+                Next::Retry(retry.not_before)
+            } else {
+                Next::Nothing
+            };
+        }
+        let has_room = match (oldest, producer) {
+            (None, _) => true,
+            (Some(_), Producer::Anonymous | Producer::Unidentified) => false,
+            // What is under an older epoch has to end before the partition moves to the new one,
+            // and what is on its way to another broker before this one gets anything.
+            (Some(_), Producer::Identified(identity)) => {
+                self.in_flight.len() < PIPELINE
+                    && self.sequences.is_established()
+                    && self.sequences.identity() == Some(identity)
+                    && self
+                        .in_flight
+                        .iter()
+                        .all(|(_, node)| Some(*node) == self.leader)
+            }
+        };
+        match self.queue.head() {
+            Some(head) if has_room => Next::New(head),
+            _ => Next::Nothing,
+        }
+    }
+
+    /// Whether a batch older than this one is unresolved.
+    pub(super) fn has_older(&self, id: BatchId) -> bool {
+        let in_flight = self
+            .in_flight
+            .front()
+            .is_some_and(|(oldest, _)| *oldest < id);
+        in_flight
+            || self
+                .retries
+                .front()
+                .is_some_and(|retry| retry.batch.id < id)
+    }
+
+    /// A batch is on its way to a broker. A retry takes its place before newer ones.
+    pub(super) fn depart(&mut self, id: BatchId, node: NodeId) {
+        let place = self.in_flight.partition_point(|(other, _)| *other < id);
+        self.in_flight.insert(place, (id, node));
+    }
+
+    /// A request with this batch has ended.
+    pub(super) fn land(&mut self, id: BatchId) {
+        self.in_flight.retain(|(flying, _)| *flying != id);
+    }
+
+    /// Keeps a batch to be sent again, in its place among the others.
+    pub(super) fn keep(&mut self, retry: Retry) {
+        let place = self
+            .retries
+            .partition_point(|other| other.batch.id < retry.batch.id);
+        self.retries.insert(place, retry);
+    }
 }
 
 impl Sender {
@@ -86,14 +213,9 @@ impl Sender {
         self.partitions.entry(queue.id()).or_insert_with(|| {
             let leader = view.leader(queue.topic(), queue.index());
             queue.set_stuck(leader.is_some_and(|id| nodes.is_stuck(id)));
-            Partition {
-                queue: Arc::clone(queue),
-                leader,
-                place: Place::Idle,
-                retry: None,
-                in_flight: None,
-            }
+            Partition::new(queue, leader)
         });
+        self.want_identity();
     }
 
     /// Makes everything that lingers ready: memory is short, or somebody flushes or closes.
@@ -108,29 +230,34 @@ impl Sender {
         let Some(partition) = self.partitions.get(&id) else {
             return;
         };
-        if partition.in_flight.is_some() {
-            return;
-        }
-        let due = match &partition.retry {
-            Some((_, not_before)) => Some(*not_before),
-            None => partition.queue.head().map(|head| {
+        let due = match partition.next(self.producer) {
+            Next::Nothing => None,
+            Next::Retry(not_before) => Some(not_before),
+            // Of a batch whose notice has not been taken yet the sender knows no deadline.
+            Next::New(head) if !self.incomplete.contains(&head.id) => None,
+            Next::New(head) => {
                 let hurry = head.is_ready || self.is_hurried(head.id, accumulator);
-                if hurry {
+                Some(if hurry {
                     now
                 } else {
                     head.opened + self.settings.linger
-                }
-            }),
+                })
+            }
         };
         match due {
             None => self.place(id, Place::Idle),
             Some(due) if due > now => self.place(id, Place::Waiting(due)),
+            Some(_) if self.producer == Producer::Unidentified => {
+                self.place(id, Place::Unidentified);
+                // An id may have been refused while the batch lingered.
+                self.want_identity();
+            }
             Some(_) => self.line_up(now, id),
         }
     }
 
     fn is_hurried(&self, batch: BatchId, accumulator: &Accumulator) -> bool {
-        self.closing.is_some()
+        self.is_closing()
             || batch < self.hurried_before
             || self.flushes.iter().any(|flush| batch < flush.before)
             || accumulator.budget().has_waiters()
@@ -162,23 +289,26 @@ impl Sender {
         match std::mem::replace(&mut partition.place, place) {
             Place::Waiting(until) => self.timers.cancel(until, Timer::Partition(id)),
             Place::Leaderless => _ = self.leaderless.remove(&id),
+            Place::Unidentified => _ = self.unidentified.remove(&id),
             Place::Idle | Place::Queued(_) => {}
         }
         self.lingering.remove(&id);
         match place {
             Place::Waiting(until) => {
                 self.timers.set(until, Timer::Partition(id));
-                if partition.retry.is_none() {
+                if partition.retries.is_empty() {
                     self.lingering.insert(id);
                 }
             }
             Place::Leaderless => _ = self.leaderless.insert(id),
+            Place::Unidentified => _ = self.unidentified.insert(id),
             Place::Idle | Place::Queued(_) => {}
         }
     }
 
     /// Follows the view: partitions whose leader changed stand in the new one's line.
     pub(super) fn follow_leaders(&mut self, now: Instant, accumulator: &Accumulator) {
+        let timeout = self.settings.availability_timeout;
         let mut moved = Vec::new();
         for (id, partition) in &mut self.partitions {
             let leader = self
@@ -186,9 +316,12 @@ impl Sender {
                 .leader(partition.queue.topic(), partition.queue.index());
             if leader != partition.leader {
                 partition.leader = leader;
+                let new = leader.and_then(|leader| self.nodes.find(leader));
+                let is_stuck = new.is_some_and(|node| node.is_stuck(now, timeout));
+                partition.queue.set_stuck(is_stuck);
                 // A new leader may take at once what the old one refused.
-                if let Some((_, not_before)) = &mut partition.retry {
-                    *not_before = now;
+                for retry in &mut partition.retries {
+                    retry.not_before = now;
                 }
                 moved.push(*id);
             }
@@ -223,7 +356,7 @@ impl Sender {
             );
             (ErrorKind::TimedOut, text)
         });
-        self.evaluate(now, id, accumulator);
+        self.go_on(now, id, accumulator);
     }
 
     /// Fails a batch that has no outcome yet, wherever it is. The error's text follows the name of
@@ -243,22 +376,28 @@ impl Sender {
             let leader = partition.leader?;
             self.connect_errors.get(&leader)
         };
-        let outcome = if partition.in_flight == Some(batch) {
+        let in_flight = partition
+            .in_flight
+            .iter()
+            .any(|(flying, _)| *flying == batch);
+        let retry = partition
+            .retries
+            .iter()
+            .position(|retry| retry.batch.id == batch);
+        let outcome = if in_flight {
+            // Whether it leaves a gap shows when its request ends.
             let Some(flying) = self.requests.take_batch(id, batch) else {
                 return;
             };
             let (kind, text) = describe(flying.attempts, flying.last_error.as_ref());
-            flying.fail(Error::new(kind, format!("{name}: {text}")))
-        } else if partition
-            .retry
-            .as_ref()
-            .is_some_and(|(retry, _)| retry.id == batch)
-        {
-            let Some((retry, _)) = partition.retry.take() else {
-                return;
-            };
-            let (kind, text) = describe(retry.attempts, retry.last_error.as_ref());
-            retry.fail(Error::new(kind, format!("{name}: {text}")))
+            flying
+                .doubted()
+                .fail(Error::new(kind, format!("{name}: {text}")))
+        } else if let Some(retry) = retry.and_then(|index| partition.retries.remove(index)) {
+            let batch = retry.batch;
+            partition.is_broken |= batch.stamp.is_some();
+            let (kind, text) = describe(batch.attempts, batch.last_error.as_ref());
+            batch.fail(Error::new(kind, format!("{name}: {text}")))
         } else if let Some(open) = queue.take_if(batch) {
             let no_leader = Error::new(
                 ErrorKind::UnknownTopicOrPartition,
@@ -274,5 +413,52 @@ impl Sender {
             return;
         };
         self.deliver(outcome);
+    }
+
+    /// If the partition's sequences have a gap and nothing of it is on its way any more, it goes on
+    /// under a new epoch (KIP-360), with what is certainly not in the log.
+    pub(super) fn mend(&mut self, id: PartitionId) {
+        let Some(partition) = self.partitions.get_mut(&id) else {
+            return;
+        };
+        if !partition.is_broken || !partition.in_flight.is_empty() {
+            return;
+        }
+        partition.is_broken = false;
+        if let Some(identity) = partition.sequences.identity() {
+            self.producer.bump(identity);
+        }
+        partition.sequences.reset();
+        for retry in &mut partition.retries {
+            retry.batch.stamp = None;
+            retry.is_lost = retry.batch.is_doubtful;
+        }
+        self.want_identity();
+    }
+
+    /// Fails the batches that a gap has made impossible to send again, as far as nothing older is
+    /// unresolved: callbacks keep their order.
+    pub(super) fn fail_lost(&mut self, id: PartitionId) {
+        while let Some(partition) = self.partitions.get_mut(&id) {
+            let is_lost = partition.retries.front().is_some_and(|retry| retry.is_lost);
+            if !is_lost || !partition.in_flight.is_empty() {
+                return;
+            }
+            let Some(Retry { batch, .. }) = partition.retries.pop_front() else {
+                return;
+            };
+            let cause = batch.last_error.as_ref().map(|error| format!(": {error}"));
+            let text = format!(
+                "{}: it may be in the log, and an earlier batch failed, so it cannot be sent again \
+                 without the risk of a duplicate{}",
+                batch.name(),
+                cause.unwrap_or_default()
+            );
+            let kind = batch
+                .last_error
+                .as_ref()
+                .map_or(ErrorKind::Disconnected, Error::kind);
+            self.deliver(batch.fail(Error::new(kind, text)));
+        }
     }
 }

@@ -8,14 +8,15 @@ use crate::accumulator::{Accumulator, Outcome, PartitionId, SealedBatch};
 use crate::error::{Error, ErrorKind};
 use crate::ids::{NodeId, RequestId, TopicId};
 use crate::protocol::Request;
-use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{
     ProducePartition, ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopic,
 };
 use crate::sender::event::Output;
-use crate::sender::partitions::Place;
+use crate::sender::partitions::{Place, Retry};
+use crate::sender::refusal::{failure, refusal};
 use crate::sender::requests::{Content, Flying};
-use crate::sender::verdict::{Verdict, verdict};
+use crate::sender::sequence::Producer;
+use crate::sender::verdict::{Verdict, proves_absence, verdict};
 use crate::sender::{Sender, timers::Timer};
 use crate::sync::Arc;
 
@@ -34,8 +35,13 @@ impl Sender {
                 if batches.is_empty() {
                     break;
                 }
+                let partitions: Vec<_> = batches.iter().map(|flying| flying.partition).collect();
                 self.send_produce(now, id, batches);
                 self.note_taken(id, accumulator);
+                // The next batch of each may follow at once.
+                for partition in partitions {
+                    self.evaluate(now, partition, accumulator);
+                }
             }
             self.drop_stale_entries(id);
             self.note_idle(now, id, accumulator);
@@ -85,7 +91,7 @@ impl Sender {
             }
             // Zero: the entry is out of date, the partition stands elsewhere by now.
             if size > 0
-                && let Some(flying) = self.take_next(now, id)
+                && let Some(flying) = self.take_next(now, node, id)
             {
                 bytes += size;
                 batches.push(flying);
@@ -102,33 +108,52 @@ impl Sender {
         if partition.place != Place::Queued(node) {
             return 0;
         }
-        match &partition.retry {
-            Some((batch, _)) => batch.len(),
+        match partition.retries.front() {
+            Some(retry) => retry.batch.len(),
             None => partition.queue.head().map_or(0, |head| head.bytes),
         }
     }
 
-    fn take_next(&mut self, now: Instant, id: PartitionId) -> Option<Flying> {
+    fn take_next(&mut self, now: Instant, node: NodeId, id: PartitionId) -> Option<Flying> {
+        let identity = match self.producer {
+            Producer::Anonymous => None,
+            Producer::Identified(identity) => Some(identity),
+            Producer::Unidentified => {
+                self.place(id, Place::Unidentified);
+                self.want_identity();
+                return None;
+            }
+        };
         self.place(id, Place::Idle);
         let partition = self.partitions.get_mut(&id)?;
-        let mut batch = match partition.retry.take() {
-            Some((batch, _)) => batch,
-            None => partition.queue.take()?.seal(&partition.queue),
+        if !partition.may_send(self.producer) {
+            return None;
+        }
+        let sequences = &mut partition.sequences;
+        let mut batch = if let Some(Retry { mut batch, .. }) = partition.retries.pop_front() {
+            if let (Some(identity), None) = (identity, batch.stamp) {
+                batch.set_stamp(sequences.stamp(identity, batch.completions.len()));
+            }
+            batch
+        } else {
+            let open = partition.queue.take()?;
+            let records = open.completions.len();
+            let stamp = identity.map(|identity| sequences.stamp(identity, records));
+            open.seal(&partition.queue, stamp)
         };
-        batch.attempts += 1;
-        partition.in_flight = Some(batch.id);
         debug_assert!(
             batch.opened + self.settings.delivery_timeout > now,
             "expired before sent"
         );
-        let topic_id = self
-            .view
-            .topics
-            .get(&**batch.queue.topic())
-            .map(|topic| topic.id);
+        batch.attempts += 1;
+        partition.depart(batch.id, node);
+        let topic = self.view.topics.get(&**batch.queue.topic());
         Some(Flying {
             partition: id,
-            topic_id: topic_id.unwrap_or_default(),
+            id: batch.id,
+            topic_id: topic.map(|topic| topic.id).unwrap_or_default(),
+            stamp: batch.stamp,
+            has_left: true,
             batch: Some(batch),
         })
     }
@@ -209,50 +234,119 @@ impl Sender {
         answer: &Answer<'_>,
         accumulator: &Accumulator,
     ) {
-        let id = flying.partition;
-        self.unmute(id);
         let Some(told) = answer.told else {
             let text = format!(
                 "broker {} answered without a word about this batch",
                 answer.node
             );
-            self.retry_or_fail(
-                now,
-                flying,
-                Error::new(ErrorKind::BadResponse, text),
-                accumulator,
-            );
-            return;
+            let error = Error::new(ErrorKind::BadResponse, text);
+            return self.try_again(now, flying, error, Attempt::Doubtful, accumulator);
         };
         let verdict = verdict(told.error);
         if verdict == Verdict::RefreshAndRetry {
             self.refresh.request();
         }
-        let Some(batch) = flying.batch else {
-            self.evaluate(now, id, accumulator);
+        let offset = match verdict {
+            Verdict::Success => Some(told.base_offset).filter(|offset| *offset >= 0),
+            Verdict::Duplicate => None,
+            _ => return self.on_refusal(now, flying, answer.node, told, accumulator),
+        };
+        let time = Some(told.log_append_time_ms).filter(|time| *time >= 0);
+        self.land(&flying);
+        self.establish(&flying);
+        if let Some(batch) = flying.batch {
+            self.deliver(batch.succeed(offset, time));
+        }
+        self.go_on(now, flying.partition, accumulator);
+    }
+
+    fn on_refusal(
+        &mut self,
+        now: Instant,
+        flying: Flying,
+        node: NodeId,
+        told: &ProducePartitionResponse,
+        accumulator: &Accumulator,
+    ) {
+        let id = flying.partition;
+        let attempt = if proves_absence(told.error) {
+            Attempt::Absent
+        } else {
+            Attempt::Doubtful
+        };
+        let Some(queue) = self.queue_of(id) else {
             return;
         };
-        match verdict {
-            Verdict::Success => {
-                let offset = Some(told.base_offset).filter(|offset| *offset >= 0);
-                let time = Some(told.log_append_time_ms).filter(|time| *time >= 0);
-                self.deliver(batch.succeed(offset, time));
-                self.evaluate(now, id, accumulator);
+        let batch_bytes = flying.batch.as_ref().map(SealedBatch::len);
+        let error = refusal(node, &queue, batch_bytes, told);
+        let partition = self.partitions.get(&id);
+        let has_older = partition.is_some_and(|partition| partition.has_older(flying.id));
+        match verdict(told.error) {
+            Verdict::Split if flying.batch.as_ref().is_some_and(SealedBatch::has_several) => {
+                self.split(now, flying, accumulator);
             }
-            Verdict::Retry | Verdict::RefreshAndRetry => {
-                let error = refusal(answer.node, &batch, told);
-                let flying = Flying {
-                    batch: Some(batch),
-                    ..flying
-                };
-                self.retry_or_fail(now, flying, error, accumulator);
+            // Something older is to blame, or has to be told first: callbacks keep their order.
+            Verdict::Sequence
+            | Verdict::UnknownProducer
+            | Verdict::Split
+            | Verdict::Fail
+            | Verdict::Fatal
+                if has_older && flying.stamp.is_some() =>
+            {
+                self.try_again(now, flying, error, attempt, accumulator);
             }
-            Verdict::Fail => {
-                let error = refusal(answer.node, &batch, told);
-                self.deliver(batch.fail(error));
-                self.evaluate(now, id, accumulator);
+            // The broker misses something that will never come, or has forgotten this producer.
+            Verdict::Sequence | Verdict::UnknownProducer if flying.stamp.is_some() => {
+                self.break_sequence(id);
+                self.try_again(now, flying, error, attempt, accumulator);
+            }
+            Verdict::Sequence
+            | Verdict::UnknownProducer
+            | Verdict::Split
+            | Verdict::Fail
+            | Verdict::Fatal => {
+                self.land(&flying);
+                if flying.stamp.is_some() {
+                    self.break_sequence(id);
+                }
+                if let Some(mut batch) = flying.batch {
+                    batch.is_doubtful |= attempt == Attempt::Doubtful;
+                    self.deliver(batch.fail(failure(node, &queue, error, told)));
+                }
+                self.go_on(now, id, accumulator);
+            }
+            Verdict::Retry | Verdict::RefreshAndRetry | Verdict::Success | Verdict::Duplicate => {
+                self.try_again(now, flying, error, attempt, accumulator);
             }
         }
+    }
+
+    /// The broker takes no batch of this size: its records go in smaller ones.
+    fn split(&mut self, now: Instant, flying: Flying, accumulator: &Accumulator) {
+        self.land(&flying);
+        let id = flying.partition;
+        let Some(batch) = flying.batch else { return };
+        log::info!(
+            "{} has a batch of {} bytes that is too large: splitting",
+            batch.name(),
+            batch.len()
+        );
+        let deadline = batch.opened + self.settings.delivery_timeout;
+        for (index, part) in batch.split().into_iter().enumerate() {
+            if index > 0 {
+                part.queue.note_opened();
+            }
+            self.incomplete.insert(part.id);
+            self.timers.set(deadline, Timer::Delivery(id, part.id));
+            if let Some(partition) = self.partitions.get_mut(&id) {
+                partition.keep(Retry {
+                    batch: part,
+                    not_before: now,
+                    is_lost: false,
+                });
+            }
+        }
+        self.go_on(now, id, accumulator);
     }
 
     /// `acks=0`: written is all that will ever be known.
@@ -261,64 +355,83 @@ impl Sender {
             return;
         };
         for flying in batches {
-            self.unmute(flying.partition);
+            self.land(&flying);
             if let Some(batch) = flying.batch {
                 self.deliver(batch.succeed(None, None));
             }
-            self.evaluate(now, flying.partition, accumulator);
+            self.go_on(now, flying.partition, accumulator);
         }
     }
 
     /// The batch comes again after a pause, or fails if it has had its `retries`.
-    pub(super) fn retry_or_fail(
+    pub(super) fn try_again(
         &mut self,
         now: Instant,
         flying: Flying,
         error: Error,
+        attempt: Attempt,
         accumulator: &Accumulator,
     ) {
         let id = flying.partition;
-        self.unmute(id);
-        if let Some(mut batch) = flying.batch {
-            // No other attempt will find a version that both sides speak.
-            let hopeless = error.kind() == ErrorKind::UnsupportedVersion;
-            let exhausted = batch.attempts > self.settings.retries;
-            if hopeless || exhausted || self.closed_for_retries() {
-                self.deliver(batch.fail(error));
-            } else {
-                log::debug!("sending {} again: {error}", name(&batch));
-                self.counters.records_retried.add(batch.completions.len());
-                // None at all if not a byte of the first attempt had left.
-                let failures = batch.attempts.saturating_sub(1);
-                let pause = self.settings.retry_backoff.pause(failures, &mut self.rng);
-                batch.last_error = Some(error);
-                if let Some(partition) = self.partitions.get_mut(&id) {
-                    partition.retry = Some((batch, now + pause));
-                }
+        self.land(&flying);
+        let Some(mut batch) = flying.batch else {
+            // It expired on its way, and nobody knows whether it arrived.
+            if flying.stamp.is_some() {
+                self.break_sequence(id);
             }
-        }
-        self.evaluate(now, id, accumulator);
-    }
-
-    /// The batch will never be taken.
-    pub(super) fn fail(
-        &mut self,
-        now: Instant,
-        flying: Flying,
-        error: Error,
-        accumulator: &Accumulator,
-    ) {
-        self.unmute(flying.partition);
-        if let Some(batch) = flying.batch {
+            return self.go_on(now, id, accumulator);
+        };
+        batch.is_doubtful |= attempt == Attempt::Doubtful && flying.has_left;
+        // No other attempt will find a version that both sides speak.
+        let hopeless = error.kind() == ErrorKind::UnsupportedVersion;
+        let exhausted = batch.attempts > self.settings.retries;
+        if hopeless || exhausted || self.closed_for_retries() {
+            if batch.stamp.is_some() {
+                self.break_sequence(id);
+            }
             self.deliver(batch.fail(error));
+        } else if let Some(partition) = self.partitions.get_mut(&id) {
+            log::debug!("sending {} again: {error}", batch.name());
+            self.counters.records_retried.add(batch.completions.len());
+            let failures = batch.attempts.saturating_sub(1);
+            let pause = self.settings.retry_backoff.pause(failures, &mut self.rng);
+            batch.last_error = Some(error);
+            partition.keep(Retry {
+                batch,
+                not_before: now + pause,
+                is_lost: false,
+            });
         }
-        self.evaluate(now, flying.partition, accumulator);
+        self.go_on(now, id, accumulator);
     }
 
-    fn unmute(&mut self, id: PartitionId) {
-        if let Some(partition) = self.partitions.get_mut(&id) {
-            partition.in_flight = None;
+    /// A batch is on its way no more.
+    fn land(&mut self, flying: &Flying) {
+        if let Some(partition) = self.partitions.get_mut(&flying.partition) {
+            partition.land(flying.id);
         }
+    }
+
+    fn establish(&mut self, flying: &Flying) {
+        if let Some(partition) = self.partitions.get_mut(&flying.partition)
+            && let Some(stamp) = flying.stamp
+        {
+            partition.sequences.establish(stamp);
+        }
+    }
+
+    fn break_sequence(&mut self, id: PartitionId) {
+        if let Some(partition) = self.partitions.get_mut(&id) {
+            partition.is_broken = true;
+        }
+    }
+
+    /// Something about the partition has changed: mends its sequences if need be, and decides what
+    /// comes next.
+    pub(super) fn go_on(&mut self, now: Instant, id: PartitionId, accumulator: &Accumulator) {
+        self.mend(id);
+        self.fail_lost(id);
+        self.evaluate(now, id, accumulator);
     }
 
     /// Hands an outcome to the driver.
@@ -333,25 +446,11 @@ impl Sender {
     }
 }
 
-fn name(batch: &SealedBatch) -> String {
-    format!("\"{}\"-{}", batch.queue.topic(), batch.queue.index())
-}
-
-/// Says which broker refused what, in its own words if it has any.
-fn refusal(node: NodeId, batch: &SealedBatch, told: &ProducePartitionResponse) -> Error {
-    let own_words = told
-        .error_message
-        .as_deref()
-        .filter(|text| !text.is_empty());
-    let words = own_words.unwrap_or_else(|| told.error.message());
-    let size = match told.error {
-        ErrorCode::MESSAGE_TOO_LARGE => format!(" (the batch has {} bytes)", batch.len()),
-        _ => String::new(),
-    };
-    let text = format!(
-        "broker {node} rejected {}: {}: {words}{size}",
-        name(batch),
-        told.error
-    );
-    Error::new(ErrorKind::Broker(told.error), text)
+/// What an attempt that did not succeed leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// It is certainly not in the log.
+    Absent,
+    /// It may be.
+    Doubtful,
 }

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 
 use crate::accumulator::{BatchId, PartitionId, SealedBatch};
 use crate::ids::{NodeId, RequestId, TopicId};
+use crate::record::batch::ProducerStamp;
 
 /// Everything sent and not answered.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     by_id: BTreeMap<RequestId, InFlight>,
-    /// Which request carries a partition's batch, so that an expiry need not search.
-    carriers: BTreeMap<PartitionId, RequestId>,
+    /// Which request carries a batch, so that an expiry need not search.
+    carriers: BTreeMap<(PartitionId, BatchId), RequestId>,
     next: u64,
 }
 
@@ -25,6 +26,7 @@ pub(super) struct InFlight {
 #[derive(Debug)]
 pub(super) enum Content {
     Metadata,
+    InitProducerId,
     Produce(Vec<Flying>),
 }
 
@@ -32,10 +34,21 @@ pub(super) enum Content {
 #[derive(Debug)]
 pub(super) struct Flying {
     pub(super) partition: PartitionId,
+    pub(super) id: BatchId,
     /// As it was when the request was made.
     pub(super) topic_id: TopicId,
+    /// Its place in the partition's sequences, if it has one.
+    pub(super) stamp: Option<ProducerStamp>,
+    /// Whether a byte of the request may have left.
+    pub(super) has_left: bool,
     /// `None` if the batch expired; its bytes stay in the request until that is gone.
     pub(super) batch: Option<SealedBatch>,
+}
+
+impl Flying {
+    fn key(&self) -> (PartitionId, BatchId) {
+        (self.partition, self.id)
+    }
 }
 
 impl Requests {
@@ -44,7 +57,7 @@ impl Requests {
         self.next += 1;
         if let Content::Produce(batches) = &content {
             self.carriers
-                .extend(batches.iter().map(|flying| (flying.partition, id)));
+                .extend(batches.iter().map(|flying| (flying.key(), id)));
         }
         self.by_id.insert(id, InFlight { node, content });
         id
@@ -55,7 +68,7 @@ impl Requests {
         let request = self.by_id.remove(&id)?;
         if let Content::Produce(batches) = &request.content {
             for flying in batches {
-                self.carriers.remove(&flying.partition);
+                self.carriers.remove(&flying.key());
             }
         }
         Some(request)
@@ -67,22 +80,24 @@ impl Requests {
             return;
         };
         if let Content::Produce(batches) = &mut request.content {
-            for batch in batches
-                .iter_mut()
-                .filter_map(|flying| flying.batch.as_mut())
-            {
-                batch.attempts = batch.attempts.saturating_sub(1);
+            for flying in batches {
+                flying.has_left = false;
+                if let Some(batch) = &mut flying.batch {
+                    batch.attempts = batch.attempts.saturating_sub(1);
+                }
             }
         }
     }
 
     /// Takes an expired batch out of its request, which goes on without it.
     pub(super) fn take_batch(&mut self, id: PartitionId, batch: BatchId) -> Option<SealedBatch> {
-        let request = self.by_id.get_mut(self.carriers.get(&id)?)?;
+        let request = self.by_id.get_mut(self.carriers.get(&(id, batch))?)?;
         let Content::Produce(batches) = &mut request.content else {
             return None;
         };
-        let flying = batches.iter_mut().find(|flying| flying.partition == id)?;
-        flying.batch.take_if(|flying| flying.id == batch)
+        let flying = batches
+            .iter_mut()
+            .find(|flying| flying.key() == (id, batch))?;
+        flying.batch.take()
     }
 }

@@ -398,6 +398,7 @@ fn api(body: &[u8]) -> Api {
         Some(ApiKey::Produce) => Api::Produce,
         Some(ApiKey::Metadata) => Api::Metadata,
         Some(ApiKey::ApiVersions) => Api::ApiVersions,
+        Some(ApiKey::InitProducerId) => Api::InitProducerId,
         None => Api::Other(code),
     }
 }

@@ -6,10 +6,11 @@ use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{Accumulator, BatchId};
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, Fate, Result};
 use crate::ids::NodeId;
 use crate::protocol::Request;
 use crate::protocol::broker::decode_request;
+use crate::record::batch::BatchEncoder;
 use crate::record::decode::decode;
 use crate::record::metadata::RecordMetadata;
 use crate::sim::options::Options;
@@ -37,12 +38,13 @@ pub(super) struct Checker {
     /// When each batch was opened, as far as the checker can see.
     opened: BTreeMap<BatchId, Instant>,
     /// The bytes of each batch that has arrived, by its first record, and how often it has.
-    arrived: BTreeMap<RecordId, (Vec<u8>, u32)>,
+    arrived: BTreeMap<(RecordId, usize), (Vec<u8>, u32)>,
     /// Times at which the client did nothing: it cannot be blamed for deadlines in there.
     pauses: Vec<(Instant, Instant)>,
     delivery_timeout: Duration,
     retries: u32,
     acks: i16,
+    idempotence: bool,
     max_in_flight: usize,
     max_request_size: usize,
     patience: Duration,
@@ -65,6 +67,8 @@ pub(super) struct Sent {
     /// How many were accepted before it.
     order: usize,
     outcome: Option<Result<Option<i64>, ErrorKind>>,
+    /// Whether its error said that it is not in the log.
+    is_absent: bool,
 }
 
 /// Something that must never happen.
@@ -101,6 +105,7 @@ impl Checker {
             delivery_timeout: options.sender.delivery_timeout,
             retries: options.sender.retries,
             acks: options.sender.acks,
+            idempotence: options.sender.idempotence,
             max_in_flight: options.sender.max_in_flight,
             max_request_size: options.sender.max_request_size,
             patience: options.patience(),
@@ -126,6 +131,7 @@ impl Checker {
             accepted: None,
             order: usize::MAX,
             outcome: None,
+            is_absent: false,
         });
         id
     }
@@ -205,6 +211,7 @@ impl Checker {
     }
 
     fn on_outcome(&mut self, now: Instant, id: RecordId, result: Result<RecordMetadata>) {
+        let is_absent = matches!(&result, Err(error) if error.fate() == Fate::NotWritten);
         let record = &self.records[id as usize];
         unsafe_if(record.outcome.is_some(), || {
             format!("record {id} has a second outcome")
@@ -243,6 +250,7 @@ impl Checker {
         }
         let record = &mut self.records[id as usize];
         record.outcome = Some(outcome);
+        record.is_absent = is_absent;
         self.open.remove(&id);
         self.open_in_order.remove(&(record.order, id));
         self.open_bytes -= record.value.len();
@@ -309,10 +317,13 @@ impl Checker {
         });
         let (first, times) = self
             .arrived
-            .entry(ids[0])
+            .entry((ids[0], ids.len()))
             .or_insert_with(|| (bytes.to_vec(), 0));
         *times += 1;
-        unsafe_if(first != bytes, || {
+        // A batch that is certainly in no log may go on under another epoch: its header changes. The
+        // brokers look at that.
+        let from = if self.idempotence { HEADER_BYTES } else { 0 };
+        unsafe_if(first.get(from..) != bytes.get(from..), || {
             format!(
                 "the batch of record {} was sent with other bytes before",
                 ids[0]
@@ -403,6 +414,14 @@ impl Checker {
                 format!("partition {partition} holds {written:?}: never sent so")
             });
             let is_first = seen.insert(id);
+            unsafe_if(self.idempotence && !is_first, || {
+                format!("record {id} is in partition {partition} twice")
+            });
+            unsafe_if(self.record(id).is_absent, || {
+                format!(
+                    "record {id} is in partition {partition}, and its error said that it is not"
+                )
+            });
             let is_acknowledged = matches!(self.record(id).outcome, Some(Ok(_)));
             // With acks=0 a request may be lost and nobody knows.
             unsafe_if(
@@ -444,6 +463,9 @@ impl Checker {
         self.record(id).outcome
     }
 }
+
+/// The part of a batch before its records.
+const HEADER_BYTES: usize = BatchEncoder::HEADER_BYTES;
 
 /// The headers that a record is sent with.
 pub(super) fn header_of(sent: &Sent) -> impl Iterator<Item = (&'static str, &'static [u8])> {

@@ -41,8 +41,7 @@ use stage::Reader;
 use world::{Summary, World};
 
 /// Runs one schedule; panics if a promise is broken.
-fn run(seed: u64, world: &mut World) -> Summary {
-    let _ = seed;
+fn run(world: &mut World) -> Summary {
     world.run_workload();
     world.heal();
     if world.options.close_after.is_none() {
@@ -58,7 +57,7 @@ fn run(seed: u64, world: &mut World) -> Summary {
 fn attempt(seed: u64, reader: Reader, spared: &BTreeSet<u64>) -> (World, Result<Summary, String>) {
     let mut world = World::new(seed, Options::swarm(seed), reader);
     world.stage.weather.spare(spared);
-    let result = catch_unwind(AssertUnwindSafe(|| run(seed, &mut world)));
+    let result = catch_unwind(AssertUnwindSafe(|| run(&mut world)));
     (world, result.map_err(|panic| message(&*panic)))
 }
 

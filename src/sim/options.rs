@@ -117,6 +117,7 @@ impl Options {
                 bootstrap: vec![bootstrap(1)],
                 acks: -1,
                 retries: u32::MAX,
+                idempotence: false,
                 linger: ms(5),
                 delivery_timeout: ms(10_000),
                 request_timeout: ms(1_000),
@@ -220,13 +221,17 @@ fn sender_settings(seed: u64, brokers: u16, d: &mut Dice) -> Settings {
     };
     let max_age = d.pick(&[300, 2_000, 300_000]);
     let servers = d.between(1, brokers.into());
+    let acks = d.pick(&[-1, -1, -1, 1, 0]);
+    let retries = d.pick(&[0, 1, 3, u32::MAX, u32::MAX, u32::MAX]);
     Settings {
         bootstrap: (1..=brokers)
             .take(servers as usize)
             .map(bootstrap)
             .collect(),
-        acks: d.pick(&[-1, -1, -1, 1, 0]),
-        retries: d.pick(&[0, 1, 3, u32::MAX, u32::MAX, u32::MAX]),
+        acks,
+        retries,
+        // As the configuration has it: other settings rule it out.
+        idempotence: acks == -1 && retries > 0 && d.chance(700),
         linger,
         delivery_timeout: linger + request_timeout + slack,
         request_timeout,

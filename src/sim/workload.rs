@@ -213,9 +213,12 @@ impl World {
                 }
                 self.wake |= appended.wake;
                 let (partition, batch) = (queue.index(), appended.batch);
-                let numbers = [id.into(), partition.into(), batch.0 as i64];
+                let numbers = [id.into(), partition.into(), batch.number as i64];
                 self.stage.note("append", numbers, || {
-                    format!("record {id} to partition {partition}, batch {}", batch.0)
+                    format!(
+                        "record {id} to partition {partition}, batch {}",
+                        batch.number
+                    )
                 });
                 self.checker.on_accepted(self.stage.now, id, batch);
                 true

@@ -281,21 +281,25 @@ impl World {
     fn deliver(&mut self, outcome: Outcome) {
         let (batch, queue) = (outcome.batch, Arc::clone(&outcome.queue));
         let numbers = [
-            batch.0 as i64,
+            batch.number as i64,
             queue.index().into(),
             outcome.result.is_ok().into(),
         ];
         self.stage.note("outcome", numbers, || {
             let what = match &outcome.result {
                 Ok(written) => format!("at offset {:?}", written.base_offset),
-                Err(error) => error.to_string(),
+                Err(failure) => failure.of_record(0).to_string(),
             };
-            format!("batch {} of partition {}: {what}", batch.0, queue.index())
+            format!(
+                "batch {} of partition {}: {what}",
+                batch.number,
+                queue.index()
+            )
         });
         for (index, completion) in (0..).zip(outcome.completions) {
             let called = match &outcome.result {
                 Ok(written) => completion.succeed(written, index),
-                Err(error) => completion.fail(error.clone()),
+                Err(failure) => completion.fail(failure.of_record(index).clone()),
             };
             called.expect("the checker's callbacks do not panic");
         }

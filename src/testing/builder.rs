@@ -96,6 +96,13 @@ impl MockClusterBuilder {
         self
     }
 
+    /// A partition refuses a producer id that it does not know, unless the batch has sequence 0,
+    /// as brokers before KIP-360 did (`UNKNOWN_PRODUCER_ID`). Later ones take any sequence then.
+    pub fn unknown_producer_id_is_an_error(mut self) -> Self {
+        self.settings.unknown_producer_is_an_error = true;
+        self
+    }
+
     /// Keeps neither records nor requests, only their [counters](MockCluster::counters), so that
     /// memory stays flat in a benchmark. Batches are still checked.
     pub fn discard_records(mut self) -> Self {

@@ -143,6 +143,21 @@ impl MockCluster {
         });
     }
 
+    /// Makes a partition forget the idempotent producers that wrote to it, as a broker does for
+    /// those that have been idle for a day (`producer.id.expiration.ms`). Records stay.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such partition.
+    pub fn forget_producers(&self, topic: &str, partition: i32) {
+        self.server.with(|inner| {
+            self::partition(inner, topic, partition);
+            if let Some(partition) = inner.state.partition_mut(topic, partition) {
+                partition.producers.forget();
+            }
+        });
+    }
+
     /// Stops a broker: its port refuses, its connections are closed, and once this returns it
     /// appends nothing more. Metadata goes on naming it, as in the first moments after a crash;
     /// [`fail_over`](Self::fail_over) ends that. Does nothing if it is stopped.
@@ -275,6 +290,20 @@ impl MockCluster {
         self.view(|view| view.requests().to_vec())
     }
 
+    /// What producers sent that no correct one ever sends, whatever went wrong around it; a text
+    /// for each, the first hundred. Empty is what a test wants.
+    ///
+    /// The cluster accuses only where it is certain:
+    ///
+    /// - other records under sequences whose first records may be written: the producer was not
+    ///   told that they are not
+    /// - a producer id that the cluster never gave, or an id without an epoch or a sequence
+    /// - an idempotent batch with `acks` other than all
+    /// - a request that has idempotent batches and others, or two for the same partition
+    pub fn violations(&self) -> Vec<String> {
+        self.view(|view| view.violations().to_vec())
+    }
+
     /// What happened so far, in numbers.
     pub fn counters(&self) -> MockCounters {
         self.view(|view| view.counters())
@@ -367,6 +396,11 @@ impl<'a> MockView<'a> {
     /// handled. Empty if the cluster discards records.
     pub fn requests(&self) -> &'a [MockRequest] {
         &self.inner.state.log.entries
+    }
+
+    /// What producers sent that no correct one ever sends: see [`MockCluster::violations`].
+    pub fn violations(&self) -> &'a [String] {
+        &self.inner.state.violations
     }
 
     /// What happened so far, in numbers.

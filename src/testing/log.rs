@@ -87,6 +87,15 @@ pub enum MockRequestContent {
         /// The client's version; empty below version 3.
         software_version: String,
     },
+    /// A request for a producer's id and epoch.
+    InitProducerId {
+        /// None: an idempotent producer without transactions.
+        transactional_id: Option<String>,
+        /// The id that the producer has, or −1.
+        producer_id: i64,
+        /// The epoch that the producer has, or −1.
+        producer_epoch: i16,
+    },
     /// The broker closed the connection, or for `ApiVersions` told its own range; this says why.
     Refused(String),
 }
@@ -103,6 +112,12 @@ pub struct MockProducedPartition {
     pub records: usize,
     /// The batch's size, header included.
     pub bytes: usize,
+    /// The idempotent producer's id, or −1.
+    pub producer_id: i64,
+    /// The idempotent producer's epoch, or −1.
+    pub producer_epoch: i16,
+    /// The sequence of the batch's first record, or −1.
+    pub base_sequence: i32,
 }
 
 /// What happened so far, in numbers. Counted in every mode.
@@ -123,6 +138,8 @@ pub struct MockCounters {
     pub records: u64,
     /// Bytes of the batches appended.
     pub batch_bytes: u64,
+    /// Batches that a partition knew already, and did not append again.
+    pub repeated_batches: u64,
     /// Connections accepted since the start.
     pub connections_accepted: u64,
 }
@@ -216,7 +233,7 @@ impl RequestLog {
         match api {
             Api::Produce => self.counters.produce_requests += 1,
             Api::Metadata => self.counters.metadata_requests += 1,
-            Api::ApiVersions | Api::Other(_) => {}
+            Api::ApiVersions | Api::InitProducerId | Api::Other(_) => {}
         }
     }
 

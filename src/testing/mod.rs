@@ -35,10 +35,19 @@
 //!
 //! # What it is
 //!
-//! Brokers are numbered from 1 and answer `ApiVersions`, `Metadata` and `Produce` in the versions
-//! that this crate speaks, the same as Kafka 4 would where a producer can see it: each file in
-//! `api/` says how. Kafka's own Java tools and librdkafka can produce to it as well. It has no
-//! followers, no transactions, no duplicate detection, and takes no compressed batches yet.
+//! Brokers are numbered from 1 and answer `ApiVersions`, `Metadata`, `InitProducerId` and `Produce`
+//! in the versions that this crate speaks, the same as Kafka 4 would where a producer can see it:
+//! each file in `api/` says how. Kafka's own Java tools and librdkafka can produce to it as well.
+//! It has no followers, no transactions, and takes no compressed batches yet.
+//!
+//! # Idempotent producers
+//!
+//! Each partition remembers the epoch and the last five batches of every producer id, and answers
+//! a repeated batch with the offset that it got at first, a gap with
+//! `OUT_OF_ORDER_SEQUENCE_NUMBER`, an old epoch with `INVALID_PRODUCER_EPOCH`. That memory moves
+//! with the partition to its next leader; [`MockCluster::forget_producers`] wipes it, as time does
+//! in Kafka. [`MockCluster::batches`] shows who wrote what in which sequence, and
+//! [`MockCluster::violations`] what a producer sent that none ever should.
 //!
 //! # Faults
 //!
@@ -51,7 +60,9 @@
 //!   [`advertise`](MockCluster::advertise)
 //! - leaders: [`move_leader`](MockCluster::move_leader),
 //!   [`remove_leader`](MockCluster::remove_leader), [`fail_over`](MockCluster::fail_over)
-//! - older brokers: [`MockClusterBuilder::versions`], [`MockClusterBuilder::without_topic_ids`]
+//! - producer ids: [`forget_producers`](MockCluster::forget_producers)
+//! - older brokers: [`MockClusterBuilder::versions`], [`MockClusterBuilder::without_topic_ids`],
+//!   [`MockClusterBuilder::unknown_producer_id_is_an_error`]
 //!
 //! # Threads
 //!
@@ -61,7 +72,9 @@ mod api;
 mod builder;
 mod cluster;
 mod faults;
+mod legality;
 mod log;
+mod producers;
 mod server;
 #[cfg(test)]
 pub(crate) mod simulated;
@@ -88,6 +101,8 @@ pub enum Api {
     Metadata,
     /// Asks which versions a broker speaks.
     ApiVersions,
+    /// Asks for the id of an idempotent producer.
+    InitProducerId,
     /// Any other, by its number in Kafka's protocol; the mock cluster serves none of these.
     Other(i16),
 }
@@ -98,6 +113,7 @@ impl Api {
             Some(ApiKey::Produce) => Self::Produce,
             Some(ApiKey::Metadata) => Self::Metadata,
             Some(ApiKey::ApiVersions) => Self::ApiVersions,
+            Some(ApiKey::InitProducerId) => Self::InitProducerId,
             None => Self::Other(code),
         }
     }
@@ -107,6 +123,7 @@ impl Api {
             Self::Produce => Some(ApiKey::Produce),
             Self::Metadata => Some(ApiKey::Metadata),
             Self::ApiVersions => Some(ApiKey::ApiVersions),
+            Self::InitProducerId => Some(ApiKey::InitProducerId),
             Self::Other(_) => None,
         }
     }

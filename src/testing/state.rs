@@ -13,9 +13,11 @@ use crate::protocol::version::VersionRange;
 use crate::protocol::{ApiKey, Request, Response};
 use crate::sync::Arc;
 use crate::testing::Api;
-use crate::testing::api::{api_versions, metadata, produce};
+use crate::testing::api::{api_versions, init_producer_id, metadata, produce};
 use crate::testing::faults::{ConnectionEffect, Faults, Plan, Subject};
+use crate::testing::legality::{self, Attempts};
 use crate::testing::log::{MockRequest, MockRequestContent, PartitionLog, RequestLog};
+use crate::testing::producers::ProducerTable;
 
 /// What a broker does about a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,6 +47,8 @@ pub(crate) struct Settings {
     pub(super) auto_create_partitions: i32,
     pub(super) max_message_bytes: usize,
     pub(super) topic_ids: bool,
+    /// Whether a producer that a partition does not know has to begin at sequence 0.
+    pub(super) unknown_producer_is_an_error: bool,
     /// The versions of each API that the brokers advertise, where not the defaults.
     pub(super) versions: BTreeMap<ApiKey, VersionRange>,
     /// Whether batches and requests are kept, not only counted.
@@ -58,6 +62,7 @@ impl Default for Settings {
             auto_create_partitions: 1,
             max_message_bytes: 1_048_588,
             topic_ids: true,
+            unknown_producer_is_an_error: false,
             versions: BTreeMap::new(),
             keep: true,
         }
@@ -74,6 +79,10 @@ pub(crate) struct ClusterState {
     pub(super) log: RequestLog,
     /// How many topics were ever made; their ids come from it.
     topics_made: u64,
+    /// The id that the next producer gets. The first one is 0, as legal as any other.
+    pub(super) next_producer_id: i64,
+    /// What producers sent that no correct one does.
+    pub(super) violations: Vec<String>,
 }
 
 /// A broker as metadata tells of it.
@@ -104,6 +113,8 @@ pub(super) struct Partition {
     pub(super) leader_epoch: i32,
     pub(super) replicas: Vec<NodeId>,
     pub(super) log: PartitionLog,
+    pub(super) producers: ProducerTable,
+    pub(super) attempts: Attempts,
 }
 
 impl ClusterState {
@@ -123,6 +134,8 @@ impl ClusterState {
             faults: Faults::default(),
             log: RequestLog::default(),
             topics_made: 0,
+            next_producer_id: 0,
+            violations: Vec::new(),
         }
     }
 
@@ -138,6 +151,9 @@ impl ClusterState {
         }
         let content = self.settings.keep.then(|| self.content(&request));
         self.remember(node, &header, body.len(), content);
+        if let Request::Produce(request) = &request {
+            legality::observe(self, request);
+        }
         let api = Api::from_code(header.api_key);
         let plan = if self.faults.is_empty() {
             Plan::default()
@@ -160,6 +176,7 @@ impl ClusterState {
             Request::ApiVersions(request) => api_versions::handle(self, version, request, &plan),
             Request::Metadata(request) => metadata::handle(self, version, request, &plan),
             Request::Produce(request) => produce::handle(self, now_ms, node, request, &plan),
+            Request::InitProducerId(request) => init_producer_id::handle(self, request, &plan),
         };
         match (&plan.connection, answer) {
             (Some(ConnectionEffect::CloseAfter), _) | (_, Answer::Close) => react(Action::Close),
@@ -234,6 +251,8 @@ impl ClusterState {
                 leader_epoch: 0,
                 replicas,
                 log: PartitionLog::default(),
+                producers: ProducerTable::default(),
+                attempts: Attempts::default(),
             });
         }
     }
@@ -351,13 +370,18 @@ impl ClusterState {
                 timeout_ms: request.timeout_ms,
                 partitions: produce::describe(self, request),
             },
+            Request::InitProducerId(request) => MockRequestContent::InitProducerId {
+                transactional_id: request.transactional_id.as_ref().map(ToString::to_string),
+                producer_id: request.producer_id,
+                producer_epoch: request.producer_epoch,
+            },
         }
     }
 
     /// What a fault can be limited to.
     fn subjects(&self, request: &Request) -> Vec<Subject> {
         match request {
-            Request::ApiVersions(_) => Vec::new(),
+            Request::ApiVersions(_) | Request::InitProducerId(_) => Vec::new(),
             Request::Metadata(request) => match &request.topics {
                 Some(topics) => topics.iter().map(|name| (Arc::clone(name), None)).collect(),
                 None => self

@@ -1,5 +1,7 @@
 //! The mock cluster as a client sees it: raw frames over TCP, through this crate's own codec.
 
+mod idempotence;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::ops::RangeInclusive;
@@ -102,6 +104,10 @@ impl Client {
 }
 
 fn batch(values: &[&str]) -> Vec<u8> {
+    stamped(values, ProducerStamp::NONE)
+}
+
+fn stamped(values: &[&str], stamp: ProducerStamp) -> Vec<u8> {
     let mut batch = BatchEncoder::new(16_384);
     for (timestamp_ms, value) in (1_000..).zip(values) {
         batch.append(&Record {
@@ -114,7 +120,7 @@ fn batch(values: &[&str]) -> Vec<u8> {
             }],
         });
     }
-    batch.seal(ProducerStamp::NONE)
+    batch.seal(stamp)
 }
 
 fn one(topic: &str, partition: i32, batch: Vec<u8>) -> Request {
@@ -389,7 +395,7 @@ fn offers_what_clients_look_for() {
     assert_eq!(range(0), Some((0, 13)));
     assert_eq!(range(18), Some((0, 4)));
     assert!(range(1).is_some(), "librdkafka needs Fetch to be named");
-    assert_eq!(range(22), None);
+    assert_eq!(range(22), Some((0, 5)));
     assert_eq!(range(71), None, "no telemetry");
     // What is named and not served ends the connection.
     let fetch = [0, 0, 0, 10, 0, 1, 0, 11, 0, 0, 0, 1, 0xff, 0xff];

@@ -17,8 +17,10 @@ const SMALL_BUFFER: usize = 20_000;
 
 fn small_buffer() -> Setup {
     Setup::new()
-        .topic("t", 4)
+        .topic("t", 1)
         .set("buffer.memory", SMALL_BUFFER)
+        .set("request.timeout.ms", 15_000)
+        .set("delivery.timeout.ms", 20_000)
         .set("batch.size", 1_000)
 }
 
@@ -26,15 +28,17 @@ fn used(producer: &Producer<str, str>) -> usize {
     usize::try_from(producer.metrics().buffer_used_bytes).unwrap()
 }
 
-/// A producer whose buffer is full, because its broker hangs; gives how many records it holds.
+/// A producer whose buffer is full, because its broker hangs; gives how many records there were.
 fn full(setup: Setup) -> (MockCluster, Producer<str, str>, u64) {
     let (cluster, producer) = setup.start();
     producer
         .send_wait(ProducerRecord::new("t", "first"))
         .unwrap();
+    // The first record's memory is back.
+    producer.flush().unwrap();
     cluster.pause_broker(1);
     while producer
-        .try_send(ProducerRecord::new("t", "v"), ignore)
+        .try_send(ProducerRecord::new("t", "v").partition(0), ignore)
         .is_ok()
     {}
     let accepted = producer.metrics().records_accepted;
@@ -149,7 +153,7 @@ fn send_blocks_while_memory_is_full_and_goes_on_when_the_broker_does() {
 #[test]
 fn send_blocks_for_max_block_ms_and_send_timeout_for_its_own_limit() {
     let (cluster, producer, _) = full(small_buffer().set("max.block.ms", 80));
-    let record = || ProducerRecord::new("t", "v");
+    let record = || ProducerRecord::new("t", "v").partition(0);
     let started = now();
     let error = producer.send(record(), ignore).unwrap_err();
     let waited = now() - started;
@@ -179,6 +183,7 @@ fn send_blocks_for_max_block_ms_and_send_timeout_for_its_own_limit() {
 #[test]
 fn callers_who_wait_for_memory_make_lingering_batches_leave() {
     let (cluster, producer) = small_buffer()
+        .topic("other", 1)
         .set("batch.size", SMALL_BUFFER)
         .set("linger.ms", FOR_EVER_MS)
         .set("delivery.timeout.ms", 2 * FOR_EVER_MS)
@@ -196,6 +201,7 @@ fn callers_who_wait_for_memory_make_lingering_batches_leave() {
 #[test]
 fn a_refused_try_send_makes_lingering_batches_leave() {
     let (cluster, producer) = small_buffer()
+        .topic("other", 1)
         .set("batch.size", SMALL_BUFFER)
         .set("linger.ms", FOR_EVER_MS)
         .set("delivery.timeout.ms", 2 * FOR_EVER_MS)
@@ -209,37 +215,41 @@ fn a_refused_try_send_makes_lingering_batches_leave() {
     wait_for_records(&cluster, "t", accepted);
     producer.flush().unwrap();
     // What comes now lingers again, while something else of the same broker goes.
-    let record = ProducerRecord::new("t", "later").partition(0);
-    producer.try_send(record, ignore).unwrap();
     producer
-        .send_wait(ProducerRecord::new("t", "now").partition(1))
+        .try_send(ProducerRecord::new("t", "later"), ignore)
+        .unwrap();
+    producer
+        .send_wait(ProducerRecord::new("other", "now"))
         .unwrap();
     assert!(!values(&cluster, "t", 0).contains(&"later".to_owned()));
 }
 
-/// Four threads keep the buffer full of small records; a record of most of the buffer gets its
-/// turn nevertheless, long before they stop.
+/// Two threads take whatever memory there is for small records; a record of most of the buffer gets
+/// its turn nevertheless, long before they stop.
 #[test]
 fn a_large_record_is_not_starved_by_small_ones() {
-    let (cluster, producer) = small_buffer().set("max.block.ms", 20_000).start();
+    let (cluster, producer) = small_buffer().set("max.block.ms", 10_000).start();
     cluster
         .on(Api::Produce)
         .always()
         .delay(Duration::from_millis(1));
     let stop = AtomicBool::new(false);
-    let large = "x".repeat(SMALL_BUFFER * 9 / 10);
+    let (small, large) = ("x".repeat(500), "x".repeat(SMALL_BUFFER * 9 / 10));
+    let grab = || {
+        let refused = producer.try_send(ProducerRecord::new("t", &small), ignore);
+        if refused.is_err() {
+            thread::yield_now();
+        }
+    };
     thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..2 {
             scope.spawn(|| {
-                let value = "x".repeat(500);
                 while !stop.load(Ordering::Relaxed) {
-                    producer
-                        .send(ProducerRecord::new("t", &value), ignore)
-                        .unwrap();
+                    grab();
                 }
             });
         }
-        // The others are at it by now.
+        // The two are at it by now.
         wait_for_records(&cluster, "t", 100);
         let sent = producer.send(ProducerRecord::new("t", &large), ignore);
         stop.store(true, Ordering::Relaxed);

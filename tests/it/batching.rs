@@ -287,16 +287,33 @@ impl Hanging {
 
 /// Until its batch is acknowledged the next one waits, so that a retry is not overtaken.
 #[test]
-fn a_partition_has_at_most_one_unacknowledged_batch() {
+fn without_idempotence_a_partition_has_at_most_one_unacknowledged_batch() {
+    let setup = Setup::new()
+        .set("enable.idempotence", false)
+        .set("batch.size", 0);
+    let mut hanging = Hanging::new(setup);
+    let outcomes = Outcomes::new();
+    let in_flight: Vec<_> = (0..4).map(|_| hanging.send(0, &outcomes)).collect();
+    assert_eq!(in_flight, [1, 1, 1, 1]);
+    assert_eq!(hanging.send(1, &outcomes), 2, "another partition goes on");
+    let requests = hanging.batches_after_resuming(&outcomes, 5);
+    assert_eq!(requests, [1, 1, 1, 1, 1]);
+}
+
+/// The broker puts what it gets into order by its sequences, once it has taken the first batch.
+#[test]
+fn with_idempotence_a_partition_has_at_most_five_unacknowledged_batches() {
     let mut hanging = Hanging::new(Setup::new().set("batch.size", 0));
     let outcomes = Outcomes::new();
-    let in_flight: Vec<_> = (0..4).map(|_| hanging.send(3, &outcomes)).collect();
-    assert_eq!(in_flight, [1, 1, 1, 1]);
-    assert_eq!(hanging.send(4, &outcomes), 2, "another partition goes on");
-    assert_eq!(
-        hanging.batches_after_resuming(&outcomes, 5),
-        [1, 1, 1, 1, 1]
-    );
+    let in_flight: Vec<_> = (0..7).map(|_| hanging.send(0, &outcomes)).collect();
+    assert_eq!(in_flight, [1, 2, 3, 4, 5, 5, 5]);
+    let requests = hanging.batches_after_resuming(&outcomes, 7);
+    assert_eq!(requests, [1; 7]);
+
+    let mut hanging = Hanging::new(Setup::new().set("batch.size", 0));
+    let in_flight: Vec<_> = (0..3).map(|_| hanging.send(1, &outcomes)).collect();
+    assert_eq!(in_flight, [1, 1, 1], "its first batch is not acknowledged");
+    hanging.batches_after_resuming(&outcomes, 3);
 }
 
 #[test]
@@ -323,7 +340,7 @@ fn with_one_request_in_flight_batches_gather_behind_it() {
 /// While its predecessor is on its way a batch goes on filling.
 #[test]
 fn records_gather_in_one_batch_while_the_one_before_is_on_its_way() {
-    let mut hanging = Hanging::new(Setup::new());
+    let mut hanging = Hanging::new(Setup::new().set("enable.idempotence", false));
     let outcomes = Outcomes::new();
     for _ in 0..6 {
         hanging.send(2, &outcomes);

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use linger::testing::{Api, MockRequestContent};
+use linger::testing::{Api, MockRequestContent, MockView};
 use linger::{ErrorKind, OwnedProducerRecord, Producer, ProducerRecord};
 
 use crate::support::{Outcomes, PATIENCE, Setup, ignore, values, wait_for_records};
@@ -282,6 +282,25 @@ fn owned_records_go_through_a_queue_to_another_thread() {
     assert_eq!(first.headers, headers);
 }
 
+/// Keys and values may be secret, and what is printed ends up in logs.
+#[test]
+fn records_print_without_what_they_hold() {
+    let record: ProducerRecord<'_, str, str> = ProducerRecord::new("orders", "s3cret")
+        .key("s3cret")
+        .header("trace", b"s3cret");
+    for printed in [
+        format!("{record:?}"),
+        format!("{:?}", record.to_owned_record()),
+    ] {
+        assert!(printed.contains("orders"), "{printed}");
+        let bytes = format!("{:?}", b"s3cret");
+        assert!(
+            !printed.contains("s3cret") && !printed.contains(&bytes),
+            "{printed}"
+        );
+    }
+}
+
 #[test]
 fn whoever_waits_for_a_record_does_not_wait_for_the_linger() {
     let (cluster, producer) = lingering_for_ever().start();
@@ -376,6 +395,68 @@ fn a_topic_that_grows_while_records_are_sent_gets_them_in_its_new_partitions() {
     // The key is partition 0's of one, but 1's of three.
     let record = ProducerRecord::new("t", "keyed").key("key");
     assert_eq!(producer.send_wait(record).unwrap().to_string(), "t-1@0");
+}
+
+#[test]
+fn records_sent_while_a_topic_grows_arrive_once_each() {
+    const EACH: usize = 500;
+    let (cluster, producer) = Setup::new()
+        .brokers(2)
+        .topic("t", 1)
+        .set("metadata.max.age.ms", 5)
+        .start();
+    let outcomes = Outcomes::new();
+    thread::scope(|scope| {
+        for thread in 0..2 {
+            let (producer, callbacks) = (producer.clone(), outcomes.callbacks());
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let (key, text) = (number.to_string(), format!("{thread} {number}"));
+                    let record = ProducerRecord::new("t", &text).key(&key);
+                    let callback = callbacks.tagged(text.clone());
+                    producer.send(record, callback).unwrap();
+                }
+            });
+        }
+        for (records, partitions) in [(100, 2), (300, 5), (500, 6)] {
+            wait_for_records(&cluster, "t", records);
+            cluster.add_partitions("t", partitions);
+        }
+    });
+    producer.flush().unwrap();
+    let landed = outcomes.acknowledged(2 * EACH);
+    assert!(outcomes.is_empty(), "every callback ran once");
+    let count = |partition| values(&cluster, "t", partition).len();
+    assert_eq!((0..6).map(count).sum::<usize>(), 2 * EACH);
+    for (text, metadata) in landed {
+        let offset = usize::try_from(metadata.offset().unwrap()).unwrap();
+        let record = &cluster.records("t", metadata.partition())[offset];
+        assert_eq!(record.value.as_deref(), Some(text.as_bytes()));
+    }
+}
+
+/// Metadata would be asked for in five minutes; `try_send` does not wait for it, but asks.
+#[test]
+fn try_send_finds_a_partition_that_is_new() {
+    let (cluster, producer) = Setup::new()
+        .topic("t", 1)
+        .set("retry.backoff.ms", 1)
+        .set("retry.backoff.max.ms", 1)
+        .start();
+    producer.send_wait(ProducerRecord::new("t", "old")).unwrap();
+    cluster.add_partitions("t", 3);
+    let asked = cluster.counters().metadata_requests;
+    let record = ProducerRecord::new("t", "new").partition(2);
+    let refused = producer.try_send(record.clone(), ignore).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "partition 2 of topic \"t\" is not known yet; metadata has been asked for"
+    );
+    let asks = |now: &MockView<'_>| now.counters().metadata_requests > asked;
+    assert!(cluster.wait_until(PATIENCE, asks), "as the error says");
+    // Waits for the answer, not for the partition: it is in there.
+    assert_eq!(producer.send_wait(record.clone()).unwrap().partition(), 2);
+    producer.try_send(record, ignore).unwrap();
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! frames, no sleeps. One binary, one module for each subject.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "helpers outside of test functions are tests, too"
 )]
 
@@ -11,6 +12,8 @@ mod batching;
 mod callbacks;
 mod delivery;
 mod fakes;
+mod fates;
+mod idempotence;
 mod metadata;
 mod metrics;
 mod observe;

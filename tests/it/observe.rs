@@ -33,7 +33,9 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// The producer's I/O threads whose `client.id` begins with these five characters, which is as much
-/// as Linux keeps of it; each is named by its directory in `/proc`.
+/// as Linux keeps of it; each is named by its directory in `/proc`. For a moment they may be more
+/// than there are: a new helper has the name of the thread that starts it, and one that was joined
+/// may still be listed.
 pub(crate) fn io_threads(client_id: &str) -> Vec<String> {
     assert_eq!(client_id.len(), 5, "Linux cuts names of threads off here");
     let name = format!("linger-io {client_id}");
@@ -45,6 +47,14 @@ pub(crate) fn io_threads(client_id: &str) -> Vec<String> {
             fs::read_to_string(format!("{task}/comm")).is_ok_and(|comm| comm.trim() == name)
         })
         .collect()
+}
+
+/// The producer's I/O thread.
+pub(crate) fn io_thread(client_id: &str) -> String {
+    eventually("the producer has one thread", || {
+        io_threads(client_id).len() == 1
+    });
+    io_threads(client_id).remove(0)
 }
 
 /// The calling thread's directory in `/proc`.
@@ -68,4 +78,11 @@ pub(crate) fn sleeps(thread: &str) -> u64 {
         .lines()
         .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
     line.unwrap().trim().parse().unwrap()
+}
+
+/// How long a thread has been running on a processor.
+pub(crate) fn cpu_time(thread: &str) -> Duration {
+    let statistics = fs::read_to_string(format!("{thread}/schedstat")).unwrap();
+    let nanoseconds = statistics.split(' ').next();
+    Duration::from_nanos(nanoseconds.unwrap().parse().unwrap())
 }

@@ -310,14 +310,19 @@ impl Stuck {
         }
         cluster.pause_broker(1);
         send(partitions[0], "in flight");
-        // An answer from the other broker shows that the first record has left.
-        let sync = ProducerRecord::new("t", "v").partition(others[0]);
-        producer.send_wait(sync).unwrap();
+        // An answer from the other broker shows that the I/O thread has seen what came before.
+        let io_thread_has_seen_it = || {
+            let record = ProducerRecord::new("t", "v").partition(others[0]);
+            producer.send_wait(record).unwrap();
+        };
+        io_thread_has_seen_it();
         send(partitions[1], "waits for its turn");
-        // Waits in vain, and for longer than the timeout.
+        io_thread_has_seen_it();
+        // Waits in vain, for longer than the timeout.
         let nowhere = ProducerRecord::new("t", "v").partition(99);
         let timeout = Duration::from_millis(60);
         producer.send_timeout(nowhere, timeout, ignore).unwrap_err();
+        io_thread_has_seen_it();
         Self {
             cluster,
             producer,

@@ -9,9 +9,7 @@ use linger::testing::{Api, MockCluster, MockRequestContent};
 use linger::{ErrorCode, ErrorKind, Producer, ProducerRecord};
 
 use crate::observe::{eventually, timed};
-use crate::support::{
-    Outcomes, PATIENCE, Setup, ignore, produced, send_all, values, wait_for_records,
-};
+use crate::support::{Outcomes, PATIENCE, Setup, produced, send_all, values, wait_for_records};
 
 /// One topic of one partition, no lingering, short pauses.
 fn setup() -> Setup {
@@ -98,7 +96,14 @@ fn every_retriable_code_is_tried_again_in_order() {
 fn every_other_code_fails_at_once_with_the_brokers_words() {
     let (cluster, producer) = setup().start();
     let codes = (-1..=130).map(ErrorCode::from);
-    let final_ones = codes.filter(|code| !code.is_retriable() && *code != ErrorCode::NONE);
+    // These two say how the broker finds an idempotent batch, not that it refuses it.
+    let others = [
+        ErrorCode::NONE,
+        ErrorCode::DUPLICATE_SEQUENCE_NUMBER,
+        ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+        ErrorCode::UNKNOWN_PRODUCER_ID,
+    ];
+    let final_ones = codes.filter(|code| !code.is_retriable() && !others.contains(code));
     for code in final_ones {
         let words = format!("these words came with {}", code.code());
         cluster.on(Api::Produce).message(&words).answer(code);
@@ -185,18 +190,21 @@ fn a_connection_that_closes_before_the_records_are_written_loses_none() {
 
 #[test]
 fn a_connection_that_closes_after_the_records_are_written_calls_back_once() {
-    let (cluster, producer) = setup().set("batch.size", 0).start();
-    cluster.on(Api::Produce).times(3).close_after();
-    let outcomes = Outcomes::new();
-    send_numbers(&producer, &outcomes, 10);
-    outcomes.acknowledged(10);
-    producer.flush().unwrap();
-    assert!(outcomes.is_empty());
-    // Without idempotence a record may be there twice, but none is missing or out of order.
-    let mut written = values(&cluster, "orders", 0);
-    assert_eq!(written.len(), 13);
-    written.dedup();
-    assert_eq!(written, numbers(10));
+    for idempotence in [false, true] {
+        let setup = setup().set("enable.idempotence", idempotence);
+        let (cluster, producer) = setup.set("batch.size", 0).start();
+        cluster.on(Api::Produce).times(3).close_after();
+        let outcomes = Outcomes::new();
+        send_numbers(&producer, &outcomes, 10);
+        outcomes.acknowledged(10);
+        producer.flush().unwrap();
+        assert!(outcomes.is_empty());
+        // Without idempotence a record may be there twice, but none is missing or out of order.
+        let mut written = values(&cluster, "orders", 0);
+        assert_eq!(written.len(), if idempotence { 10 } else { 13 });
+        written.dedup();
+        assert_eq!(written, numbers(10));
+    }
 }
 
 #[test]
@@ -317,9 +325,10 @@ fn an_answer_in_place_of_the_brokers_is_believed() {
 
 #[test]
 fn a_record_expires_in_the_queue() {
-    let (cluster, producer) = impatient().start();
-    send_all(&producer, "orders", &["the topic is known"]);
-    cluster.stop_broker(1);
+    let (cluster, producer) = impatient().brokers(2).start();
+    // Nobody has ever been connected to the one that leads.
+    let leader = cluster.leader("orders", 0).unwrap();
+    cluster.stop_broker(leader);
     let error = failure(&producer);
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     let text = error.to_string();
@@ -327,7 +336,8 @@ fn a_record_expires_in_the_queue() {
         "\"orders\"-0",
         "delivery.timeout.ms (400 ms)",
         "never sent",
-        &cluster.address(1),
+        &cluster.address(leader),
+        "refused",
     ] {
         assert!(text.contains(part), "\"{part}\" is not in: {text}");
     }
@@ -356,14 +366,15 @@ fn a_record_expires_between_attempts_and_tells_how_many_there_were() {
     let error = failure(&producer);
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     let text = error.to_string();
-    let attempts = produced(&cluster).len();
-    for part in [
-        &format!("sent {attempts} times"),
-        "last error",
-        "NOT_ENOUGH_REPLICAS",
-    ] {
-        assert!(text.contains(part), "\"{part}\" is not in: {text}");
-    }
+    assert!(text.contains("last error"), "{text}");
+    assert!(text.contains("NOT_ENOUGH_REPLICAS"), "{text}");
+    // The last one may not have arrived when the time was over.
+    let arrived = produced(&cluster).len();
+    let told = [arrived, arrived + 1].map(|attempts| format!("sent {attempts} times"));
+    assert!(
+        told.iter().any(|told| text.contains(told)),
+        "{told:?} {text}"
+    );
 }
 
 #[test]
@@ -448,11 +459,13 @@ fn moves_the_leader(setup: Setup) -> (MockCluster, Producer<str, str>) {
     cluster.move_leader("orders", 0, 3 - old);
     send_all(&producer, "orders", &["after"]);
     assert_eq!(values(&cluster, "orders", 0), ["before", "after"]);
-    let brokers: Vec<i32> = produced(&cluster)
+    let mut brokers: Vec<i32> = produced(&cluster)
         .into_iter()
         .map(|(node, _)| node)
         .collect();
-    assert_eq!(brokers, [old, old, 3 - old]);
+    // The old one may be tried again before metadata comes.
+    brokers.dedup();
+    assert_eq!(brokers, [old, 3 - old]);
     (cluster, producer)
 }
 
@@ -511,7 +524,9 @@ fn without_acks_records_count_as_written_when_they_are_sent() {
         (None, "orders-0@?")
     );
     wait_for_records(&cluster, "orders", 1);
-    assert_eq!(producer.metrics().buffer_used_bytes, 0);
+    eventually("its memory comes back", || {
+        producer.metrics().buffer_used_bytes == 0
+    });
 }
 
 #[test]
@@ -645,11 +660,14 @@ fn a_broker_too_old_to_write_to_is_named_at_once() {
 #[test]
 fn a_broker_too_old_to_tell_the_leader_is_named() {
     let (_cluster, producer) = setup()
-        .set("max.block.ms", 300)
+        .set("max.block.ms", 500)
         .cluster(|cluster| cluster.versions(Api::Metadata, 0..=3))
         .start();
-    let refused = producer.send(ProducerRecord::new("orders", "x"), ignore);
-    let text = refused.unwrap_err().to_string();
+    // On a machine that stands still for a moment, the thread that knows why may come too late.
+    let refuse = |_| producer.partitions_for("orders").unwrap_err().to_string();
+    let mut texts = (0..5).map(refuse);
+    let text = texts.find(|text| !text.contains("I/O thread is busy"));
+    let text = text.unwrap();
     assert!(text.contains("Metadata"), "{text}");
 }
 

@@ -60,7 +60,7 @@ fn close_flushes_and_reports_what_it_acknowledged() {
 fn close_reports_what_failed() {
     let (cluster, producer) = setup().topic("other", 1).start();
     let refuse = cluster.on(Api::Produce).topic("orders");
-    refuse.answer(ErrorCode::MESSAGE_TOO_LARGE);
+    refuse.answer(ErrorCode::POLICY_VIOLATION);
     let called = send_counted(&producer, 3);
     producer
         .send(ProducerRecord::new("other", "good"), ignore)
@@ -279,35 +279,42 @@ fn a_send_that_comes_while_others_close_is_refused_at_once() {
     });
 }
 
+/// Sends until the producer is closed, counts the callbacks, and gives how many records were taken.
+fn send_until_closed(
+    producer: &Producer<str, str>,
+    topic: &str,
+    called: &Arc<AtomicUsize>,
+) -> usize {
+    let mut accepted = 0;
+    loop {
+        let called = Arc::clone(called);
+        let count = move |_: Result<_>| _ = called.fetch_add(1, Ordering::SeqCst);
+        if let Err(refused) = producer.send(ProducerRecord::new(topic, "x"), count) {
+            assert!(refused.error().is_closed(), "{refused}");
+            return accepted;
+        }
+        accepted += 1;
+    }
+}
+
 #[test]
 fn sends_that_race_with_close_are_either_delivered_or_refused_as_closed() {
     for _ in 0..20 {
         let (cluster, producer) = setup().start();
         send_all(&producer, "orders", &["the topic is known"]);
-        let (called, accepted) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
-        thread::scope(|scope| {
-            for topic in ["orders", "orders", "new", "newer"] {
-                let (called, accepted, producer) = (&called, &accepted, &producer);
-                scope.spawn(move || {
-                    loop {
-                        let called = Arc::clone(called);
-                        let count = move |_: Result<_>| _ = called.fetch_add(1, Ordering::SeqCst);
-                        match producer.send(ProducerRecord::new(topic, "x"), count) {
-                            Ok(()) => accepted.fetch_add(1, Ordering::SeqCst),
-                            Err(refused) => {
-                                assert!(refused.error().is_closed(), "{refused}");
-                                return;
-                            }
-                        };
-                    }
-                });
-            }
+        let called = Arc::new(AtomicUsize::new(0));
+        let accepted: usize = thread::scope(|scope| {
+            let send = |topic| {
+                let (producer, called) = (&producer, &called);
+                scope.spawn(move || send_until_closed(producer, topic, called))
+            };
+            let sending = ["orders", "orders", "new", "newer"].map(send);
             eventually("records are accepted", || {
-                accepted.load(Ordering::SeqCst) > 100
+                producer.metrics().records_accepted > 100
             });
             producer.close().unwrap();
+            sending.map(|one| one.join().unwrap()).iter().sum()
         });
-        let accepted = accepted.load(Ordering::SeqCst);
         assert_eq!(called.load(Ordering::SeqCst), accepted);
         assert_eq!(cluster.counters().records, accepted as u64 + 1);
     }
@@ -391,23 +398,28 @@ fn close_tells_how_many_wait_when_a_callback_does_not_return() {
 
 #[test]
 fn many_quick_callbacks_do_not_count_as_one_that_does_not_return() {
-    let (_cluster, producer) = setup().set("batch.size", 500).start();
-    let called = Arc::new(AtomicUsize::new(0));
-    for _ in 0..200 {
-        let called = Arc::clone(&called);
-        let slow = move |_: Result<_>| {
-            // A millisecond of work.
-            let started = now();
-            while started.elapsed() < Duration::from_millis(1) {}
-            called.fetch_add(1, Ordering::SeqCst);
-        };
-        let value = "x".repeat(400);
-        producer
-            .send(ProducerRecord::new("orders", &value), slow)
-            .unwrap();
-    }
-    producer.close_timeout(Duration::ZERO).unwrap();
-    assert_eq!(called.load(Ordering::SeqCst), 200);
+    let closes_in_time = || {
+        let (_cluster, producer) = setup().set("batch.size", 500).start();
+        let called = Arc::new(AtomicUsize::new(0));
+        for _ in 0..600 {
+            let called = Arc::clone(&called);
+            let slow = move |_: Result<_>| {
+                // A millisecond of work.
+                let started = now();
+                while started.elapsed() < Duration::from_millis(1) {}
+                called.fetch_add(1, Ordering::SeqCst);
+            };
+            let value = "x".repeat(400);
+            producer
+                .send(ProducerRecord::new("orders", &value), slow)
+                .unwrap();
+        }
+        let closed = producer.close_timeout(Duration::ZERO);
+        assert!(closed.is_err() || called.load(Ordering::SeqCst) == 600);
+        closed.is_ok()
+    };
+    // A machine that stands still for a moment looks like a callback that does not return.
+    assert!((0..5).any(|_| closes_in_time()));
 }
 
 #[test]
@@ -415,10 +427,10 @@ fn close_ends_the_thread() {
     let (_cluster, producer) = setup().set("client.id", "sd-cl").start();
     send_counted(&producer, 1);
     #[cfg(target_os = "linux")]
-    assert_eq!(io_threads("sd-cl").len(), 1);
+    crate::observe::io_thread("sd-cl");
     producer.close().unwrap();
     #[cfg(target_os = "linux")]
-    assert!(io_threads("sd-cl").is_empty());
+    eventually("the thread ends", || io_threads("sd-cl").is_empty());
 }
 
 #[test]

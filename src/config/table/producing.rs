@@ -237,12 +237,14 @@ pub(super) const ROWS: &[Definition] = &[
          had for this long.",
     ),
     // Idempotence and transactions.
-    later(
+    supported(
         "enable.idempotence",
         Kind::Boolean,
-        Preset::Text("false"),
-        "Whether retries are kept from writing a record twice. Kafka's default is true; here it \
-         is false, and true is refused, until this is supported.",
+        "true",
+        "Whether retries are kept from writing a record twice, and order is kept with several \
+         batches of a partition on their way. Needs `acks=all`, `retries` above 0 and at most 5 \
+         requests in flight: said explicitly, anything else is an error; as the default it gives \
+         way to `acks` and `retries` with a warning.",
     ),
     later(
         "transactional.id",

@@ -25,6 +25,7 @@ fn full() -> ProducerConfigBuilder {
         .retry_backoff_max(ms(9))
         .request_timeout(ms(10))
         .delivery_timeout(ms(12))
+        .idempotence(false)
         .max_in_flight(13)
         .reconnect_backoff(ms(14))
         .reconnect_backoff_max(ms(15))
@@ -75,6 +76,7 @@ fn sets_what_it_says() {
     assert_eq!(config.retry_backoff(), backoff(8, 9));
     assert_eq!(config.request_timeout(), ms(10));
     assert_eq!(config.delivery_timeout(), ms(12));
+    assert!(!config.idempotence());
     assert_eq!(config.max_in_flight(), 13);
     assert_eq!(config.reconnect_backoff(), backoff(14, 15));
     assert_eq!(config.connection_setup_timeout(), backoff(16, 17));

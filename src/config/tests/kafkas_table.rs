@@ -82,10 +82,6 @@ fn every_default_is_kafkas_and_passes_silently() {
             Preset::Null => None,
             Preset::Text(text) => Some(text.to_owned()),
         };
-        if row.name == "enable.idempotence" {
-            assert_eq!(ours.as_deref(), Some("false"));
-            continue;
-        }
         assert_eq!(ours, row.preset(), "{}", row.name);
         let Some(preset) = ours else { continue };
         let warnings = warnings(&minimal().set(row.name.as_str(), &preset));

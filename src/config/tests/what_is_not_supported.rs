@@ -5,7 +5,6 @@ use super::*;
 #[test]
 fn is_refused_when_it_would_change_behaviour() {
     let cases = [
-        ("enable.idempotence", "true", "it must be false"),
         ("compression.type", "gzip", "it must be none"),
         ("security.protocol", "SASL_SSL", "it must be PLAINTEXT"),
         ("transactional.id", "t", "leave it out"),
@@ -35,7 +34,6 @@ fn is_refused_when_it_would_change_behaviour() {
 #[test]
 fn passes_when_it_changes_nothing() {
     for (name, value) in [
-        ("enable.idempotence", "FALSE"),
         ("compression.type", "none"),
         ("interceptor.classes", ""),
         ("enable.metrics.push", "false"),

@@ -147,6 +147,9 @@ fn request_bytes(request: &Request) -> usize {
         Request::ApiVersions(request) => {
             request.client_software_name.capacity() + request.client_software_version.capacity()
         }
+        Request::InitProducerId(request) => {
+            request.transactional_id.as_ref().map_or(0, |id| id.len())
+        }
     }
 }
 
@@ -168,6 +171,7 @@ fn response_bytes(response: &Response) -> usize {
                 })
         }
         Response::ApiVersions(response) => vec_bytes(&response.apis, |_| 0),
+        Response::InitProducerId(_) => 0,
     }
 }
 

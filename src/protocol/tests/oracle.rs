@@ -32,6 +32,7 @@ pub(super) fn knows(api: ApiKey, version: i16) -> bool {
         ApiKey::Produce => theirs::ProduceRequest::VERSIONS,
         ApiKey::Metadata => theirs::MetadataRequest::VERSIONS,
         ApiKey::ApiVersions => theirs::ApiVersionsRequest::VERSIONS,
+        ApiKey::InitProducerId => theirs::InitProducerIdRequest::VERSIONS,
     };
     (versions.min..=versions.max).contains(&version)
 }
@@ -48,6 +49,10 @@ pub(super) fn request_body(request: &Request, version: i16, strangers: bool) -> 
         }
         Request::ApiVersions(request) => {
             bytes(&header, &api_versions_request(&request, strangers), version)
+        }
+        Request::InitProducerId(request) => {
+            let message = init_producer_id_request(&request, strangers);
+            bytes(&header, &message, version)
         }
     }
 }
@@ -78,6 +83,10 @@ pub(super) fn response_body(response: &Response, version: i16, strangers: bool) 
             }
             bytes(&header, &message, version)
         }
+        Response::InitProducerId(response) => {
+            let message = init_producer_id_response(&response, strangers);
+            bytes(&header, &message, version)
+        }
     }
 }
 
@@ -98,6 +107,10 @@ pub(super) fn assert_reads_request(body: &[u8], request: &Request, version: i16)
                 version,
             );
         }
+        Request::InitProducerId(request) => {
+            let message = init_producer_id_request(&request, false);
+            assert_reads(body, &header, &message, version);
+        }
     }
 }
 
@@ -112,6 +125,10 @@ pub(super) fn assert_reads_response(body: &[u8], response: &Response, version: i
         }
         Response::ApiVersions(response) => {
             let message = api_versions_response(&response, false);
+            assert_reads(body, &header, &message, version);
+        }
+        Response::InitProducerId(response) => {
+            let message = init_producer_id_response(&response, false);
             assert_reads(body, &header, &message, version);
         }
     }
@@ -218,6 +235,31 @@ fn api_versions_request(
     let message = theirs::ApiVersionsRequest::default()
         .with_client_software_name(string(&request.client_software_name))
         .with_client_software_version(string(&request.client_software_version));
+    estranged!(message, strangers)
+}
+
+fn init_producer_id_request(
+    request: &InitProducerIdRequest,
+    strangers: bool,
+) -> theirs::InitProducerIdRequest {
+    let transactional_id = request.transactional_id.as_deref();
+    let message = theirs::InitProducerIdRequest::default()
+        .with_transactional_id(transactional_id.map(|id| theirs::TransactionalId(string(id))))
+        .with_transaction_timeout_ms(request.transaction_timeout_ms)
+        .with_producer_id(theirs::ProducerId(request.producer_id))
+        .with_producer_epoch(request.producer_epoch);
+    estranged!(message, strangers)
+}
+
+fn init_producer_id_response(
+    response: &InitProducerIdResponse,
+    strangers: bool,
+) -> theirs::InitProducerIdResponse {
+    let message = theirs::InitProducerIdResponse::default()
+        .with_throttle_time_ms(response.throttle_time_ms)
+        .with_error_code(response.error.code())
+        .with_producer_id(theirs::ProducerId(response.producer_id))
+        .with_producer_epoch(response.producer_epoch);
     estranged!(message, strangers)
 }
 

@@ -16,6 +16,7 @@ pub(super) fn api_of(response: &Response) -> ApiKey {
         Response::Produce(_) => ApiKey::Produce,
         Response::Metadata(_) => ApiKey::Metadata,
         Response::ApiVersions(_) => ApiKey::ApiVersions,
+        Response::InitProducerId(_) => ApiKey::InitProducerId,
     }
 }
 
@@ -29,6 +30,7 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
                 client_software_version,
             })
         }),
+        init_producer_id_request().prop_map(Request::InitProducerId),
     ]
 }
 
@@ -37,6 +39,7 @@ pub(super) fn response() -> impl Strategy<Value = Response> {
         produce_response().prop_map(Response::Produce),
         metadata_response().prop_map(Response::Metadata),
         api_versions_response().prop_map(Response::ApiVersions),
+        init_producer_id_response().prop_map(Response::InitProducerId),
     ]
 }
 
@@ -60,6 +63,12 @@ pub(super) fn request_at(version: i16, request: &Request) -> Request {
                 request.client_software_version.clear();
             }
         }
+        Request::InitProducerId(request) => {
+            if version < 3 {
+                request.producer_id = -1;
+                request.producer_epoch = -1;
+            }
+        }
     }
     request
 }
@@ -75,6 +84,7 @@ pub(super) fn response_at(version: i16, response: &Response) -> Response {
                 response.throttle_time_ms = 0;
             }
         }
+        Response::InitProducerId(_) => {}
     }
     response
 }
@@ -151,6 +161,12 @@ pub(super) fn example_request(api: ApiKey) -> Request {
             allow_auto_topic_creation: true,
         }),
         ApiKey::ApiVersions => Request::ApiVersions(ApiVersionsRequest::ours()),
+        ApiKey::InitProducerId => Request::InitProducerId(InitProducerIdRequest {
+            transactional_id: Some(Arc::from("transaction")),
+            transaction_timeout_ms: 60_000,
+            producer_id: 1 << 40,
+            producer_epoch: 7,
+        }),
     }
 }
 
@@ -208,6 +224,12 @@ pub(super) fn example_response(api: ApiKey) -> Response {
                 })
                 .into(),
             throttle_time_ms: 5,
+        }),
+        ApiKey::InitProducerId => Response::InitProducerId(InitProducerIdResponse {
+            throttle_time_ms: 6,
+            error: ErrorCode::NONE,
+            producer_id: 1 << 40,
+            producer_epoch: 8,
         }),
     }
 }
@@ -432,4 +454,29 @@ fn api_versions_response() -> impl Strategy<Value = ApiVersionsResponse> {
             throttle_time_ms,
         }
     })
+}
+
+fn init_producer_id_request() -> impl Strategy<Value = InitProducerIdRequest> {
+    let transactional_id = option::of(text().prop_map(Arc::from));
+    (transactional_id, any::<i32>(), any::<i64>(), any::<i16>()).prop_map(
+        |(transactional_id, transaction_timeout_ms, producer_id, producer_epoch)| {
+            InitProducerIdRequest {
+                transactional_id,
+                transaction_timeout_ms,
+                producer_id,
+                producer_epoch,
+            }
+        },
+    )
+}
+
+fn init_producer_id_response() -> impl Strategy<Value = InitProducerIdResponse> {
+    (any::<i32>(), error_code(), any::<i64>(), any::<i16>()).prop_map(
+        |(throttle_time_ms, error, producer_id, producer_epoch)| InitProducerIdResponse {
+            throttle_time_ms,
+            error,
+            producer_id,
+            producer_epoch,
+        },
+    )
 }

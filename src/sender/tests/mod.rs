@@ -5,9 +5,11 @@ mod batching;
 mod closing;
 mod connections;
 mod expiry;
+mod idempotence;
 mod leaders;
 mod metadata;
 mod retries;
+mod schedules;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -51,6 +53,7 @@ fn settings() -> Settings {
         bootstrap: vec![address(BOOTSTRAP)],
         acks: -1,
         retries: u32::MAX,
+        idempotence: false,
         linger: LINGER,
         delivery_timeout: DELIVERY,
         request_timeout: REQUEST,
@@ -75,6 +78,9 @@ fn address(node: NodeId) -> Address {
     }
 }
 
+/// The value of a record, and its offset or why it failed.
+type Told = (String, Result<Option<i64>>);
+
 /// A sender, its accumulator, and what a driver would know of them.
 struct World {
     now: Instant,
@@ -86,7 +92,9 @@ struct World {
     disconnects: Vec<NodeId>,
     finished: BTreeMap<CommandId, Result<()>>,
     /// The value of each record and what its callback was told.
-    told: Arc<Mutex<Vec<(String, Result<Option<i64>>)>>>,
+    told: Arc<Mutex<Vec<Told>>>,
+    /// The timestamp of each acknowledged record.
+    timestamps: Arc<Mutex<Vec<i64>>>,
     /// Until when the sender wants to sleep.
     wait: Option<Instant>,
     stopped: bool,
@@ -118,6 +126,7 @@ impl World {
             disconnects: Vec::new(),
             finished: BTreeMap::new(),
             told: Arc::default(),
+            timestamps: Arc::default(),
             wait: None,
             stopped: false,
             commands: 0,
@@ -242,14 +251,21 @@ impl World {
     }
 
     fn append(&mut self, partition: i32, value: &str) {
+        self.append_at(partition, value, 0);
+    }
+
+    fn append_at(&mut self, partition: i32, value: &str, timestamp_ms: i64) {
         let record = Record {
-            timestamp_ms: 0,
+            timestamp_ms,
             key: None,
             value: Some(value.as_bytes()),
             headers: &[],
         };
         let (told, value) = (Arc::clone(&self.told), value.to_owned());
+        let timestamps = Arc::clone(&self.timestamps);
         let callback = Box::new(move |result: Result<crate::RecordMetadata>| {
+            let times = result.iter().map(|metadata| metadata.timestamp_ms());
+            timestamps.lock().extend(times);
             let offset = result.map(|metadata| metadata.offset());
             told.lock().push((value, offset));
         });
@@ -465,7 +481,7 @@ fn deliver(outcome: Outcome) {
     for (index, completion) in (0..).zip(outcome.completions) {
         let called = match &outcome.result {
             Ok(written) => completion.succeed(written, index),
-            Err(error) => completion.fail(error.clone()),
+            Err(failure) => completion.fail(failure.of_record(index).clone()),
         };
         called.unwrap();
     }

@@ -22,6 +22,7 @@ fn callers_share_memory_for_two_records_and_all_get_their_turn() {
         world.checker.acknowledged >= 58,
         "others waited for linger.ms"
     );
+    world.run_until_idle();
     let log = world.log(0);
     finish(world, &log);
 }

@@ -10,10 +10,15 @@
 //! | the batch is above `message.max.bytes` | `MESSAGE_TOO_LARGE` |
 //! | checksum or length | `CORRUPT_MESSAGE` |
 //! | any other part of the batch | `INVALID_RECORD`, from version 8 with the record |
+//! | a control batch, or a producer id without an epoch or a sequence | `INVALID_RECORD` |
 //! | a compressed batch | `UNSUPPORTED_COMPRESSION_TYPE`: not supported yet |
 //!
+//! What a batch's producer id and sequence come to stands in [`producers`](crate::testing::producers).
+//! A repeated batch is answered as in Kafka: with its offset, and with its largest timestamp as the
+//! time of append even if the topic does not stamp records.
+//!
 //! With `acks` 0 there is no answer, and anything wrong costs the connection. `acks` −1 and 1 are
-//! the same here: there are no followers. Producer ids are stored, duplicates not looked for.
+//! the same here: there are no followers.
 
 use crate::ErrorCode;
 use crate::ids::NodeId;
@@ -23,10 +28,13 @@ use crate::protocol::messages::{
     CurrentLeader, NodeEndpoint, ProducePartition, ProducePartitionResponse, ProduceRequest,
     ProduceResponse, ProduceTopic, ProduceTopicResponse, RecordError,
 };
-use crate::record::decode::{self, BatchError};
+use crate::record::batch::ProducerStamp;
+use crate::record::decode::{self, BatchError, BatchHeader};
 use crate::sync::Arc;
 use crate::testing::faults::{Plan, Refusal};
+use crate::testing::legality::{self, Claim};
 use crate::testing::log::MockProducedPartition;
+use crate::testing::producers::{Appended, Verdict};
 use crate::testing::state::{Answer, ClusterState};
 
 pub(in crate::testing) fn handle(
@@ -51,6 +59,11 @@ pub(in crate::testing) fn handle(
                 acks: request.acks,
             };
             let answer = produce(state, now_ms, &place, partition, plan);
+            if plan.connection.is_none() {
+                let (batch, code) = (partition.records.as_slice(), answer.error);
+                let name = place.topic.unwrap_or_default();
+                legality::answered(state, name, partition.index, batch, code);
+            }
             failed |= answer.error != ErrorCode::NONE;
             if let Some(leader) = answer.current_leader {
                 add_endpoint(&mut response.node_endpoints, state, leader.leader);
@@ -88,11 +101,15 @@ pub(in crate::testing) fn describe(
         let name = name_of(state, topic).unwrap_or_else(|| "".into());
         for partition in &topic.partitions {
             let bytes = partition.records.as_slice();
+            let stamp = Claim::read(bytes).map_or(ProducerStamp::NONE, |claim| claim.stamp);
             all.push(MockProducedPartition {
                 topic: name.to_string(),
                 partition: partition.index,
                 records: decode::claimed_record_count(bytes),
                 bytes: bytes.len(),
+                producer_id: stamp.producer_id,
+                producer_epoch: stamp.epoch,
+                base_sequence: stamp.base_sequence,
             });
         }
     }
@@ -153,23 +170,70 @@ fn append(
         .get(name)
         .is_some_and(|topic| topic.log_append_time);
     let append_time_ms = stamps.then_some(now_ms);
-    let keep = state.settings.keep;
-    let log = &mut state
-        .partition_mut(name, batch.index)
-        .expect("it was there above")
-        .log;
-    let base_offset = log.append(header, &batch.records, append_time_ms, keep);
-    state.log.count_batch(&header);
-    Ok(ProducePartitionResponse {
+    let done = |base_offset, log_append_time_ms| ProducePartitionResponse {
         base_offset,
-        log_append_time_ms: append_time_ms.unwrap_or(-1),
+        log_append_time_ms,
         log_start_offset: 0,
         ..refused(batch.index, ErrorCode::NONE)
+    };
+    let is_idempotent = header.producer.producer_id >= 0;
+    if is_idempotent && let Some(earlier) = find_repeat(state, name, batch.index, &header)? {
+        state.log.counters.repeated_batches += 1;
+        return Ok(done(earlier.base_offset, earlier.timestamp_ms));
+    }
+    let keep = state.settings.keep;
+    let partition = state
+        .partition_mut(name, batch.index)
+        .expect("it was there above");
+    let base_offset = partition
+        .log
+        .append(header, &batch.records, append_time_ms, keep);
+    if is_idempotent {
+        let timestamp_ms = append_time_ms.unwrap_or(header.max_timestamp_ms);
+        let records = header.record_count;
+        let producers = &mut partition.producers;
+        producers.remember(header.producer, records, base_offset, timestamp_ms);
+    }
+    state.log.count_batch(&header);
+    Ok(done(base_offset, append_time_ms.unwrap_or(-1)))
+}
+
+/// Whether the batch was appended before. Fails if it is out of order.
+fn find_repeat(
+    state: &ClusterState,
+    topic: &str,
+    index: i32,
+    header: &BatchHeader,
+) -> Result<Option<Appended>, Problem> {
+    let ProducerStamp {
+        producer_id,
+        epoch,
+        base_sequence,
+    } = header.producer;
+    if epoch < 0 || base_sequence < 0 {
+        return Err(Problem {
+            message: Some(format!(
+                "producer {producer_id} has epoch {epoch} and sequence {base_sequence}"
+            )),
+            ..ErrorCode::INVALID_RECORD.into()
+        });
+    }
+    let unknown_is_an_error = state.settings.unknown_producer_is_an_error;
+    let Some(partition) = state.partition(topic, index) else {
+        return Ok(None);
+    };
+    let verdict =
+        partition
+            .producers
+            .judge(header.producer, header.record_count, unknown_is_an_error)?;
+    Ok(match verdict {
+        Verdict::Append => None,
+        Verdict::Repeat(earlier) => Some(earlier),
     })
 }
 
 /// What a broker checks before it appends.
-fn check(records: &SharedBytes, max_message_bytes: usize) -> Result<decode::BatchHeader, Problem> {
+fn check(records: &SharedBytes, max_message_bytes: usize) -> Result<BatchHeader, Problem> {
     let bytes = records.as_slice();
     if bytes.is_empty() {
         return Err(Problem {
@@ -186,7 +250,7 @@ fn check(records: &SharedBytes, max_message_bytes: usize) -> Result<decode::Batc
             ..ErrorCode::MESSAGE_TOO_LARGE.into()
         });
     }
-    decode::check(bytes).map_err(|error| Problem {
+    let header = decode::check(bytes).map_err(|error| Problem {
         code: match error {
             BatchError::Truncated | BatchError::Checksum { .. } => ErrorCode::CORRUPT_MESSAGE,
             BatchError::Compressed(_) => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
@@ -201,8 +265,18 @@ fn check(records: &SharedBytes, max_message_bytes: usize) -> Result<decode::Batc
             _ => None,
         },
         message: Some(error.to_string()),
-    })
+    })?;
+    if header.attributes & CONTROL != 0 {
+        return Err(Problem {
+            message: Some("clients do not write control batches".to_owned()),
+            ..ErrorCode::INVALID_RECORD.into()
+        });
+    }
+    Ok(header)
 }
+
+/// The attribute of batches that brokers write themselves, to end a transaction.
+const CONTROL: i16 = 0x20;
 
 /// Why a batch was not appended.
 struct Problem {
@@ -235,9 +309,21 @@ impl Problem {
         ProducePartitionResponse {
             record_errors: record_errors.into_iter().collect(),
             error_message: self.message,
+            log_start_offset: log_start_beside(self.code),
             current_leader: leader_hint(state, place, index, self.code),
             ..refused(index, self.code)
         }
+    }
+}
+
+/// Brokers tell where the log starts beside errors that come from as deep as the log.
+fn log_start_beside(code: ErrorCode) -> i64 {
+    match code {
+        ErrorCode::INVALID_RECORD
+        | ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
+        | ErrorCode::INVALID_PRODUCER_EPOCH
+        | ErrorCode::UNKNOWN_PRODUCER_ID => 0,
+        _ => -1,
     }
 }
 
@@ -254,6 +340,7 @@ fn script(
     ProducePartitionResponse {
         record_errors: refusal.record_errors.iter().map(record_error).collect(),
         error_message: refusal.message.clone(),
+        log_start_offset: log_start_beside(refusal.code),
         current_leader: leader_hint(state, place, index, refusal.code),
         ..refused(index, refusal.code)
     }

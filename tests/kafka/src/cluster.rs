@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::helper::{Helper, Leader, ReadRecord};
 use crate::jars::target_dir;
 use crate::node::{Node, free_ports};
+use crate::proxy::Proxy;
 use crate::wait_until;
 
 const CLUSTER_ID: &str = "lingerAAAAAAAAAAAAAAAA";
@@ -21,6 +22,7 @@ const START_ATTEMPTS: u32 = 3;
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     nodes: i32,
+    proxied: bool,
     settings: Vec<(String, String)>,
 }
 
@@ -29,8 +31,16 @@ impl Options {
     pub fn new(nodes: i32) -> Self {
         Self {
             nodes,
+            proxied: false,
             settings: Vec::new(),
         }
+    }
+
+    /// Gives each broker a second listener, which it advertises under the address of a proxy.
+    #[must_use]
+    pub fn proxied(mut self) -> Self {
+        self.proxied = true;
+        self
     }
 
     /// Adds a broker property.
@@ -44,6 +54,8 @@ impl Options {
 /// A running cluster. Dropping it kills the nodes and removes their data.
 pub struct Cluster {
     nodes: Vec<Node>,
+    /// One for each node, or none.
+    proxies: Vec<Proxy>,
     helper: Mutex<Helper>,
     // After the nodes, so that nobody writes to it any more when it is removed.
     _scratch: Scratch,
@@ -93,22 +105,33 @@ impl Cluster {
     fn start_once(options: &Options) -> Result<Self, String> {
         let scratch = Scratch::new().map_err(|error| format!("no scratch folder: {error}"))?;
         let mut helper = Helper::start()?;
-        let ports = free_ports(2 * options.nodes as usize)?;
-        let (client_ports, controller_ports) = ports.split_at(options.nodes as usize);
+        let count = options.nodes as usize;
+        let ports = Ports(free_ports(4 * count)?, count);
         let mut nodes = Vec::new();
-        for (id, &port) in (1..).zip(client_ports) {
+        let mut proxies = Vec::new();
+        for id in 1..=options.nodes {
+            let port = ports.of(Listener::Plain, id);
             let dir = scratch.0.join(id.to_string());
-            let properties = server_properties(options, id, port, controller_ports, &dir);
+            let properties = server_properties(options, id, &ports, &dir);
             let file = dir.join("server.properties");
             fs::create_dir_all(&dir)
                 .and_then(|()| fs::write(&file, properties))
                 .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
             helper.ask(&format!("format {CLUSTER_ID} {}", file.display()))?;
             nodes.push(Node::new(id, port, &dir)?);
+            if options.proxied {
+                let (own, broker) = (
+                    ports.of(Listener::Proxy, id),
+                    ports.of(Listener::Proxied, id),
+                );
+                let proxy = Proxy::start(own, broker);
+                proxies.push(proxy.map_err(|error| format!("a proxy's port: {error}"))?);
+            }
         }
         nodes.iter().for_each(Node::start);
         let cluster = Self {
             nodes,
+            proxies,
             helper: Mutex::new(helper),
             _scratch: scratch,
         };
@@ -139,6 +162,25 @@ impl Cluster {
             .iter()
             .map(|node| format!("127.0.0.1:{}", node.port));
         addresses.collect::<Vec<_>>().join(",")
+    }
+
+    /// `host:port` of all proxies. Who starts from here comes through a proxy to every broker.
+    pub fn proxied_bootstrap(&self) -> String {
+        let addresses = self
+            .proxies
+            .iter()
+            .map(|proxy| format!("127.0.0.1:{}", proxy.port()));
+        addresses.collect::<Vec<_>>().join(",")
+    }
+
+    /// The proxy before a node.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless the cluster was started with [`Options::proxied`].
+    pub fn proxy(&self, node: i32) -> &Proxy {
+        let index = usize::try_from(node - 1).expect("ids start at 1");
+        self.proxies.get(index).expect("a cluster behind proxies")
     }
 
     /// The data folder of a node, for Kafka's log dumper.
@@ -233,8 +275,10 @@ impl Cluster {
         self.node(node).signal("CONT");
     }
 
-    /// Gets every node going again: the paused, and the killed ones. Waits until they listen.
+    /// Gets every node going again: the paused, and the killed ones. Waits until they listen. The
+    /// proxies forget their faults.
     pub fn heal(&self) {
+        self.proxies.iter().for_each(Proxy::heal);
         // All at once: a node listens only when most of them are there.
         for node in &self.nodes {
             node.signal("CONT");
@@ -273,28 +317,52 @@ fn must<T>(outcome: Result<T, String>) -> T {
     outcome.unwrap_or_else(|error| panic!("Kafka says: {error}"))
 }
 
+/// What ports are for.
+#[derive(Clone, Copy)]
+enum Listener {
+    /// A broker's, for other brokers, the helper, and whoever needs no proxy.
+    Plain,
+    Controller,
+    /// A broker's, for its proxy alone.
+    Proxied,
+    /// The proxy's own.
+    Proxy,
+}
+
+/// The ports of this many nodes: all of one kind, then all of the next.
+struct Ports(Vec<u16>, usize);
+
+impl Ports {
+    /// The port of a node; the first has the id 1.
+    fn of(&self, listener: Listener, id: i32) -> u16 {
+        self.0[listener as usize * self.1 + id as usize - 1]
+    }
+}
+
 /// KRaft with broker and controller in one process. The timeouts are shorter than Kafka's own, so
 /// that a killed node is noticed within seconds.
-fn server_properties(
-    options: &Options,
-    id: i32,
-    port: u16,
-    controller_ports: &[u16],
-    dir: &Path,
-) -> String {
-    let voters: Vec<String> = (1..)
-        .zip(controller_ports)
-        .map(|(id, port)| format!("{id}@127.0.0.1:{port}"))
+fn server_properties(options: &Options, id: i32, ports: &Ports, dir: &Path) -> String {
+    let voters: Vec<String> = (1..=options.nodes)
+        .map(|id| format!("{id}@127.0.0.1:{}", ports.of(Listener::Controller, id)))
         .collect();
-    let controller_port = controller_ports[id as usize - 1];
+    let url = |name: &str, port| format!("{name}://127.0.0.1:{}", ports.of(port, id));
+    let plain = url("PLAINTEXT", Listener::Plain);
+    let mut listeners = vec![plain.clone(), url("CONTROLLER", Listener::Controller)];
+    let mut advertised = vec![plain];
+    if options.proxied {
+        listeners.push(url("PROXIED", Listener::Proxied));
+        advertised.push(url("PROXIED", Listener::Proxy));
+    }
     let replication = options.nodes.min(3).to_string();
     let min_in_sync = (options.nodes.min(3) - 1).max(1).to_string();
     let mut lines = vec![
         "process.roles=broker,controller".to_owned(),
         format!("node.id={id}"),
         format!("controller.quorum.voters={}", voters.join(",")),
-        format!("listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}"),
-        format!("advertised.listeners=PLAINTEXT://127.0.0.1:{port}"),
+        format!("listeners={}", listeners.join(",")),
+        format!("advertised.listeners={}", advertised.join(",")),
+        "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT"
+            .to_owned(),
         "controller.listener.names=CONTROLLER".to_owned(),
         format!("log.dirs={}", dir.join("data").display()),
         format!("default.replication.factor={replication}"),

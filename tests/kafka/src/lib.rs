@@ -4,25 +4,29 @@
 //!
 //! ```text
 //! test ── Cluster ── guard.sh ── java kafka.Kafka      (one of each per node)
+//!            ├────── Proxy ───────────┘                (on demand: faults of the network)
 //!            └────── Helper ─── java KafkaHelper       (answers questions, reads records back)
 //! ```
 //!
 //! Runs on Linux; needs a JDK 17 and Maven.
 
+mod audit;
 mod cluster;
 mod deliveries;
 mod helper;
 mod jars;
+mod load;
 mod node;
 mod programs;
+mod proxy;
 
+pub use crate::audit::{Payload, Tally, assert_all_true};
 pub use crate::cluster::{Cluster, Options, one_node, topic_name};
-pub use crate::deliveries::{
-    Deliveries, Delivery, assert_acknowledged_stored, assert_all_stored, assert_in_order,
-    properties,
-};
+pub use crate::deliveries::{Deliveries, Delivery, assert_all_stored, assert_in_order, properties};
 pub use crate::helper::{Leader, ReadRecord};
+pub use crate::load::Load;
 pub use crate::programs::{Program, linger_example, run_kafka_tool, start_kafka_tool};
+pub use crate::proxy::{Direction, Proxy};
 
 /// Asks `condition` every few milliseconds until it holds.
 ///

@@ -1,17 +1,15 @@
-//! Leaders that are killed (SIGKILL) and started again while records are on their way. Without
-//! idempotence a record may be stored twice; one that was acknowledged may not be missing.
+//! Leaders that are killed (SIGKILL) and started again while records are on their way.
 
 use std::fs;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use linger::{Producer, ProducerRecord};
+use linger::Producer;
 use linger_kafka_tests::{
-    Cluster, Deliveries, Program, assert_acknowledged_stored, assert_in_order, linger_example,
-    properties, topic_name, wait_until,
+    Cluster, Load, Program, ReadRecord, linger_example, properties, topic_name, wait_until,
 };
 use serde_json::Value;
 
@@ -38,56 +36,29 @@ fn kill_a_leader(cluster: &Cluster, topic: &str) {
 }
 
 #[test]
-fn nothing_acknowledged_is_missing_and_order_holds_when_a_leader_dies() {
+fn every_record_is_stored_once_and_in_order_when_leaders_die() {
+    const KILLS: u32 = 3;
     let cluster = three_nodes();
     let topic = topic_name("leader-dies");
     cluster.create_topic(&topic, 3, &[]);
     cluster.await_in_sync(&topic, 3);
-    let properties = properties(&cluster.bootstrap())
-        .set("acks", "all")
-        .set("linger.ms", 2);
+    let properties = properties(&cluster.bootstrap()).set("linger.ms", 2);
     let producer: Producer<[u8], [u8]> = Producer::new(&properties).expect("valid properties");
-    let deliveries = Deliveries::default();
-    let stop = AtomicBool::new(false);
-    let told = deliveries.sender();
-    let accepted = thread::scope(|scope| {
-        let sending = scope.spawn(|| {
-            let mut number = 0;
-            while !stop.load(Ordering::Relaxed) {
-                let value = format!("v-{number}");
-                let record = ProducerRecord::new(&topic, value.as_bytes()).partition(number % 3);
-                producer
-                    .send(record, Deliveries::telling(&told, value.clone()))
-                    .expect("accepted");
-                number += 1;
-                thread::sleep(Duration::from_micros(500));
-            }
-            number
-        });
-        wait_until("sending is under way", 60, || {
-            producer.metrics().records_acknowledged > 300
-        });
-        kill_a_leader(&cluster, &topic);
-        stop.store(true, Ordering::Relaxed);
-        sending.join().expect("sending does not panic")
+    let load = Load::new(&producer, &topic);
+    load.send_during(3, || {
+        for _ in 0..KILLS {
+            let before = producer.metrics().records_acknowledged;
+            wait_until("sending is under way", 60, || {
+                producer.metrics().records_acknowledged > before + 300
+            });
+            kill_a_leader(&cluster, &topic);
+        }
     });
-    drop(told);
-    producer.flush().expect("open");
-    let metrics = producer.metrics();
     producer.close().expect("nothing is pending");
 
-    let told = deliveries.all();
-    assert_eq!(
-        i32::try_from(told.len()),
-        Ok(accepted),
-        "each callback ran once"
-    );
-    let failed = told.iter().find(|delivery| delivery.outcome.is_err());
-    assert!(failed.is_none(), "{failed:?}");
-    let records = cluster.read(&topic);
-    assert_acknowledged_stored(&told, &records);
-    assert_in_order(&records);
+    let metrics = producer.metrics();
     assert!(metrics.records_retried > 0, "{metrics:?}");
+    load.assert_all_stored(&cluster);
 }
 
 #[test]
@@ -168,6 +139,13 @@ fn verifiable_producer_loses_nothing_over_five_leader_kills() {
         assert_eq!(found, event["value"].as_str(), "{event}");
         successes += 1;
     }
+    assert_eq!(records.len(), successes, "records stored and acknowledged");
+    let place = |record: &ReadRecord| {
+        let number: u64 = record.text().parse().expect("the number of a message");
+        (record.partition, number)
+    };
+    let order: Vec<(i32, u64)> = records.iter().map(place).collect();
+    assert!(order.is_sorted_by(|one, next| one < next), "{order:?}");
     let failures = events
         .iter()
         .filter(|event| event["name"] == "producer_send_error")

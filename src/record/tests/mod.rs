@@ -1,6 +1,8 @@
 //! Encoder and decoder against each other, against the format's arithmetic, and against the
 //! kafka-protocol crate.
 
+mod split;
+
 use kafka_protocol::records::RecordBatchDecoder;
 use proptest::collection::vec;
 use proptest::option;

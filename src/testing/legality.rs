@@ -1,0 +1,248 @@
+//! Looks for what no correct producer does, whatever went wrong around it. A real broker would let
+//! most of it pass, or punish it by an error that tells little. Judges by what came, and accuses
+//! only where that is certain: records that wait unread in some connection, or that the producer
+//! has given up, are nothing a broker can know of. No socket, no clock.
+//!
+//! - a batch goes out again under sequences that earlier records have, which may be written
+//! - a producer id that nobody got, or without an epoch or a sequence
+//! - an idempotent batch with `acks` other than all
+//! - one request with idempotent batches and others, or twice for the same partition
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+
+use crate::ErrorCode;
+use crate::protocol::messages::ProduceRequest;
+use crate::record::batch::ProducerStamp;
+use crate::sync::Arc;
+use crate::testing::api::produce::name_of;
+use crate::testing::producers::advance;
+use crate::testing::state::ClusterState;
+
+/// More than this are not kept: the first ones tell what is wrong.
+const KEPT_VIOLATIONS: usize = 100;
+
+/// More than may be in flight, and few enough to be looked through for each batch.
+const KEPT_ATTEMPTS: usize = 16;
+
+/// What a batch says of itself, unchecked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Claim {
+    pub(super) stamp: ProducerStamp,
+    records: i32,
+    bytes: usize,
+    checksum: u32,
+}
+
+impl Claim {
+    /// None if there is no whole header.
+    pub(super) fn read(batch: &[u8]) -> Option<Self> {
+        Some(Self {
+            checksum: u32::from_be_bytes(field(batch, 17)?),
+            stamp: ProducerStamp {
+                producer_id: i64::from_be_bytes(field(batch, 43)?),
+                epoch: i16::from_be_bytes(field(batch, 51)?),
+                base_sequence: i32::from_be_bytes(field(batch, 53)?),
+            },
+            records: i32::from_be_bytes(field(batch, 57)?),
+            bytes: batch.len(),
+        })
+    }
+
+    fn is_idempotent(&self) -> bool {
+        self.stamp.producer_id >= 0
+    }
+
+    /// Whether the two have a sequence in common, in the same epoch.
+    fn overlaps(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.stamp.base_sequence, other.stamp.base_sequence);
+        let same_epoch = self.stamp.epoch == other.stamp.epoch;
+        let begins_inside = |outer: i32, records: i32, inner: i32| {
+            // How far the inner one begins after the outer one, round the largest sequence.
+            advance(inner.wrapping_sub(outer), 0) < records
+        };
+        same_epoch
+            && (begins_inside(ours, self.records, theirs)
+                || begins_inside(theirs, other.records, ours))
+    }
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ProducerStamp {
+            producer_id,
+            epoch,
+            base_sequence,
+        } = self.stamp;
+        let records = self.records;
+        write!(
+            f,
+            "{records} records from sequence {base_sequence} of producer {producer_id} \
+             in epoch {epoch}"
+        )
+    }
+}
+
+fn field<const N: usize>(batch: &[u8], offset: usize) -> Option<[u8; N]> {
+    batch.get(offset..)?.first_chunk().copied()
+}
+
+/// The last batches that came for one partition, by producer, appended or not.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    producers: BTreeMap<i64, VecDeque<Attempt>>,
+}
+
+#[derive(Debug)]
+struct Attempt {
+    claim: Claim,
+    /// How often it came.
+    came: u32,
+    /// How often its producer was told that it was not written.
+    refused: u32,
+}
+
+impl Attempts {
+    /// Takes note of a batch that came; gives an earlier one that should not have sequences in
+    /// common with it.
+    fn note(&mut self, claim: Claim) -> Option<Claim> {
+        let attempts = self.producers.entry(claim.stamp.producer_id).or_default();
+        if let Some(same) = attempts.iter_mut().find(|earlier| earlier.claim == claim) {
+            same.came += 1;
+            return None;
+        }
+        let earlier = attempts
+            .iter()
+            .find(|earlier| earlier.claim.overlaps(&claim))
+            .map(|earlier| earlier.claim);
+        if attempts.len() == KEPT_ATTEMPTS {
+            attempts.pop_front();
+        }
+        attempts.push_back(Attempt {
+            claim,
+            came: 1,
+            refused: 0,
+        });
+        earlier
+    }
+
+    /// The producer is told that this batch was not written. If it heard nothing else, it may use
+    /// the sequences for other records: a batch that was too large comes again in parts.
+    fn refuse(&mut self, claim: Claim) {
+        let Some(attempts) = self.producers.get_mut(&claim.stamp.producer_id) else {
+            return;
+        };
+        for attempt in attempts.iter_mut().filter(|known| known.claim == claim) {
+            attempt.refused += 1;
+        }
+        attempts.retain(|attempt| attempt.refused < attempt.came);
+    }
+}
+
+/// Looks at a request before anything is done about it.
+pub(super) fn observe(state: &mut ClusterState, request: &ProduceRequest) {
+    let mut seen = BTreeSet::new();
+    let (mut idempotent, mut others) = (false, false);
+    for topic in &request.topics {
+        let name = name_of(state, topic).unwrap_or_else(|| "".into());
+        for partition in &topic.partitions {
+            let place = (Arc::clone(&name), partition.index);
+            if !name.is_empty() && !seen.insert(place) {
+                let twice = "came twice in one request".to_owned();
+                accuse(state, &name, partition.index, &twice);
+            }
+            let Some(claim) = Claim::read(partition.records.as_slice()) else {
+                continue;
+            };
+            idempotent |= claim.is_idempotent();
+            others |= !claim.is_idempotent();
+            if claim.is_idempotent() {
+                observe_batch(state, &name, partition.index, request.acks, claim);
+            }
+        }
+    }
+    if idempotent && others {
+        let mixed = "one request has batches with a producer id and without".to_owned();
+        keep(state, mixed);
+    }
+}
+
+fn observe_batch(state: &mut ClusterState, topic: &str, index: i32, acks: i16, claim: Claim) {
+    let ProducerStamp {
+        producer_id,
+        epoch,
+        base_sequence,
+    } = claim.stamp;
+    if producer_id >= state.next_producer_id {
+        accuse(state, topic, index, &format!("{claim}: nobody got this id"));
+    }
+    if epoch < 0 || base_sequence < 0 {
+        accuse(state, topic, index, &format!("{claim}: not a whole stamp"));
+        return;
+    }
+    if acks != -1 {
+        let why = format!("{claim}: sent with acks {acks} instead of all");
+        accuse(state, topic, index, &why);
+    }
+    let Some(partition) = state.partition_mut(topic, index) else {
+        return;
+    };
+    if let Some(earlier) = partition.attempts.note(claim) {
+        let why = format!("{claim}: may be written with other content, as {earlier}");
+        accuse(state, topic, index, &why);
+    }
+}
+
+/// The answer to a batch, which reaches the producer unless its connection is lost.
+pub(super) fn answered(
+    state: &mut ClusterState,
+    topic: &str,
+    index: i32,
+    batch: &[u8],
+    code: ErrorCode,
+) {
+    let claim = Claim::read(batch).filter(Claim::is_idempotent);
+    if let Some(claim) = claim.filter(|_| says_not_written(code))
+        && let Some(partition) = state.partition_mut(topic, index)
+    {
+        partition.attempts.refuse(claim);
+    }
+}
+
+/// Codes that brokers send only before they append. Not so `NOT_LEADER_OR_FOLLOWER` and
+/// `KAFKA_STORAGE_ERROR`, which also come after it.
+fn says_not_written(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::MESSAGE_TOO_LARGE
+            | ErrorCode::RECORD_LIST_TOO_LARGE
+            | ErrorCode::CORRUPT_MESSAGE
+            | ErrorCode::INVALID_RECORD
+            | ErrorCode::INVALID_TIMESTAMP
+            | ErrorCode::INVALID_REQUIRED_ACKS
+            | ErrorCode::NOT_ENOUGH_REPLICAS
+            | ErrorCode::POLICY_VIOLATION
+            | ErrorCode::TOPIC_AUTHORIZATION_FAILED
+            | ErrorCode::CLUSTER_AUTHORIZATION_FAILED
+            | ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+            | ErrorCode::UNSUPPORTED_VERSION
+            | ErrorCode::UNSUPPORTED_FOR_MESSAGE_FORMAT
+            | ErrorCode::UNSUPPORTED_COMPRESSION_TYPE
+            | ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
+            | ErrorCode::INVALID_PRODUCER_EPOCH
+            | ErrorCode::UNKNOWN_PRODUCER_ID
+            | ErrorCode::PRODUCER_FENCED
+            | ErrorCode::INVALID_TXN_STATE
+            | ErrorCode::TRANSACTION_ABORTABLE
+    )
+}
+
+fn accuse(state: &mut ClusterState, topic: &str, partition: i32, why: &str) {
+    keep(state, format!("{topic}-{partition}: {why}"));
+}
+
+fn keep(state: &mut ClusterState, violation: String) {
+    if state.violations.len() < KEPT_VIOLATIONS {
+        state.violations.push(violation);
+    }
+}
