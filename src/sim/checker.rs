@@ -240,7 +240,7 @@ impl Checker {
                 unsafe_if(kind == ErrorKind::Internal, || {
                     format!("the callback of record {id} was dropped: {error}")
                 });
-                self.check_failure(id, kind, &error.to_string());
+                self.check_failure(now, id, kind, &error.to_string());
                 Err(kind)
             }
         };
@@ -257,19 +257,20 @@ impl Checker {
     }
 
     /// Once nothing goes wrong any more, whatever has time left succeeds.
-    fn check_failure(&self, id: RecordId, kind: ErrorKind, text: &str) {
+    fn check_failure(&self, now: Instant, id: RecordId, kind: ErrorKind, text: &str) {
         let record = &self.records[id as usize];
         let (Some(healed), Some(accepted)) = (self.healed, record.accepted) else {
             return;
         };
         let from = accepted.max(healed);
-        let had_time = record
-            .deadline
-            .is_some_and(|deadline| deadline > from + self.patience);
-        // A refusal may have been on its way when the last fault was over.
+        let Some(deadline) = record.deadline.filter(|one| *one > from + self.patience) else {
+            return;
+        };
+        // What a fault had begun may end in a failure for good after it; what is over in time, or
+        // was accepted long after it, may not.
+        let has_expired = now + PREEMPTED >= deadline;
         let is_fresh = accepted > healed + self.patience && kind != ErrorKind::Closed;
-        let has_retries = self.retries > 10;
-        let is_unfair = has_retries && had_time && (is_fresh || kind == ErrorKind::TimedOut);
+        let is_unfair = self.retries > 10 && (is_fresh || has_expired);
         dead_if(is_unfair, || {
             format!("record {id} failed with all that time after the last fault: {text}")
         });
@@ -466,6 +467,9 @@ impl Checker {
 
 /// The part of a batch before its records.
 const HEADER_BYTES: usize = BatchEncoder::HEADER_BYTES;
+
+/// A caller that was held up may have read the clock so much earlier.
+const PREEMPTED: Duration = Duration::from_millis(5);
 
 /// The headers that a record is sent with.
 pub(super) fn header_of(sent: &Sent) -> impl Iterator<Item = (&'static str, &'static [u8])> {

@@ -9,7 +9,7 @@ use crate::cluster::Address;
 use crate::connection::{Connection, Event, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::ids::{NodeId, RequestId};
-use crate::protocol::Request;
+use crate::protocol::{Request, Response};
 use crate::sender::Input;
 use crate::sim::brokers::Brokers;
 use crate::sim::checker::unsafe_if;
@@ -34,6 +34,8 @@ struct Peer {
     setup_deadline: Option<Instant>,
     /// `None` while connecting.
     connection: Option<Connection>,
+    /// Until when the broker wants to be left alone.
+    throttled_until: Option<Instant>,
 }
 
 impl Client {
@@ -72,6 +74,7 @@ impl Client {
             link,
             setup_deadline: Some(stage.now + timeout),
             connection: None,
+            throttled_until: None,
         };
         let old = self.peers.insert(node, peer);
         unsafe_if(old.is_some(), || {
@@ -101,14 +104,18 @@ impl Client {
         id: RequestId,
         request: Request,
     ) -> Option<Input> {
-        let connection = self
-            .peers
-            .get_mut(&node)
-            .and_then(|peer| peer.connection.as_mut());
-        let Some(connection) = connection else {
+        let peer = self.peers.get_mut(&node);
+        let throttled = peer.as_ref().and_then(|peer| peer.throttled_until);
+        let Some(connection) = peer.and_then(|peer| peer.connection.as_mut()) else {
             let error = Error::new(ErrorKind::Disconnected, "not connected");
             return Some(Input::Refused(id, error));
         };
+        unsafe_if(throttled.is_some_and(|until| now < until), || {
+            format!(
+                "node {node} has asked for a pause, and gets request {}",
+                id.0
+            )
+        });
         let refused = connection.send(now, id, request).err()?;
         let error = Error::new(ErrorKind::UnsupportedVersion, refused.to_string());
         Some(Input::Refused(id, error))
@@ -300,6 +307,8 @@ impl Client {
                     stage.note("response", [node.0.into(), id.0 as i64, 0], || {
                         format!("node {node} to request {}: {response:?}", id.0)
                     });
+                    let throttled_until = stage.now + throttle(&response);
+                    peer.throttled_until = peer.throttled_until.max(Some(throttled_until));
                     Input::Response(id, response)
                 }
                 Event::Written(id) => Input::Written(id),
@@ -336,4 +345,15 @@ impl Client {
         });
         inputs.push(Input::Disconnected(node, Error::new(kind, text), unwritten));
     }
+}
+
+/// The pause that a broker asks for.
+fn throttle(response: &Response) -> Duration {
+    let ms = match response {
+        Response::Produce(response) => response.throttle_time_ms,
+        Response::Metadata(response) => response.throttle_time_ms,
+        Response::InitProducerId(response) => response.throttle_time_ms,
+        Response::ApiVersions(_) => 0,
+    };
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }

@@ -185,6 +185,12 @@ impl Network {
         is_gone && (!link.is_late || link.up.chunks.is_empty())
     }
 
+    /// Whether the client will never see an answer.
+    pub(super) fn has_lost_client(&self, id: LinkId) -> bool {
+        let link = self.links.get(&id);
+        link.is_none_or(|link| link.client_end.is_some() || link.down.is_silent)
+    }
+
     /// The client closes, or gives up its attempt.
     pub(super) fn close(&mut self, stage: &mut Stage, id: LinkId) {
         let late = stage.weather.mix.late;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::accumulator::{Accumulator, Outcome};
 use crate::cluster::ClusterView;
+use crate::error::{ErrorKind, Fate};
 use crate::ids::NodeId;
 use crate::sender::{Input, Output, Sender};
 use crate::sim::brokers::Brokers;
@@ -296,6 +297,7 @@ impl World {
                 queue.index()
             )
         });
+        self.stage.trace.mark(mark(&outcome));
         for (index, completion) in (0..).zip(outcome.completions) {
             let called = match &outcome.result {
                 Ok(written) => completion.succeed(written, index),
@@ -334,7 +336,9 @@ impl World {
                     .on_writable(stage, network, link, &mut self.inputs);
             }
             Event::Arrive(link) => self.brokers.on_arrive(stage, network, link),
-            Event::Serve(link) => self.brokers.on_serve(stage, &mut self.checker, link),
+            Event::Serve(link) => self
+                .brokers
+                .on_serve(stage, network, &mut self.checker, link),
             Event::Answer(link) => self.brokers.on_answer(stage, network, link),
             Event::Restart(broker) => {
                 stage.note("RESTART", [broker.0.into(), 0, 0], || {
@@ -491,5 +495,20 @@ impl World {
 
     pub(super) fn log(&self, partition: i32) -> Vec<RecordId> {
         Checker::ids(&self.brokers.state.written(TOPIC, partition))
+    }
+}
+
+/// What became of a batch, for the list of states that are reached.
+fn mark(outcome: &Outcome) -> &'static str {
+    let Err(failure) = &outcome.result else {
+        return "acknowledged";
+    };
+    let error = failure.of_record(0);
+    match (error.kind(), error.fate()) {
+        (ErrorKind::TimedOut, Fate::NotWritten) => "timed out, not written",
+        (ErrorKind::TimedOut, Fate::MayBeWritten) => "timed out, may be written",
+        (ErrorKind::Closed, _) => "closed",
+        (_, Fate::NotWritten) => "failed, not written",
+        (_, Fate::MayBeWritten) => "failed, may be written",
     }
 }
