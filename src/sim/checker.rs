@@ -50,6 +50,13 @@ pub(super) struct Checker {
     patience: Duration,
     /// When nothing went wrong any more.
     healed: Option<Instant>,
+    /// When nothing was left of what had gone wrong, not even a silent connection.
+    settled: Option<Instant>,
+    /// What a record takes then, at most.
+    quick: Duration,
+    /// When metadata was asked for last.
+    asked: Option<Instant>,
+    metadata_pause: Duration,
     pub(super) acknowledged: u32,
     pub(super) failed: u32,
 }
@@ -110,6 +117,10 @@ impl Checker {
             max_request_size: options.sender.max_request_size,
             patience: options.patience(),
             healed: None,
+            settled: None,
+            quick: options.quick(),
+            asked: None,
+            metadata_pause: options.sender.retry_backoff.initial * 8 / 10,
             acknowledged: 0,
             failed: 0,
         }
@@ -171,6 +182,19 @@ impl Checker {
 
     pub(super) fn on_healed(&mut self, now: Instant) {
         self.healed = Some(now);
+    }
+
+    pub(super) fn on_settled(&mut self, now: Instant) {
+        self.settled = Some(now);
+    }
+
+    /// Metadata is asked for.
+    pub(super) fn on_asked(&mut self, now: Instant) {
+        let pause = self.asked.replace(now).map(|before| now - before);
+        dead_if(
+            pause.is_some_and(|pause| pause < self.metadata_pause),
+            || format!("metadata was asked for again after {pause:?}"),
+        );
     }
 
     /// Records accepted and without an outcome.
@@ -262,17 +286,22 @@ impl Checker {
         let (Some(healed), Some(accepted)) = (self.healed, record.accepted) else {
             return;
         };
-        let from = accepted.max(healed);
-        let Some(deadline) = record.deadline.filter(|one| *one > from + self.patience) else {
-            return;
-        };
+        let deadline = record.deadline.expect("it was accepted");
         // What a fault had begun may end in a failure for good after it; what is over in time, or
         // was accepted long after it, may not.
+        let had_time = deadline > accepted.max(healed) + self.patience;
         let has_expired = now + PREEMPTED >= deadline;
         let is_fresh = accepted > healed + self.patience && kind != ErrorKind::Closed;
-        let is_unfair = self.retries > 10 && (is_fresh || has_expired);
+        // A leader that moved costs a retry, also long after.
+        let has_retries = self.retries > 10;
+        let is_unfair = has_retries && had_time && (is_fresh || has_expired);
         dead_if(is_unfair, || {
             format!("record {id} failed with all that time after the last fault: {text}")
+        });
+        let is_probe = self.settled.is_some_and(|settled| accepted >= settled);
+        let had_time = deadline > accepted + self.quick && kind != ErrorKind::Closed;
+        dead_if(is_probe && has_retries && had_time, || {
+            format!("record {id} failed although nothing was wrong: {text}")
         });
     }
 

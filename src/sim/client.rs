@@ -12,7 +12,7 @@ use crate::ids::{NodeId, RequestId};
 use crate::protocol::{Request, Response};
 use crate::sender::Input;
 use crate::sim::brokers::Brokers;
-use crate::sim::checker::unsafe_if;
+use crate::sim::checker::{dead_if, unsafe_if};
 use crate::sim::network::{LinkId, Network, Read};
 use crate::sim::options::{FIRST_PORT, Options};
 use crate::sim::stage::Stage;
@@ -25,6 +25,9 @@ pub(super) struct Client {
     setup_timeout: Duration,
     peers: BTreeMap<NodeId, Peer>,
     failures: BTreeMap<NodeId, u32>,
+    /// When connections were lost last: they are not made again at once.
+    lost: BTreeMap<NodeId, Instant>,
+    reconnect_pause: Duration,
 }
 
 #[derive(Debug)]
@@ -51,6 +54,8 @@ impl Client {
             setup_timeout: options.setup_timeout,
             peers: BTreeMap::new(),
             failures: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            reconnect_pause: options.sender.reconnect_backoff.initial * 8 / 10,
         }
     }
 
@@ -64,6 +69,11 @@ impl Client {
     ) {
         let broker = NodeId(i32::from(address.port) - i32::from(FIRST_PORT));
         let link = network.connect(stage, broker, brokers.listens(broker));
+        let pause = self.lost.get(&node).map(|lost| stage.now - *lost);
+        dead_if(
+            pause.is_some_and(|pause| pause < self.reconnect_pause),
+            || format!("node {node} is connected to again after {pause:?}"),
+        );
         let failures = self.failures.get(&node).copied().unwrap_or(0);
         let timeout = self.setup_timeout * if failures == 0 { 1 } else { 2 };
         let numbers = [node.0.into(), broker.0.into(), link.0 as i64];
@@ -83,6 +93,8 @@ impl Client {
     }
 
     pub(super) fn disconnect(&mut self, stage: &mut Stage, network: &mut Network, node: NodeId) {
+        // A broker that moved, or that came back under its old name, is another one.
+        self.lost.remove(&node);
         if let Some(peer) = self.peers.remove(&node) {
             stage.note("disconnect", [node.0.into(), 0, 0], || {
                 format!("node {node}")
@@ -331,6 +343,7 @@ impl Client {
         if peer.setup_deadline.is_some() {
             *self.failures.entry(node).or_default() += 1;
         }
+        self.lost.insert(node, stage.now);
         network.close(stage, peer.link);
         let lost = peer.connection.map(Connection::lost).unwrap_or_default();
         let unwritten: Vec<_> = lost

@@ -31,6 +31,8 @@ struct Link {
     broker_end: Option<Instant>,
     /// Whether the broker goes on with what was on its way.
     is_late: bool,
+    /// Whether the client has closed its end, and the broker its own.
+    closed: (bool, bool),
 }
 
 /// One direction.
@@ -78,6 +80,7 @@ impl Network {
             client_end: None,
             broker_end: None,
             is_late: false,
+            closed: (false, false),
         };
         self.links.insert(id, link);
         if !is_silent {
@@ -198,6 +201,7 @@ impl Network {
             return;
         };
         link.is_late |= stage.weather.strikes("late", late);
+        link.closed.0 = true;
         link.client_end = Some(stage.now);
         link.down.chunks.clear();
         if !link.is_late {
@@ -209,6 +213,7 @@ impl Network {
             link.broker_end = Some(end);
             stage.at(end, Event::Arrive(id));
         }
+        self.links.retain(|_, link| link.closed != (true, true));
     }
 
     /// The broker closes, in good order: what it has sent still arrives.
@@ -218,6 +223,7 @@ impl Network {
             return;
         };
         link.broker_end = Some(stage.now);
+        link.closed.1 = true;
         link.up.chunks.clear();
         if link.client_end.is_none() && !link.down.is_silent {
             let end = (stage.now + trip).max(link.down.newest);
@@ -237,12 +243,9 @@ impl Network {
 
     /// The broker has nothing more to do with it.
     pub(super) fn forget(&mut self, id: LinkId) {
-        if self
-            .links
-            .get(&id)
-            .is_some_and(|link| link.client_end.is_some())
-        {
-            self.links.remove(&id);
+        if let Some(link) = self.links.get_mut(&id) {
+            link.closed.1 = true;
+            self.links.retain(|_, link| link.closed != (true, true));
         }
     }
 

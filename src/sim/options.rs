@@ -194,6 +194,19 @@ impl Options {
         options
     }
 
+    /// A time within which a record is written where nothing is wrong: connect, ask, send.
+    pub(super) fn quick(&self) -> Duration {
+        let sender = &self.sender;
+        let pauses = (sender.retry_backoff.max + sender.reconnect_backoff.max) * 2;
+        let trips = self.latency.1
+            * if self.socket_bytes < LARGE_SOCKET {
+                150
+            } else {
+                20
+            };
+        sender.linger + pauses + trips
+    }
+
     /// A time within which everything that can succeed does so once nothing goes wrong any more:
     /// silent connections and attempts have to be given up one after the other.
     pub(super) fn patience(&self) -> Duration {

@@ -8,6 +8,7 @@ use crate::accumulator::{Accumulator, Outcome};
 use crate::cluster::ClusterView;
 use crate::error::{ErrorKind, Fate};
 use crate::ids::NodeId;
+use crate::protocol::ApiKey;
 use crate::sender::{Input, Output, Sender};
 use crate::sim::brokers::Brokers;
 use crate::sim::checker::{Checker, RecordId, dead_if};
@@ -123,10 +124,16 @@ impl World {
         self.checker.on_healed(self.stage.now);
     }
 
-    /// Long after the last fault, every partition takes records.
+    /// Long after the last fault, and when the last silent connection is gone, every partition
+    /// takes records.
     pub(super) fn add_probe(&mut self) {
-        let patience = self.options.patience() + Duration::from_millis(1);
-        self.add_caller(Caller::probe(), patience);
+        self.run_for(self.options.patience() + Duration::from_millis(1));
+        for broker in self.brokers.ids() {
+            self.cut(broker);
+        }
+        self.run_for(self.options.quick());
+        self.checker.on_settled(self.stage.now);
+        self.add_caller(Caller::probe(), Duration::ZERO);
     }
 
     pub(super) fn add_closer(&mut self) {
@@ -239,6 +246,9 @@ impl World {
                 }
                 Output::Send(node, id, request) => {
                     let api = request.api_key();
+                    if api == ApiKey::Metadata {
+                        self.checker.on_asked(now);
+                    }
                     self.stage
                         .note("send", [node.0.into(), id.0 as i64, api as i64], || {
                             format!("{api} as request {} to node {node}", id.0)
