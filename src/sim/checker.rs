@@ -307,12 +307,8 @@ impl Checker {
 
     /// A request has come to a broker, whole.
     pub(super) fn on_request(&mut self, _: Instant, body: &[u8], broker: NodeId) {
-        let (_, request) = match decode_request(body) {
-            Ok(read) => read,
-            // The broker tells; `on_handled` hears it.
-            Err(_) => return,
-        };
-        let Request::Produce(request) = request else {
+        // What the broker cannot read it tells; `on_handled` hears it.
+        let Ok((_, Request::Produce(request))) = decode_request(body) else {
             return;
         };
         let partitions = request.topics.iter().flat_map(|topic| &topic.partitions);

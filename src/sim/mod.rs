@@ -17,6 +17,15 @@
 //! A failure says which seed, what was drawn, and whether it was safety, liveness or a panic. What
 //! is fixed becomes a named test in `scenarios`, and its seed a line of `seeds.txt`.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a simulation is a test: its numbers are small, and a panic tells"
+)]
+
 mod brokers;
 mod checker;
 mod client;
