@@ -278,6 +278,12 @@ impl Network {
         }
     }
 
+    /// Connections that the client believes in.
+    pub(super) fn believed_links(&self) -> Vec<LinkId> {
+        let believed = self.links.iter().filter(|(_, link)| !link.closed.0);
+        believed.map(|(id, _)| *id).collect()
+    }
+
     /// Connections that neither side has given up.
     pub(super) fn open_links(&self, broker: NodeId) -> Vec<LinkId> {
         let open = self.links.iter().filter(|(_, link)| {

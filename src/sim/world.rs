@@ -128,8 +128,8 @@ impl World {
     /// takes records.
     pub(super) fn add_probe(&mut self) {
         self.run_for(self.options.patience() + Duration::from_millis(1));
-        for broker in self.brokers.ids() {
-            self.cut(broker);
+        for link in self.network.believed_links() {
+            self.network.cut(&mut self.stage, link);
         }
         self.run_for(self.options.quick());
         self.checker.on_settled(self.stage.now);
