@@ -132,7 +132,13 @@ impl Brokers {
         }
     }
 
-    pub(super) fn on_serve(&mut self, stage: &mut Stage, checker: &mut Checker, id: LinkId) {
+    pub(super) fn on_serve(
+        &mut self,
+        stage: &mut Stage,
+        network: &Network,
+        checker: &mut Checker,
+        id: LinkId,
+    ) {
         let Some(lane) = self.lanes.get(&id) else {
             return;
         };
@@ -146,6 +152,9 @@ impl Brokers {
             return;
         };
         let api = api(&body);
+        if network.has_lost_client(id) {
+            stage.trace.mark("late request");
+        }
         checker.on_request(stage.now, &body, broker);
         if let Some(blow) = self.blow(stage, api) {
             stage.note("BLOW", [id.0 as i64, broker.0.into(), 0], || {

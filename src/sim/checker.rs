@@ -50,6 +50,13 @@ pub(super) struct Checker {
     patience: Duration,
     /// When nothing went wrong any more.
     healed: Option<Instant>,
+    /// When nothing was left of what had gone wrong, not even a silent connection.
+    settled: Option<Instant>,
+    /// What a record takes then, at most.
+    quick: Duration,
+    /// When metadata was asked for last.
+    asked: Option<Instant>,
+    metadata_pause: Duration,
     pub(super) acknowledged: u32,
     pub(super) failed: u32,
 }
@@ -110,6 +117,10 @@ impl Checker {
             max_request_size: options.sender.max_request_size,
             patience: options.patience(),
             healed: None,
+            settled: None,
+            quick: options.quick(),
+            asked: None,
+            metadata_pause: options.sender.retry_backoff.initial * 8 / 10,
             acknowledged: 0,
             failed: 0,
         }
@@ -171,6 +182,19 @@ impl Checker {
 
     pub(super) fn on_healed(&mut self, now: Instant) {
         self.healed = Some(now);
+    }
+
+    pub(super) fn on_settled(&mut self, now: Instant) {
+        self.settled = Some(now);
+    }
+
+    /// Metadata is asked for.
+    pub(super) fn on_asked(&mut self, now: Instant) {
+        let pause = self.asked.replace(now).map(|before| now - before);
+        dead_if(
+            pause.is_some_and(|pause| pause < self.metadata_pause),
+            || format!("metadata was asked for again after {pause:?}"),
+        );
     }
 
     /// Records accepted and without an outcome.
@@ -240,7 +264,7 @@ impl Checker {
                 unsafe_if(kind == ErrorKind::Internal, || {
                     format!("the callback of record {id} was dropped: {error}")
                 });
-                self.check_failure(id, kind, &error.to_string());
+                self.check_failure(now, id, kind, &error.to_string());
                 Err(kind)
             }
         };
@@ -257,21 +281,27 @@ impl Checker {
     }
 
     /// Once nothing goes wrong any more, whatever has time left succeeds.
-    fn check_failure(&self, id: RecordId, kind: ErrorKind, text: &str) {
+    fn check_failure(&self, now: Instant, id: RecordId, kind: ErrorKind, text: &str) {
         let record = &self.records[id as usize];
         let (Some(healed), Some(accepted)) = (self.healed, record.accepted) else {
             return;
         };
-        let from = accepted.max(healed);
-        let had_time = record
-            .deadline
-            .is_some_and(|deadline| deadline > from + self.patience);
-        // A refusal may have been on its way when the last fault was over.
+        let deadline = record.deadline.expect("it was accepted");
+        // What a fault had begun may end in a failure for good after it; what is over in time, or
+        // was accepted long after it, may not.
+        let had_time = deadline > accepted.max(healed) + self.patience;
+        let has_expired = now + PREEMPTED >= deadline;
         let is_fresh = accepted > healed + self.patience && kind != ErrorKind::Closed;
+        // A leader that moved costs a retry, also long after.
         let has_retries = self.retries > 10;
-        let is_unfair = has_retries && had_time && (is_fresh || kind == ErrorKind::TimedOut);
+        let is_unfair = has_retries && had_time && (is_fresh || has_expired);
         dead_if(is_unfair, || {
             format!("record {id} failed with all that time after the last fault: {text}")
+        });
+        let is_probe = self.settled.is_some_and(|settled| accepted >= settled);
+        let had_time = deadline > accepted + self.quick && kind != ErrorKind::Closed;
+        dead_if(is_probe && has_retries && had_time, || {
+            format!("record {id} failed although nothing was wrong: {text}")
         });
     }
 
@@ -462,6 +492,9 @@ impl Checker {
 
 /// The part of a batch before its records.
 const HEADER_BYTES: usize = BatchEncoder::HEADER_BYTES;
+
+/// A caller that was held up may have read the clock so much earlier.
+const PREEMPTED: Duration = Duration::from_millis(5);
 
 /// The headers that a record is sent with.
 pub(super) fn header_of(sent: &Sent) -> impl Iterator<Item = (&'static str, &'static [u8])> {

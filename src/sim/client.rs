@@ -9,10 +9,10 @@ use crate::cluster::Address;
 use crate::connection::{Connection, Event, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::ids::{NodeId, RequestId};
-use crate::protocol::Request;
+use crate::protocol::{Request, Response};
 use crate::sender::Input;
 use crate::sim::brokers::Brokers;
-use crate::sim::checker::unsafe_if;
+use crate::sim::checker::{dead_if, unsafe_if};
 use crate::sim::network::{LinkId, Network, Read};
 use crate::sim::options::{FIRST_PORT, Options};
 use crate::sim::stage::Stage;
@@ -25,6 +25,9 @@ pub(super) struct Client {
     setup_timeout: Duration,
     peers: BTreeMap<NodeId, Peer>,
     failures: BTreeMap<NodeId, u32>,
+    /// When connections were lost last: they are not made again at once.
+    lost: BTreeMap<NodeId, Instant>,
+    reconnect_pause: Duration,
 }
 
 #[derive(Debug)]
@@ -34,6 +37,8 @@ struct Peer {
     setup_deadline: Option<Instant>,
     /// `None` while connecting.
     connection: Option<Connection>,
+    /// Until when the broker wants to be left alone.
+    throttled_until: Option<Instant>,
 }
 
 impl Client {
@@ -49,6 +54,8 @@ impl Client {
             setup_timeout: options.setup_timeout,
             peers: BTreeMap::new(),
             failures: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            reconnect_pause: options.sender.reconnect_backoff.initial * 8 / 10,
         }
     }
 
@@ -62,6 +69,11 @@ impl Client {
     ) {
         let broker = NodeId(i32::from(address.port) - i32::from(FIRST_PORT));
         let link = network.connect(stage, broker, brokers.listens(broker));
+        let pause = self.lost.get(&node).map(|lost| stage.now - *lost);
+        dead_if(
+            pause.is_some_and(|pause| pause < self.reconnect_pause),
+            || format!("node {node} is connected to again after {pause:?}"),
+        );
         let failures = self.failures.get(&node).copied().unwrap_or(0);
         let timeout = self.setup_timeout * if failures == 0 { 1 } else { 2 };
         let numbers = [node.0.into(), broker.0.into(), link.0 as i64];
@@ -72,6 +84,7 @@ impl Client {
             link,
             setup_deadline: Some(stage.now + timeout),
             connection: None,
+            throttled_until: None,
         };
         let old = self.peers.insert(node, peer);
         unsafe_if(old.is_some(), || {
@@ -80,6 +93,8 @@ impl Client {
     }
 
     pub(super) fn disconnect(&mut self, stage: &mut Stage, network: &mut Network, node: NodeId) {
+        // A broker that moved, or that came back under its old name, is another one.
+        self.lost.remove(&node);
         if let Some(peer) = self.peers.remove(&node) {
             stage.note("disconnect", [node.0.into(), 0, 0], || {
                 format!("node {node}")
@@ -101,14 +116,18 @@ impl Client {
         id: RequestId,
         request: Request,
     ) -> Option<Input> {
-        let connection = self
-            .peers
-            .get_mut(&node)
-            .and_then(|peer| peer.connection.as_mut());
-        let Some(connection) = connection else {
+        let peer = self.peers.get_mut(&node);
+        let throttled = peer.as_ref().and_then(|peer| peer.throttled_until);
+        let Some(connection) = peer.and_then(|peer| peer.connection.as_mut()) else {
             let error = Error::new(ErrorKind::Disconnected, "not connected");
             return Some(Input::Refused(id, error));
         };
+        unsafe_if(throttled.is_some_and(|until| now < until), || {
+            format!(
+                "node {node} has asked for a pause, and gets request {}",
+                id.0
+            )
+        });
         let refused = connection.send(now, id, request).err()?;
         let error = Error::new(ErrorKind::UnsupportedVersion, refused.to_string());
         Some(Input::Refused(id, error))
@@ -300,6 +319,8 @@ impl Client {
                     stage.note("response", [node.0.into(), id.0 as i64, 0], || {
                         format!("node {node} to request {}: {response:?}", id.0)
                     });
+                    let throttled_until = stage.now + throttle(&response);
+                    peer.throttled_until = peer.throttled_until.max(Some(throttled_until));
                     Input::Response(id, response)
                 }
                 Event::Written(id) => Input::Written(id),
@@ -322,6 +343,7 @@ impl Client {
         if peer.setup_deadline.is_some() {
             *self.failures.entry(node).or_default() += 1;
         }
+        self.lost.insert(node, stage.now);
         network.close(stage, peer.link);
         let lost = peer.connection.map(Connection::lost).unwrap_or_default();
         let unwritten: Vec<_> = lost
@@ -336,4 +358,15 @@ impl Client {
         });
         inputs.push(Input::Disconnected(node, Error::new(kind, text), unwritten));
     }
+}
+
+/// The pause that a broker asks for.
+fn throttle(response: &Response) -> Duration {
+    let ms = match response {
+        Response::Produce(response) => response.throttle_time_ms,
+        Response::Metadata(response) => response.throttle_time_ms,
+        Response::InitProducerId(response) => response.throttle_time_ms,
+        Response::ApiVersions(_) => 0,
+    };
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }

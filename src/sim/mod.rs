@@ -38,7 +38,7 @@ mod workload;
 mod world;
 
 use std::any::Any;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -78,7 +78,15 @@ fn message(panic: &(dyn Any + Send)) -> String {
 
 /// Runs one seed; if it fails, says all there is to say about it.
 fn check(seed: u64) -> Summary {
-    let (_, result) = attempt(seed, Reader::Nobody, &BTreeSet::new());
+    check_and_mark(seed, &mut BTreeMap::new())
+}
+
+/// The same, and counts what happened.
+fn check_and_mark(seed: u64, marks: &mut BTreeMap<&'static str, u64>) -> Summary {
+    let (world, result) = attempt(seed, Reader::Nobody, &BTreeSet::new());
+    for (what, times) in world.stage.trace.marks {
+        *marks.entry(what).or_default() += times;
+    }
     result.unwrap_or_else(|failure| explain(seed, &failure))
 }
 
@@ -188,10 +196,43 @@ fn keeps_its_promises_under_a_fixed_range_of_seeds() {
     if is_on_errand() {
         return;
     }
+    let mut marks = BTreeMap::new();
     for seed in 0..FIXED_SEEDS {
-        check(seed);
+        check_and_mark(seed, &mut marks);
     }
+    // A simulation that comes across less than it used to would fail in silence.
+    println!("{marks:#?}");
+    let missed: Vec<_> = MARKS
+        .iter()
+        .filter(|mark| !marks.contains_key(*mark))
+        .collect();
+    assert!(missed.is_empty(), "no seed has come to {missed:?}");
 }
+
+/// What the fixed range comes across, rare as it may be.
+const MARKS: [&str; 21] = [
+    "acknowledged",
+    "timed out, not written",
+    "timed out, may be written",
+    "failed, not written",
+    "failed, may be written",
+    "closed",
+    "memory granted",
+    "memory refused",
+    "lost",
+    "disconnect",
+    "BLOW",
+    "CUT",
+    "SILENCE",
+    "DEAF",
+    "CRASH",
+    "RESTART",
+    "STALL",
+    "MOVE",
+    "LEADERLESS",
+    "PAUSE",
+    "late request",
+];
 
 const FIXED_SEEDS: u64 = 500;
 

@@ -31,6 +31,8 @@ struct Link {
     broker_end: Option<Instant>,
     /// Whether the broker goes on with what was on its way.
     is_late: bool,
+    /// Whether the client has closed its end, and the broker its own.
+    closed: (bool, bool),
 }
 
 /// One direction.
@@ -78,6 +80,7 @@ impl Network {
             client_end: None,
             broker_end: None,
             is_late: false,
+            closed: (false, false),
         };
         self.links.insert(id, link);
         if !is_silent {
@@ -185,6 +188,12 @@ impl Network {
         is_gone && (!link.is_late || link.up.chunks.is_empty())
     }
 
+    /// Whether the client will never see an answer.
+    pub(super) fn has_lost_client(&self, id: LinkId) -> bool {
+        let link = self.links.get(&id);
+        link.is_none_or(|link| link.client_end.is_some() || link.down.is_silent)
+    }
+
     /// The client closes, or gives up its attempt.
     pub(super) fn close(&mut self, stage: &mut Stage, id: LinkId) {
         let late = stage.weather.mix.late;
@@ -192,6 +201,7 @@ impl Network {
             return;
         };
         link.is_late |= stage.weather.strikes("late", late);
+        link.closed.0 = true;
         link.client_end = Some(stage.now);
         link.down.chunks.clear();
         if !link.is_late {
@@ -203,6 +213,7 @@ impl Network {
             link.broker_end = Some(end);
             stage.at(end, Event::Arrive(id));
         }
+        self.links.retain(|_, link| link.closed != (true, true));
     }
 
     /// The broker closes, in good order: what it has sent still arrives.
@@ -212,6 +223,7 @@ impl Network {
             return;
         };
         link.broker_end = Some(stage.now);
+        link.closed.1 = true;
         link.up.chunks.clear();
         if link.client_end.is_none() && !link.down.is_silent {
             let end = (stage.now + trip).max(link.down.newest);
@@ -231,12 +243,9 @@ impl Network {
 
     /// The broker has nothing more to do with it.
     pub(super) fn forget(&mut self, id: LinkId) {
-        if self
-            .links
-            .get(&id)
-            .is_some_and(|link| link.client_end.is_some())
-        {
-            self.links.remove(&id);
+        if let Some(link) = self.links.get_mut(&id) {
+            link.closed.1 = true;
+            self.links.retain(|_, link| link.closed != (true, true));
         }
     }
 
@@ -267,6 +276,12 @@ impl Network {
             link.client_end = Some(end);
             stage.at(end, Event::Readable(id));
         }
+    }
+
+    /// Connections that the client believes in.
+    pub(super) fn believed_links(&self) -> Vec<LinkId> {
+        let believed = self.links.iter().filter(|(_, link)| !link.closed.0);
+        believed.map(|(id, _)| *id).collect()
     }
 
     /// Connections that neither side has given up.

@@ -81,6 +81,8 @@ pub(super) struct FaultMix {
     pub(super) weather_ms: u32,
 }
 
+/// Takes any request at once.
+const LARGE_SOCKET: usize = 64 * 1024;
 /// Where brokers listen: this plus their id.
 pub(super) const FIRST_PORT: u16 = 9_000;
 pub(super) const TOPIC: &str = "t";
@@ -138,7 +140,7 @@ impl Options {
             },
             setup_timeout: ms(500),
             latency: (Duration::from_micros(400), Duration::from_micros(600)),
-            socket_bytes: 64 * 1024,
+            socket_bytes: LARGE_SOCKET,
             callers: 0,
             records: 0,
             value_bytes: (20, 20),
@@ -158,7 +160,7 @@ impl Options {
         let largest = value_bytes.1 as usize + 800;
         let heal_after = ms(d.pick(&[0, 500, 3_000, 3_000, 10_000]));
         let (versions, topic_ids) = versions(d);
-        Self {
+        let mut options = Self {
             brokers,
             partitions: d.pick(&[1, 1, 2, 3, 3, 8]),
             versions,
@@ -173,7 +175,7 @@ impl Options {
                 (Duration::from_micros(500), ms(3)),
                 (ms(1), ms(20)),
             ]),
-            socket_bytes: d.pick(&[64, 300, 2_000, 64 * 1024, 64 * 1024]),
+            socket_bytes: d.pick(&[64, 300, 2_000, LARGE_SOCKET, LARGE_SOCKET]),
             callers: d.pick(&[1, 1, 2, 3]),
             records: d.pick(&[3, 20, 20, 60, 60, 200]),
             value_bytes,
@@ -182,7 +184,27 @@ impl Options {
             close_after: d.chance(150).then(|| d.millis(0, 4_000)),
             close_timeout: ms(d.pick(&[0, 50, 1_000, 20_000])),
             faults: FaultMix::swarm(d),
+        };
+        // Through a small socket over a long way a request would not get in its time.
+        let trips = options.sender.max_request_size.max(largest) / options.socket_bytes + 2;
+        let trips = u32::try_from(trips).expect("small requests");
+        if options.latency.1 * trips * 4 > options.sender.request_timeout {
+            options.socket_bytes = LARGE_SOCKET;
         }
+        options
+    }
+
+    /// A time within which a record is written where nothing is wrong: connect, ask, send.
+    pub(super) fn quick(&self) -> Duration {
+        let sender = &self.sender;
+        let pauses = (sender.retry_backoff.max + sender.reconnect_backoff.max) * 2;
+        let trips = self.latency.1
+            * if self.socket_bytes < LARGE_SOCKET {
+                150
+            } else {
+                20
+            };
+        sender.linger + pauses + trips
     }
 
     /// A time within which everything that can succeed does so once nothing goes wrong any more:

@@ -171,6 +171,8 @@ pub(super) struct Trace {
     hash: u64,
     reader: Reader,
     pub(super) lines: Vec<String>,
+    /// How often each kind of thing happened.
+    pub(super) marks: BTreeMap<&'static str, u64>,
 }
 
 /// Who reads the trace.
@@ -189,11 +191,17 @@ impl Trace {
             hash: 0xcbf2_9ce4_8422_2325,
             reader,
             lines: Vec::new(),
+            marks: BTreeMap::new(),
         }
     }
 
     pub(super) fn hash(&self) -> u64 {
         self.hash
+    }
+
+    /// Something that is rare, and that a range of seeds is expected to come across.
+    pub(super) fn mark(&mut self, what: &'static str) {
+        *self.marks.entry(what).or_default() += 1;
     }
 
     fn note(
@@ -203,6 +211,7 @@ impl Trace {
         numbers: [i64; 3],
         text: impl FnOnce() -> String,
     ) {
+        self.mark(what);
         let time = elapsed.as_nanos().to_le_bytes();
         let numbers = numbers.iter().flat_map(|number| number.to_le_bytes());
         for byte in what.bytes().chain(time).chain(numbers) {

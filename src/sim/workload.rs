@@ -276,8 +276,14 @@ impl World {
         }
         // Without memory the record is refused: the caller knows, and goes on.
         let went_on = match place.leave() {
-            Ok(reserved) => self.submit(index, record, Some(reserved)),
-            Err(_) => true,
+            Ok(reserved) => {
+                self.stage.trace.mark("memory granted");
+                self.submit(index, record, Some(reserved))
+            }
+            Err(_) => {
+                self.stage.trace.mark("memory refused");
+                true
+            }
         };
         if went_on {
             self.pause(index);

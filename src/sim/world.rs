@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::accumulator::{Accumulator, Outcome};
 use crate::cluster::ClusterView;
+use crate::error::{ErrorKind, Fate};
 use crate::ids::NodeId;
+use crate::protocol::ApiKey;
 use crate::sender::{Input, Output, Sender};
 use crate::sim::brokers::Brokers;
 use crate::sim::checker::{Checker, RecordId, dead_if};
@@ -122,10 +124,16 @@ impl World {
         self.checker.on_healed(self.stage.now);
     }
 
-    /// Long after the last fault, every partition takes records.
+    /// Long after the last fault, and when the last silent connection is gone, every partition
+    /// takes records.
     pub(super) fn add_probe(&mut self) {
-        let patience = self.options.patience() + Duration::from_millis(1);
-        self.add_caller(Caller::probe(), patience);
+        self.run_for(self.options.patience() + Duration::from_millis(1));
+        for link in self.network.believed_links() {
+            self.network.cut(&mut self.stage, link);
+        }
+        self.run_for(self.options.quick());
+        self.checker.on_settled(self.stage.now);
+        self.add_caller(Caller::probe(), Duration::ZERO);
     }
 
     pub(super) fn add_closer(&mut self) {
@@ -238,6 +246,9 @@ impl World {
                 }
                 Output::Send(node, id, request) => {
                     let api = request.api_key();
+                    if api == ApiKey::Metadata {
+                        self.checker.on_asked(now);
+                    }
                     self.stage
                         .note("send", [node.0.into(), id.0 as i64, api as i64], || {
                             format!("{api} as request {} to node {node}", id.0)
@@ -296,6 +307,7 @@ impl World {
                 queue.index()
             )
         });
+        self.stage.trace.mark(mark(&outcome));
         for (index, completion) in (0..).zip(outcome.completions) {
             let called = match &outcome.result {
                 Ok(written) => completion.succeed(written, index),
@@ -334,7 +346,9 @@ impl World {
                     .on_writable(stage, network, link, &mut self.inputs);
             }
             Event::Arrive(link) => self.brokers.on_arrive(stage, network, link),
-            Event::Serve(link) => self.brokers.on_serve(stage, &mut self.checker, link),
+            Event::Serve(link) => self
+                .brokers
+                .on_serve(stage, network, &mut self.checker, link),
             Event::Answer(link) => self.brokers.on_answer(stage, network, link),
             Event::Restart(broker) => {
                 stage.note("RESTART", [broker.0.into(), 0, 0], || {
@@ -491,5 +505,20 @@ impl World {
 
     pub(super) fn log(&self, partition: i32) -> Vec<RecordId> {
         Checker::ids(&self.brokers.state.written(TOPIC, partition))
+    }
+}
+
+/// What became of a batch, for the list of states that are reached.
+fn mark(outcome: &Outcome) -> &'static str {
+    let Err(failure) = &outcome.result else {
+        return "acknowledged";
+    };
+    let error = failure.of_record(0);
+    match (error.kind(), error.fate()) {
+        (ErrorKind::TimedOut, Fate::NotWritten) => "timed out, not written",
+        (ErrorKind::TimedOut, Fate::MayBeWritten) => "timed out, may be written",
+        (ErrorKind::Closed, _) => "closed",
+        (_, Fate::NotWritten) => "failed, not written",
+        (_, Fate::MayBeWritten) => "failed, may be written",
     }
 }
