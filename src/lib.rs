@@ -71,7 +71,7 @@
 //! | level | contains |
 //! |---|---|
 //! | error | what nobody else will tell: a panic in a callback, the death of the I/O thread |
-//! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, a topic that brokers refuse, callbacks that take more than a second, properties that have no effect |
+//! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, a topic that brokers refuse, how many records failed when a producer was dropped, callbacks that take more than a second, properties that have no effect |
 //! | info | further failures in a row to reach the same broker |
 //! | debug | every batch that is sent again, and why |
 
@@ -96,6 +96,7 @@ mod sync;
 pub mod testing;
 mod transport;
 
+pub use accumulator::UndeliveredRecord;
 pub use config::{
     Acks, MetadataRecovery, ProducerConfig, ProducerConfigBuilder, Properties, PropertyObject,
 };

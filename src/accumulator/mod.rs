@@ -21,6 +21,7 @@ mod budget;
 mod completion;
 mod partition;
 mod topics;
+mod undelivered;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
 pub(crate) use completion::Failure;
 pub(crate) use partition::{Head, PartitionId, PartitionQueue};
 pub(crate) use topics::Topic;
+pub use undelivered::UndeliveredRecord;
 
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock};
 use topics::Topics;

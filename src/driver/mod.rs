@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
 
-use crate::accumulator::{Accumulator, Outcome};
+use crate::accumulator::{Accumulator, BatchId, Outcome, UndeliveredRecord};
 use crate::cluster::{Address, ClusterView};
 use crate::config::{MetadataRecovery, ProducerConfig};
 use crate::connection;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::metrics::Counters;
 use crate::protocol::frame::MAX_FRAME_BYTES;
 use crate::sender::{self, Backoff, Command, CommandId, Input, Output, Sender};
@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     mailbox: Mailbox,
     view: Mutex<Arc<ClusterView>>,
+    /// What fails is kept here, batch by batch, once a caller that closes has asked for it.
+    undelivered: Mutex<Option<BTreeMap<BatchId, Vec<UndeliveredRecord>>>>,
     waker: Waker,
     io_thread: OnceLock<ThreadId>,
 }
@@ -68,10 +70,21 @@ impl Shared {
         Arc::clone(&self.view.lock())
     }
 
+    /// Keeps what fails from now on.
+    pub(crate) fn keep_undelivered(&self) {
+        self.undelivered.lock().get_or_insert_default();
+    }
+
+    /// What was kept, oldest batch first; keeps nothing any more.
+    pub(crate) fn take_undelivered(&self) -> Vec<UndeliveredRecord> {
+        let kept = self.undelivered.lock().take().unwrap_or_default();
+        kept.into_values().flatten().collect()
+    }
+
     /// Records accepted whose callbacks have not all returned.
     pub(crate) fn pending(&self) -> u64 {
         let done = &self.counters;
-        let done = done.records_acknowledged.value() + done.records_failed.value();
+        let done = done.records_acknowledged.value() + done.records_failed();
         self.accumulator.accepted().saturating_sub(done)
     }
 }
@@ -117,6 +130,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         counters: Arc::clone(&counters),
         mailbox: Mailbox::default(),
         view: Mutex::default(),
+        undelivered: Mutex::default(),
         waker: poller.waker(),
         io_thread: OnceLock::new(),
     });
@@ -323,6 +337,11 @@ impl Driver {
         let started = now();
         let records = outcome.completions.len();
         let counters = &self.shared.counters;
+        if outcome.result.is_err()
+            && let Some(kept) = &mut *self.shared.undelivered.lock()
+        {
+            kept.insert(outcome.batch, outcome.undelivered());
+        }
         for (index, completion) in (0i64..).zip(outcome.completions) {
             // Counted one by one, because a close that waits for callbacks looks whether they end.
             let called = match &outcome.result {
@@ -332,8 +351,13 @@ impl Driver {
                     called
                 }
                 Err(failure) => {
-                    let called = completion.fail(failure.of_record(index).clone());
-                    counters.records_failed.add(1);
+                    let error = failure.of_record(index).clone();
+                    let counter = match error.fate() {
+                        Fate::NotWritten => &counters.records_not_written,
+                        Fate::MayBeWritten => &counters.records_may_be_written,
+                    };
+                    let called = completion.fail(error);
+                    counter.add(1);
                     called
                 }
             };

@@ -1,0 +1,39 @@
+//! What the library logs in this process.
+
+use std::sync::{Mutex, Once};
+
+static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Logger;
+
+impl log::Log for Logger {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target().starts_with("linger")
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let line = format!("{} {}", record.level(), record.args());
+            LOGGED.lock().unwrap().push(line);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// From now on the library's warnings are kept.
+pub(crate) fn keep_log() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::set_logger(&Logger).unwrap();
+        log::set_max_level(log::LevelFilter::Warn);
+    });
+}
+
+/// Whether one line has all these parts.
+pub(crate) fn is_logged(parts: &[&str]) -> bool {
+    let logged = LOGGED.lock().unwrap();
+    logged
+        .iter()
+        .any(|line| parts.iter().all(|part| line.contains(part)))
+}
