@@ -42,8 +42,9 @@
 //!   whether a record is in the log, the record is not sent again: it fails, and its error says so
 //!   ([`Error::fate`]).
 //! - No call blocks for longer than its limit: `max.block.ms` for [`send`](Producer::send),
-//!   `delivery.timeout.ms` for an outcome, their own argument for
-//!   [`send_timeout`](Producer::send_timeout) and [`close_timeout`](Producer::close_timeout).
+//!   `delivery.timeout.ms` for an outcome, their own argument for those whose names say `timeout`,
+//!   [`close_timeout`](Producer::close_timeout) for example; a callback that blocks holds them up for
+//!   a tenth of a second at most.
 //! - Memory for records stays within `buffer.memory` and comes back to zero.
 //!
 //! Without idempotence (`enable.idempotence=false`, or `acks` other than `all`) a retry can write a

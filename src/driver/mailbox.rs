@@ -1,7 +1,7 @@
 //! Where callers leave commands for the I/O thread and wait for the answers. Every wait has an end:
 //! a command that is never answered, because the I/O thread has died, is answered by being dropped.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sender::{Command, CommandId};
@@ -100,6 +100,16 @@ impl Ticket {
     /// The answer, or `None` if there is none by the deadline. Runs on: caller.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<Result<()>> {
         self.0.wait(deadline)
+    }
+
+    /// The same for a command that has the deadline itself: at it the I/O thread knows better what
+    /// there is to say, and gets so much more time to say it. Runs on: caller.
+    pub(crate) fn wait_beyond(
+        &self,
+        deadline: Option<Instant>,
+        grace: Duration,
+    ) -> Option<Result<()>> {
+        self.wait(deadline.and_then(|deadline| deadline.checked_add(grace)))
     }
 }
 

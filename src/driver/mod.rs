@@ -343,7 +343,7 @@ impl Driver {
             kept.insert(outcome.batch, outcome.undelivered());
         }
         for (index, completion) in (0i64..).zip(outcome.completions) {
-            // Counted one by one, because a close that waits for callbacks looks whether they end.
+            // Counted one by one: a close that runs out of time tells how many are left.
             let called = match &outcome.result {
                 Ok(written) => {
                     let called = completion.succeed(written, index);

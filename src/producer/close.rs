@@ -1,10 +1,10 @@
 //! The end of a producer: close and drop. Waits for the I/O thread to end, and for nothing of
 //! which it is not told how long it may take. Runs on: caller.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::accumulator::UndeliveredRecord;
-use crate::driver::{End, Ticket};
+use crate::driver::End;
 use crate::error::{Error, ErrorKind, Result};
 use crate::producer::record::ProducerRecord;
 use crate::producer::{Handle, Producer, misuse, now};
@@ -25,8 +25,9 @@ pub struct CloseReport {
     pub may_be_written: u64,
 }
 
-/// After its deadline a close waits for callbacks for as long as one ends within this time.
-const CLOSE_GRACE: Duration = Duration::from_millis(250);
+/// How long the callbacks of what fails at the deadline are waited for. No call is later than a tenth
+/// of a second; the rest of that is left to a busy machine.
+const GRACE: Duration = Duration::from_millis(80);
 
 impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// Closes all clones: accepts nothing more, sends what was accepted, runs the callbacks, and
@@ -43,9 +44,10 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// fails everything at once.
     ///
     /// # Errors
-    /// [`TimedOut`](ErrorKind::TimedOut) if a callback is what lasts too long: the error counts the
-    /// records whose callbacks are still to run, and they do run. [`Misuse`](ErrorKind::Misuse)
-    /// inside a callback. Closing twice is no error.
+    /// [`TimedOut`](ErrorKind::TimedOut) if the callbacks are what lasts too long, some tens of
+    /// milliseconds after the limit: the error counts the records whose callbacks are still to run,
+    /// and they do run; closing again waits for them. [`Misuse`](ErrorKind::Misuse) inside a callback.
+    /// Closing twice is no error.
     pub fn close_timeout(&self, timeout: Duration) -> Result<CloseReport> {
         self.handle.close(timeout)
     }
@@ -120,7 +122,7 @@ impl Handle {
         let deadline = now().checked_add(timeout);
         shared.accumulator.close();
         match shared.post(Command::Close(deadline)) {
-            Ok(ticket) => match self.await_close(&ticket, deadline) {
+            Ok(ticket) => match ticket.wait_beyond(deadline, GRACE) {
                 // Closed: another clone's close has been faster, and what was to be done is done.
                 Some(Err(error)) if !error.is_closed() => return Err(error),
                 Some(_) => {}
@@ -138,27 +140,10 @@ impl Handle {
         Ok(self.report().since(before))
     }
 
-    /// `None`: a callback does not return.
-    fn await_close(&self, ticket: &Ticket, deadline: Option<Instant>) -> Option<Result<()>> {
-        let mut patience = deadline.and_then(|deadline| deadline.checked_add(CLOSE_GRACE));
-        let mut pending = None;
-        loop {
-            if let Some(answer) = ticket.wait(patience) {
-                return Some(answer);
-            }
-            let left = self.shared.pending();
-            if pending == Some(left) {
-                return None;
-            }
-            pending = Some(left);
-            patience = now().checked_add(CLOSE_GRACE);
-        }
-    }
-
     fn still_busy(&self, timeout: Duration) -> Error {
         let text = format!(
-            "the producer did not close within {} ms: a callback is still running on its I/O \
-             thread, and {} records wait for theirs",
+            "the producer did not close within {} ms: its I/O thread is busy with callbacks, and {} \
+             records wait for theirs",
             timeout.as_millis(),
             self.shared.pending()
         );

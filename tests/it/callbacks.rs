@@ -369,7 +369,10 @@ fn each_callback_runs_once_when_the_producer_closes_in_the_middle() {
             eventually("some records are accepted", || {
                 producer.metrics().records_accepted > 100
             });
-            producer.close_timeout(Duration::ZERO).unwrap();
+            if producer.close_timeout(Duration::ZERO).is_err() {
+                // So many callbacks have run into its limit.
+                producer.close().unwrap();
+            }
         });
         calls.assert_each_once(&cluster);
     }

@@ -10,6 +10,7 @@ mod backpressure;
 mod bad_input;
 mod batching;
 mod callbacks;
+mod deadlines;
 mod delivery;
 mod fakes;
 mod fates;
