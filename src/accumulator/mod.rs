@@ -38,6 +38,7 @@ pub(crate) use partition::{Head, PartitionId, PartitionQueue};
 pub(crate) use topics::Topic;
 pub use undelivered::UndeliveredRecord;
 
+use crate::ids::ProcessId;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock};
 use topics::Topics;
 
@@ -51,6 +52,8 @@ pub(crate) struct Accumulator {
     next_batch: AtomicU64,
     /// Records accepted so far.
     accepted: AtomicU64,
+    /// Where batches are drained.
+    home: ProcessId,
 }
 
 /// What the sender should look at.
@@ -76,7 +79,13 @@ impl Accumulator {
             notices: Mutex::new(Vec::new()),
             next_batch: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
+            home: ProcessId::current(),
         }
+    }
+
+    /// The process that made it, the only one where batches are drained.
+    pub(crate) fn home(&self) -> ProcessId {
+        self.home
     }
 
     pub(crate) fn budget(&self) -> &Arc<MemoryBudget> {

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::ids::ProcessId;
 use crate::sender::{Command, CommandId};
 use crate::sync::{Arc, Condvar, Mutex};
 
@@ -26,6 +27,8 @@ pub(crate) enum End {
     Closed,
     /// The thread panicked.
     Died,
+    /// It runs in this process only, and a forked child asks for it.
+    Forked(ProcessId),
 }
 
 impl End {
@@ -35,6 +38,12 @@ impl End {
             Self::Died => Error::new(
                 ErrorKind::Internal,
                 "the producer's I/O thread has died; its panic is in the log",
+            ),
+            Self::Forked(home) => Error::new(
+                ErrorKind::Misuse,
+                format!(
+                    "this producer belongs to process {home}; a forked child must make its own"
+                ),
             ),
         }
     }

@@ -40,11 +40,24 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Whoever is about to wait for the I/O thread looks whether it is in this process at all.
+    ///
+    /// # Errors
+    /// This is a forked child.
+    pub(crate) fn check_process(&self) -> Result<(), End> {
+        match self.accumulator.home() {
+            home if home.is_current() => Ok(()),
+            home => Err(End::Forked(home)),
+        }
+    }
+
     /// Leaves a command for the I/O thread and wakes it. Runs on: caller.
     ///
     /// # Errors
-    /// The I/O thread has ended.
+    /// The I/O thread has ended, or is in another process.
     pub(crate) fn post(&self, command: Command) -> Result<Ticket, End> {
+        // First of all: a lock may have been copied in the hands of a thread that was not.
+        self.check_process()?;
         let ticket = self.mailbox.post(command)?;
         self.waker.wake();
         Ok(ticket)

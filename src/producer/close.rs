@@ -85,6 +85,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         timeout: Duration,
     ) -> Result<(CloseReport, Vec<UndeliveredRecord>)> {
         let shared = &self.handle.shared;
+        shared.check_process().map_err(End::error)?;
         if shared.is_io_thread() {
             return Err(misuse("close_and_return"));
         }
@@ -115,6 +116,7 @@ impl UndeliveredRecord {
 impl Handle {
     fn close(&self, timeout: Duration) -> Result<CloseReport> {
         let shared = &self.shared;
+        shared.check_process().map_err(End::error)?;
         if shared.is_io_thread() {
             return Err(misuse("close"));
         }
@@ -129,7 +131,7 @@ impl Handle {
                 None => return Err(self.still_busy(timeout)),
             },
             Err(End::Closed) => {}
-            Err(End::Died) => return Err(End::Died.error()),
+            Err(end) => return Err(end.error()),
         }
         // It has nothing left to do but to end.
         let thread = self.thread.lock().take();
@@ -178,6 +180,11 @@ impl CloseReport {
 impl Drop for Handle {
     fn drop(&mut self) {
         let shared = &self.shared;
+        if shared.check_process().is_err() {
+            // Only the parent has the thread; here its handle names nothing.
+            std::mem::forget(self.thread.get_mut().take());
+            return;
+        }
         if shared.is_io_thread() {
             // Waiting for this thread here would be waiting for ourselves.
             shared.accumulator.close();

@@ -61,7 +61,16 @@ use send::{Limit, Patience};
 /// # Dropping
 ///
 /// Dropping the last clone closes as [`close`](Self::close) does, and waits like it; inside a
-/// callback it does not wait.
+/// callback it does not wait. How many records that has cost, if any, is logged as a warning.
+///
+/// # Forks
+///
+/// A producer belongs to the process that made it: a forked child has no I/O thread, and must make a
+/// producer of its own. A call that would wait for the thread, and a send that would open a batch, are
+/// refused there as [`Misuse`](ErrorKind::Misuse); dropping the producer does nothing. To keep `send`
+/// fast the process is not looked at for each record: one that fits into a batch that was open at the
+/// moment of the fork is accepted in the child, lost, and its callback never runs. Never fork inside a
+/// callback: the copy of the I/O thread would go on in the child, on the parent's connections.
 pub struct Producer<K: ?Sized, V: ?Sized> {
     handle: Arc<Handle>,
     serializers: Arc<Serializers<K, V>>,

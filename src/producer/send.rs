@@ -307,6 +307,10 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
                     });
                 }
                 Err((Refused::Closed, callback)) => return Err((self.closed(), *callback)),
+                Err((Refused::Forked, callback)) => {
+                    let error = End::Forked(shared.accumulator.home()).error();
+                    return Err((error, *callback));
+                }
                 Err((Refused::NoMemory, returned)) => callback = returned,
             }
             match self.reserve(most_needed::<F>(record), patience) {
@@ -318,6 +322,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
 
     fn reserve(&self, bytes: usize, patience: Patience) -> Result<crate::accumulator::Reservation> {
         let shared = &self.handle.shared;
+        shared.check_process().map_err(End::error)?;
         let budget = shared.accumulator.budget();
         let full = |waited: &str| {
             let total = budget.total();
