@@ -41,7 +41,8 @@ use crate::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) client_id: Arc<str>,
-    /// How long a request may take, from `send` to the last byte of its answer.
+    /// How long a request may take, from `send` to the last byte of its answer; pauses that the
+    /// broker announces (throttling) do not count.
     pub(crate) request_timeout: Duration,
     /// How many requests may be unfinished at once.
     pub(crate) max_in_flight: usize,
@@ -239,6 +240,7 @@ impl Connection {
         // A request stays in flight, and is lost with the connection, until its answer is read.
         let response = decode(request, body)?;
         self.in_flight.finish_awaiting();
+        self.in_flight.pause(now, response.throttle_time());
         match (id, response) {
             (Some(id), response) => self.events.push_back(Event::Response(id, response)),
             (None, Response::ApiVersions(answer)) => self.on_handshake(now, &answer)?,

@@ -455,6 +455,50 @@ fn the_deadline_moves_on_with_each_answer() {
     );
 }
 
+/// An answer after which the broker pauses.
+fn throttled(pause_ms: i32) -> Response {
+    Response::Metadata(MetadataResponse {
+        throttle_time_ms: pause_ms,
+        ..MetadataResponse::default()
+    })
+}
+
+#[test]
+fn a_pause_that_the_broker_announces_is_no_silence() {
+    let mut scene = Scene::ready();
+    scene.send(1, metadata());
+    scene.send(2, metadata());
+    scene.send(3, metadata());
+    let due = scene.now + REQUEST_TIMEOUT;
+    let (first, _) = scene.take_request();
+    scene.answer(&first, &throttled(10_000));
+    let ten = Duration::from_secs(10);
+    assert_eq!(scene.connection.deadline(), Some(due + ten));
+
+    // Pauses that overlap are one: this one ends five seconds later.
+    scene.now += Duration::from_secs(5);
+    let (second, _) = scene.take_request();
+    scene.answer(&second, &throttled(10_000));
+    let late = due + ten + Duration::from_secs(5);
+    assert_eq!(scene.connection.deadline(), Some(late));
+    assert!(scene.connection.on_timeout(late).is_err(), "it is over");
+    assert_eq!(scene.lost(), [(3, true)]);
+}
+
+#[test]
+fn no_pause_is_believed_to_be_longer_than_a_minute_or_than_nothing() {
+    for (ms, believed) in [(i32::MAX, 60), (-1, 0), (i32::MIN, 0), (0, 0)] {
+        let mut scene = Scene::ready();
+        scene.send(1, metadata());
+        scene.send(2, metadata());
+        let due = scene.now + REQUEST_TIMEOUT;
+        let (first, _) = scene.take_request();
+        scene.answer(&first, &throttled(ms));
+        let due = due + Duration::from_secs(believed);
+        assert_eq!(scene.connection.deadline(), Some(due), "{ms}");
+    }
+}
+
 #[test]
 fn a_handshake_without_an_answer_times_out() {
     let mut scene = Scene::new();
