@@ -178,6 +178,7 @@ fn connect_settings(config: &ProducerConfig) -> ConnectSettings {
         options: SocketOptions {
             send_buffer_bytes: config.send_buffer(),
             receive_buffer_bytes: config.receive_buffer(),
+            user_timeout: Some(config.request_timeout()),
         },
         setup_timeout: setup.initial.min(AGES),
         setup_timeout_max: setup.max.min(AGES),
