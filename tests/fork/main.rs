@@ -1,10 +1,6 @@
 //! A producer in a forked child: refuses what it cannot do, waits for nothing, and leaves the parent's
 //! alone. A program without a test harness, whose threads would not come along.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "all of this program is a test"
-)]
+#![expect(clippy::unwrap_used, reason = "all of this program is a test")]
 
 use std::error::Error as StdError;
 use std::fs;
@@ -134,8 +130,8 @@ fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
     const TIMES: u32 = 30_000;
     let (lock, never) = (Mutex::new(()), Condvar::new());
     (0..TIMES).any(|_| {
-        let guard = lock.lock().unwrap();
-        drop(never.wait_timeout(guard, Duration::from_millis(1)).unwrap());
+        let a_moment = Duration::from_millis(1);
+        drop(never.wait_timeout(lock.lock().unwrap(), a_moment).unwrap());
         is_so()
     })
 }
