@@ -38,6 +38,7 @@ pub(crate) use partition::{Head, PartitionId, PartitionQueue};
 pub(crate) use topics::Topic;
 pub use undelivered::UndeliveredRecord;
 
+use crate::error::Error;
 use crate::ids::ProcessId;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock};
 use topics::Topics;
@@ -149,16 +150,18 @@ impl Accumulator {
         self.budget.close();
     }
 
-    /// The I/O thread has ended: whatever is still queued, which is nothing unless it died, is
-    /// answered by being dropped.
-    pub(crate) fn abandon(&self) {
+    /// The I/O thread has died: whatever is still queued fails, in order per partition. It was never
+    /// sent. Nothing is accepted any more.
+    pub(crate) fn abandon(&self, error: &Error) -> Vec<Outcome> {
         let queues: Vec<_> = self.topics.read().queues().cloned().collect();
+        let mut outcomes = Vec::new();
         for queue in queues {
             while let Some(batch) = queue.take() {
-                drop(batch);
+                outcomes.push(batch.fail(&queue, error.clone()));
             }
         }
         self.notices.lock().clear();
+        outcomes
     }
 
     fn notify(&self, notice: Notice) {

@@ -94,6 +94,61 @@ impl Shared {
         kept.into_values().flatten().collect()
     }
 
+    /// The I/O thread has panicked: every record that is left fails, with a fate that is true.
+    fn bury(&self, sender: Sender) {
+        let error = End::Died.error();
+        for outcome in sender.abandon(&error) {
+            self.deliver(outcome);
+        }
+        for outcome in self.accumulator.abandon(&error) {
+            self.deliver(outcome);
+        }
+        log::error!("the I/O thread has panicked; every pending record has failed");
+    }
+
+    /// Runs the callbacks of a batch, in the order of `send`.
+    fn deliver(&self, outcome: Outcome) {
+        let started = now();
+        let records = outcome.completions.len();
+        let counters = &self.counters;
+        if outcome.result.is_err()
+            && let Some(kept) = &mut *self.undelivered.lock()
+        {
+            kept.insert(outcome.batch, outcome.undelivered());
+        }
+        for (index, completion) in (0i64..).zip(outcome.completions) {
+            // Counted one by one: a close that runs out of time tells how many are left.
+            let called = match &outcome.result {
+                Ok(written) => {
+                    let called = completion.succeed(written, index);
+                    counters.records_acknowledged.add(1);
+                    called
+                }
+                Err(failure) => {
+                    let error = failure.of_record(index).clone();
+                    let counter = match error.fate() {
+                        Fate::NotWritten => &counters.records_not_written,
+                        Fate::MayBeWritten => &counters.records_may_be_written,
+                    };
+                    let called = completion.fail(error);
+                    counter.add(1);
+                    called
+                }
+            };
+            counters
+                .callbacks_panicked
+                .add(usize::from(called.is_err()));
+        }
+        let took = now().saturating_duration_since(started);
+        if took > SLOW_CALLBACKS {
+            let (topic, partition) = (outcome.queue.topic(), outcome.queue.index());
+            log::warn!(
+                "the callbacks of {records} records of \"{topic}\"-{partition} ran for {took:?}; \
+                 nothing is sent meanwhile"
+            );
+        }
+    }
+
     /// Records accepted whose callbacks have not all returned.
     pub(crate) fn pending(&self) -> u64 {
         let done = &self.counters;
@@ -242,25 +297,30 @@ impl Driver {
     /// waiting caller an answer.
     fn run(mut self) {
         self.shared.io_thread.get_or_init(|| thread::current().id());
-        // What a panic leaves half done is dropped below and never looked at again.
+        // What a panic leaves half done is not used any more, only taken apart.
         let result = catch_unwind(AssertUnwindSafe(|| self.run_until_stopped()));
         let end = match result {
             Ok(()) => End::Closed,
             Err(_) => End::Died,
         };
-        if end == End::Died {
-            log::error!("the I/O thread has panicked; every pending record fails");
-        }
-        let shared = Arc::clone(&self.shared);
-        shared.accumulator.close();
+        let Self {
+            shared,
+            sender,
+            peers,
+            waiting,
+            ..
+        } = self;
+        // In this order: whoever finds the producer closed asks the mailbox why.
         shared.mailbox.end(end);
-        let waiting = std::mem::take(&mut self.waiting);
-        // Runs the callbacks of whatever a panic has left; who waits for them is answered after.
-        drop(self);
+        shared.accumulator.close();
+        drop(peers);
+        if end == End::Died {
+            // Not even another panic, in a logger perhaps, keeps callers waiting.
+            catch_unwind(AssertUnwindSafe(|| shared.bury(sender))).ok();
+        }
         for answer in waiting.into_values() {
             answer.give(Err(end.error()));
         }
-        shared.accumulator.abandon();
     }
 
     fn run_until_stopped(&mut self) {
@@ -307,7 +367,7 @@ impl Driver {
                     self.inputs.extend(self.peers.send(now, node, id, request));
                 }
                 Output::Publish(view) => self.publish(view),
-                Output::Deliver(outcome) => self.deliver(outcome),
+                Output::Deliver(outcome) => self.shared.deliver(outcome),
                 Output::Finish(id, result) => {
                     if let Some(answer) = self.waiting.remove(&id) {
                         answer.give(result);
@@ -344,48 +404,5 @@ impl Driver {
                 .publish(name, topic.partitions.len(), available);
         }
         *self.shared.view.lock() = view;
-    }
-
-    /// Runs the callbacks of a batch, in the order of `send`.
-    fn deliver(&self, outcome: Outcome) {
-        let started = now();
-        let records = outcome.completions.len();
-        let counters = &self.shared.counters;
-        if outcome.result.is_err()
-            && let Some(kept) = &mut *self.shared.undelivered.lock()
-        {
-            kept.insert(outcome.batch, outcome.undelivered());
-        }
-        for (index, completion) in (0i64..).zip(outcome.completions) {
-            // Counted one by one: a close that runs out of time tells how many are left.
-            let called = match &outcome.result {
-                Ok(written) => {
-                    let called = completion.succeed(written, index);
-                    counters.records_acknowledged.add(1);
-                    called
-                }
-                Err(failure) => {
-                    let error = failure.of_record(index).clone();
-                    let counter = match error.fate() {
-                        Fate::NotWritten => &counters.records_not_written,
-                        Fate::MayBeWritten => &counters.records_may_be_written,
-                    };
-                    let called = completion.fail(error);
-                    counter.add(1);
-                    called
-                }
-            };
-            counters
-                .callbacks_panicked
-                .add(usize::from(called.is_err()));
-        }
-        let took = now().saturating_duration_since(started);
-        if took > SLOW_CALLBACKS {
-            let (topic, partition) = (outcome.queue.topic(), outcome.queue.index());
-            log::warn!(
-                "the callbacks of {records} records of \"{topic}\"-{partition} ran for {took:?}; \
-                 nothing is sent meanwhile"
-            );
-        }
     }
 }

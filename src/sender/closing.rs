@@ -1,8 +1,8 @@
-//! Flush and close. An `impl` of [`Sender`]; runs on the I/O thread, or in a simulation.
+//! Flush and close, and what is left when the I/O thread dies. An `impl` of [`Sender`]; runs on the I/O thread, or in a simulation.
 
 use std::time::Instant;
 
-use crate::accumulator::{Accumulator, BatchId, PartitionId};
+use crate::accumulator::{Accumulator, BatchId, Outcome, PartitionId, SealedBatch};
 use crate::error::{Error, ErrorKind};
 use crate::sender::Sender;
 use crate::sender::event::{CommandId, Output};
@@ -116,6 +116,25 @@ impl Sender {
             self.incomplete.is_empty(),
             "every batch belongs to a partition"
         );
+    }
+
+    /// The thread that ran this has panicked, nobody knows where. Looks at nothing but the batches:
+    /// those that have their outcomes keep them, those with a broker may be written, and of those to
+    /// be sent again it is known.
+    pub(crate) fn abandon(self, error: &Error) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        for output in self.outputs {
+            if let Output::Deliver(outcome) = output {
+                outcomes.push(outcome);
+            }
+        }
+        let flying = self.requests.into_batches().map(SealedBatch::doubted);
+        let partitions = self.partitions.into_values();
+        let retries = partitions.flat_map(|partition| partition.retries);
+        let mut left: Vec<_> = flying.chain(retries.map(|retry| retry.batch)).collect();
+        left.sort_by_key(|batch| batch.id);
+        outcomes.extend(left.into_iter().map(|batch| batch.fail(error.clone())));
+        outcomes
     }
 
     pub(super) fn closed_for_retries(&self) -> bool {

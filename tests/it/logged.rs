@@ -1,8 +1,11 @@
 //! What the library logs in this process.
 
+use std::panic::resume_unwind;
 use std::sync::{Mutex, Once};
 
 static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// What the logger panics at.
+static FATAL: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 struct Logger;
 
@@ -14,11 +17,25 @@ impl log::Log for Logger {
     fn log(&self, record: &log::Record<'_>) {
         if self.enabled(record.metadata()) {
             let line = format!("{} {}", record.level(), record.args());
+            let is_fatal = contains_any(&line, &FATAL.lock().unwrap());
             LOGGED.lock().unwrap().push(line);
+            if is_fatal {
+                resume_unwind(Box::new("a logger's mistake"));
+            }
         }
     }
 
     fn flush(&self) {}
+}
+
+fn contains_any(line: &str, parts: &[String]) -> bool {
+    parts.iter().any(|part| line.contains(part))
+}
+
+/// From now on the logger panics when a warning has this part: the thread that logs it dies.
+pub(crate) fn panic_at(part: &str) {
+    keep_log();
+    FATAL.lock().unwrap().push(part.to_owned());
 }
 
 /// From now on the library's warnings are kept.
