@@ -70,7 +70,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// for record in records.iter().filter(|record| record.fate() == Fate::NotWritten) {
     ///     // Safe to send again: other_producer.send(record.as_record(), …)
     /// }
-    /// # Ok::<(), linger::Error>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// A copy of each such record is kept from the moment it fails until this returns, outside of
