@@ -141,11 +141,10 @@ impl Sender {
 
     /// The partition's oldest batch that has no outcome, wherever it is.
     pub(super) fn first_unresolved(&self, id: PartitionId) -> Option<BatchId> {
-        let partition = self.partitions.get(&id)?;
-        let flying = partition.in_flight.iter().map(|(id, _)| *id);
-        let flying = flying.filter(|batch| self.incomplete.contains(batch)).min();
-        let retry = partition.retries.front().map(|retry| retry.batch.id);
-        let known = flying.into_iter().chain(retry).min();
-        known.or_else(|| partition.queue.head().map(|head| head.id))
+        let queued = || {
+            let partition = self.partitions.get(&id)?;
+            partition.queue.head().map(|head| head.id)
+        };
+        self.oldest_sent(id).or_else(queued)
     }
 }

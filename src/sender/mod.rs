@@ -19,6 +19,7 @@ mod event;
 mod identity;
 mod metadata;
 mod nodes;
+mod outcomes;
 mod partitions;
 mod produce;
 mod refusal;
@@ -80,6 +81,9 @@ pub(crate) struct Settings {
 
 /// No limit that is looked at again and again is shorter.
 const SHORTEST: Duration = Duration::from_millis(1);
+
+/// No broker keeps us quiet for longer after one answer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Decides what to send next; no socket, no clock, no thread.
 #[derive(Debug)]
@@ -452,12 +456,12 @@ impl Sender {
         }
     }
 
-    /// A broker over its quota asks for a pause; it is never shortened (KIP-219).
+    /// A client over its quota is asked for a pause; it is never shortened (KIP-219).
     fn throttle(&mut self, now: Instant, id: NodeId, throttle_time_ms: i32) {
         let Ok(pause @ 1..) = u64::try_from(throttle_time_ms) else {
             return;
         };
-        let until = now + Duration::from_millis(pause);
+        let until = now + Duration::from_millis(pause).min(LONGEST_PAUSE);
         if let Some(node) = self.nodes.find(id) {
             node.throttled_until = node.throttled_until.max(Some(until));
             self.timers.set(until, Timer::Node(id));
