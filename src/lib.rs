@@ -35,9 +35,7 @@
 //! - Every accepted record's callback runs exactly once: on success, failure, close, drop, and after
 //!   a panic in another callback.
 //! - Records of one partition are written in the order of `send`, through retries too, and their
-//!   callbacks run in that order. One exception: a broker that has written a batch but answers that
-//!   it does not know (`REQUEST_TIMED_OUT`, `NOT_ENOUGH_REPLICAS_AFTER_APPEND`) is asked again, and
-//!   batches behind that one, already acknowledged, are told first.
+//!   callbacks run in that order.
 //! - With idempotence, the default, no retry writes a record twice. After a failure that leaves open
 //!   whether a record is in the log, the record is not sent again: it fails, and its error says so
 //!   ([`Error::fate`]).

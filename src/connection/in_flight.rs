@@ -143,7 +143,7 @@ impl InFlight {
     /// The broker answers nothing for a while, and says so: that is no silence. Pauses that overlap
     /// are one. Nobody sends during a pause, so deadlines stay in order.
     pub(super) fn pause(&mut self, now: Instant, pause: Duration) {
-        let ends = now + pause.min(LONGEST_PAUSE);
+        let ends = now + pause;
         let begins = self.pause_ends.map_or(now, |last| last.max(now));
         let more = ends.saturating_duration_since(begins);
         self.pause_ends = self.pause_ends.max(Some(ends));
@@ -167,9 +167,6 @@ impl InFlight {
 
 /// More slices than this take longer to collect than a further call costs.
 const MAX_SLICES: usize = 256;
-
-/// No broker is believed to pause for longer: requests are not to wait for ever.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// More than the buffer of a socket usually takes at once.
 const ENOUGH_BYTES: usize = 1024 * 1024;

@@ -15,7 +15,7 @@ use crate::protocol::messages::{
 };
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-const MAX_RESPONSE_BYTES: usize = 1024;
+const MAX_RESPONSE_BYTES: usize = 100_000;
 
 /// A connection and the broker's half of it.
 struct Scene {
@@ -85,7 +85,7 @@ impl Scene {
     fn take_request(&mut self) -> (RequestHeader, Request) {
         self.flush();
         let frame = self.received.pop().expect("a frame").expect("a whole one");
-        decode_request(&frame).expect("a request")
+        decode_request(frame).expect("a request")
     }
 
     fn answer(&mut self, header: &RequestHeader, response: &Response) {
@@ -678,4 +678,16 @@ fn offers_no_more_slices_than_a_call_takes() {
         panic!("a Produce request");
     };
     assert_eq!(came.topics[0].partitions, wanted.topics[0].partitions);
+}
+
+#[test]
+fn a_peer_that_has_not_introduced_itself_may_say_little() {
+    let mut scene = Scene::new();
+    scene.take_request();
+    let refused = scene.receive(&65_537_i32.to_be_bytes()).unwrap_err();
+    assert!(refused.to_string().contains("65537 bytes"), "{refused}");
+    let mut scene = Scene::ready();
+    scene.send(1, metadata());
+    scene.flush();
+    assert_eq!(scene.receive(&65_537_i32.to_be_bytes()), Ok(()));
 }

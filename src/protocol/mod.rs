@@ -110,6 +110,9 @@ pub(crate) enum Response {
     InitProducerId(InitProducerIdResponse),
 }
 
+/// No broker keeps us quiet for longer after one answer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 impl Response {
     /// How long the broker will not look at this client's next requests (KIP-219).
     pub(crate) fn throttle_time(&self) -> Duration {
@@ -119,7 +122,7 @@ impl Response {
             Self::ApiVersions(response) => response.throttle_time_ms,
             Self::InitProducerId(response) => response.throttle_time_ms,
         };
-        Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+        Duration::from_millis(u64::try_from(ms).unwrap_or(0)).min(LONGEST_PAUSE)
     }
 }
 

@@ -19,6 +19,7 @@ mod event;
 mod identity;
 mod metadata;
 mod nodes;
+mod outcomes;
 mod partitions;
 mod produce;
 mod refusal;
@@ -450,7 +451,7 @@ impl Sender {
         }
     }
 
-    /// A broker over its quota asks for a pause; it is never shortened (KIP-219).
+    /// A client over its quota is asked for a pause; it is never shortened (KIP-219).
     fn throttle(&mut self, now: Instant, id: NodeId, pause: Duration) {
         let until = now + pause;
         if let Some(node) = self.nodes.find(id).filter(|_| until > now) {
