@@ -36,7 +36,7 @@ pub(crate) use completion::Failure;
 pub(crate) use partition::{Head, PartitionId, PartitionQueue};
 pub(crate) use topics::Topic;
 
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank, Ranked, RwLock};
 use topics::Topics;
 
 /// The queues, the memory they may hold, and what the sender has not heard of yet.
@@ -70,8 +70,8 @@ impl Accumulator {
         Self {
             batch_size,
             budget: Arc::new(MemoryBudget::new(buffer_memory)),
-            topics: RwLock::new(Topics::new(adaptive)),
-            notices: Mutex::new(Vec::new()),
+            topics: RwLock::ranked(Rank::Topics, Topics::new(adaptive)),
+            notices: Mutex::ranked(Rank::Notices, Vec::new()),
             next_batch: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
         }

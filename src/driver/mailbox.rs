@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sender::{Command, CommandId};
-use crate::sync::{Arc, Condvar, Mutex};
+use crate::sync::{Arc, Condvar, Mutex, Rank, Ranked};
 
 /// Commands on their way to the I/O thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Mailbox(Mutex<State>);
 
 #[derive(Debug, Default)]
@@ -46,6 +46,12 @@ pub(super) struct Posted {
     pub(super) id: CommandId,
     pub(super) command: Command,
     pub(super) answer: Answer,
+}
+
+impl Default for Mailbox {
+    fn default() -> Self {
+        Self(Mutex::ranked(Rank::Mailbox, State::default()))
+    }
 }
 
 impl Mailbox {
@@ -133,7 +139,7 @@ pub(crate) struct Slot<T> {
 impl<T> Default for Slot<T> {
     fn default() -> Self {
         Self {
-            value: Mutex::new(None),
+            value: Mutex::ranked(Rank::Answer, None),
             filled: Condvar::new(),
         }
     }

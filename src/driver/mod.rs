@@ -7,8 +7,6 @@ mod peers;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
-use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
@@ -21,7 +19,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::Counters;
 use crate::protocol::frame::MAX_FRAME_BYTES;
 use crate::sender::{self, Backoff, Command, CommandId, Input, Output, Sender};
-use crate::sync::{Arc, Mutex};
+use crate::sync::thread::{self, ThreadId};
+use crate::sync::{Arc, Mutex, OnceLock, Rank, Ranked};
 use crate::transport::{Connector, Poller, SocketOptions, Waker};
 use mailbox::Answer;
 use peers::{ConnectSettings, Peers};
@@ -116,7 +115,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         ),
         counters: Arc::clone(&counters),
         mailbox: Mailbox::default(),
-        view: Mutex::default(),
+        view: Mutex::ranked(Rank::View, Arc::default()),
         waker: poller.waker(),
         io_thread: OnceLock::new(),
     });

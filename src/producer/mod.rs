@@ -7,7 +7,6 @@ mod send;
 mod send_error;
 
 use std::fmt;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use handle::SendHandle;
@@ -22,7 +21,8 @@ use crate::partitioner::Partitioner;
 use crate::record::metadata::RecordMetadata;
 use crate::sender::Command;
 use crate::serializer::Serializer;
-use crate::sync::{Arc, Mutex};
+use crate::sync::thread::JoinHandle;
+use crate::sync::{Arc, Mutex, Rank, Ranked};
 use send::{Limit, Patience};
 
 /// Sends records from any thread; clones share one I/O thread, and the last one closes it.
@@ -154,7 +154,7 @@ impl<K: ?Sized + 'static, V: ?Sized + 'static> Producer<K, V> {
         let (shared, thread) = driver::start(config)?;
         let handle = Handle {
             shared,
-            thread: Mutex::new(Some(thread)),
+            thread: Mutex::ranked(Rank::Thread, Some(thread)),
             delivery_timeout: config.delivery_timeout(),
         };
         Ok(Self {
