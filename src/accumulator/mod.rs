@@ -19,10 +19,12 @@ mod append;
 mod batch;
 mod budget;
 mod completion;
+#[cfg(all(test, shuttle))]
+mod model;
 mod partition;
 mod topics;
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests;
 
 use std::time::Instant;

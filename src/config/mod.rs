@@ -22,7 +22,7 @@ mod producer_config;
 mod properties;
 mod syntax;
 mod table;
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests;
 mod values;
 

@@ -18,7 +18,7 @@
 
 mod handshake;
 mod in_flight;
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests;
 
 use std::collections::VecDeque;

@@ -15,6 +15,8 @@ pub(crate) struct Mailbox(Mutex<State>);
 struct State {
     posted: Vec<Posted>,
     next: u64,
+    /// Why nothing is done any more.
+    ending: Option<End>,
     /// Why nothing is taken any more.
     ended: Option<End>,
 }
@@ -81,6 +83,12 @@ impl Mailbox {
         std::mem::take(&mut self.0.lock().posted)
     }
 
+    /// The I/O thread does nothing any more but to tell everybody. Commands are taken, and answered
+    /// by [`end`](Self::end).
+    pub(super) fn announce(&self, end: End) {
+        self.0.lock().ending = Some(end);
+    }
+
     /// Takes no commands any more; those not taken are answered.
     pub(super) fn end(&self, end: End) {
         let mut state = self.0.lock();
@@ -92,9 +100,9 @@ impl Mailbox {
         }
     }
 
-    /// Why the I/O thread is no more, if it is.
-    pub(crate) fn ended(&self) -> Option<End> {
-        self.0.lock().ended
+    /// Why the I/O thread does nothing any more, if that is so.
+    pub(crate) fn ending(&self) -> Option<End> {
+        self.0.lock().ending
     }
 }
 

@@ -3,6 +3,10 @@
 //! there is nothing to do it sleeps until a deadline of the sender's, with no periodic wake-ups.
 
 mod mailbox;
+#[cfg(all(test, shuttle))]
+#[path = "model/tests.rs"]
+mod model;
+#[cfg_attr(all(test, shuttle), path = "model/peers.rs")]
 mod peers;
 
 use std::collections::BTreeMap;
@@ -10,6 +14,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
+#[cfg(all(test, shuttle))]
+pub(crate) use peers::{DEADLY_TO_KNOW, DEADLY_TO_SEND};
 
 use crate::accumulator::{Accumulator, Outcome};
 use crate::cluster::{Address, ClusterView};
@@ -59,8 +65,9 @@ impl Shared {
             .is_some_and(|id| *id == thread::current().id())
     }
 
-    pub(crate) fn ended(&self) -> Option<End> {
-        self.mailbox.ended()
+    /// Why the I/O thread does nothing any more, if that is so.
+    pub(crate) fn ending(&self) -> Option<End> {
+        self.mailbox.ending()
     }
 
     pub(crate) fn view(&self) -> Arc<ClusterView> {
@@ -223,15 +230,17 @@ impl Driver {
             log::error!("the I/O thread has panicked; every pending record fails");
         }
         let shared = Arc::clone(&self.shared);
+        shared.mailbox.announce(end);
         shared.accumulator.close();
-        shared.mailbox.end(end);
         let waiting = std::mem::take(&mut self.waiting);
-        // Runs the callbacks of whatever a panic has left; who waits for them is answered after.
+        // Runs the callbacks of whatever a panic has left. Who waits for anything, or comes to ask
+        // for it now, is answered after them: a close that returns has seen them all.
         drop(self);
+        shared.accumulator.abandon();
         for answer in waiting.into_values() {
             answer.give(Err(end.error()));
         }
-        shared.accumulator.abandon();
+        shared.mailbox.end(end);
     }
 
     fn run_until_stopped(&mut self) {

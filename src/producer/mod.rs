@@ -2,6 +2,8 @@
 //! the rest is the I/O thread's.
 
 mod handle;
+#[cfg(all(test, shuttle))]
+mod model;
 mod record;
 mod send;
 mod send_error;

@@ -344,7 +344,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     }
 
     pub(super) fn closed(&self) -> Error {
-        self.handle.shared.ended().unwrap_or(End::Closed).error()
+        self.handle.shared.ending().unwrap_or(End::Closed).error()
     }
 }
 

@@ -10,7 +10,7 @@ pub(crate) mod error_code;
 pub(crate) mod frame;
 pub(crate) mod header;
 pub(crate) mod messages;
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests;
 pub(crate) mod varint;
 pub(crate) mod version;

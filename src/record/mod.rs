@@ -7,7 +7,7 @@ pub(crate) mod batch;
 pub(crate) mod decode;
 pub(crate) mod metadata;
 pub(crate) mod split;
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests;
 mod walk;
 

@@ -27,7 +27,7 @@ mod sequence;
 mod timers;
 mod verdict;
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -202,6 +202,15 @@ pub(crate) fn pass_all() {
     pass(start() + Duration::from_secs(24 * 3600));
 }
 
+/// Waits for threads of a test.
+pub(crate) fn join<T, const N: usize>(threads: [thread::JoinHandle<T>; N]) -> [T; N] {
+    threads.map(|thread| {
+        thread
+            .join()
+            .expect("the checker ends a schedule with a panic")
+    })
+}
+
 /// Preemptions in the schedules of the second half: enough for almost every mistake that was found
 /// in programs like this.
 const PCT_DEPTH: usize = 3;

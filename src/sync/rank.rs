@@ -145,7 +145,10 @@ mod held {
             matches!(
                 (held, self),
                 (Self::Topics, Self::Partition)
-                    | (Self::Partition, Self::Notices | Self::MemoryLine | Self::MemoryAnswer)
+                    | (
+                        Self::Partition,
+                        Self::Notices | Self::MemoryLine | Self::MemoryAnswer
+                    )
                     | (Self::MemoryLine, Self::MemoryAnswer)
             )
         }
@@ -170,7 +173,9 @@ mod held {
     }
 
     fn ranks(held: u32) -> impl Iterator<Item = Rank> {
-        ALL.iter().copied().filter(move |rank| held & bit(*rank) != 0)
+        ALL.iter()
+            .copied()
+            .filter(move |rank| held & bit(*rank) != 0)
     }
 
     #[cfg(test)]

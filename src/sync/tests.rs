@@ -23,7 +23,10 @@ fn a_lock_against_the_order_panics_and_names_both() {
         let _partition = partition.lock();
         let _topics = topics.read();
     });
-    assert!(text.contains("Topics is locked while Partition is held"), "{text}");
+    assert!(
+        text.contains("Topics is locked while Partition is held"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -33,7 +36,10 @@ fn two_locks_of_one_rank_panic() {
         let _first = partitions[0].lock();
         let _second = partitions[1].lock();
     });
-    assert!(text.contains("Partition is locked while Partition"), "{text}");
+    assert!(
+        text.contains("Partition is locked while Partition"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -79,7 +79,7 @@ mod server;
 #[cfg(test)]
 pub(crate) mod simulated;
 pub(crate) mod state;
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests;
 
 pub use builder::MockClusterBuilder;

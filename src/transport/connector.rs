@@ -278,7 +278,7 @@ fn describe(error: &io::Error) -> String {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 

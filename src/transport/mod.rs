@@ -6,9 +6,15 @@
 //! helper threads of [`Connector`], which resolve names and connect.
 
 mod connector;
+#[cfg(all(test, shuttle))]
+#[path = "model/tests.rs"]
+mod model;
+#[cfg_attr(all(test, shuttle), path = "model/pipe.rs")]
+mod pipe;
+#[cfg_attr(all(test, shuttle), path = "model/poller.rs")]
 mod poller;
 mod tcp;
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests;
 mod waker;
 

@@ -282,7 +282,7 @@ mod waking {
             }
         });
         assert!(waker.get_up());
-        assert_eq!(waker.drain(), 1);
+        assert_eq!(waker.pipe().drain(), 1);
     }
 
     #[test]
@@ -293,7 +293,7 @@ mod waking {
         assert!(waker.get_up());
         assert!(waker.fall_asleep());
         waker.wake();
-        assert_eq!(waker.drain(), 1, "the write of the second wake only");
+        assert_eq!(waker.pipe().drain(), 1, "the write of the second wake only");
     }
 
     #[test]
