@@ -19,12 +19,14 @@ mod append;
 mod batch;
 mod budget;
 mod completion;
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
+#[cfg(shuttle)]
 mod model;
 mod partition;
 mod topics;
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;
 
 use std::time::Instant;

@@ -54,10 +54,10 @@ mod memory {
         });
     }
 
-    /// The one in front gives up, or is served at that moment; either way the next one is not
-    /// forgotten, and no memory is lost with an answer that nobody looked at.
+    /// The one in front gives up, or is served at that moment: no memory is lost with an answer that
+    /// nobody looked at.
     #[test]
-    fn who_gives_up_holds_up_nobody_and_loses_nothing() {
+    fn who_gives_up_loses_nothing() {
         check(50_000, || {
             let budget = Arc::new(MemoryBudget::new(3));
             let deadline = start() + Duration::from_secs(1);
@@ -90,24 +90,36 @@ mod memory {
         });
     }
 
+    /// Nothing comes back meanwhile, so whoever was overlooked would wait for ever.
     #[test]
     fn closing_answers_everybody_who_waits_or_comes_later() {
         check(50_000, || {
             let budget = Arc::new(MemoryBudget::new(2));
             let held = reserve(&budget, 2).unwrap();
             let deadline = start() + Duration::from_secs(1);
-            let waiters = [Some(deadline), None].map(|until| spawn_waiter(&budget, 1, until));
-            let closer = {
-                let budget = Arc::clone(&budget);
-                thread::spawn(move || budget.close())
-            };
+            let waiters = [None, Some(deadline), None].map(|until| spawn_waiter(&budget, 1, until));
             let clock = thread::spawn(move || pass(deadline));
-            drop(held);
-            let [_, patient] = join(waiters);
-            assert_ne!(patient.err(), Some(NoMemory::TimedOut));
-            closer.join().unwrap();
+            budget.close();
+            let [one, _, other] = join(waiters).map(Result::err);
+            assert_eq!([one, other], [Some(NoMemory::Closed); 2]);
             clock.join().unwrap();
-            assert_eq!(budget.wait(1, None, || {}).err(), Some(NoMemory::Closed));
+            drop(held);
+            assert_at_rest(&budget);
+        });
+    }
+
+    #[test]
+    fn when_the_first_in_line_gives_up_the_next_one_has_its_turn() {
+        check(50_000, || {
+            let budget = Arc::new(MemoryBudget::new(3));
+            let deadline = start() + Duration::from_secs(1);
+            let held = reserve(&budget, 2).unwrap();
+            let large = spawn_waiter(&budget, 3, Some(deadline));
+            let small = spawn_waiter(&budget, 1, None);
+            pass(deadline);
+            assert_eq!(large.join().unwrap().err(), Some(NoMemory::TimedOut));
+            assert_eq!(small.join().unwrap().err(), None);
+            drop(held);
             assert_at_rest(&budget);
         });
     }

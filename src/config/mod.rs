@@ -22,7 +22,8 @@ mod producer_config;
 mod properties;
 mod syntax;
 mod table;
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;
 mod values;
 

@@ -18,7 +18,8 @@
 
 mod handshake;
 mod in_flight;
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;
 
 use std::collections::VecDeque;

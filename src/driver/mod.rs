@@ -3,7 +3,8 @@
 //! there is nothing to do it sleeps until a deadline of the sender's, with no periodic wake-ups.
 
 mod mailbox;
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
+#[cfg(shuttle)]
 #[path = "model/tests.rs"]
 mod model;
 #[cfg_attr(all(test, shuttle), path = "model/peers.rs")]
@@ -14,7 +15,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
+#[cfg(shuttle)]
 pub(crate) use peers::{DEADLY_TO_KNOW, DEADLY_TO_SEND};
 
 use crate::accumulator::{Accumulator, Outcome};

@@ -2,7 +2,8 @@
 //! the rest is the I/O thread's.
 
 mod handle;
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
+#[cfg(shuttle)]
 mod model;
 mod record;
 mod send;

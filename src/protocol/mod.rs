@@ -10,7 +10,8 @@ pub(crate) mod error_code;
 pub(crate) mod frame;
 pub(crate) mod header;
 pub(crate) mod messages;
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;
 pub(crate) mod varint;
 pub(crate) mod version;

@@ -7,7 +7,8 @@ pub(crate) mod batch;
 pub(crate) mod decode;
 pub(crate) mod metadata;
 pub(crate) mod split;
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;
 mod walk;
 

@@ -27,7 +27,8 @@ mod sequence;
 mod timers;
 mod verdict;
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -9,10 +9,12 @@
 
 #[cfg(debug_assertions)]
 mod checked;
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
+#[cfg(shuttle)]
 pub(crate) mod model;
 mod rank;
-#[cfg(all(test, debug_assertions))]
+#[cfg(test)]
+#[cfg(debug_assertions)]
 mod tests;
 
 pub(crate) use std::sync::{Arc, OnceLock};
@@ -22,9 +24,11 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering}
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use std::thread;
 
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
+#[cfg(shuttle)]
 pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
+#[cfg(shuttle)]
 pub(crate) use shuttle::thread;
 
 #[cfg(debug_assertions)]
@@ -34,7 +38,8 @@ pub(crate) use raw::{Condvar, Mutex, RwLock};
 
 pub(crate) use rank::{Rank, Ranked, assert_unlocked};
 
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
+#[cfg(shuttle)]
 use model as raw;
 #[cfg(not(all(test, shuttle)))]
 use parking_lot as raw;

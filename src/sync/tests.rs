@@ -4,8 +4,8 @@ use super::*;
 
 /// What the panic of `mistake` says.
 fn panic_of(mistake: impl FnOnce() + Send) -> String {
-    let panic = std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().spawn_scoped(scope, mistake);
+    let panic = thread::scope(|scope| {
+        let thread = thread::Builder::new().spawn_scoped(scope, mistake);
         thread.unwrap().join().unwrap_err()
     });
     panic.downcast_ref::<String>().unwrap().clone()

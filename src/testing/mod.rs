@@ -79,7 +79,8 @@ mod server;
 #[cfg(test)]
 pub(crate) mod simulated;
 pub(crate) mod state;
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;
 
 pub use builder::MockClusterBuilder;

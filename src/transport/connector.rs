@@ -278,7 +278,8 @@ fn describe(error: &io::Error) -> String {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 

@@ -6,7 +6,8 @@
 //! helper threads of [`Connector`], which resolve names and connect.
 
 mod connector;
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
+#[cfg(shuttle)]
 #[path = "model/tests.rs"]
 mod model;
 #[cfg_attr(all(test, shuttle), path = "model/pipe.rs")]
@@ -14,7 +15,8 @@ mod pipe;
 #[cfg_attr(all(test, shuttle), path = "model/poller.rs")]
 mod poller;
 mod tcp;
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;
 mod waker;
 
