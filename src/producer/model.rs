@@ -62,7 +62,7 @@ fn assert_at_rest(producer: &Producer<str, str>) {
 
 #[test]
 fn a_flush_returns_after_the_callbacks_of_what_was_sent_before() {
-    check(2_000, || {
+    check(5_000, || {
         let producer = producer(ROOMY);
         let threads = [(); 2].map(|()| {
             let producer = producer.clone();
@@ -83,7 +83,7 @@ fn a_flush_returns_after_the_callbacks_of_what_was_sent_before() {
 
 #[test]
 fn senders_that_wait_for_memory_get_it_in_the_end() {
-    check(2_000, || {
+    check(5_000, || {
         let producer = producer(TIGHT);
         let called = Called::default();
         let threads = [(); 2].map(|()| {
@@ -104,7 +104,7 @@ fn senders_that_wait_for_memory_get_it_in_the_end() {
 
 #[test]
 fn what_is_accepted_while_another_clone_closes_has_its_outcome_when_close_returns() {
-    check(2_000, || {
+    check(5_000, || {
         let producer = producer(TIGHT);
         let called = Called::default();
         let threads = [(); 2].map(|()| {
@@ -125,7 +125,7 @@ fn what_is_accepted_while_another_clone_closes_has_its_outcome_when_close_return
 
 #[test]
 fn two_clones_that_close_at_once_both_return() {
-    check(2_000, || {
+    check(5_000, || {
         let producer = producer(ROOMY);
         let called = Called::default();
         producer.send(record(TOPIC), called.callback()).unwrap();
@@ -145,7 +145,7 @@ fn two_clones_that_close_at_once_both_return() {
 /// The I/O thread ends, though nobody waits for it: one that went on would be a deadlock.
 #[test]
 fn the_last_clone_may_go_inside_a_callback() {
-    check(2_000, || {
+    check(5_000, || {
         let producer = producer(ROOMY);
         let called = Called::default();
         let last = {
@@ -170,7 +170,7 @@ fn the_last_clone_may_go_inside_a_callback() {
 /// Whoever drops the last clone waits until everything is done, unless it is a callback.
 #[test]
 fn dropping_the_last_clone_waits_for_the_callbacks() {
-    check(2_000, || {
+    check(5_000, || {
         let producer = producer(ROOMY);
         let called = Called::default();
         producer.send(record(TOPIC), called.callback()).unwrap();
@@ -182,7 +182,7 @@ fn dropping_the_last_clone_waits_for_the_callbacks() {
 /// Callers that wait for memory, a flush and an outcome at the moment of the death.
 #[test]
 fn the_death_of_the_io_thread_lets_every_waiting_caller_go() {
-    check(2_000, || {
+    check(5_000, || {
         let producer = producer(TIGHT);
         let called = Called::default();
         let sender = {
@@ -215,7 +215,7 @@ fn the_death_of_the_io_thread_lets_every_waiting_caller_go() {
 
 #[test]
 fn the_death_of_the_io_thread_lets_callers_go_that_wait_for_metadata() {
-    check(2_000, || {
+    check(5_000, || {
         let producer = producer(ROOMY);
         let waiting = [(); 2].map(|()| {
             let producer = producer.clone();
@@ -231,7 +231,7 @@ fn the_death_of_the_io_thread_lets_callers_go_that_wait_for_metadata() {
 /// returned all is told.
 #[test]
 fn callers_give_up_while_a_callback_lasts() {
-    check(2_000, || {
+    check(5_000, || {
         let producer = producer(TIGHT);
         let called = Called::default();
         let (release, gate) = gate();
