@@ -14,7 +14,7 @@ mod checked;
 pub(crate) mod model;
 mod rank;
 #[cfg(test)]
-#[cfg(debug_assertions)]
+#[cfg(all(debug_assertions, not(shuttle)))]
 mod tests;
 
 pub(crate) use std::sync::{Arc, OnceLock};
