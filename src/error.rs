@@ -3,9 +3,9 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::Arc;
 
 use crate::protocol::error_code::ErrorCode;
+use crate::sync::Arc;
 
 /// The result of this crate's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

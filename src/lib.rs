@@ -74,6 +74,16 @@
 //! | info | further failures in a row to reach the same broker |
 //! | debug | every batch that is sent again, and why |
 
+// The model tests leave out what has no threads, and the network.
+#![cfg_attr(
+    all(test, shuttle),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "what only other tests and the network use"
+    )
+)]
+
 mod accumulator;
 mod cluster;
 mod config;
@@ -88,7 +98,7 @@ mod protocol;
 mod record;
 mod sender;
 mod serializer;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(all(test, not(shuttle), feature = "testing"))]
 mod sim;
 mod sync;
 #[cfg(feature = "testing")]

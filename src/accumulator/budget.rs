@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::sync::{Arc, AtomicBool, AtomicUsize, Condvar, Mutex, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, Rank, Ranked};
 
 /// Counts the bytes in use, and lets callers wait for some.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl MemoryBudget {
             used: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             refused: AtomicBool::new(false),
-            queue: Mutex::new(Queue::default()),
+            queue: Mutex::ranked(Rank::MemoryLine, Queue::default()),
         }
     }
 
@@ -108,7 +108,7 @@ impl MemoryBudget {
     pub(crate) fn stand_in_line(self: &Arc<Self>, bytes: usize) -> Result<InLine, NoMemory> {
         let waiter = Arc::new(Waiter {
             bytes,
-            answer: Mutex::new(None),
+            answer: Mutex::ranked(Rank::MemoryAnswer, None),
             answered: Condvar::new(),
         });
         self.line_up(&waiter)?;

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::record::metadata::RecordMetadata;
-use crate::sync::Arc;
+use crate::sync::{Arc, assert_unlocked};
 
 /// What a caller wants to be told.
 pub(crate) type Callback = dyn FnOnce(Result<RecordMetadata>) + Send;
@@ -110,6 +110,7 @@ impl Completion {
         let Some(callback) = self.callback.take() else {
             return Ok(());
         };
+        assert_unlocked();
         // The callback is gone afterwards, and it can have broken nothing of ours.
         catch_unwind(AssertUnwindSafe(|| callback(result))).map_err(|panic| {
             let text = panic.downcast_ref::<&str>().copied();

@@ -19,11 +19,15 @@ mod append;
 mod batch;
 mod budget;
 mod completion;
+#[cfg(test)]
+#[cfg(shuttle)]
+mod model;
 mod partition;
 mod topics;
 mod undelivered;
 
 #[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;
 
 use std::time::Instant;
@@ -40,7 +44,7 @@ pub use undelivered::UndeliveredRecord;
 
 use crate::error::Error;
 use crate::ids::ProcessId;
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank, Ranked, RwLock};
 use topics::Topics;
 
 /// The queues, the memory they may hold, and what the sender has not heard of yet.
@@ -76,8 +80,8 @@ impl Accumulator {
         Self {
             batch_size,
             budget: Arc::new(MemoryBudget::new(buffer_memory)),
-            topics: RwLock::new(Topics::new(adaptive)),
-            notices: Mutex::new(Vec::new()),
+            topics: RwLock::ranked(Rank::Topics, Topics::new(adaptive)),
+            notices: Mutex::ranked(Rank::Notices, Vec::new()),
             next_batch: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
             home: ProcessId::current(),

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::accumulator::batch::{BatchId, OpenBatch};
-use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, Rank, Ranked};
 
 /// A partition's number in this producer, over all topics; counts from 0 and is never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +51,7 @@ impl PartitionQueue {
             id,
             topic,
             index,
-            state: Mutex::new(QueueState::default()),
+            state: Mutex::ranked(Rank::Partition, QueueState::default()),
             load: AtomicUsize::new(0),
             stuck: AtomicBool::new(false),
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::accumulator::partition::{PartitionId, PartitionQueue};
 use crate::partitioner::WeightedRoundRobin;
-use crate::sync::{Arc, AtomicUsize, Mutex, Ordering};
+use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, Rank, Ranked};
 
 /// A topic as of one metadata response; immutable, replaced whole.
 #[derive(Debug)]
@@ -174,7 +174,7 @@ impl Topics {
             None => Arc::new(Sticky {
                 current: AtomicUsize::new(NOBODY),
                 produced: AtomicUsize::new(0),
-                turns: Mutex::new(WeightedRoundRobin::default()),
+                turns: Mutex::ranked(Rank::Turns, WeightedRoundRobin::default()),
                 adaptive: self.adaptive,
             }),
         };

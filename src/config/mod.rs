@@ -23,6 +23,7 @@ mod properties;
 mod syntax;
 mod table;
 #[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;
 mod values;
 

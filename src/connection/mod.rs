@@ -19,6 +19,7 @@
 mod handshake;
 mod in_flight;
 #[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;
 
 use std::collections::VecDeque;

@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ProcessId;
 use crate::sender::{Command, CommandId};
-use crate::sync::{Arc, Condvar, Mutex};
+use crate::sync::{Arc, Condvar, Mutex, Rank, Ranked};
 
 /// Commands on their way to the I/O thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Mailbox(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     posted: Vec<Posted>,
     next: u64,
+    /// Why nothing is done any more.
+    ending: Option<End>,
     /// Why nothing is taken any more.
     ended: Option<End>,
 }
@@ -57,6 +59,12 @@ pub(super) struct Posted {
     pub(super) answer: Answer,
 }
 
+impl Default for Mailbox {
+    fn default() -> Self {
+        Self(Mutex::ranked(Rank::Mailbox, State::default()))
+    }
+}
+
 impl Mailbox {
     /// Leaves a command; wake the I/O thread afterwards.
     ///
@@ -84,6 +92,12 @@ impl Mailbox {
         std::mem::take(&mut self.0.lock().posted)
     }
 
+    /// The I/O thread does nothing any more but to tell everybody. Commands are taken, and answered
+    /// by [`end`](Self::end).
+    pub(super) fn announce(&self, end: End) {
+        self.0.lock().ending = Some(end);
+    }
+
     /// Takes no commands any more; those not taken are answered.
     pub(super) fn end(&self, end: End) {
         let mut state = self.0.lock();
@@ -95,9 +109,9 @@ impl Mailbox {
         }
     }
 
-    /// Why the I/O thread is no more, if it is.
-    pub(crate) fn ended(&self) -> Option<End> {
-        self.0.lock().ended
+    /// Why the I/O thread does nothing any more, if that is so.
+    pub(crate) fn ending(&self) -> Option<End> {
+        self.0.lock().ending
     }
 }
 
@@ -152,7 +166,7 @@ pub(crate) struct Slot<T> {
 impl<T> Default for Slot<T> {
     fn default() -> Self {
         Self {
-            value: Mutex::new(None),
+            value: Mutex::ranked(Rank::Answer, None),
             filled: Condvar::new(),
         }
     }

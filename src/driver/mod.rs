@@ -3,15 +3,21 @@
 //! there is nothing to do it sleeps until a deadline of the sender's, with no periodic wake-ups.
 
 mod mailbox;
+#[cfg(test)]
+#[cfg(shuttle)]
+#[path = "model/tests.rs"]
+mod model;
+#[cfg_attr(all(test, shuttle), path = "model/peers.rs")]
 mod peers;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
-use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
+#[cfg(test)]
+#[cfg(shuttle)]
+pub(crate) use peers::{DEADLY_TO_KNOW, DEADLY_TO_SEND};
 
 use crate::accumulator::{Accumulator, BatchId, Outcome, UndeliveredRecord};
 use crate::cluster::{Address, ClusterView};
@@ -21,7 +27,8 @@ use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::metrics::Counters;
 use crate::protocol::frame::MAX_FRAME_BYTES;
 use crate::sender::{self, Backoff, Command, CommandId, Input, Output, Sender};
-use crate::sync::{Arc, Mutex};
+use crate::sync::thread::{self, ThreadId};
+use crate::sync::{Arc, Mutex, OnceLock, Rank, Ranked};
 use crate::transport::{Connector, Poller, SocketOptions, Waker};
 use mailbox::Answer;
 use peers::{ConnectSettings, Peers};
@@ -75,8 +82,9 @@ impl Shared {
             .is_some_and(|id| *id == thread::current().id())
     }
 
-    pub(crate) fn ended(&self) -> Option<End> {
-        self.mailbox.ended()
+    /// Why the I/O thread does nothing any more, if that is so.
+    pub(crate) fn ending(&self) -> Option<End> {
+        self.mailbox.ending()
     }
 
     pub(crate) fn view(&self) -> Arc<ClusterView> {
@@ -197,8 +205,8 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         ),
         counters: Arc::clone(&counters),
         mailbox: Mailbox::default(),
-        view: Mutex::default(),
-        undelivered: Mutex::default(),
+        view: Mutex::ranked(Rank::View, Arc::default()),
+        undelivered: Mutex::ranked(Rank::Undelivered, None),
         waker: poller.waker(),
         io_thread: OnceLock::new(),
     });
@@ -311,16 +319,19 @@ impl Driver {
             ..
         } = self;
         // In this order: whoever finds the producer closed asks the mailbox why.
-        shared.mailbox.end(end);
+        shared.mailbox.announce(end);
         shared.accumulator.close();
         drop(peers);
         if end == End::Died {
             // Not even another panic, in a logger perhaps, keeps callers waiting.
             catch_unwind(AssertUnwindSafe(|| shared.bury(sender))).ok();
         }
+        // Who waits for anything, or comes to ask for it now, is answered after the callbacks: a
+        // close that returns has seen them all.
         for answer in waiting.into_values() {
             answer.give(Err(end.error()));
         }
+        shared.mailbox.end(end);
     }
 
     fn run_until_stopped(&mut self) {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::error::Error;
 
 use super::{PartitionRequest, Partitioner, TopicPartitions};
-use crate::sync::{AtomicUsize, Ordering, RwLock};
+use crate::sync::{AtomicUsize, Ordering, Rank, Ranked, RwLock};
 
 /// Gives the records of a topic to its partitions in turn, whatever their keys.
 ///
@@ -14,7 +14,7 @@ use crate::sync::{AtomicUsize, Ordering, RwLock};
 ///
 /// In properties: `partitioner.class` is `round_robin` or
 /// `org.apache.kafka.clients.producer.RoundRobinPartitioner`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RoundRobinPartitioner {
     /// By topic: how many records had their turn. An entry for every topic ever sent to.
     turns: RwLock<HashMap<String, AtomicUsize>>,
@@ -23,7 +23,9 @@ pub struct RoundRobinPartitioner {
 impl RoundRobinPartitioner {
     /// Starts with the first partition of every topic.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            turns: RwLock::ranked(Rank::Turns, HashMap::new()),
+        }
     }
 
     fn next_turn(&self, topic: &str) -> usize {
@@ -35,6 +37,12 @@ impl RoundRobinPartitioner {
             .entry(topic.to_owned())
             .or_default()
             .fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Default for RoundRobinPartitioner {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

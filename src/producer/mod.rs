@@ -3,12 +3,14 @@
 
 mod close;
 mod handle;
+#[cfg(test)]
+#[cfg(shuttle)]
+mod model;
 mod record;
 mod send;
 mod send_error;
 
 use std::fmt;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use close::CloseReport;
@@ -24,7 +26,8 @@ use crate::partitioner::Partitioner;
 use crate::record::metadata::RecordMetadata;
 use crate::sender::Command;
 use crate::serializer::Serializer;
-use crate::sync::{Arc, Mutex};
+use crate::sync::thread::JoinHandle;
+use crate::sync::{Arc, Mutex, Rank, Ranked};
 use send::{Limit, Patience};
 
 /// Sends records from any thread; clones share one I/O thread, and the last one closes it.
@@ -152,7 +155,7 @@ impl<K: ?Sized + 'static, V: ?Sized + 'static> Producer<K, V> {
         let (shared, thread) = driver::start(config)?;
         let handle = Handle {
             shared,
-            thread: Mutex::new(Some(thread)),
+            thread: Mutex::ranked(Rank::Thread, Some(thread)),
             delivery_timeout: config.delivery_timeout(),
         };
         Ok(Self {

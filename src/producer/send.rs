@@ -14,7 +14,7 @@ use crate::record::Record;
 use crate::record::metadata::RecordMetadata;
 use crate::sender::Command;
 use crate::serializer::{Context, Serialized, Serializer};
-use crate::sync::Arc;
+use crate::sync::{Arc, assert_unlocked};
 
 /// How long a call may wait for metadata and memory, together.
 #[derive(Clone, Copy, Debug)]
@@ -231,6 +231,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
             (None, Some(partitioner), key) => {
                 let request = PartitionRequest::new(record.topic, key, encoded.value);
                 let partitions = TopicPartitions::new(count, topic.available());
+                assert_unlocked();
                 partitioner
                     .partition(&request, &partitions)
                     .map_err(|error| {
@@ -347,7 +348,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     }
 
     pub(super) fn closed(&self) -> Error {
-        self.handle.shared.ended().unwrap_or(End::Closed).error()
+        self.handle.shared.ending().unwrap_or(End::Closed).error()
     }
 }
 
@@ -359,6 +360,7 @@ fn serialize<'b, T: ?Sized, K: ?Sized, V: ?Sized>(
     buffer: &'b mut Vec<u8>,
 ) -> Result<Option<&'b [u8]>> {
     let context = Context::new(record.topic, &record.headers, is_key);
+    assert_unlocked();
     match serializer.serialize(&context, data, buffer) {
         Ok(Serialized::Null) => Ok(None),
         Ok(Serialized::Bytes(bytes)) => Ok(Some(bytes)),

@@ -11,6 +11,7 @@ pub(crate) mod frame;
 pub(crate) mod header;
 pub(crate) mod messages;
 #[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;
 pub(crate) mod varint;
 pub(crate) mod version;

@@ -7,6 +7,7 @@ pub(crate) mod decode;
 pub(crate) mod metadata;
 pub(crate) mod split;
 #[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;
 mod walk;
 

@@ -29,6 +29,7 @@ mod timers;
 mod verdict;
 
 #[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -41,10 +41,10 @@ use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::sync::{AtomicU64, Ordering};
 use options::Options;
 use stage::Reader;
 use world::{Summary, World};

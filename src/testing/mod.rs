@@ -80,6 +80,7 @@ mod server;
 pub(crate) mod simulated;
 pub(crate) mod state;
 #[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;
 
 pub use builder::MockClusterBuilder;

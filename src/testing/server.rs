@@ -17,7 +17,7 @@ use rustix::net::sockopt::set_socket_reuseaddr;
 
 use crate::ids::NodeId;
 use crate::protocol::frame::{LENGTH_BYTES, MAX_FRAME_BYTES};
-use crate::sync::{Arc, Condvar, Mutex};
+use crate::sync::{Arc, Condvar, Mutex, Rank, Ranked};
 use crate::testing::state::{Action, ClusterState, Reaction, Settings};
 
 /// A cluster that listens.
@@ -91,11 +91,14 @@ impl Server {
         }
         let server = Self {
             shared: Arc::new(Shared {
-                inner: Mutex::new(Inner {
-                    state: ClusterState::new(settings, addresses),
-                    brokers: BTreeMap::new(),
-                    connections_made: 0,
-                }),
+                inner: Mutex::ranked(
+                    Rank::MockCluster,
+                    Inner {
+                        state: ClusterState::new(settings, addresses),
+                        brokers: BTreeMap::new(),
+                        connections_made: 0,
+                    },
+                ),
                 changed: Condvar::new(),
             }),
         };

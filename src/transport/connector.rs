@@ -279,6 +279,7 @@ fn describe(error: &io::Error) -> String {
 }
 
 #[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 

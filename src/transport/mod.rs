@@ -6,9 +6,17 @@
 //! helper threads of [`Connector`], which resolve names and connect.
 
 mod connector;
+#[cfg(test)]
+#[cfg(shuttle)]
+#[path = "model/tests.rs"]
+mod model;
+#[cfg_attr(all(test, shuttle), path = "model/pipe.rs")]
+mod pipe;
+#[cfg_attr(all(test, shuttle), path = "model/poller.rs")]
 mod poller;
 mod tcp;
 #[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;
 mod waker;
 

@@ -77,19 +77,20 @@ impl Poller {
         self.tokens.clear();
         let waker = self.waker.clone();
         let mut descriptors = recycle(std::mem::take(&mut self.descriptors));
-        descriptors.push(PollFd::new(waker.receiving(), PollFlags::IN));
+        descriptors.push(PollFd::new(waker.pipe().receiving(), PollFlags::IN));
         for interest in interests {
             self.tokens.push(interest.token);
             descriptors.push(PollFd::new(interest.stream.socket(), flags(&interest)));
         }
 
-        let timeout = if waker.fall_asleep() {
-            timeout.map(timespec)
-        } else {
-            Some(timespec(Duration::ZERO))
-        };
-        let outcome = poll(&mut descriptors, timeout.as_ref());
-        let woken = waker.get_up();
+        let (woken, outcome) = waker.sleep(|may_sleep| {
+            let timeout = if may_sleep {
+                timeout
+            } else {
+                Some(Duration::ZERO)
+            };
+            poll(&mut descriptors, timeout.map(timespec).as_ref())
+        });
         match outcome {
             Ok(0) | Err(Errno::INTR) => {}
             Ok(_) => self.sort_out(&descriptors),
@@ -109,7 +110,7 @@ impl Poller {
             return;
         };
         if !wake_up.revents().is_empty() {
-            self.waker.drain();
+            self.waker.pipe().drain();
         }
         for (&token, socket) in self.tokens.iter().zip(sockets) {
             let events = socket.revents();

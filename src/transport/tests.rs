@@ -296,7 +296,7 @@ mod waking {
             }
         });
         assert!(waker.get_up());
-        assert_eq!(waker.drain(), 1);
+        assert_eq!(waker.pipe().drain(), 1);
     }
 
     #[test]
@@ -307,7 +307,7 @@ mod waking {
         assert!(waker.get_up());
         assert!(waker.fall_asleep());
         waker.wake();
-        assert_eq!(waker.drain(), 1, "the write of the second wake only");
+        assert_eq!(waker.pipe().drain(), 1, "the write of the second wake only");
     }
 
     #[test]

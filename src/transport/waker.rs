@@ -13,23 +13,20 @@
 //!
 //! So a storm of wakes costs at most one write, and none at all while the I/O thread is busy.
 
-use std::io::{self, Read, Write};
-#[cfg(unix)]
-use std::io::{PipeReader, PipeWriter, pipe};
+use std::io;
 
+use super::pipe::Pipe;
 use crate::sync::{Arc, AtomicUsize, Ordering};
 
 /// Wakes the poller it came from. Cloning counts a reference.
 #[derive(Clone, Debug)]
 pub(crate) struct Waker(Arc<Shared>);
 
-/// Both ends live as long as either side, so that a late wake finds no broken pipe.
 #[derive(Debug)]
 struct Shared {
     /// `AWAKE`, `ASLEEP` or `NOTIFIED`.
     state: AtomicUsize,
-    receiving: Receiving,
-    sending: Sending,
+    pipe: Pipe,
 }
 
 const AWAKE: usize = 0;
@@ -40,11 +37,9 @@ impl Waker {
     /// # Errors
     /// The process is out of file descriptors.
     pub(super) fn new() -> io::Result<Self> {
-        let (receiving, sending) = channel()?;
         Ok(Self(Arc::new(Shared {
             state: AtomicUsize::new(AWAKE),
-            receiving,
-            sending,
+            pipe: Pipe::new()?,
         })))
     }
 
@@ -58,15 +53,20 @@ impl Waker {
         }
         // At most one byte per sleep is ever on its way, so there is room for it. If the system
         // refuses all the same, then nothing can be done here that would help.
-        if let Err(error) = (&self.0.sending).write_all(&[1]) {
+        if let Err(error) = self.0.pipe.write() {
             log::error!("cannot wake the I/O thread: {error}");
         }
     }
 
-    /// Says that the I/O thread is about to sleep, and whether it may: not if somebody has woken
-    /// it since its last sleep.
+    /// Sleeps in `sleep`, which is told whether it may: not if somebody has woken the I/O thread
+    /// since its last sleep. True if anybody has woken it by now.
     ///
     /// Runs on: I/O thread.
+    pub(super) fn sleep<T>(&self, sleep: impl FnOnce(bool) -> T) -> (bool, T) {
+        let slept = sleep(self.fall_asleep());
+        (self.get_up(), slept)
+    }
+
     pub(super) fn fall_asleep(&self) -> bool {
         self.0
             .state
@@ -74,54 +74,15 @@ impl Waker {
             .is_ok()
     }
 
-    /// Ends the sleep; true if anybody has woken the thread.
-    ///
-    /// Runs on: I/O thread.
     pub(super) fn get_up(&self) -> bool {
         self.0.state.swap(AWAKE, Ordering::AcqRel) == NOTIFIED
     }
 
-    /// Takes out the bytes that ended a sleep, once the poller has seen that there are some.
-    /// Usually one; more if threads were held up between deciding to write and writing.
+    /// The pipe whose bytes end a sleep. To be emptied once it was seen that there are some:
+    /// usually one, more if threads were held up between deciding to write and writing.
     ///
     /// Runs on: I/O thread.
-    pub(super) fn drain(&self) -> usize {
-        let mut bytes = [0; 64];
-        (&self.0.receiving).read(&mut bytes).unwrap_or_default()
+    pub(super) fn pipe(&self) -> &Pipe {
+        &self.0.pipe
     }
-
-    /// What becomes readable when somebody wakes.
-    pub(super) fn receiving(&self) -> &Receiving {
-        &self.0.receiving
-    }
-}
-
-#[cfg(unix)]
-type Receiving = PipeReader;
-#[cfg(unix)]
-type Sending = PipeWriter;
-
-#[cfg(unix)]
-fn channel() -> io::Result<(Receiving, Sending)> {
-    pipe()
-}
-
-/// A loopback connection, where pipes cannot be polled.
-#[cfg(not(unix))]
-type Receiving = std::net::TcpStream;
-#[cfg(not(unix))]
-type Sending = std::net::TcpStream;
-
-#[cfg(not(unix))]
-fn channel() -> io::Result<(Receiving, Sending)> {
-    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
-    let sending = std::net::TcpStream::connect(listener.local_addr()?)?;
-    let (receiving, peer) = listener.accept()?;
-    if peer != sending.local_addr()? {
-        return Err(io::Error::other(
-            "somebody else took the waker's connection",
-        ));
-    }
-    sending.set_nodelay(true)?;
-    Ok((receiving, sending))
 }

@@ -132,6 +132,18 @@ fn sockets_are_in_one_layer_and_in_the_mock_cluster_server() {
 }
 
 #[test]
+fn locks_and_atomics_come_from_one_module() {
+    let names = |line: &str| {
+        let std = line.split("std::sync::").skip(1);
+        line.contains("parking_lot") || std.clone().any(|rest| !rest.starts_with("mpsc"))
+    };
+    complaints(|source| match source.module() {
+        Some("sync") | None => Vec::new(),
+        Some(_) => source.lines("comes from crate::sync", names),
+    });
+}
+
+#[test]
 fn what_a_simulation_replays_has_no_hash_map() {
     let unordered = |line: &str| line.contains("HashMap") || line.contains("HashSet");
     complaints(|source| match source.is_in(&NO_HASH_MAP) {

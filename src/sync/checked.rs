@@ -1,0 +1,194 @@
+//! Locks that know their rank, for builds with debug assertions: each one is checked against the
+//! order in [`rank`](super::rank) before it is taken. Otherwise like parking_lot's.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::time::Instant;
+
+use super::rank::{Held, assert_only};
+use super::{Rank, Ranked, raw};
+
+pub(crate) struct Mutex<T> {
+    rank: Rank,
+    inner: raw::Mutex<T>,
+}
+
+/// Fields are dropped in this order: the lock is free before it counts as such.
+#[must_use]
+pub(crate) struct MutexGuard<'a, T> {
+    inner: raw::MutexGuard<'a, T>,
+    held: Held,
+}
+
+impl<T> Ranked<T> for Mutex<T> {
+    fn ranked(rank: Rank, value: T) -> Self {
+        Self {
+            rank,
+            inner: raw::Mutex::new(value),
+        }
+    }
+}
+
+impl<T> Mutex<T> {
+    #[track_caller]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        let held = Held::begin(self.rank);
+        MutexGuard {
+            inner: self.inner.lock(),
+            held,
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.inner.get_mut()
+    }
+}
+
+/// Only tests leave the rank out: the lock is one of their own.
+#[cfg(test)]
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Self::ranked(Rank::Test, T::default())
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.inner
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.inner
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Condvar(raw::Condvar);
+
+impl Condvar {
+    pub(crate) fn new() -> Self {
+        Self(raw::Condvar::new())
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+
+    #[track_caller]
+    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+        assert_only(Some(guard.held.rank()));
+        self.0.wait(&mut guard.inner);
+    }
+
+    #[track_caller]
+    pub(crate) fn wait_until<T>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        deadline: Instant,
+    ) -> raw::WaitTimeoutResult {
+        assert_only(Some(guard.held.rank()));
+        self.0.wait_until(&mut guard.inner, deadline)
+    }
+}
+
+/// Only the mock cluster waits for a while; everybody else has a deadline.
+#[cfg(feature = "testing")]
+impl Condvar {
+    #[track_caller]
+    pub(crate) fn wait_for<T>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        timeout: std::time::Duration,
+    ) -> raw::WaitTimeoutResult {
+        assert_only(Some(guard.held.rank()));
+        self.0.wait_for(&mut guard.inner, timeout)
+    }
+}
+
+pub(crate) struct RwLock<T> {
+    rank: Rank,
+    inner: raw::RwLock<T>,
+}
+
+#[must_use]
+pub(crate) struct RwLockReadGuard<'a, T> {
+    inner: raw::RwLockReadGuard<'a, T>,
+    _held: Held,
+}
+
+#[must_use]
+pub(crate) struct RwLockWriteGuard<'a, T> {
+    inner: raw::RwLockWriteGuard<'a, T>,
+    _held: Held,
+}
+
+impl<T> Ranked<T> for RwLock<T> {
+    fn ranked(rank: Rank, value: T) -> Self {
+        Self {
+            rank,
+            inner: raw::RwLock::new(value),
+        }
+    }
+}
+
+impl<T> RwLock<T> {
+    #[track_caller]
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
+        let _held = Held::begin(self.rank);
+        RwLockReadGuard {
+            inner: self.inner.read(),
+            _held,
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
+        let _held = Held::begin(self.rank);
+        RwLockWriteGuard {
+            inner: self.inner.write(),
+            _held,
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for RwLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl<T> Deref for RwLockReadGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.inner
+    }
+}
+
+impl<T> Deref for RwLockWriteGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.inner
+    }
+}
+
+impl<T> DerefMut for RwLockWriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.inner
+    }
+}

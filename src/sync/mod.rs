@@ -1,0 +1,45 @@
+//! The crate's locks, condition variables, atomics and threads, in one place, so that builds for
+//! tests can put others in their place. Used by every thread; no other module names a lock.
+//!
+//! | build | what a `Mutex` is |
+//! |---|---|
+//! | release | parking_lot's, as it is |
+//! | with debug assertions | parking_lot's, with a [`Rank`]: the [order](rank) is checked at every lock |
+//! | tests with `--cfg shuttle` | shuttle's, with a rank: a model checker chooses the schedule |
+
+#[cfg(debug_assertions)]
+mod checked;
+#[cfg(test)]
+#[cfg(shuttle)]
+pub(crate) mod model;
+mod rank;
+#[cfg(test)]
+#[cfg(all(debug_assertions, not(shuttle)))]
+mod tests;
+
+pub(crate) use std::sync::{Arc, OnceLock};
+
+#[cfg(not(all(test, shuttle)))]
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+#[cfg(not(all(test, shuttle)))]
+pub(crate) use std::thread;
+
+#[cfg(test)]
+#[cfg(shuttle)]
+pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+#[cfg(test)]
+#[cfg(shuttle)]
+pub(crate) use shuttle::thread;
+
+#[cfg(debug_assertions)]
+pub(crate) use checked::{Condvar, Mutex, RwLock};
+#[cfg(not(debug_assertions))]
+pub(crate) use raw::{Condvar, Mutex, RwLock};
+
+pub(crate) use rank::{Rank, Ranked, assert_unlocked};
+
+#[cfg(test)]
+#[cfg(shuttle)]
+use model as raw;
+#[cfg(not(all(test, shuttle)))]
+use parking_lot as raw;

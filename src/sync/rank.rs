@@ -1,0 +1,196 @@
+//! The order in which locks may be taken. Two threads that take two locks in different orders may
+//! wait for each other for ever, but only on some schedules; an order that is checked at every lock
+//! shows the mistake on any of them. Builds without debug assertions pay nothing.
+//!
+//! | a thread that holds | may take |
+//! |---|---|
+//! | nothing | any lock |
+//! | `Topics` | `Partition` |
+//! | `Partition` | `Notices` or `MemoryLine` |
+//! | `MemoryLine`, also in `Partition` | `MemoryAnswer` |
+//! | any other | nothing |
+//!
+//! Nor two of the same rank. Who waits on a condition variable holds its lock only, and the user's
+//! code (callbacks, serializers, partitioners) runs with no lock held.
+
+#[cfg(not(debug_assertions))]
+use super::{Mutex, RwLock};
+
+/// Which lock it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rank {
+    /// The table of topics.
+    Topics,
+    /// One partition's queue of batches.
+    Partition,
+    /// What the sender has not heard of yet.
+    Notices,
+    /// Who stands in line for memory.
+    MemoryLine,
+    /// The answer to one of those.
+    MemoryAnswer,
+    /// Whose turn it is among partitions.
+    Turns,
+    /// Commands for the I/O thread.
+    Mailbox,
+    /// An answer that a caller waits for.
+    Answer,
+    /// The published view of the cluster.
+    View,
+    /// What failed, kept for a caller that closes.
+    Undelivered,
+    /// The handle by which the I/O thread is joined.
+    Thread,
+    /// The state of the mock cluster.
+    #[cfg(feature = "testing")]
+    MockCluster,
+    /// Whatever a test keeps.
+    #[cfg(test)]
+    Test,
+}
+
+/// How a lock is made, in every build.
+pub(crate) trait Ranked<T> {
+    fn ranked(rank: Rank, value: T) -> Self;
+}
+
+#[cfg(not(debug_assertions))]
+impl<T> Ranked<T> for Mutex<T> {
+    fn ranked(_: Rank, value: T) -> Self {
+        Self::new(value)
+    }
+}
+
+#[cfg(not(debug_assertions))]
+impl<T> Ranked<T> for RwLock<T> {
+    fn ranked(_: Rank, value: T) -> Self {
+        Self::new(value)
+    }
+}
+
+/// The user's code, which may call anything of ours, is about to run: with debug assertions, panics
+/// if this thread holds a lock of the crate.
+#[inline]
+#[track_caller]
+pub(crate) fn assert_unlocked() {
+    #[cfg(debug_assertions)]
+    assert_only(None);
+}
+
+#[cfg(debug_assertions)]
+pub(super) use held::{Held, assert_only};
+
+#[cfg(debug_assertions)]
+mod held {
+    use std::cell::Cell;
+
+    use super::Rank;
+
+    #[cfg(all(test, shuttle))]
+    use shuttle::thread_local;
+
+    thread_local! {
+        /// One bit for each rank that this thread holds. Needs no destructor, so that it works until
+        /// the end of the thread.
+        static HELD: Cell<u32> = const { Cell::new(0) };
+    }
+
+    const ALL: &[Rank] = &[
+        Rank::Topics,
+        Rank::Partition,
+        Rank::Notices,
+        Rank::MemoryLine,
+        Rank::MemoryAnswer,
+        Rank::Turns,
+        Rank::Mailbox,
+        Rank::Answer,
+        Rank::View,
+        Rank::Thread,
+        #[cfg(feature = "testing")]
+        Rank::MockCluster,
+        #[cfg(test)]
+        Rank::Test,
+    ];
+
+    /// A lock of this rank is held by this thread until this is dropped.
+    #[derive(Debug)]
+    pub(in super::super) struct Held(Rank);
+
+    impl Held {
+        /// Call it before the lock is taken, so that a wrong order panics instead of hanging.
+        #[track_caller]
+        pub(in super::super) fn begin(rank: Rank) -> Self {
+            let before = HELD.with(Cell::get);
+            for held in ranks(before) {
+                assert!(
+                    rank.may_be_taken_under(held),
+                    "{rank:?} is locked while {held:?} is held, against the order in sync/rank.rs"
+                );
+            }
+            HELD.with(|held| held.set(before | bit(rank)));
+            Self(rank)
+        }
+
+        pub(in super::super) fn rank(&self) -> Rank {
+            self.0
+        }
+    }
+
+    impl Drop for Held {
+        fn drop(&mut self) {
+            HELD.with(|held| held.set(held.get() & !bit(self.0)));
+        }
+    }
+
+    impl Rank {
+        fn may_be_taken_under(self, held: Self) -> bool {
+            matches!(
+                (held, self),
+                (Self::Topics, Self::Partition)
+                    | (
+                        Self::Partition,
+                        Self::Notices | Self::MemoryLine | Self::MemoryAnswer
+                    )
+                    | (Self::MemoryLine, Self::MemoryAnswer)
+            )
+        }
+    }
+
+    /// Panics if this thread holds any lock but `allowed`.
+    #[track_caller]
+    pub(in super::super) fn assert_only(allowed: Option<Rank>) {
+        let held = HELD.with(Cell::get);
+        if held & !allowed.map_or(0, bit) == 0 {
+            return;
+        }
+        let held: Vec<_> = ranks(held).collect();
+        match allowed {
+            None => panic!("the user's code would run while {held:?} is held"),
+            Some(own) => panic!("a wait for {own:?} would go on while all of {held:?} are held"),
+        }
+    }
+
+    fn bit(rank: Rank) -> u32 {
+        1 << rank as u32
+    }
+
+    fn ranks(held: u32) -> impl Iterator<Item = Rank> {
+        ALL.iter()
+            .copied()
+            .filter(move |rank| held & bit(*rank) != 0)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn the_order_has_no_circle() {
+            for held in ALL {
+                for rank in ALL.iter().filter(|rank| rank.may_be_taken_under(*held)) {
+                    assert!(held < rank, "{held:?} before {rank:?}");
+                }
+            }
+        }
+    }
+}
