@@ -42,7 +42,8 @@ pub enum Fate {
 pub enum ErrorKind {
     /// A property is missing, unknown, malformed or contradicts another one.
     Config,
-    /// The call is not possible here: `flush` inside a callback, for example.
+    /// The call is not possible here: `flush` inside a callback, for example, or a producer of the
+    /// parent's in a forked child.
     Misuse,
     /// The producer is closed, or was closed before the record was written.
     Closed,

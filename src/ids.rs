@@ -1,5 +1,5 @@
-//! The names and numbers of things: brokers, topics, requests, and records in the log's order.
-//! Plain values; no logic beyond printing and counting on.
+//! The names and numbers of things: brokers, topics, requests, processes, and records in the log's
+//! order. Plain values; no logic beyond printing, comparing and counting on.
 
 use std::fmt;
 
@@ -28,6 +28,28 @@ impl TopicId {
 /// which belongs to one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RequestId(pub(crate) u64);
+
+/// A process. Threads do not come along when it forks, so what one made is of no use in its children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProcessId(u32);
+
+impl ProcessId {
+    /// The one that runs this. Costs a call of the system.
+    pub(crate) fn current() -> Self {
+        Self(std::process::id())
+    }
+
+    /// Whether this runs there.
+    pub(crate) fn is_current(self) -> bool {
+        self == Self::current()
+    }
+}
+
+impl fmt::Display for ProcessId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// The sequence number of the record that comes `records` after the one numbered `sequence`.
 /// Numbers go round: after [`i32::MAX`] comes 0.

@@ -35,15 +35,14 @@
 //! - Every accepted record's callback runs exactly once: on success, failure, close, drop, and after
 //!   a panic in another callback.
 //! - Records of one partition are written in the order of `send`, through retries too, and their
-//!   callbacks run in that order. One exception: a broker that has written a batch but answers that
-//!   it does not know (`REQUEST_TIMED_OUT`, `NOT_ENOUGH_REPLICAS_AFTER_APPEND`) is asked again, and
-//!   batches behind that one, already acknowledged, are told first.
+//!   callbacks run in that order.
 //! - With idempotence, the default, no retry writes a record twice. After a failure that leaves open
 //!   whether a record is in the log, the record is not sent again: it fails, and its error says so
 //!   ([`Error::fate`]).
 //! - No call blocks for longer than its limit: `max.block.ms` for [`send`](Producer::send),
-//!   `delivery.timeout.ms` for an outcome, their own argument for
-//!   [`send_timeout`](Producer::send_timeout) and [`close_timeout`](Producer::close_timeout).
+//!   `delivery.timeout.ms` for an outcome, their own argument for those whose names say `timeout`,
+//!   [`close_timeout`](Producer::close_timeout) for example; a callback that blocks holds them up for
+//!   a tenth of a second at most.
 //! - Memory for records stays within `buffer.memory` and comes back to zero.
 //!
 //! Without idempotence (`enable.idempotence=false`, or `acks` other than `all`) a retry can write a
@@ -71,7 +70,7 @@
 //! | level | contains |
 //! |---|---|
 //! | error | what nobody else will tell: a panic in a callback, the death of the I/O thread |
-//! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, a topic that brokers refuse, callbacks that take more than a second, properties that have no effect |
+//! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, a topic that brokers refuse, how many records failed when a producer was dropped, callbacks that take more than a second, properties that have no effect |
 //! | info | further failures in a row to reach the same broker |
 //! | debug | every batch that is sent again, and why |
 
@@ -96,6 +95,7 @@ mod sync;
 pub mod testing;
 mod transport;
 
+pub use accumulator::UndeliveredRecord;
 pub use config::{
     Acks, MetadataRecovery, ProducerConfig, ProducerConfigBuilder, Properties, PropertyObject,
 };

@@ -41,6 +41,8 @@ pub(crate) enum Refused {
     NoMemory,
     /// The producer is closed.
     Closed,
+    /// The record would open a batch in a forked child, where nobody drains it.
+    Forked,
 }
 
 /// The most that [`Accumulator::try_append`] can charge for a record.
@@ -175,6 +177,9 @@ impl Accumulator {
         cost: usize,
         reserved: Option<&mut Reservation>,
     ) -> Result<OpenBatch, Refused> {
+        if !self.home.is_current() {
+            return Err(Refused::Forked);
+        }
         let encoder = BatchEncoder::new(self.batch_size);
         let bytes = encoder.size_of_next(record);
         let mut reservation = Reservation::empty(&self.budget);

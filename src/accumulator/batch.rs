@@ -6,9 +6,11 @@ use std::time::Instant;
 use crate::accumulator::budget::Reservation;
 use crate::accumulator::completion::{Completion, Failure, Written};
 use crate::accumulator::partition::PartitionQueue;
+use crate::accumulator::undelivered::UndeliveredRecord;
 use crate::error::{Error, Fate, Result};
 use crate::protocol::frame::SharedBytes;
 use crate::record::batch::{BatchEncoder, ProducerStamp, max_timestamp_ms, restamp};
+use crate::record::decode::{DecodedRecord, decode};
 use crate::record::split::split;
 use crate::sync::Arc;
 
@@ -68,17 +70,7 @@ impl OpenBatch {
 
     /// Ends the batch unsent.
     pub(crate) fn fail(self, queue: &Arc<PartitionQueue>, error: Error) -> Outcome {
-        Outcome {
-            batch: self.id,
-            opened: self.opened,
-            queue: Arc::clone(queue),
-            completions: self.completions,
-            result: Err(error.with_fate(Fate::NotWritten).into()),
-            _bytes: SharedBytes::new(ChargedBytes {
-                bytes: Vec::new(),
-                _reservation: Arc::new(self.reservation),
-            }),
-        }
+        self.seal(queue, None).fail(error)
     }
 }
 
@@ -223,7 +215,7 @@ impl SealedBatch {
             queue: self.queue,
             completions: self.completions,
             result,
-            _bytes: self.bytes,
+            bytes: self.bytes,
         }
     }
 }
@@ -237,5 +229,22 @@ pub(crate) struct Outcome {
     pub(crate) queue: Arc<PartitionQueue>,
     pub(crate) completions: Vec<Completion>,
     pub(crate) result: Result<Written, Failure>,
-    pub(crate) _bytes: SharedBytes,
+    bytes: SharedBytes,
+}
+
+impl Outcome {
+    /// Copies of its records, in order, if they failed.
+    pub(crate) fn undelivered(&self) -> Vec<UndeliveredRecord> {
+        let Err(failure) = &self.result else {
+            return Vec::new();
+        };
+        let (_, records) = decode(self.bytes.as_slice()).expect("the encoder sealed this batch");
+        let undelivered = |record: DecodedRecord| UndeliveredRecord {
+            topic: Arc::clone(self.queue.topic()),
+            partition: self.queue.index(),
+            error: failure.of_record(record.offset_delta.into()).clone(),
+            record,
+        };
+        records.into_iter().map(undelivered).collect()
+    }
 }

@@ -21,6 +21,7 @@ mod budget;
 mod completion;
 mod partition;
 mod topics;
+mod undelivered;
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,10 @@ pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
 pub(crate) use completion::Failure;
 pub(crate) use partition::{Head, PartitionId, PartitionQueue};
 pub(crate) use topics::Topic;
+pub use undelivered::UndeliveredRecord;
 
+use crate::error::Error;
+use crate::ids::ProcessId;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock};
 use topics::Topics;
 
@@ -49,6 +53,8 @@ pub(crate) struct Accumulator {
     next_batch: AtomicU64,
     /// Records accepted so far.
     accepted: AtomicU64,
+    /// Where batches are drained.
+    home: ProcessId,
 }
 
 /// What the sender should look at.
@@ -74,7 +80,13 @@ impl Accumulator {
             notices: Mutex::new(Vec::new()),
             next_batch: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
+            home: ProcessId::current(),
         }
+    }
+
+    /// The process that made it, the only one where batches are drained.
+    pub(crate) fn home(&self) -> ProcessId {
+        self.home
     }
 
     pub(crate) fn budget(&self) -> &Arc<MemoryBudget> {
@@ -138,16 +150,18 @@ impl Accumulator {
         self.budget.close();
     }
 
-    /// The I/O thread has ended: whatever is still queued, which is nothing unless it died, is
-    /// answered by being dropped.
-    pub(crate) fn abandon(&self) {
+    /// The I/O thread has died: whatever is still queued fails, in order per partition. It was never
+    /// sent. Nothing is accepted any more.
+    pub(crate) fn abandon(&self, error: &Error) -> Vec<Outcome> {
         let queues: Vec<_> = self.topics.read().queues().cloned().collect();
+        let mut outcomes = Vec::new();
         for queue in queues {
             while let Some(batch) = queue.take() {
-                drop(batch);
+                outcomes.push(batch.fail(&queue, error.clone()));
             }
         }
         self.notices.lock().clear();
+        outcomes
     }
 
     fn notify(&self, notice: Notice) {

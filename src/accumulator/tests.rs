@@ -268,7 +268,7 @@ fn a_failed_batch_tells_every_caller_once() {
         appended.map_err(|(refused, _)| refused).unwrap();
     }
     drop(answers);
-    let error = crate::Error::new(crate::ErrorKind::Closed, "closed");
+    let error = Error::new(crate::ErrorKind::Closed, "closed");
     let outcome = queue.take().unwrap().fail(&queue, error.clone());
     for completion in outcome.completions {
         completion.fail(error.clone()).unwrap();
@@ -286,7 +286,7 @@ fn sealed() -> SealedBatch {
 
 #[test]
 fn a_failed_batch_gives_its_own_fate_to_each_record_whatever_the_error_said() {
-    let error = || crate::Error::new(crate::ErrorKind::TimedOut, "late");
+    let error = || Error::new(crate::ErrorKind::TimedOut, "late");
     let fates = |batch: SealedBatch, said: Fate| {
         let blamed = [(1, error().with_fate(said))].into();
         let failure = Failure::blaming(error().with_fate(said), blamed);

@@ -27,6 +27,18 @@ pub(crate) struct Address {
     pub(crate) port: u16,
 }
 
+impl Address {
+    /// What a broker tells of itself or of another one, unless no host can be called that.
+    pub(crate) fn told(host: &str, port: i32) -> Option<Self> {
+        let is_name = (1..=255).contains(&host.len()) && !host.contains(char::is_control);
+        let port = u16::try_from(port).ok().filter(|port| *port > 0)?;
+        is_name.then(|| Self {
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
 /// A topic that exists.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct TopicView {
@@ -82,11 +94,16 @@ impl ClusterView {
         named.map(|(name, _)| Arc::clone(name))
     }
 
-    /// The next view: `response` laid over this one.
+    /// The next view: `response` laid over this one, with what it says of topics that nobody asked
+    /// for left out.
     ///
     /// A topic that the response refuses keeps what was known of it: a broker that lags behind must
     /// not fail records that its neighbour would take. The refusal is in the [`Update`].
-    pub(crate) fn merged(&self, response: &MetadataResponse) -> (Self, Update) {
+    pub(crate) fn merged(
+        &self,
+        response: &MetadataResponse,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> (Self, Update) {
         let mut update = Update::default();
         let mut view = Self {
             brokers: brokers(response),
@@ -102,7 +119,7 @@ impl ClusterView {
             let _gone = partition.leader.take_if(gone);
         }
         for topic in &response.topics {
-            let Some(name) = topic.name.as_deref() else {
+            let Some(name) = topic.name.as_deref().filter(|name| is_wanted(name)) else {
                 continue;
             };
             let name: Arc<str> = match self.topics.get_key_value(name) {
@@ -131,7 +148,7 @@ impl ClusterView {
             .max();
         let count = usize::try_from(count.unwrap_or(0)).unwrap_or(0);
         // A broker that names partition two billion does not make us allocate as many.
-        let count = count.min(told.partitions.len());
+        let count = count.min(told.partitions.len()).min(MAX_PARTITIONS);
         let leaderless = PartitionView {
             leader: None,
             leader_epoch: -1,
@@ -201,18 +218,17 @@ impl ClusterView {
 }
 
 fn brokers(response: &MetadataResponse) -> BTreeMap<NodeId, Address> {
-    let address = |host: &str, port: i32| {
-        Some(Address {
-            host: host.to_owned(),
-            port: u16::try_from(port).ok()?,
-        })
-    };
     // Numbers below zero are the bootstrap addresses', and no broker's.
     let brokers = response.brokers.iter().filter(|one| one.node.0 >= 0);
     brokers
-        .filter_map(|one| Some((one.node, address(&one.host, one.port)?)))
+        .filter_map(|one| Some((one.node, Address::told(&one.host, one.port)?)))
+        .take(MAX_BROKERS)
         .collect()
 }
+
+/// Far more than any cluster has; a broker that tells of more costs no memory for them.
+const MAX_BROKERS: usize = 10_000;
+const MAX_PARTITIONS: usize = 200_000;
 
 #[cfg(test)]
 mod tests {
@@ -247,22 +263,41 @@ mod tests {
         }
     }
 
+    fn all(_: &str) -> bool {
+        true
+    }
+
+    #[test]
+    fn a_topic_that_nobody_asked_for_takes_no_room() {
+        let (view, update) = ClusterView::default().merged(&response(1, 5), |name| name == "a");
+        assert!(view.topics.is_empty() && update.refused.is_empty());
+    }
+
+    #[test]
+    fn a_broker_whose_name_is_none_is_left_out() {
+        for host in ["", "a\nb", &"a".repeat(256)] {
+            assert_eq!(Address::told(host, 9092), None);
+        }
+        assert_eq!(Address::told("localhost", 0), None);
+        assert_eq!(Address::told("localhost", 65_536), None);
+    }
+
     #[test]
     fn an_answer_from_a_broker_that_lags_behind_changes_nothing() {
-        let (view, _) = ClusterView::default().merged(&response(1, 5));
-        let (view, _) = view.merged(&response(2, 4));
+        let (view, _) = ClusterView::default().merged(&response(1, 5), all);
+        let (view, _) = view.merged(&response(2, 4), all);
         assert_eq!(view.leader("orders", 0), Some(NodeId(1)));
-        let (view, _) = view.merged(&response(2, 6));
+        let (view, _) = view.merged(&response(2, 6), all);
         assert_eq!(view.leader("orders", 0), Some(NodeId(2)));
     }
 
     #[test]
     fn a_refused_topic_keeps_what_was_known_of_it() {
-        let (view, _) = ClusterView::default().merged(&response(1, 5));
+        let (view, _) = ClusterView::default().merged(&response(1, 5), all);
         let mut refusal = response(1, 5);
         refusal.topics[0].error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
         refusal.topics[0].partitions.clear();
-        let (view, update) = view.merged(&refusal);
+        let (view, update) = view.merged(&refusal, all);
         assert_eq!(view.leader("orders", 0), Some(NodeId(1)));
         assert_eq!(
             update.refused["orders"],
@@ -273,26 +308,26 @@ mod tests {
 
     #[test]
     fn a_leader_outside_the_list_of_brokers_is_none() {
-        let (view, update) = ClusterView::default().merged(&response(9, 5));
+        let (view, update) = ClusterView::default().merged(&response(9, 5), all);
         assert_eq!(view.leader("orders", 0), None);
         assert!(update.is_incomplete);
     }
 
     #[test]
     fn a_broker_that_is_gone_leads_no_topic_that_the_answer_leaves_out() {
-        let (view, _) = ClusterView::default().merged(&response(2, 5));
+        let (view, _) = ClusterView::default().merged(&response(2, 5), all);
         let mut without = response(2, 5);
         without.topics.clear();
         without.brokers.pop();
-        let (view, _) = view.merged(&without);
+        let (view, _) = view.merged(&without, all);
         assert_eq!(view.leader("orders", 0), None);
-        let (view, _) = view.merged(&response(2, 5));
+        let (view, _) = view.merged(&response(2, 5), all);
         assert_eq!(view.leader("orders", 0), Some(NodeId(2)));
     }
 
     #[test]
     fn a_hint_is_followed_only_if_it_is_newer() {
-        let (mut view, _) = ClusterView::default().merged(&response(1, 5));
+        let (mut view, _) = ClusterView::default().merged(&response(1, 5), all);
         assert!(!view.follow("orders", 0, NodeId(2), 5));
         assert!(!view.follow("orders", 0, NodeId(9), 6));
         assert!(view.follow("orders", 0, NodeId(2), 6));
@@ -303,7 +338,7 @@ mod tests {
     fn a_partition_numbered_two_billion_allocates_nothing() {
         let mut hostile = response(1, 5);
         hostile.topics[0].partitions[0].index = 2_000_000_000;
-        let (view, _) = ClusterView::default().merged(&hostile);
+        let (view, _) = ClusterView::default().merged(&hostile, all);
         assert!(view.topics["orders"].partitions.len() <= 1);
     }
 
@@ -311,11 +346,11 @@ mod tests {
     fn numbers_below_zero_are_no_brokers_and_no_partitions() {
         let mut hostile = response(-1, 5);
         hostile.brokers[0].node = NodeId(-1);
-        let (view, _) = ClusterView::default().merged(&hostile);
+        let (view, _) = ClusterView::default().merged(&hostile, all);
         assert_eq!(view.brokers.keys().collect::<Vec<_>>(), [&NodeId(2)]);
         assert_eq!(view.leader("orders", 0), None);
         hostile.topics[0].partitions[0].index = i32::MIN;
-        let (view, update) = ClusterView::default().merged(&hostile);
+        let (view, update) = ClusterView::default().merged(&hostile, all);
         assert!(view.topics.is_empty() && update.is_incomplete);
     }
 }

@@ -46,6 +46,11 @@ impl Refresh {
         }
     }
 
+    /// Whether the topic is in use.
+    pub(crate) fn is_tracked(&self, topic: &str) -> bool {
+        self.topics.contains_key(topic)
+    }
+
     /// Something changed in the cluster: asks as soon as the backoff allows.
     pub(crate) fn request(&mut self) {
         self.wanted = true;

@@ -14,7 +14,7 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::ids::RequestId;
 use crate::protocol::ApiKey;
@@ -29,6 +29,8 @@ pub(super) struct InFlight {
     /// Of the first request that is not written whole: how many bytes are.
     offset: usize,
     next_correlation_id: i32,
+    /// Until when the broker has announced to answer nothing, if it has ever.
+    pause_ends: Option<Instant>,
 }
 
 /// A request that is not finished.
@@ -53,6 +55,7 @@ impl InFlight {
             written: 0,
             offset: 0,
             next_correlation_id: 0,
+            pause_ends: None,
         }
     }
 
@@ -135,6 +138,18 @@ impl InFlight {
     pub(super) fn finish_awaiting(&mut self) {
         self.written -= 1;
         self.requests.pop_front();
+    }
+
+    /// The broker answers nothing for a while, and says so: that is no silence. Pauses that overlap
+    /// are one. Nobody sends during a pause, so deadlines stay in order.
+    pub(super) fn pause(&mut self, now: Instant, pause: Duration) {
+        let ends = now + pause;
+        let begins = self.pause_ends.map_or(now, |last| last.max(now));
+        let more = ends.saturating_duration_since(begins);
+        self.pause_ends = self.pause_ends.max(Some(ends));
+        for request in &mut self.requests {
+            request.deadline += more;
+        }
     }
 
     /// The oldest request, written or not; its deadline is the earliest.

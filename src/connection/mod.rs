@@ -41,7 +41,8 @@ use crate::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) client_id: Arc<str>,
-    /// How long a request may take, from `send` to the last byte of its answer.
+    /// How long a request may take, from `send` to the last byte of its answer; pauses that the
+    /// broker announces (throttling) do not count.
     pub(crate) request_timeout: Duration,
     /// How many requests may be unfinished at once.
     pub(crate) max_in_flight: usize,
@@ -70,6 +71,9 @@ pub(crate) struct Connection {
     events: VecDeque<Event>,
 }
 
+/// The answer to ApiVersions has a few hundred bytes.
+const MAX_HANDSHAKE_BYTES: usize = 64 * 1024;
+
 #[derive(Debug)]
 enum State {
     Handshake(Handshake),
@@ -84,7 +88,7 @@ impl Connection {
         let mut connection = Self {
             state: State::Handshake(handshake),
             in_flight: InFlight::new(),
-            reader: FrameReader::new(settings.max_response_bytes),
+            reader: FrameReader::new(settings.max_response_bytes.min(MAX_HANDSHAKE_BYTES)),
             events: VecDeque::new(),
             settings,
         };
@@ -153,19 +157,29 @@ impl Connection {
         now: Instant,
         bytes: &[u8],
     ) -> Result<(), ConnectionError> {
-        self.reader.push(bytes);
-        loop {
-            let frame = self
-                .reader
-                .pop()
-                .map_err(|error| ConnectionError::bad_response(error.to_string()))?;
-            match frame {
-                Some(body) => self.on_frame(now, &body)?,
-                None if self.reader.is_empty() || self.in_flight.awaiting().is_some() => {
-                    return Ok(());
-                }
-                None => return Err(unasked("the beginning of an answer")),
-            }
+        // Taken out, so that frames can be read where they lie.
+        let mut reader = std::mem::take(&mut self.reader);
+        reader.push(bytes);
+        while let Some(body) = reader
+            .pop()
+            .map_err(|error| ConnectionError::bad_response(error.to_string()))?
+        {
+            self.on_frame(now, body)?;
+            reader.set_max_frame_bytes(self.max_frame_bytes());
+        }
+        self.reader = reader;
+        if self.reader.is_empty() || self.in_flight.awaiting().is_some() {
+            return Ok(());
+        }
+        Err(unasked("the beginning of an answer"))
+    }
+
+    /// What a peer may say before it has shown that it is a broker is short.
+    fn max_frame_bytes(&self) -> usize {
+        let most = self.settings.max_response_bytes;
+        match self.state {
+            State::Handshake(_) => most.min(MAX_HANDSHAKE_BYTES),
+            State::Ready(_) => most,
         }
     }
 
@@ -239,6 +253,7 @@ impl Connection {
         // A request stays in flight, and is lost with the connection, until its answer is read.
         let response = decode(request, body)?;
         self.in_flight.finish_awaiting();
+        self.in_flight.pause(now, response.throttle_time());
         match (id, response) {
             (Some(id), response) => self.events.push_back(Event::Response(id, response)),
             (None, Response::ApiVersions(answer)) => self.on_handshake(now, &answer)?,

@@ -15,7 +15,7 @@ use crate::protocol::messages::{
 };
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-const MAX_RESPONSE_BYTES: usize = 1024;
+const MAX_RESPONSE_BYTES: usize = 100_000;
 
 /// A connection and the broker's half of it.
 struct Scene {
@@ -85,7 +85,7 @@ impl Scene {
     fn take_request(&mut self) -> (RequestHeader, Request) {
         self.flush();
         let frame = self.received.pop().expect("a frame").expect("a whole one");
-        decode_request(&frame).expect("a request")
+        decode_request(frame).expect("a request")
     }
 
     fn answer(&mut self, header: &RequestHeader, response: &Response) {
@@ -455,6 +455,50 @@ fn the_deadline_moves_on_with_each_answer() {
     );
 }
 
+/// An answer after which the broker pauses.
+fn throttled(pause_ms: i32) -> Response {
+    Response::Metadata(MetadataResponse {
+        throttle_time_ms: pause_ms,
+        ..MetadataResponse::default()
+    })
+}
+
+#[test]
+fn a_pause_that_the_broker_announces_is_no_silence() {
+    let mut scene = Scene::ready();
+    scene.send(1, metadata());
+    scene.send(2, metadata());
+    scene.send(3, metadata());
+    let due = scene.now + REQUEST_TIMEOUT;
+    let (first, _) = scene.take_request();
+    scene.answer(&first, &throttled(10_000));
+    let ten = Duration::from_secs(10);
+    assert_eq!(scene.connection.deadline(), Some(due + ten));
+
+    // Pauses that overlap are one: this one ends five seconds later.
+    scene.now += Duration::from_secs(5);
+    let (second, _) = scene.take_request();
+    scene.answer(&second, &throttled(10_000));
+    let late = due + ten + Duration::from_secs(5);
+    assert_eq!(scene.connection.deadline(), Some(late));
+    assert!(scene.connection.on_timeout(late).is_err(), "it is over");
+    assert_eq!(scene.lost(), [(3, true)]);
+}
+
+#[test]
+fn no_pause_is_believed_to_be_longer_than_a_minute_or_than_nothing() {
+    for (ms, believed) in [(i32::MAX, 60), (-1, 0), (i32::MIN, 0), (0, 0)] {
+        let mut scene = Scene::ready();
+        scene.send(1, metadata());
+        scene.send(2, metadata());
+        let due = scene.now + REQUEST_TIMEOUT;
+        let (first, _) = scene.take_request();
+        scene.answer(&first, &throttled(ms));
+        let due = due + Duration::from_secs(believed);
+        assert_eq!(scene.connection.deadline(), Some(due), "{ms}");
+    }
+}
+
 #[test]
 fn a_handshake_without_an_answer_times_out() {
     let mut scene = Scene::new();
@@ -634,4 +678,16 @@ fn offers_no_more_slices_than_a_call_takes() {
         panic!("a Produce request");
     };
     assert_eq!(came.topics[0].partitions, wanted.topics[0].partitions);
+}
+
+#[test]
+fn a_peer_that_has_not_introduced_itself_may_say_little() {
+    let mut scene = Scene::new();
+    scene.take_request();
+    let refused = scene.receive(&65_537_i32.to_be_bytes()).unwrap_err();
+    assert!(refused.to_string().contains("65537 bytes"), "{refused}");
+    let mut scene = Scene::ready();
+    scene.send(1, metadata());
+    scene.flush();
+    assert_eq!(scene.receive(&65_537_i32.to_be_bytes()), Ok(()));
 }

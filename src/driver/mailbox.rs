@@ -1,9 +1,10 @@
 //! Where callers leave commands for the I/O thread and wait for the answers. Every wait has an end:
 //! a command that is never answered, because the I/O thread has died, is answered by being dropped.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::ids::ProcessId;
 use crate::sender::{Command, CommandId};
 use crate::sync::{Arc, Condvar, Mutex};
 
@@ -26,6 +27,8 @@ pub(crate) enum End {
     Closed,
     /// The thread panicked.
     Died,
+    /// It runs in this process only, and a forked child asks for it.
+    Forked(ProcessId),
 }
 
 impl End {
@@ -35,6 +38,12 @@ impl End {
             Self::Died => Error::new(
                 ErrorKind::Internal,
                 "the producer's I/O thread has died; its panic is in the log",
+            ),
+            Self::Forked(home) => Error::new(
+                ErrorKind::Misuse,
+                format!(
+                    "this producer belongs to process {home}; a forked child must make its own"
+                ),
             ),
         }
     }
@@ -100,6 +109,16 @@ impl Ticket {
     /// The answer, or `None` if there is none by the deadline. Runs on: caller.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<Result<()>> {
         self.0.wait(deadline)
+    }
+
+    /// The same for a command that has the deadline itself: at it the I/O thread knows better what
+    /// there is to say, and gets so much more time to say it. Runs on: caller.
+    pub(crate) fn wait_beyond(
+        &self,
+        deadline: Option<Instant>,
+        grace: Duration,
+    ) -> Option<Result<()>> {
+        self.wait(deadline.and_then(|deadline| deadline.checked_add(grace)))
     }
 }
 

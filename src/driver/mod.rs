@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
 
-use crate::accumulator::{Accumulator, Outcome};
+use crate::accumulator::{Accumulator, BatchId, Outcome, UndeliveredRecord};
 use crate::cluster::{Address, ClusterView};
 use crate::config::{MetadataRecovery, ProducerConfig};
 use crate::connection;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::metrics::Counters;
 use crate::protocol::frame::MAX_FRAME_BYTES;
 use crate::sender::{self, Backoff, Command, CommandId, Input, Output, Sender};
@@ -33,16 +33,31 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     mailbox: Mailbox,
     view: Mutex<Arc<ClusterView>>,
+    /// What fails is kept here, batch by batch, once a caller that closes has asked for it.
+    undelivered: Mutex<Option<BTreeMap<BatchId, Vec<UndeliveredRecord>>>>,
     waker: Waker,
     io_thread: OnceLock<ThreadId>,
 }
 
 impl Shared {
+    /// Whoever is about to wait for the I/O thread looks whether it is in this process at all.
+    ///
+    /// # Errors
+    /// This is a forked child.
+    pub(crate) fn check_process(&self) -> Result<(), End> {
+        match self.accumulator.home() {
+            home if home.is_current() => Ok(()),
+            home => Err(End::Forked(home)),
+        }
+    }
+
     /// Leaves a command for the I/O thread and wakes it. Runs on: caller.
     ///
     /// # Errors
-    /// The I/O thread has ended.
+    /// The I/O thread has ended, or is in another process.
     pub(crate) fn post(&self, command: Command) -> Result<Ticket, End> {
+        // First of all: a lock may have been copied in the hands of a thread that was not.
+        self.check_process()?;
         let ticket = self.mailbox.post(command)?;
         self.waker.wake();
         Ok(ticket)
@@ -68,10 +83,76 @@ impl Shared {
         Arc::clone(&self.view.lock())
     }
 
+    /// Keeps what fails from now on.
+    pub(crate) fn keep_undelivered(&self) {
+        self.undelivered.lock().get_or_insert_default();
+    }
+
+    /// What was kept, oldest batch first; keeps nothing any more.
+    pub(crate) fn take_undelivered(&self) -> Vec<UndeliveredRecord> {
+        let kept = self.undelivered.lock().take().unwrap_or_default();
+        kept.into_values().flatten().collect()
+    }
+
+    /// The I/O thread has panicked: every record that is left fails, with a fate that is true.
+    fn bury(&self, sender: Sender) {
+        let error = End::Died.error();
+        for outcome in sender.abandon(&error) {
+            self.deliver(outcome);
+        }
+        for outcome in self.accumulator.abandon(&error) {
+            self.deliver(outcome);
+        }
+        log::error!("the I/O thread has panicked; every pending record has failed");
+    }
+
+    /// Runs the callbacks of a batch, in the order of `send`.
+    fn deliver(&self, outcome: Outcome) {
+        let started = now();
+        let records = outcome.completions.len();
+        let counters = &self.counters;
+        if outcome.result.is_err()
+            && let Some(kept) = &mut *self.undelivered.lock()
+        {
+            kept.insert(outcome.batch, outcome.undelivered());
+        }
+        for (index, completion) in (0i64..).zip(outcome.completions) {
+            // Counted one by one: a close that runs out of time tells how many are left.
+            let called = match &outcome.result {
+                Ok(written) => {
+                    let called = completion.succeed(written, index);
+                    counters.records_acknowledged.add(1);
+                    called
+                }
+                Err(failure) => {
+                    let error = failure.of_record(index).clone();
+                    let counter = match error.fate() {
+                        Fate::NotWritten => &counters.records_not_written,
+                        Fate::MayBeWritten => &counters.records_may_be_written,
+                    };
+                    let called = completion.fail(error);
+                    counter.add(1);
+                    called
+                }
+            };
+            counters
+                .callbacks_panicked
+                .add(usize::from(called.is_err()));
+        }
+        let took = now().saturating_duration_since(started);
+        if took > SLOW_CALLBACKS {
+            let (topic, partition) = (outcome.queue.topic(), outcome.queue.index());
+            log::warn!(
+                "the callbacks of {records} records of \"{topic}\"-{partition} ran for {took:?}; \
+                 nothing is sent meanwhile"
+            );
+        }
+    }
+
     /// Records accepted whose callbacks have not all returned.
     pub(crate) fn pending(&self) -> u64 {
         let done = &self.counters;
-        let done = done.records_acknowledged.value() + done.records_failed.value();
+        let done = done.records_acknowledged.value() + done.records_failed();
         self.accumulator.accepted().saturating_sub(done)
     }
 }
@@ -117,6 +198,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         counters: Arc::clone(&counters),
         mailbox: Mailbox::default(),
         view: Mutex::default(),
+        undelivered: Mutex::default(),
         waker: poller.waker(),
         io_thread: OnceLock::new(),
     });
@@ -151,6 +233,7 @@ fn connect_settings(config: &ProducerConfig) -> ConnectSettings {
         options: SocketOptions {
             send_buffer_bytes: config.send_buffer(),
             receive_buffer_bytes: config.receive_buffer(),
+            user_timeout: Some(config.request_timeout()),
         },
         setup_timeout: setup.initial.min(AGES),
         setup_timeout_max: setup.max.min(AGES),
@@ -214,25 +297,30 @@ impl Driver {
     /// waiting caller an answer.
     fn run(mut self) {
         self.shared.io_thread.get_or_init(|| thread::current().id());
-        // What a panic leaves half done is dropped below and never looked at again.
+        // What a panic leaves half done is not used any more, only taken apart.
         let result = catch_unwind(AssertUnwindSafe(|| self.run_until_stopped()));
         let end = match result {
             Ok(()) => End::Closed,
             Err(_) => End::Died,
         };
-        if end == End::Died {
-            log::error!("the I/O thread has panicked; every pending record fails");
-        }
-        let shared = Arc::clone(&self.shared);
-        shared.accumulator.close();
+        let Self {
+            shared,
+            sender,
+            peers,
+            waiting,
+            ..
+        } = self;
+        // In this order: whoever finds the producer closed asks the mailbox why.
         shared.mailbox.end(end);
-        let waiting = std::mem::take(&mut self.waiting);
-        // Runs the callbacks of whatever a panic has left; who waits for them is answered after.
-        drop(self);
+        shared.accumulator.close();
+        drop(peers);
+        if end == End::Died {
+            // Not even another panic, in a logger perhaps, keeps callers waiting.
+            catch_unwind(AssertUnwindSafe(|| shared.bury(sender))).ok();
+        }
         for answer in waiting.into_values() {
             answer.give(Err(end.error()));
         }
-        shared.accumulator.abandon();
     }
 
     fn run_until_stopped(&mut self) {
@@ -279,7 +367,7 @@ impl Driver {
                     self.inputs.extend(self.peers.send(now, node, id, request));
                 }
                 Output::Publish(view) => self.publish(view),
-                Output::Deliver(outcome) => self.deliver(outcome),
+                Output::Deliver(outcome) => self.shared.deliver(outcome),
                 Output::Finish(id, result) => {
                     if let Some(answer) = self.waiting.remove(&id) {
                         answer.give(result);
@@ -316,38 +404,5 @@ impl Driver {
                 .publish(name, topic.partitions.len(), available);
         }
         *self.shared.view.lock() = view;
-    }
-
-    /// Runs the callbacks of a batch, in the order of `send`.
-    fn deliver(&self, outcome: Outcome) {
-        let started = now();
-        let records = outcome.completions.len();
-        let counters = &self.shared.counters;
-        for (index, completion) in (0i64..).zip(outcome.completions) {
-            // Counted one by one, because a close that waits for callbacks looks whether they end.
-            let called = match &outcome.result {
-                Ok(written) => {
-                    let called = completion.succeed(written, index);
-                    counters.records_acknowledged.add(1);
-                    called
-                }
-                Err(failure) => {
-                    let called = completion.fail(failure.of_record(index).clone());
-                    counters.records_failed.add(1);
-                    called
-                }
-            };
-            counters
-                .callbacks_panicked
-                .add(usize::from(called.is_err()));
-        }
-        let took = now().saturating_duration_since(started);
-        if took > SLOW_CALLBACKS {
-            let (topic, partition) = (outcome.queue.topic(), outcome.queue.index());
-            log::warn!(
-                "the callbacks of {records} records of \"{topic}\"-{partition} ran for {took:?}; \
-                 nothing is sent meanwhile"
-            );
-        }
     }
 }

@@ -39,12 +39,20 @@ pub struct ProducerMetrics {
 pub(crate) struct Counters {
     pub(crate) records_sent: Counter,
     pub(crate) records_acknowledged: Counter,
-    pub(crate) records_failed: Counter,
+    pub(crate) records_not_written: Counter,
+    pub(crate) records_may_be_written: Counter,
     pub(crate) records_retried: Counter,
     pub(crate) batches_sent: Counter,
     pub(crate) bytes_sent: Counter,
     pub(crate) requests_sent: Counter,
     pub(crate) callbacks_panicked: Counter,
+}
+
+impl Counters {
+    /// Records whose callback got `Err`.
+    pub(crate) fn records_failed(&self) -> u64 {
+        self.records_not_written.value() + self.records_may_be_written.value()
+    }
 }
 
 /// A number that only grows.

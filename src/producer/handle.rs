@@ -48,10 +48,13 @@ impl SendHandle {
         if let Some(outcome) = self.outcome.peek() {
             return outcome;
         }
+        let unknown = |error: Error| error.with_fate(Fate::MayBeWritten);
+        let forked = self.shared.check_process();
+        forked.map_err(|end| unknown(end.error()))?;
         if self.shared.is_io_thread() {
             let text = "waiting for a record inside a callback would never end: \
                         the thread that runs callbacks is the one that would have to send it";
-            return Err(Error::new(ErrorKind::Misuse, text).with_fate(Fate::MayBeWritten));
+            return Err(unknown(Error::new(ErrorKind::Misuse, text)));
         }
         if self.shared.accumulator.expedite(&self.queue, self.batch) {
             self.shared.wake();
@@ -59,7 +62,7 @@ impl SendHandle {
         self.outcome.wait(deadline).unwrap_or_else(|| {
             let (topic, partition) = (self.queue.topic(), self.queue.index());
             let text = format!("no outcome yet for the record of \"{topic}\"-{partition}");
-            Err(Error::new(ErrorKind::TimedOut, text).with_fate(Fate::MayBeWritten))
+            Err(unknown(Error::new(ErrorKind::TimedOut, text)))
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What users call. Serializes, chooses a partition, appends and waits, all on the caller's thread;
 //! the rest is the I/O thread's.
 
+mod close;
 mod handle;
 mod record;
 mod send;
@@ -10,12 +11,13 @@ use std::fmt;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+pub use close::CloseReport;
 pub use handle::SendHandle;
 pub use record::{OwnedProducerRecord, ProducerRecord};
 pub use send_error::SendError;
 
 use crate::config::{ProducerConfig, Properties};
-use crate::driver::{self, End, Shared, Slot, Ticket};
+use crate::driver::{self, End, Shared, Slot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::ProducerMetrics;
 use crate::partitioner::Partitioner;
@@ -59,7 +61,16 @@ use send::{Limit, Patience};
 /// # Dropping
 ///
 /// Dropping the last clone closes as [`close`](Self::close) does, and waits like it; inside a
-/// callback it does not wait.
+/// callback it does not wait. How many records that has cost, if any, is logged as a warning.
+///
+/// # Forks
+///
+/// A producer belongs to the process that made it: a forked child has no I/O thread, and must make a
+/// producer of its own. A call that would wait for the thread, and a send that would open a batch, are
+/// refused there as [`Misuse`](ErrorKind::Misuse); dropping the producer does nothing. To keep `send`
+/// fast the process is not looked at for each record: one that fits into a batch that was open at the
+/// moment of the fork is accepted in the child, lost, and its callback never runs. Never fork inside a
+/// callback: the copy of the I/O thread would go on in the child, on the parent's connections.
 pub struct Producer<K: ?Sized, V: ?Sized> {
     handle: Arc<Handle>,
     serializers: Arc<Serializers<K, V>>,
@@ -84,16 +95,6 @@ struct Handle {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
     delivery_timeout: Duration,
-}
-
-/// What became of the records that were pending when `close` was called.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CloseReport {
-    /// Acknowledged while closing.
-    pub acknowledged: u64,
-    /// Failed while closing; each one's callback was told why.
-    pub failed: u64,
 }
 
 /// A partition of a topic, as the brokers describe it.
@@ -121,9 +122,6 @@ pub struct Node {
     /// The port.
     pub port: u16,
 }
-
-/// After its deadline a close waits for callbacks for as long as one ends within this time.
-const CLOSE_GRACE: Duration = Duration::from_millis(250);
 
 impl<K: ?Sized + 'static, V: ?Sized + 'static> Producer<K, V> {
     /// Starts a producer. Connects to nobody yet: brokers that cannot be reached show when records
@@ -268,40 +266,40 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     }
 
     /// Blocks until every record accepted before this call has its outcome and its callback has
-    /// run, which is by `delivery.timeout.ms` at the latest. Nothing waits for `linger.ms`.
+    /// run, which is by `delivery.timeout.ms` at the latest unless a callback blocks. Nothing waits
+    /// for `linger.ms`.
     ///
     /// # Errors
     /// [`Misuse`](ErrorKind::Misuse) inside a callback; [`Closed`](ErrorKind::Closed) after a close.
     /// That records failed is no error here: their callbacks have been told.
     pub fn flush(&self) -> Result<()> {
+        self.flush_until(None)
+    }
+
+    /// [`flush`](Self::flush) for at most `timeout`. What is not done by then stays on its way, and
+    /// does not linger any more.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush), and [`TimedOut`](ErrorKind::TimedOut): the error counts the records
+    /// that are pending, later ones included.
+    pub fn flush_timeout(&self, timeout: Duration) -> Result<()> {
+        self.flush_until(now().checked_add(timeout))
+    }
+
+    fn flush_until(&self, deadline: Option<Instant>) -> Result<()> {
         let shared = &self.handle.shared;
         if shared.is_io_thread() {
             return Err(misuse("flush"));
         }
         let command = Command::Flush(shared.accumulator.next_batch());
         let ticket = shared.post(command).map_err(End::error)?;
-        ticket.wait(None).unwrap_or(Ok(()))
-    }
-
-    /// Closes all clones: accepts nothing more, sends what was accepted, runs the callbacks, and
-    /// ends the I/O thread. What is not acknowledged within `delivery.timeout.ms` fails.
-    ///
-    /// # Errors
-    /// As [`close_timeout`](Self::close_timeout).
-    pub fn close(&self) -> Result<CloseReport> {
-        self.handle.close(self.handle.delivery_timeout)
-    }
-
-    /// [`close`](Self::close) with a limit of its own: what is not done by then fails with
-    /// [`Closed`](ErrorKind::Closed), and its callbacks run before this returns. `Duration::ZERO`
-    /// fails everything at once.
-    ///
-    /// # Errors
-    /// [`TimedOut`](ErrorKind::TimedOut) if a callback is what lasts too long: the error counts the
-    /// records whose callbacks are still to run, and they do run. [`Misuse`](ErrorKind::Misuse)
-    /// inside a callback. Closing twice is no error.
-    pub fn close_timeout(&self, timeout: Duration) -> Result<CloseReport> {
-        self.handle.close(timeout)
+        ticket.wait(deadline).unwrap_or_else(|| {
+            let text = format!(
+                "not flushed in time: {} records are pending",
+                shared.pending()
+            );
+            Err(Error::new(ErrorKind::TimedOut, text))
+        })
     }
 
     /// The partitions of a topic. Asks the brokers for a topic that is not known yet, and waits for
@@ -353,7 +351,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
             records_accepted: shared.accumulator.accepted(),
             records_sent: counters.records_sent.value(),
             records_acknowledged: counters.records_acknowledged.value(),
-            records_failed: counters.records_failed.value(),
+            records_failed: counters.records_failed(),
             records_retried: counters.records_retried.value(),
             batches_sent: counters.batches_sent.value(),
             bytes_sent: counters.bytes_sent.value(),
@@ -411,88 +409,6 @@ impl<K: ?Sized, V: ?Sized> fmt::Debug for Producer<K, V> {
         f.debug_struct("Producer")
             .field("metrics", &self.metrics())
             .finish_non_exhaustive()
-    }
-}
-
-impl Handle {
-    fn close(&self, timeout: Duration) -> Result<CloseReport> {
-        let shared = &self.shared;
-        if shared.is_io_thread() {
-            return Err(misuse("close"));
-        }
-        let before = self.report();
-        let deadline = now().checked_add(timeout);
-        shared.accumulator.close();
-        match shared.post(Command::Close(deadline)) {
-            Ok(ticket) => match self.await_close(&ticket, deadline) {
-                // Closed: another clone's close has been faster, and what was to be done is done.
-                Some(Err(error)) if !error.is_closed() => return Err(error),
-                Some(_) => {}
-                None => return Err(self.still_busy(timeout)),
-            },
-            Err(End::Closed) => {}
-            Err(End::Died) => return Err(End::Died.error()),
-        }
-        // It has nothing left to do but to end.
-        let thread = self.thread.lock().take();
-        if let Some(thread) = thread {
-            // Its panic, if any, is in the log.
-            thread.join().ok();
-        }
-        let after = self.report();
-        Ok(CloseReport {
-            acknowledged: after.acknowledged - before.acknowledged,
-            failed: after.failed - before.failed,
-        })
-    }
-
-    /// `None`: a callback does not return.
-    fn await_close(&self, ticket: &Ticket, deadline: Option<Instant>) -> Option<Result<()>> {
-        let mut patience = deadline.and_then(|deadline| deadline.checked_add(CLOSE_GRACE));
-        let mut pending = None;
-        loop {
-            if let Some(answer) = ticket.wait(patience) {
-                return Some(answer);
-            }
-            let left = self.shared.pending();
-            if pending == Some(left) {
-                return None;
-            }
-            pending = Some(left);
-            patience = now().checked_add(CLOSE_GRACE);
-        }
-    }
-
-    fn still_busy(&self, timeout: Duration) -> Error {
-        let text = format!(
-            "the producer did not close within {} ms: a callback is still running on its I/O \
-             thread, and {} records wait for theirs",
-            timeout.as_millis(),
-            self.shared.pending()
-        );
-        Error::new(ErrorKind::TimedOut, text)
-    }
-
-    fn report(&self) -> CloseReport {
-        let counters = &self.shared.counters;
-        CloseReport {
-            acknowledged: counters.records_acknowledged.value(),
-            failed: counters.records_failed.value(),
-        }
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        let shared = &self.shared;
-        if shared.is_io_thread() {
-            // Waiting for this thread here would be waiting for ourselves.
-            shared.accumulator.close();
-            let deadline = now().checked_add(self.delivery_timeout);
-            shared.post(Command::Close(deadline)).ok();
-        } else if let Err(error) = self.close(self.delivery_timeout) {
-            log::error!("closing a dropped producer: {error}");
-        }
     }
 }
 

@@ -64,7 +64,7 @@ struct Buffers {
 const KEPT_BUFFER_BYTES: usize = 1024 * 1024;
 
 /// How much later than the deadline the I/O thread's better-informed answer is still waited for.
-const GRACE: Duration = Duration::from_millis(200);
+const GRACE: Duration = Duration::from_millis(50);
 
 impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// Takes a record in, or says why not and gives the callback back.
@@ -171,8 +171,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
             deadline,
         };
         let ticket = shared.post(command).map_err(End::error)?;
-        let patience_ends = deadline.and_then(|deadline| deadline.checked_add(GRACE));
-        ticket.wait(patience_ends).unwrap_or_else(|| {
+        ticket.wait_beyond(deadline, GRACE).unwrap_or_else(|| {
             let text = format!(
                 "no metadata for topic \"{name}\" within {}; the I/O thread is busy, with a callback \
                  perhaps",
@@ -308,6 +307,10 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
                     });
                 }
                 Err((Refused::Closed, callback)) => return Err((self.closed(), *callback)),
+                Err((Refused::Forked, callback)) => {
+                    let error = End::Forked(shared.accumulator.home()).error();
+                    return Err((error, *callback));
+                }
                 Err((Refused::NoMemory, returned)) => callback = returned,
             }
             match self.reserve(most_needed::<F>(record), patience) {
@@ -319,6 +322,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
 
     fn reserve(&self, bytes: usize, patience: Patience) -> Result<crate::accumulator::Reservation> {
         let shared = &self.handle.shared;
+        shared.check_process().map_err(End::error)?;
         let budget = shared.accumulator.budget();
         let full = |waited: &str| {
             let total = budget.total();

@@ -110,8 +110,8 @@ impl Frame {
 }
 
 /// Cuts a stream of bytes into frames. Holds what has been received and not been popped, whatever
-/// the lengths announce.
-#[derive(Debug)]
+/// the lengths announce, and little room beyond that.
+#[derive(Debug, Default)]
 pub(crate) struct FrameReader {
     buffer: Vec<u8>,
     /// Where in `buffer` the next frame begins.
@@ -123,10 +123,14 @@ impl FrameReader {
     /// Refuses frames whose body is larger than `max_frame_bytes`.
     pub(crate) fn new(max_frame_bytes: usize) -> Self {
         Self {
-            buffer: Vec::new(),
-            start: 0,
             max_frame_bytes,
+            ..Self::default()
         }
+    }
+
+    /// Refuses larger frames than this from now on.
+    pub(crate) fn set_max_frame_bytes(&mut self, max_frame_bytes: usize) {
+        self.max_frame_bytes = max_frame_bytes;
     }
 
     /// Takes bytes as they came from the peer.
@@ -136,11 +140,26 @@ impl FrameReader {
             self.buffer.drain(..self.start);
             self.start = 0;
         }
+        let needed = self.buffer.len() + bytes.len();
+        if needed > self.buffer.capacity() {
+            // Twice as much each time; with a quarter of the largest frame here, room for the rest,
+            // so that old room and new room are never much more than the frame.
+            let most = LENGTH_BYTES + self.max_frame_bytes;
+            let room = self.buffer.capacity() * 2;
+            let room = if room >= most / 2 { most } else { room };
+            self.buffer
+                .reserve_exact(room.max(needed) - self.buffer.len());
+        }
         self.buffer.extend_from_slice(bytes);
     }
 
     /// The body of the next frame, if it has come whole.
-    pub(crate) fn pop(&mut self) -> Result<Option<Vec<u8>>, FrameError> {
+    pub(crate) fn pop(&mut self) -> Result<Option<&[u8]>, FrameError> {
+        if self.start > 0 && self.is_empty() {
+            self.buffer.clear();
+            self.buffer.shrink_to(KEPT_BYTES);
+            self.start = 0;
+        }
         let received = self.buffer.get(self.start..).unwrap_or_default();
         let Some((length, rest)) = received.split_first_chunk::<LENGTH_BYTES>() else {
             return Ok(None);
@@ -153,13 +172,7 @@ impl FrameReader {
         let Some(body) = rest.get(..length) else {
             return Ok(None);
         };
-        let body = body.to_vec();
         self.start += LENGTH_BYTES + length;
-        if self.start == self.buffer.len() {
-            self.buffer.clear();
-            self.buffer.shrink_to(KEPT_BYTES);
-            self.start = 0;
-        }
         Ok(Some(body))
     }
 
@@ -265,7 +278,7 @@ mod tests {
         for part in parts {
             reader.push(part);
             while let Some(frame) = reader.pop().expect("good frames") {
-                frames.push(frame);
+                frames.push(frame.to_vec());
             }
         }
         assert!(reader.is_empty());
@@ -302,10 +315,10 @@ mod tests {
         stream.extend(1000i32.to_be_bytes());
         for _ in 0..1000 {
             reader.push(&stream);
-            assert_eq!(reader.pop(), Ok(Some(vec![9; 1000])));
+            assert_eq!(reader.pop(), Ok(Some(&[9; 1000][..])));
             assert_eq!(reader.pop(), Ok(None));
             reader.push(&[9; 1000]);
-            assert_eq!(reader.pop(), Ok(Some(vec![9; 1000])));
+            assert_eq!(reader.pop(), Ok(Some(&[9; 1000][..])));
         }
         assert!(reader.buffer.capacity() <= KEPT_BYTES);
     }
@@ -316,7 +329,19 @@ mod tests {
         reader.push(&(1i32 << 20).to_be_bytes());
         reader.push(&vec![0; 1 << 20]);
         assert!(reader.pop().expect("a good frame").is_some());
+        assert_eq!(reader.pop(), Ok(None));
         assert!(reader.buffer.capacity() <= KEPT_BYTES);
+    }
+
+    #[test]
+    fn makes_no_room_beyond_the_largest_frame() {
+        let mut reader = FrameReader::new(1 << 20);
+        reader.push(&(1i32 << 20).to_be_bytes());
+        for _ in 0..1024 {
+            reader.push(&[0; 1024]);
+            assert!(reader.buffer.capacity() <= LENGTH_BYTES + (1 << 20));
+        }
+        assert!(reader.pop().expect("a good frame").is_some());
     }
 
     fn refusal(bytes: &[u8]) -> String {

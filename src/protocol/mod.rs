@@ -17,6 +17,7 @@ pub(crate) mod version;
 pub(crate) mod wire;
 
 use std::fmt;
+use std::time::Duration;
 
 use frame::Frame;
 use header::{read_response_header, write_request_header};
@@ -107,6 +108,22 @@ pub(crate) enum Response {
     Metadata(MetadataResponse),
     ApiVersions(ApiVersionsResponse),
     InitProducerId(InitProducerIdResponse),
+}
+
+/// No broker keeps us quiet for longer after one answer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+impl Response {
+    /// How long the broker will not look at this client's next requests (KIP-219).
+    pub(crate) fn throttle_time(&self) -> Duration {
+        let ms = match self {
+            Self::Produce(response) => response.throttle_time_ms,
+            Self::Metadata(response) => response.throttle_time_ms,
+            Self::ApiVersions(response) => response.throttle_time_ms,
+            Self::InitProducerId(response) => response.throttle_time_ms,
+        };
+        Duration::from_millis(u64::try_from(ms).unwrap_or(0)).min(LONGEST_PAUSE)
+    }
 }
 
 /// A request as a frame. `version` is one of [`ApiKey::versions`] that the broker speaks too.

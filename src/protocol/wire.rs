@@ -10,7 +10,7 @@ use std::str;
 
 use byteorder::{BigEndian, ReadBytesExt, WriteBytesExt};
 
-use crate::protocol::frame::{Chunk, Frame, LENGTH_BYTES, SharedBytes};
+use crate::protocol::frame::{Chunk, Frame, LENGTH_BYTES, MAX_FRAME_BYTES, SharedBytes};
 use crate::protocol::varint;
 
 /// Why bytes are not the message they were taken for.
@@ -37,7 +37,16 @@ pub(crate) struct Reader<'a> {
     /// The offset at which `rest` ends.
     end: usize,
     flexible: bool,
+    /// How many bytes what is read may still take in memory.
+    budget: usize,
 }
+
+/// What a message may take in memory once it is read. Elements take more there than on the wire,
+/// and room for them is made by doubling: with the frame, it is less than two of the largest.
+const MAX_DECODED_BYTES: usize = MAX_FRAME_BYTES / 2;
+
+/// As long as strings may be in versions that spell their length with two bytes.
+const MAX_STRING_BYTES: usize = 32_767;
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(bytes: &'a [u8], flexible: bool) -> Self {
@@ -45,6 +54,7 @@ impl<'a> Reader<'a> {
             rest: bytes,
             end: bytes.len(),
             flexible,
+            budget: MAX_DECODED_BYTES,
         }
     }
 
@@ -138,6 +148,7 @@ impl<'a> Reader<'a> {
         };
         let mut elements = Vec::with_capacity(self.affordable::<T>(count));
         for _ in 0..count {
+            self.spend(size_of::<T>())?;
             elements.push(element(self)?);
         }
         Ok(Some(elements))
@@ -153,8 +164,13 @@ impl<'a> Reader<'a> {
         if !self.flexible {
             return Ok(());
         }
+        let mut last = None;
         for _ in 0..self.unsigned()? {
             let tag = self.unsigned()?;
+            if last.is_some_and(|last| last >= tag) {
+                return Err(self.error("a tagged field is out of order"));
+            }
+            last = Some(tag);
             let error = self.error("a tagged field reaches past the end");
             let length = usize::try_from(self.unsigned()?).map_err(|_| error)?;
             let payload = self.take(length)?;
@@ -162,8 +178,10 @@ impl<'a> Reader<'a> {
                 rest: payload,
                 end: self.offset(),
                 flexible: true,
+                budget: self.budget,
             };
             known(tag, &mut field)?;
+            self.budget = field.budget;
             if field.any_left() && field.rest.len() < payload.len() {
                 return Err(field.error("a tagged field should end, but more follows"));
             }
@@ -180,6 +198,10 @@ impl<'a> Reader<'a> {
         let Some(length) = self.length(prefix)? else {
             return Ok(None);
         };
+        if length > MAX_STRING_BYTES {
+            return Err(self.error("a string is longer than 32767 bytes"));
+        }
+        self.spend(length)?;
         let error = self.error("a string is not UTF-8");
         let bytes = self.take(length)?;
         str::from_utf8(bytes).map(Some).map_err(|_| error)
@@ -205,10 +227,17 @@ impl<'a> Reader<'a> {
         Ok(Some(length))
     }
 
+    /// A value of so many bytes is kept.
+    fn spend(&mut self, bytes: usize) -> Result<(), DecodeError> {
+        let error = self.error("the message takes too much memory");
+        self.budget = self.budget.checked_sub(bytes).ok_or(error)?;
+        Ok(())
+    }
+
     /// For how many elements room is made before they are read: not for more bytes than there are,
-    /// however many elements are announced.
+    /// or than the message may take, however many elements are announced.
     fn affordable<T>(&self, count: usize) -> usize {
-        count.min(self.rest.len() / size_of::<T>().max(1))
+        count.min(self.rest.len().min(self.budget) / size_of::<T>().max(1))
     }
 
     fn unsigned(&mut self) -> Result<u32, DecodeError> {
@@ -467,6 +496,19 @@ mod tests {
     }
 
     #[test]
+    fn elements_that_are_small_on_the_wire_fill_no_memory() {
+        let count = MAX_DECODED_BYTES / 100 + 1;
+        let mut bytes = i32::try_from(count).expect("small").to_be_bytes().to_vec();
+        bytes.resize(4 + count, 0);
+        let mut reader = Reader::new(&bytes, false);
+        let read = reader.array(|reader| reader.i8().map(|byte| [byte; 100]));
+        assert_eq!(
+            read.expect_err("too much").what,
+            "the message takes too much memory"
+        );
+    }
+
+    #[test]
     fn makes_room_by_the_bytes_there_are() {
         let reader = Reader::new(&[0; 1000], false);
         assert_eq!(reader.affordable::<[u8; 100]>(1000), 10);
@@ -476,7 +518,7 @@ mod tests {
 
     #[test]
     fn skips_unknown_tags_and_reads_known_ones() {
-        let bytes = b"\x02\x05\x02zz\x00\x04\0\0\0\x09";
+        let bytes = b"\x02\x00\x04\0\0\0\x09\x05\x02zz";
         let mut known = None;
         let mut reader = Reader::new(bytes, true);
         reader
@@ -489,6 +531,15 @@ mod tests {
             .expect("well formed");
         assert_eq!(known, Some(9));
         assert_eq!(reader.finish(), Ok(()));
+    }
+
+    #[test]
+    fn refuses_a_tagged_field_that_comes_twice() {
+        let read = Reader::new(b"\x02\x07\x00\x07\x00", true).skip_tags();
+        assert_eq!(
+            read.expect_err("twice").what,
+            "a tagged field is out of order"
+        );
     }
 
     #[test]

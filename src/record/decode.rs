@@ -1,9 +1,11 @@
 //! Reads whole batches of format v2, down to every header of every record: the other direction, for
-//! the mock cluster and for tests. Trusts no length or count that it is told, and never allocates by
-//! one.
+//! the mock cluster, for tests, and for records that a close hands back. Trusts no length or count
+//! that it is told, and never allocates by one.
 
 pub(crate) use crate::record::walk::{BatchError, BatchHeader};
-use crate::record::walk::{Cursor, EncodedRecord, field, split_header, walk};
+use crate::record::walk::{Cursor, EncodedRecord, walk};
+#[cfg(any(test, feature = "testing"))]
+use crate::record::walk::{field, split_header};
 
 /// A record with bytes of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,7 @@ pub(crate) struct DecodedRecord {
 }
 
 /// How many records a batch says it holds; 0 if it is too short to say.
+#[cfg(any(test, feature = "testing"))]
 pub(crate) fn claimed_record_count(bytes: &[u8]) -> usize {
     let Ok((raw, _)) = split_header(bytes) else {
         return 0;
@@ -25,6 +28,7 @@ pub(crate) fn claimed_record_count(bytes: &[u8]) -> usize {
 }
 
 /// Reads a batch and checks all that can be checked, as a broker does, without keeping a record.
+#[cfg(any(test, feature = "testing"))]
 pub(crate) fn check(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
     let header = BatchHeader::read(bytes)?;
     walk(&header, bytes, |record| Parts::read(&record).map(drop))?;

@@ -1,9 +1,8 @@
 //! Records as they go over the wire: serialized once, encoded into a batch of format v2.
 //! Knows neither topics nor partitions; callers encode, the I/O thread splits a batch that turned out
-//! too large, the mock and the tests decode.
+//! too large and decodes what a close hands back, the mock and the tests decode.
 
 pub(crate) mod batch;
-#[cfg(any(test, feature = "testing"))]
 pub(crate) mod decode;
 pub(crate) mod metadata;
 pub(crate) mod split;

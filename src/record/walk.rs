@@ -126,13 +126,6 @@ impl BatchHeader {
 #[derive(Clone, Copy)]
 pub(crate) struct EncodedRecord<'a> {
     /// Its place in the batch, which is its offset after the batch's base offset.
-    #[cfg_attr(
-        not(any(test, feature = "testing")),
-        expect(
-            dead_code,
-            reason = "the mock cluster asks where a record was, splitting does not"
-        )
-    )]
     pub(crate) index: i32,
     pub(crate) timestamp_ms: i64,
     /// Key, value and headers: the part that does not depend on the record's place in a batch.

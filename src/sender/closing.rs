@@ -1,8 +1,8 @@
-//! Flush and close. An `impl` of [`Sender`]; runs on the I/O thread, or in a simulation.
+//! Flush and close, and what is left when the I/O thread dies. An `impl` of [`Sender`]; runs on the I/O thread, or in a simulation.
 
 use std::time::Instant;
 
-use crate::accumulator::{Accumulator, BatchId, PartitionId};
+use crate::accumulator::{Accumulator, BatchId, Outcome, PartitionId, SealedBatch};
 use crate::error::{Error, ErrorKind};
 use crate::sender::Sender;
 use crate::sender::event::{CommandId, Output};
@@ -118,6 +118,27 @@ impl Sender {
         );
     }
 
+    /// The thread that ran this has panicked, nobody knows where. Looks at nothing but the batches:
+    /// those that have their outcomes keep them, those with a broker may be written, and of those to
+    /// be sent again it is known.
+    pub(crate) fn abandon(self, error: &Error) -> Vec<Outcome> {
+        let flying = self.requests.into_batches().map(SealedBatch::doubted);
+        let mut open: Vec<_> = flying.collect();
+        let mut outcomes = Vec::new();
+        for partition in self.partitions.into_values() {
+            open.extend(partition.retries.into_iter().map(|retry| retry.batch));
+            outcomes.extend(partition.held.into_values());
+        }
+        outcomes.extend(open.into_iter().map(|batch| batch.fail(error.clone())));
+        outcomes.sort_by_key(|outcome| outcome.batch);
+        let is_outcome = |output| match output {
+            Output::Deliver(outcome) => Some(outcome),
+            _ => None,
+        };
+        let first = self.outputs.into_iter().filter_map(is_outcome);
+        first.chain(outcomes).collect()
+    }
+
     pub(super) fn closed_for_retries(&self) -> bool {
         self.closing.as_ref().is_some_and(|closing| closing.is_over)
     }
@@ -141,11 +162,10 @@ impl Sender {
 
     /// The partition's oldest batch that has no outcome, wherever it is.
     pub(super) fn first_unresolved(&self, id: PartitionId) -> Option<BatchId> {
-        let partition = self.partitions.get(&id)?;
-        let flying = partition.in_flight.iter().map(|(id, _)| *id);
-        let flying = flying.filter(|batch| self.incomplete.contains(batch)).min();
-        let retry = partition.retries.front().map(|retry| retry.batch.id);
-        let known = flying.into_iter().chain(retry).min();
-        known.or_else(|| partition.queue.head().map(|head| head.id))
+        let queued = || {
+            let partition = self.partitions.get(&id)?;
+            partition.queue.head().map(|head| head.id)
+        };
+        self.oldest_sent(id).or_else(queued)
     }
 }

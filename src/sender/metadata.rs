@@ -133,7 +133,9 @@ impl Sender {
             return;
         }
         self.note_metadata_answered();
-        let (view, update) = self.view.merged(response);
+        let (view, update) = self
+            .view
+            .merged(response, |topic| self.refresh.is_tracked(topic));
         for (topic, code) in &update.refused {
             log::warn!("broker {node} has no metadata for topic \"{topic}\": {code}");
         }
@@ -200,12 +202,8 @@ impl Sender {
                     .iter()
                     .find(|end| end.node == hint.leader);
                 if let Some(endpoint) = endpoint.filter(|end| end.node.0 >= 0)
-                    && let Ok(port) = u16::try_from(endpoint.port)
+                    && let Some(address) = Address::told(&endpoint.host, endpoint.port)
                 {
-                    let address = Address {
-                        host: endpoint.host.clone(),
-                        port,
-                    };
                     view.brokers.entry(hint.leader).or_insert(address);
                 }
                 let name = match topic.name.as_str() {

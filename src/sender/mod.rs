@@ -19,6 +19,7 @@ mod event;
 mod identity;
 mod metadata;
 mod nodes;
+mod outcomes;
 mod partitions;
 mod produce;
 mod refusal;
@@ -253,17 +254,15 @@ impl Sender {
         let Some((node, content)) = self.end_request(now, id) else {
             return;
         };
+        self.throttle(now, node, response.throttle_time());
         match (content, response) {
             (Content::Metadata, Response::Metadata(response)) => {
-                self.throttle(now, node, response.throttle_time_ms);
                 self.on_metadata(now, node, response, accumulator);
             }
             (Content::InitProducerId, Response::InitProducerId(response)) => {
-                self.throttle(now, node, response.throttle_time_ms);
                 self.on_identity(now, node, response, accumulator);
             }
             (Content::Produce(batches), Response::Produce(response)) => {
-                self.throttle(now, node, response.throttle_time_ms);
                 self.on_produced(now, node, batches, response, accumulator);
             }
             // The connection decodes an answer by the request it belongs to.
@@ -452,13 +451,10 @@ impl Sender {
         }
     }
 
-    /// A broker over its quota asks for a pause; it is never shortened (KIP-219).
-    fn throttle(&mut self, now: Instant, id: NodeId, throttle_time_ms: i32) {
-        let Ok(pause @ 1..) = u64::try_from(throttle_time_ms) else {
-            return;
-        };
-        let until = now + Duration::from_millis(pause);
-        if let Some(node) = self.nodes.find(id) {
+    /// A client over its quota is asked for a pause; it is never shortened (KIP-219).
+    fn throttle(&mut self, now: Instant, id: NodeId, pause: Duration) {
+        let until = now + pause;
+        if let Some(node) = self.nodes.find(id).filter(|_| until > now) {
             node.throttled_until = node.throttled_until.max(Some(until));
             self.timers.set(until, Timer::Node(id));
         }

@@ -18,11 +18,11 @@
 //! the log is not sent again under the new epoch, where the broker could not tell that it has it;
 //! it fails, as "may be written", in its turn. What is certainly not in the log goes on.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use crate::accumulator::{
-    Accumulator, BatchId, Head, Notice, PartitionId, PartitionQueue, SealedBatch,
+    Accumulator, BatchId, Head, Notice, Outcome, PartitionId, PartitionQueue, SealedBatch,
 };
 use crate::error::{Error, ErrorKind};
 use crate::ids::NodeId;
@@ -46,6 +46,8 @@ pub(super) struct Partition {
     pub(super) in_flight: VecDeque<(BatchId, NodeId)>,
     /// Batches to be sent again, oldest first.
     pub(super) retries: VecDeque<Retry>,
+    /// Outcomes that an older batch without one holds back.
+    pub(super) held: BTreeMap<BatchId, Outcome>,
     pub(super) sequences: Sequences,
     /// Whether the sequences have a gap.
     pub(super) is_broken: bool,
@@ -91,6 +93,7 @@ impl Partition {
             place: Place::Idle,
             in_flight: VecDeque::new(),
             retries: VecDeque::new(),
+            held: BTreeMap::new(),
             sequences: Sequences::default(),
             is_broken: false,
         }

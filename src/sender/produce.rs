@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::accumulator::{Accumulator, Outcome, PartitionId, SealedBatch};
+use crate::accumulator::{Accumulator, PartitionId, SealedBatch};
 use crate::error::{Error, ErrorKind};
 use crate::ids::{NodeId, RequestId, TopicId};
 use crate::protocol::Request;
@@ -19,12 +19,6 @@ use crate::sender::sequence::Producer;
 use crate::sender::verdict::{Verdict, proves_absence, verdict};
 use crate::sender::{Sender, timers::Timer};
 use crate::sync::Arc;
-
-/// What one partition's answer says, with the names that the response leaves to the request.
-struct Answer<'a> {
-    node: NodeId,
-    told: Option<&'a ProducePartitionResponse>,
-}
 
 impl Sender {
     /// Sends what is ready to every broker that can take it.
@@ -204,44 +198,59 @@ impl Sender {
         response: &ProduceResponse,
         accumulator: &Accumulator,
     ) {
-        let mut answers: BTreeMap<(&str, TopicId, i32), &ProducePartitionResponse> =
-            BTreeMap::new();
+        let Some(answers) = self.match_answers(&batches, response) else {
+            let text = format!("broker {node} answered about other batches than those it was sent");
+            let error = Error::new(ErrorKind::BadResponse, text);
+            for flying in batches {
+                self.try_again(now, flying, error.clone(), Attempt::Doubtful, accumulator);
+            }
+            self.outputs.push_back(Output::Disconnect(node));
+            return self.on_disconnected(now, node, error, accumulator);
+        };
+        for (flying, told) in batches.into_iter().zip(answers) {
+            self.on_partition_answer(now, flying, node, told, accumulator);
+        }
+        self.follow_hints(now, response, accumulator);
+    }
+
+    /// What the broker says about each batch, in their order; `None` unless it speaks of exactly
+    /// these, each of them once.
+    fn match_answers<'a>(
+        &self,
+        batches: &[Flying],
+        response: &'a ProduceResponse,
+    ) -> Option<Vec<&'a ProducePartitionResponse>> {
+        let mut answers = BTreeMap::new();
         for topic in &response.topics {
             for partition in &topic.partitions {
-                answers.insert((&topic.name, topic.id, partition.index), partition);
+                let key = (topic.name.as_str(), topic.id, partition.index);
+                if answers.insert(key, partition).is_some() {
+                    return None;
+                }
             }
         }
-        for flying in batches {
-            let Some(queue) = self.queue_of(flying.partition) else {
-                continue;
-            };
+        if answers.len() != batches.len() {
+            return None;
+        }
+        let answer = |flying: &Flying| {
+            let queue = &self.partitions.get(&flying.partition)?.queue;
             // Up to version 12 the answer goes by name, from 13 by id.
             let by_name = (&**queue.topic(), TopicId::default(), queue.index());
             let by_id = ("", flying.topic_id, queue.index());
-            let told = answers
-                .get(&by_name)
-                .or_else(|| answers.get(&by_id))
-                .copied();
-            self.on_partition_answer(now, flying, &Answer { node, told }, accumulator);
-        }
-        self.follow_hints(now, response, accumulator);
+            let told = answers.get(&by_name).or_else(|| answers.get(&by_id));
+            told.copied()
+        };
+        batches.iter().map(answer).collect()
     }
 
     fn on_partition_answer(
         &mut self,
         now: Instant,
         flying: Flying,
-        answer: &Answer<'_>,
+        node: NodeId,
+        told: &ProducePartitionResponse,
         accumulator: &Accumulator,
     ) {
-        let Some(told) = answer.told else {
-            let text = format!(
-                "broker {} answered without a word about this batch",
-                answer.node
-            );
-            let error = Error::new(ErrorKind::BadResponse, text);
-            return self.try_again(now, flying, error, Attempt::Doubtful, accumulator);
-        };
         let verdict = verdict(told.error);
         if verdict == Verdict::RefreshAndRetry {
             self.refresh.request();
@@ -249,7 +258,7 @@ impl Sender {
         let offset = match verdict {
             Verdict::Success => Some(told.base_offset).filter(|offset| *offset >= 0),
             Verdict::Duplicate => None,
-            _ => return self.on_refusal(now, flying, answer.node, told, accumulator),
+            _ => return self.on_refusal(now, flying, node, told, accumulator),
         };
         let time = Some(told.log_append_time_ms).filter(|time| *time >= 0);
         self.land(&flying);
@@ -432,17 +441,6 @@ impl Sender {
         self.mend(id);
         self.fail_lost(id);
         self.evaluate(now, id, accumulator);
-    }
-
-    /// Hands an outcome to the driver.
-    pub(super) fn deliver(&mut self, outcome: Outcome) {
-        let is_first = self.incomplete.remove(&outcome.batch);
-        debug_assert!(is_first, "a second outcome, or one for an unknown batch");
-        let deadline = outcome.opened + self.settings.delivery_timeout;
-        self.timers
-            .cancel(deadline, Timer::Delivery(outcome.queue.id(), outcome.batch));
-        outcome.queue.note_finished();
-        self.outputs.push_back(Output::Deliver(outcome));
     }
 }
 

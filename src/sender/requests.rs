@@ -74,6 +74,16 @@ impl Requests {
         Some(request)
     }
 
+    /// All batches on their way.
+    pub(super) fn into_batches(self) -> impl Iterator<Item = SealedBatch> {
+        let contents = self.by_id.into_values().map(|request| request.content);
+        let flying = contents.flat_map(|content| match content {
+            Content::Produce(batches) => batches,
+            Content::Metadata | Content::InitProducerId => Vec::new(),
+        });
+        flying.filter_map(|flying| flying.batch)
+    }
+
     /// Not a byte of the request has left: it does not count as an attempt.
     pub(super) fn note_unwritten(&mut self, id: RequestId) {
         let Some(request) = self.by_id.get_mut(&id) else {

@@ -111,7 +111,7 @@ impl Brokers {
         let lane = self.lanes.get_mut(&id).expect("just seen");
         lane.reader.push(&bytes);
         while let Some(body) = lane.reader.pop().expect("the client sends good frames") {
-            lane.requests.push_back(body);
+            lane.requests.push_back(body.to_vec());
         }
         if is_over && (bytes.is_empty() || lane.requests.is_empty()) && !lane.is_busy {
             self.lanes.remove(&id);

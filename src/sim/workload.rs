@@ -223,7 +223,7 @@ impl World {
                 self.checker.on_accepted(self.stage.now, id, batch);
                 true
             }
-            Err((Refused::Closed, _)) => true,
+            Err((Refused::Closed | Refused::Forked, _)) => true,
             Err((Refused::NoMemory, _)) => self.await_memory(index, id, needed),
         }
     }

@@ -6,6 +6,7 @@
 
 use std::io::{self, IoSlice};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use rustix::net::sockopt;
 
@@ -21,14 +22,17 @@ pub(crate) enum Progress {
 }
 
 /// What is asked of the operating system for a new socket, beside `TCP_NODELAY` and keep-alive,
-/// which are always on. `TCP_USER_TIMEOUT` is left alone: the request timeout covers a peer that
-/// does not answer, and a peer that is merely slow to read must not lose its connection.
+/// which are always on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SocketOptions {
     /// `SO_SNDBUF`, in bytes; `None` leaves it to the system.
     pub(crate) send_buffer_bytes: Option<usize>,
     /// `SO_RCVBUF`, in bytes; `None` leaves it to the system.
     pub(crate) receive_buffer_bytes: Option<usize>,
+    /// `TCP_USER_TIMEOUT`, where there is one: after how long a peer that acknowledges no bytes is
+    /// dead. Linux counts the time, too, in which a peer lives and takes no bytes; no request that
+    /// waits for that long is waited for any longer. `None` and zero leave it to the system.
+    pub(crate) user_timeout: Option<Duration>,
 }
 
 /// A connected socket. Dropping it closes the connection.
@@ -50,6 +54,9 @@ impl Stream {
         }
         if let Some(bytes) = options.receive_buffer_bytes {
             sockopt::set_socket_recv_buffer_size(&socket, bytes)?;
+        }
+        if let Some(timeout) = options.user_timeout {
+            set_user_timeout(&socket, timeout)?;
         }
         socket.set_nonblocking(!cfg!(unix))?;
         Ok(Self { socket })
@@ -106,6 +113,18 @@ impl Stream {
 
 /// `IOV_MAX` wherever we know it; more in one call is `EMSGSIZE`.
 const MAX_SLICES: usize = 1024;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set_user_timeout(socket: &TcpStream, timeout: Duration) -> io::Result<()> {
+    // The system counts in a signed number.
+    let ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+    Ok(sockopt::set_tcp_user_timeout(socket, ms.unsigned_abs())?)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn set_user_timeout(_: &TcpStream, _: Duration) -> io::Result<()> {
+    Ok(())
+}
 
 #[cfg(unix)]
 fn receive(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {

@@ -175,6 +175,7 @@ mod streams {
         let (stream, _theirs) = pair_with(&SocketOptions {
             send_buffer_bytes: Some(20_000),
             receive_buffer_bytes: Some(30_000),
+            user_timeout: Some(Duration::from_millis(4_711)),
         });
         let socket = stream.socket();
         assert!(socket.nodelay().unwrap());
@@ -184,6 +185,19 @@ mod streams {
         let receive_buffer_bytes = sockopt::socket_recv_buffer_size(socket).unwrap();
         assert!((20_000..=40_000).contains(&send_buffer_bytes));
         assert!((30_000..=60_000).contains(&receive_buffer_bytes));
+        #[cfg(target_os = "linux")]
+        assert_eq!(sockopt::tcp_user_timeout(socket).unwrap(), 4_711);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_user_timeout_that_the_system_cannot_count_is_its_longest() {
+        let (stream, _theirs) = pair_with(&SocketOptions {
+            user_timeout: Some(Duration::MAX),
+            ..SocketOptions::default()
+        });
+        let longest = sockopt::tcp_user_timeout(stream.socket()).unwrap();
+        assert_eq!(longest, i32::MAX.unsigned_abs());
     }
 }
 

@@ -562,20 +562,6 @@ fn without_acks_a_broker_that_refuses_connections_lets_records_expire() {
     assert!(failed);
 }
 
-#[test]
-fn a_broker_that_asks_for_a_pause_gets_it() {
-    let (cluster, producer) = setup().start();
-    send_all(&producer, "orders", &["the topic is known"]);
-    let pause = Duration::from_millis(200);
-    cluster.on(Api::Produce).throttle(pause);
-    let throttled = producer.send_wait(ProducerRecord::new("orders", "throttled"));
-    throttled.unwrap();
-    let (sent, took) = timed(|| producer.send_wait(ProducerRecord::new("orders", "after")));
-    sent.unwrap();
-    // The pause began a little before the first call returned.
-    assert!(took >= pause / 2, "{took:?}");
-}
-
 /// The version in which the newest request of this kind came.
 fn version(cluster: &MockCluster, api: Api) -> i16 {
     let requests = cluster.requests();

@@ -132,7 +132,9 @@ pub(super) const ROWS: &[Definition] = &[
         "request.timeout.ms",
         Kind::int(0),
         "30000",
-        "How long an answer may take before the connection is given up.",
+        "How long an answer may take before the connection is given up; a pause that the broker \
+         has announced (throttling) does not count. Also after how long without acknowledgement \
+         the system gives a connection up (`TCP_USER_TIMEOUT`).",
     ),
     supported(
         "delivery.timeout.ms",

@@ -1,6 +1,7 @@
 //! Closing: everything gets its outcome, in time.
 
 use super::*;
+use crate::error::Fate;
 
 fn closed(value: &str) -> (String, ErrorKind) {
     (value.to_owned(), ErrorKind::Closed)
@@ -94,6 +95,33 @@ fn flushes_are_answered_when_the_deadline_fails_their_records() {
     world.close(ms(100));
     world.advance(ms(100));
     assert!(world.finished[&flush].is_ok());
+}
+
+#[test]
+fn what_a_thread_leaves_that_dies_has_true_fates() {
+    let mut world = World::ready(settings());
+    world.send(0, "on its way");
+    world.send(1, "refused");
+    let requests = world.produced();
+    world.answer(&requests[1], ErrorCode::NOT_ENOUGH_REPLICAS);
+    world.append(2, "queued");
+    let told = Arc::clone(&world.told);
+    let error = Error::new(ErrorKind::Internal, "dead");
+    let left = world.sender.abandon(&error);
+    left.into_iter().for_each(deliver);
+    let left = world.accumulator.abandon(&error);
+    left.into_iter().for_each(deliver);
+    let fate = |(value, result): (String, Result<_>)| (value, result.unwrap_err().fate());
+    let fates: Vec<_> = told.lock().drain(..).map(fate).collect();
+    let expected = [
+        ("on its way", Fate::MayBeWritten),
+        ("refused", Fate::NotWritten),
+        ("queued", Fate::NotWritten),
+    ];
+    assert_eq!(
+        fates,
+        expected.map(|(value, fate)| (value.to_owned(), fate))
+    );
 }
 
 #[test]

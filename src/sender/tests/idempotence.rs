@@ -523,3 +523,41 @@ fn sequences_begin_again_after_the_last_one() {
     assert_eq!(sequences.stamp(identity, 3).base_sequence, i32::MAX);
     assert_eq!(sequences.stamp(identity, 1).base_sequence, 2);
 }
+
+#[test]
+fn an_acknowledgement_is_not_told_before_that_of_an_older_batch() {
+    let mut world = World::established();
+    world.send_all(0, &["a", "b", "c"]);
+    world.answer_batch("a", ErrorCode::REQUEST_TIMED_OUT);
+    let flush = world.flush();
+    world.answer_batch("b", ErrorCode::NONE);
+    world.answer_batch("c", ErrorCode::NONE);
+    assert!(world.told().is_empty());
+    assert!(!world.finished.contains_key(&flush));
+    world.advance(BACKOFF);
+    world.answer_batch("a", ErrorCode::DUPLICATE_SEQUENCE_NUMBER);
+    assert_eq!(world.acknowledged(), ["a", "b", "c"]);
+    assert!(world.finished.contains_key(&flush));
+    world.assert_idle();
+}
+
+#[test]
+fn an_acknowledgement_that_was_held_is_told_as_the_older_batch_expires_or_the_producer_closes() {
+    for is_closed in [false, true] {
+        let mut world = World::established();
+        world.send_all(0, &["a", "b"]);
+        world.answer_batch("a", ErrorCode::REQUEST_TIMED_OUT);
+        world.answer_batch("b", ErrorCode::NONE);
+        if is_closed {
+            world.close(ms(0));
+            world.advance(ms(0));
+        } else {
+            // The answers to all further attempts are lost with the broker.
+            world.advance(DELIVERY);
+        }
+        let told = world.told();
+        let (values, results): (Vec<_>, Vec<_>) = told.into_iter().unzip();
+        assert_eq!(values, ["a", "b"]);
+        assert!(results[0].is_err() && results[1].is_ok());
+    }
+}

@@ -107,33 +107,32 @@ fn one_partition_fails_and_the_others_of_its_request_do_not() {
 }
 
 #[test]
-fn an_answer_that_leaves_a_partition_out_is_a_retry_for_it() {
-    let mut world = World::ready(settings());
-    world.append(0, "a");
-    world.append(1, "b");
-    world.advance(LINGER);
-    let request = world.the_request();
-    world.answer_each(request.id, &[(1, ErrorCode::NONE)]);
-    assert_eq!(world.acknowledged(), ["b"]);
-    world.advance(BACKOFF);
-    assert_eq!(world.the_request().batches, batch(0, &["a"]));
-    world.acknowledge();
-    assert_eq!(world.acknowledged(), ["a"]);
-    world.assert_idle();
-}
-
-#[test]
-fn an_answer_for_partitions_that_nobody_asked_about_changes_nothing() {
-    let mut world = World::ready(settings());
-    world.append(0, "a");
-    world.append(1, "b");
-    world.advance(LINGER);
-    world.append(1, "waits");
-    let request = world.the_request();
+fn an_answer_about_other_batches_than_were_sent_proves_nothing_and_ends_the_connection() {
     let none = ErrorCode::NONE;
-    let answers = [(2, none), (-1, REFUSED), (99, none), (0, none), (1, none)];
-    world.answer_each(request.id, &answers);
-    assert_eq!(world.acknowledged(), ["a", "b"]);
+    let wrong: [&[(i32, ErrorCode)]; 5] = [
+        &[],
+        &[(1, none)],
+        &[(0, none), (2, none)],
+        &[(0, none), (1, none), (1, REFUSED)],
+        &[(-1, REFUSED), (0, none), (1, none), (99, none)],
+    ];
+    for answers in wrong {
+        let mut world = World::ready(settings());
+        world.append(0, "a");
+        world.append(1, "b");
+        world.advance(LINGER);
+        let request = world.the_request();
+        world.answer_each(request.id, answers);
+        assert!(world.told().is_empty());
+        assert_eq!(world.disconnects, [ONE]);
+        world.advance(BACKOFF * 2);
+        world.accept();
+        let again = world.the_request();
+        assert_eq!(again.batches, [batch(0, &["a"]), batch(1, &["b"])].concat());
+        world.acknowledge();
+        assert_eq!(world.acknowledged(), ["a", "b"]);
+        world.assert_idle();
+    }
 }
 
 #[test]

@@ -1,0 +1,205 @@
+//! The end of a producer: close and drop. Waits for the I/O thread to end, and for nothing of
+//! which it is not told how long it may take. Runs on: caller.
+
+use std::time::Duration;
+
+use crate::accumulator::UndeliveredRecord;
+use crate::driver::End;
+use crate::error::{Error, ErrorKind, Result};
+use crate::producer::record::ProducerRecord;
+use crate::producer::{Handle, Producer, misuse, now};
+use crate::record::Header;
+use crate::sender::Command;
+
+/// What became of the records that were pending when `close` was called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CloseReport {
+    /// Acknowledged while closing.
+    pub acknowledged: u64,
+    /// Failed while closing; each one's callback was told why.
+    pub failed: u64,
+    /// Of those that failed: not in the log ([`Fate::NotWritten`](crate::Fate::NotWritten)).
+    pub not_written: u64,
+    /// Of those that failed: may be in the log ([`Fate::MayBeWritten`](crate::Fate::MayBeWritten)).
+    pub may_be_written: u64,
+}
+
+/// How long the callbacks of what fails at the deadline are waited for. No call is later than a tenth
+/// of a second; the rest of that is left to a busy machine.
+const GRACE: Duration = Duration::from_millis(80);
+
+impl<K: ?Sized, V: ?Sized> Producer<K, V> {
+    /// Closes all clones: accepts nothing more, sends what was accepted, runs the callbacks, and
+    /// ends the I/O thread. What is not acknowledged within `delivery.timeout.ms` fails.
+    ///
+    /// # Errors
+    /// As [`close_timeout`](Self::close_timeout).
+    pub fn close(&self) -> Result<CloseReport> {
+        self.handle.close(self.handle.delivery_timeout)
+    }
+
+    /// [`close`](Self::close) with a limit of its own: what is not done by then fails with
+    /// [`Closed`](ErrorKind::Closed), and its callbacks run before this returns. `Duration::ZERO`
+    /// fails everything at once.
+    ///
+    /// # Errors
+    /// [`TimedOut`](ErrorKind::TimedOut) if the callbacks are what lasts too long, some tens of
+    /// milliseconds after the limit: the error counts the records whose callbacks are still to run,
+    /// and they do run; closing again waits for them. [`Misuse`](ErrorKind::Misuse) inside a callback.
+    /// Closing twice is no error.
+    pub fn close_timeout(&self, timeout: Duration) -> Result<CloseReport> {
+        self.handle.close(timeout)
+    }
+
+    /// [`close_timeout`](Self::close_timeout) that also hands back the records that failed while
+    /// closing, those never sent and those that may be written alike: in the order of `send` per
+    /// partition, each with its [fate](UndeliveredRecord::fate) and error. Their callbacks run all
+    /// the same. What failed before is not among them.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use linger::{Fate, Producer, ProducerRecord, Properties};
+    /// # let properties = Properties::new()
+    /// #     .set("bootstrap.servers", linger::testing::MockCluster::start()?.bootstrap_servers())
+    /// #     .set("key.serializer", "string")
+    /// #     .set("value.serializer", "string");
+    /// # let producer: Producer<str, str> = Producer::new(&properties)?;
+    /// let (report, records) = producer.close_and_return(Duration::from_secs(5))?;
+    /// assert_eq!(report.failed, records.len() as u64);
+    /// for record in records.iter().filter(|record| record.fate() == Fate::NotWritten) {
+    ///     // Safe to send again: other_producer.send(record.as_record(), …)
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// A copy of each such record is kept from the moment it fails until this returns, outside of
+    /// `buffer.memory`: at most as much again as the pending records take there. A producer that is
+    /// closed in another way copies and keeps nothing.
+    ///
+    /// # Errors
+    /// As [`close_timeout`](Self::close_timeout). After [`TimedOut`](ErrorKind::TimedOut) the records
+    /// stay kept, for the next call of this.
+    pub fn close_and_return(
+        &self,
+        timeout: Duration,
+    ) -> Result<(CloseReport, Vec<UndeliveredRecord>)> {
+        let shared = &self.handle.shared;
+        shared.check_process().map_err(End::error)?;
+        if shared.is_io_thread() {
+            return Err(misuse("close_and_return"));
+        }
+        shared.keep_undelivered();
+        let report = self.handle.close(timeout)?;
+        Ok((report, shared.take_undelivered()))
+    }
+}
+
+impl UndeliveredRecord {
+    /// The record, as a producer of bytes sends it again: to the same partition, with the same
+    /// timestamp. If it [may be written](crate::Fate::MayBeWritten), it may then be there twice.
+    pub fn as_record(&self) -> ProducerRecord<'_, [u8], [u8]> {
+        ProducerRecord {
+            topic: self.topic(),
+            partition: Some(self.partition()),
+            timestamp_ms: Some(self.timestamp_ms()),
+            key: self.key(),
+            value: self.value(),
+            headers: self
+                .headers()
+                .map(|(name, value)| Header { name, value })
+                .collect(),
+        }
+    }
+}
+
+impl Handle {
+    fn close(&self, timeout: Duration) -> Result<CloseReport> {
+        let shared = &self.shared;
+        shared.check_process().map_err(End::error)?;
+        if shared.is_io_thread() {
+            return Err(misuse("close"));
+        }
+        let before = self.report();
+        let deadline = now().checked_add(timeout);
+        shared.accumulator.close();
+        match shared.post(Command::Close(deadline)) {
+            Ok(ticket) => match ticket.wait_beyond(deadline, GRACE) {
+                // Closed: another clone's close has been faster, and what was to be done is done.
+                Some(Err(error)) if !error.is_closed() => return Err(error),
+                Some(_) => {}
+                None => return Err(self.still_busy(timeout)),
+            },
+            Err(End::Closed) => {}
+            Err(end) => return Err(end.error()),
+        }
+        // It has nothing left to do but to end.
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            // Its panic, if any, is in the log.
+            thread.join().ok();
+        }
+        Ok(self.report().since(before))
+    }
+
+    fn still_busy(&self, timeout: Duration) -> Error {
+        let text = format!(
+            "the producer did not close within {} ms: its I/O thread is busy with callbacks, and {} \
+             records wait for theirs",
+            timeout.as_millis(),
+            self.shared.pending()
+        );
+        Error::new(ErrorKind::TimedOut, text)
+    }
+
+    /// What has become of all records so far.
+    fn report(&self) -> CloseReport {
+        let counters = &self.shared.counters;
+        let not_written = counters.records_not_written.value();
+        let may_be_written = counters.records_may_be_written.value();
+        CloseReport {
+            acknowledged: counters.records_acknowledged.value(),
+            failed: not_written + may_be_written,
+            not_written,
+            may_be_written,
+        }
+    }
+}
+
+impl CloseReport {
+    fn since(self, before: Self) -> Self {
+        Self {
+            acknowledged: self.acknowledged - before.acknowledged,
+            failed: self.failed - before.failed,
+            not_written: self.not_written - before.not_written,
+            may_be_written: self.may_be_written - before.may_be_written,
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let shared = &self.shared;
+        if shared.check_process().is_err() {
+            // Only the parent has the thread; here its handle names nothing.
+            std::mem::forget(self.thread.get_mut().take());
+            return;
+        }
+        if shared.is_io_thread() {
+            // Waiting for this thread here would be waiting for ourselves.
+            shared.accumulator.close();
+            let deadline = now().checked_add(self.delivery_timeout);
+            shared.post(Command::Close(deadline)).ok();
+            return;
+        }
+        match self.close(self.delivery_timeout) {
+            Ok(report) if report.failed > 0 => log::warn!(
+                "closing a dropped producer: {} records were not written, {} may be written",
+                report.not_written,
+                report.may_be_written
+            ),
+            Ok(_) => {}
+            Err(error) => log::error!("closing a dropped producer: {error}"),
+        }
+    }
+}
