@@ -23,6 +23,7 @@ import org.apache.kafka.clients.producer.internals.BuiltInPartitioner;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.TopicPartitionInfo;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
@@ -37,7 +38,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 public final class KafkaHelper {
     private static final HexFormat HEX = HexFormat.of();
     private static final int ADMIN_TIMEOUT_MS = 20_000;
-    private static final Duration READ_TIMEOUT = Duration.ofSeconds(60);
+    private static final Duration READ_TIMEOUT = Duration.ofSeconds(300);
 
     /** Where answers go; System.out itself is redirected, so that no library can write between. */
     private final PrintStream answers;
@@ -77,6 +78,7 @@ public final class KafkaHelper {
             case "nodes" -> nodes(words[1]);
             case "create" -> create(words);
             case "grow" -> grow(words[1], words[2], Integer.parseInt(words[3]));
+            case "delete" -> delete(words[1], words[2]);
             case "leaders" -> leaders(words[1], words[2]);
             case "ends" -> ends(words[1], words[2]);
             case "read" -> read(words[1], words[2]);
@@ -118,6 +120,18 @@ public final class KafkaHelper {
         Map<String, NewPartitions> growth = Map.of(topic, NewPartitions.increaseTo(partitions));
         admin(bootstrap).createPartitions(growth).all().get();
         awaitLeaders(bootstrap, topic, partitions);
+    }
+
+    /** Deletes a topic and waits until no broker that is asked knows it. */
+    private void delete(String bootstrap, String topic) throws Exception {
+        admin(bootstrap).deleteTopics(List.of(topic)).all().get();
+        long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(ADMIN_TIMEOUT_MS);
+        while (admin(bootstrap).listTopics().names().get().contains(topic)) {
+            if (System.nanoTime() > deadline) {
+                throw new IllegalStateException(topic + " is still there");
+            }
+            Thread.sleep(20);
+        }
     }
 
     /** Each partition with its leader (-1 if none) and its in-sync replicas. */
@@ -212,12 +226,24 @@ public final class KafkaHelper {
         }
     }
 
+    /** A broker that is asked may not know yet what another one has created. */
     private TopicDescription describe(String bootstrap, String topic) throws Exception {
-        return admin(bootstrap)
-                .describeTopics(List.of(topic))
-                .allTopicNames()
-                .get()
-                .get(topic);
+        long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(ADMIN_TIMEOUT_MS);
+        while (true) {
+            try {
+                return admin(bootstrap)
+                        .describeTopics(List.of(topic))
+                        .allTopicNames()
+                        .get()
+                        .get(topic);
+            } catch (ExecutionException error) {
+                if (!(error.getCause() instanceof UnknownTopicOrPartitionException)
+                        || System.nanoTime() > deadline) {
+                    throw error;
+                }
+            }
+            Thread.sleep(20);
+        }
     }
 
     private Collection<TopicPartition> topicPartitions(String bootstrap, String topic)

@@ -1,8 +1,9 @@
 //! Whether what callbacks were told is what lies in the log. Records name themselves: see
-//! [`Payload`].
+//! [`Payload`], and [`Numbered`] for those of `verifiable_producer`.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::hash::Hash;
 use std::str::FromStr;
 
 use linger::Fate;
@@ -75,11 +76,74 @@ fn checksum(text: &str) -> u64 {
     })
 }
 
+/// A record that can be recognized by its text.
+pub(crate) trait Mark: Clone + fmt::Debug + Eq + Hash + FromStr<Err = String> {
+    /// Where it must be, if that was said when it was sent.
+    fn partition(&self) -> Option<i32>;
+    /// Who sent it; what one source sends to a partition stays in order.
+    fn source(&self) -> u32;
+    /// Counts up for each source.
+    fn counter(&self) -> u64;
+}
+
+impl Mark for Payload {
+    fn partition(&self) -> Option<i32> {
+        Some(self.partition)
+    }
+
+    fn source(&self) -> u32 {
+        self.thread
+    }
+
+    fn counter(&self) -> u64 {
+        self.counter.into()
+    }
+}
+
+/// A record whose value is its number, as `verifiable_producer` sends them, to whatever partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Numbered(pub(crate) u64);
+
+impl FromStr for Numbered {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.parse().map(Self);
+        number.map_err(|error| format!("{text:?}: {error}"))
+    }
+}
+
+impl Mark for Numbered {
+    fn partition(&self) -> Option<i32> {
+        None
+    }
+
+    fn source(&self) -> u32 {
+        0
+    }
+
+    fn counter(&self) -> u64 {
+        self.0
+    }
+}
+
+/// What of a topic there is to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Log {
+    /// All that was ever written to it.
+    Whole,
+    /// It was deleted and created again in between. What was acknowledged before the first record
+    /// of a partition may have gone with the topic; from there on it is as whole as any.
+    SinceRecreation,
+}
+
 /// How the records of a run ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Acknowledged, and in the log.
     pub acknowledged: usize,
+    /// Acknowledged, and gone with a topic that was deleted.
+    pub deleted: usize,
     /// Failed as not written, and not in the log.
     pub not_written: usize,
     /// Failed as "may be written", and in the log.
@@ -90,7 +154,7 @@ pub struct Tally {
 
 /// What one callback was told, as far as it can be checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+pub(crate) enum Told {
     /// With partition and, where the broker knew it, offset.
     Stored(i32, Option<i64>),
     Failed(Fate),
@@ -116,10 +180,24 @@ pub fn assert_all_true(
         };
         (&delivery.value[..], told)
     });
+    check(accepted, told, records, Log::Whole)
+}
+
+/// Whether what was told of these is true, told by text.
+///
+/// # Panics
+///
+/// Panics if not, with the first of what is wrong.
+pub(crate) fn check<'a, M: Mark>(
+    accepted: &[M],
+    told: impl Iterator<Item = (&'a str, Told)>,
+    records: &'a [ReadRecord],
+    log: Log,
+) -> Tally {
     let stored = records
         .iter()
         .map(|record| (record.partition, record.offset, record.text()));
-    let (tally, wrongs) = audit(accepted, told, stored);
+    let (tally, wrongs) = audit(accepted, told, stored, log);
     let start = wrongs[..wrongs.len().min(20)].join("\n");
     assert!(
         wrongs.is_empty(),
@@ -129,66 +207,94 @@ pub fn assert_all_true(
     tally
 }
 
-/// The log comes by partition and offset.
-fn audit<'a>(
-    accepted: &[Payload],
-    told: impl Iterator<Item = (&'a str, Told)>,
+/// What a log holds.
+struct Found<M> {
+    /// Where each record lies.
+    places: HashMap<M, (i32, i64)>,
+    /// The number of the first record of each source in each partition.
+    oldest: HashMap<(i32, u32), u64>,
+}
+
+/// Walks through a log, which comes by partition and offset.
+fn find<'a, M: Mark>(
+    accepted: &HashSet<&M>,
     log: impl Iterator<Item = (i32, i64, &'a str)>,
-) -> (Tally, Vec<String>) {
-    let mut wrongs = Vec::new();
-    let accepted: HashSet<&Payload> = accepted.iter().collect();
-    let mut places: HashMap<Payload, (i32, i64)> = HashMap::new();
-    let mut newest: HashMap<(i32, u32), u32> = HashMap::new();
+    wrongs: &mut Vec<String>,
+) -> Found<M> {
+    let mut found = Found {
+        places: HashMap::new(),
+        oldest: HashMap::new(),
+    };
+    let mut newest: HashMap<(i32, u32), u64> = HashMap::new();
     for (partition, offset, text) in log {
         let place = format!("{partition}@{offset}");
-        let payload = match text.parse::<Payload>() {
-            Ok(payload) => payload,
+        let mark = match text.parse::<M>() {
+            Ok(mark) => mark,
             Err(error) => {
                 wrongs.push(format!("{place}: {error}"));
                 continue;
             }
         };
-        if !accepted.contains(&payload) || payload.partition != partition {
-            wrongs.push(format!("{place}: nobody sent {payload:?} there"));
+        if !accepted.contains(&mark) || mark.partition().is_some_and(|one| one != partition) {
+            wrongs.push(format!("{place}: nobody sent {mark:?} there"));
         }
-        let before = newest.insert((partition, payload.thread), payload.counter);
-        if let Some(before) = before.filter(|before| *before > payload.counter) {
-            wrongs.push(format!("{place}: {payload:?} comes after number {before}"));
+        let (source, counter) = ((partition, mark.source()), mark.counter());
+        found.oldest.entry(source).or_insert(counter);
+        let before = newest.insert(source, counter);
+        if let Some(before) = before.filter(|before| *before > counter) {
+            wrongs.push(format!("{place}: {mark:?} comes after number {before}"));
         }
-        if let Some((_, first)) = places.insert(payload.clone(), (partition, offset)) {
-            wrongs.push(format!("{place}: {payload:?} is at {first}, too"));
+        if let Some((other, first)) = found.places.insert(mark.clone(), (partition, offset)) {
+            wrongs.push(format!("{place}: {mark:?} is at {other}@{first}, too"));
         }
     }
+    found
+}
+
+fn audit<'a, M: Mark>(
+    accepted: &[M],
+    told: impl Iterator<Item = (&'a str, Told)>,
+    records: impl Iterator<Item = (i32, i64, &'a str)>,
+    log: Log,
+) -> (Tally, Vec<String>) {
+    let mut wrongs = Vec::new();
+    let accepted: HashSet<&M> = accepted.iter().collect();
+    let found = find(&accepted, records, &mut wrongs);
     let mut tally = Tally::default();
     let mut silent = accepted;
     for (text, told) in told {
-        let Ok(payload) = text.parse::<Payload>() else {
-            wrongs.push(format!("a callback for {text}"));
+        let Ok(mark) = text.parse::<M>() else {
+            wrongs.push(format!("an outcome for {text}"));
             continue;
         };
-        if !silent.remove(&payload) {
-            wrongs.push(format!("a second callback for {payload:?}: {told:?}"));
+        if !silent.remove(&mark) {
+            wrongs.push(format!("a second outcome for {mark:?}: {told:?}"));
         }
-        let place = places.get(&payload);
+        let is_older = |partition| {
+            let oldest = found.oldest.get(&(partition, mark.source()));
+            oldest.is_some_and(|oldest| mark.counter() < *oldest)
+        };
+        let place = found.places.get(&mark);
         match (told, place) {
             (Told::Stored(partition, offset), Some(place))
                 if partition == place.0 && offset.is_none_or(|offset| offset == place.1) =>
             {
                 tally.acknowledged += 1;
             }
+            (Told::Stored(partition, _), None)
+                if log == Log::SinceRecreation && is_older(partition) =>
+            {
+                tally.deleted += 1;
+            }
             (Told::Failed(Fate::NotWritten), None) => tally.not_written += 1,
             (Told::Failed(Fate::MayBeWritten), Some(_)) => tally.doubtful_stored += 1,
             (Told::Failed(Fate::MayBeWritten), None) => tally.doubtful_absent += 1,
             (told, place) => {
-                wrongs.push(format!("{payload:?} was told {told:?} and is at {place:?}"));
+                wrongs.push(format!("{mark:?} was told {told:?} and is at {place:?}"));
             }
         }
     }
-    wrongs.extend(
-        silent
-            .iter()
-            .map(|payload| format!("no outcome: {payload:?}")),
-    );
+    wrongs.extend(silent.iter().map(|mark| format!("no outcome: {mark:?}")));
     (tally, wrongs)
 }
 
@@ -209,6 +315,10 @@ mod tests {
     /// What is wrong with two records, told and stored like this; in the log their number stands
     /// for them.
     fn wrongs(told: &[(u32, Told)], log: &[(i32, i64, u32)]) -> Vec<String> {
+        wrongs_of(told, log, Log::Whole)
+    }
+
+    fn wrongs_of(told: &[(u32, Told)], log: &[(i32, i64, u32)], of: Log) -> Vec<String> {
         let texts: Vec<String> = (0..3).map(|counter| payload(counter).to_string()).collect();
         let told = told
             .iter()
@@ -216,7 +326,7 @@ mod tests {
         let log = log.iter().map(|(partition, offset, counter)| {
             (*partition, *offset, &texts[*counter as usize][..])
         });
-        audit(&[payload(0), payload(1)], told, log).1
+        audit(&[payload(0), payload(1)], told, log, of).1
     }
 
     /// What the complaint says, what was told, and the log.
@@ -252,12 +362,43 @@ mod tests {
     }
 
     #[test]
+    fn what_a_deleted_topic_held_may_be_gone_and_nothing_since() {
+        let of = Log::SinceRecreation;
+        let again = Told::Stored(2, Some(0));
+        assert_eq!(
+            wrongs_of(&[(0, FIRST), (1, again)], &[(2, 0, 1)], of),
+            [""; 0]
+        );
+        let both = [(0, FIRST), (1, SECOND)];
+        assert!(wrongs_of(&both, &[(2, 0, 0)], of)[0].contains("is at None"));
+        assert_eq!(wrongs_of(&both, &[], of).len(), 2, "nothing ever came");
+        let moved = wrongs_of(&[(0, FIRST), (1, SECOND)], &[(2, 0, 1)], of);
+        assert!(moved[0].contains("told Stored"), "{moved:?}");
+    }
+
+    #[test]
+    fn a_number_is_at_home_in_any_partition() {
+        let told = [
+            ("0", Told::Stored(7, Some(3))),
+            ("1", Told::Stored(1, None)),
+        ];
+        let log = [(1, 9, "1"), (7, 3, "0")];
+        let sent = [Numbered(0), Numbered(1)];
+        let (tally, wrongs) = audit(&sent, told.into_iter(), log.into_iter(), Log::Whole);
+        assert_eq!(wrongs, [""; 0]);
+        assert_eq!(tally.acknowledged, 2);
+        let log = [(1, 9, "1"), (7, 3, "x")];
+        let (_, wrongs) = audit(&sent, told.into_iter(), log.into_iter(), Log::Whole);
+        assert_eq!(wrongs.len(), 2, "{wrongs:?}");
+    }
+
+    #[test]
     fn each_lie_is_noticed() {
         let both = [(0, FIRST), (1, SECOND)];
         let absent = Told::Failed(Fate::NotWritten);
         let cases: [Case<'_>; 8] = [
             ("is at None", &both, &[(2, 0, 0)]),
-            ("is at 1, too", &both, &[(2, 1, 1), (2, 0, 0), (2, 1, 1)]),
+            ("is at 2@1, too", &both, &[(2, 1, 1), (2, 0, 0), (2, 1, 1)]),
             (
                 "comes after",
                 &[(0, SECOND), (1, FIRST)],
@@ -270,7 +411,7 @@ mod tests {
             ),
             ("no outcome", &[(0, FIRST)], &[(2, 0, 0)]),
             (
-                "second callback",
+                "second outcome",
                 &[(0, FIRST), (0, FIRST), (1, SECOND)],
                 &[(2, 0, 0), (2, 1, 1)],
             ),

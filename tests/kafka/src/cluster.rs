@@ -8,12 +8,13 @@ use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::helper::{Helper, Leader, ReadRecord};
-use crate::jars::target_dir;
+use crate::jars::{broker_java, clients_match_brokers, missing_java, target_dir};
 use crate::node::{Node, free_ports};
 use crate::proxy::Proxy;
 use crate::wait_until;
 
 const CLUSTER_ID: &str = "lingerAAAAAAAAAAAAAAAA";
+const FORMAT_HEAP_MB: u32 = 128;
 const START_TIMEOUT: Duration = Duration::from_secs(90);
 /// How often a cluster is started anew because somebody else took one of its ports.
 const START_ATTEMPTS: u32 = 3;
@@ -58,7 +59,7 @@ pub struct Cluster {
     proxies: Vec<Proxy>,
     helper: Mutex<Helper>,
     // After the nodes, so that nobody writes to it any more when it is removed.
-    _scratch: Scratch,
+    scratch: Scratch,
 }
 
 /// The one-node cluster that all tests of a process share.
@@ -117,7 +118,7 @@ impl Cluster {
             fs::create_dir_all(&dir)
                 .and_then(|()| fs::write(&file, properties))
                 .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
-            helper.ask(&format!("format {CLUSTER_ID} {}", file.display()))?;
+            format_storage(&mut helper, &file)?;
             nodes.push(Node::new(id, port, &dir)?);
             if options.proxied {
                 let (own, broker) = (
@@ -133,7 +134,7 @@ impl Cluster {
             nodes,
             proxies,
             helper: Mutex::new(helper),
-            _scratch: scratch,
+            scratch,
         };
         cluster.await_start()?;
         Ok(cluster)
@@ -183,9 +184,14 @@ impl Cluster {
         self.proxies.get(index).expect("a cluster behind proxies")
     }
 
+    /// A folder for whatever belongs to this cluster, which goes when it goes.
+    pub fn scratch_dir(&self) -> &Path {
+        &self.scratch.0
+    }
+
     /// The data folder of a node, for Kafka's log dumper.
     pub fn data_dir(&self, node: i32) -> PathBuf {
-        self._scratch.0.join(node.to_string()).join("data")
+        self.scratch.0.join(node.to_string()).join("data")
     }
 
     /// Creates a topic, replicated on up to three nodes, and waits until it has leaders.
@@ -217,6 +223,11 @@ impl Cluster {
     /// Raises a topic's number of partitions and waits until the new ones have leaders.
     pub fn grow_topic(&self, topic: &str, partitions: i32) {
         self.ask(&format!("grow {} {topic} {partitions}", self.bootstrap()));
+    }
+
+    /// Deletes a topic with its records, and waits until nobody knows it any more.
+    pub fn delete_topic(&self, topic: &str) {
+        self.ask(&format!("delete {} {topic}", self.bootstrap()));
     }
 
     /// Each partition's leader and in-sync replicas.
@@ -304,6 +315,25 @@ impl Cluster {
     fn ask(&self, question: &str) -> Vec<String> {
         must(self.helper().ask(question))
     }
+}
+
+/// Prepares a node's log directories, with the brokers' own classes: each release has its format.
+fn format_storage(helper: &mut Helper, properties: &Path) -> Result<(), String> {
+    let file = properties.display().to_string();
+    if clients_match_brokers() {
+        // Without another JVM.
+        return helper
+            .ask(&format!("format {CLUSTER_ID} {file}"))
+            .map(|_| ());
+    }
+    let mut java = broker_java(FORMAT_HEAP_MB)?;
+    java.arg("kafka.tools.StorageTool");
+    java.args(["format", "-t", CLUSTER_ID, "-c", &file]);
+    let output = java.output().map_err(|error| missing_java(&error))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("StorageTool: {output:?}"))
 }
 
 fn await_listening(node: &Node) {

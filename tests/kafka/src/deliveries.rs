@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
 
 use linger::{Properties, RecordMetadata, Result};
 
@@ -22,6 +23,8 @@ pub struct Delivery {
     pub value: String,
     /// What the callback was called with.
     pub outcome: Result<RecordMetadata>,
+    /// Since the callback was made, right before `send`.
+    pub took: Duration,
 }
 
 /// Collects what callbacks are told, in the order in which they run.
@@ -57,9 +60,16 @@ impl Deliveries {
         told: &Sender<Delivery>,
         value: impl Into<String>,
     ) -> impl FnOnce(Result<RecordMetadata>) + Send + 'static {
-        let (told, value) = (told.clone(), value.into());
+        let (told, value, sent) = (told.clone(), value.into(), Instant::now());
         // Nobody listens any more when a test has failed already.
-        move |outcome| drop(told.send(Delivery { value, outcome }))
+        move |outcome| {
+            let took = sent.elapsed();
+            drop(told.send(Delivery {
+                value,
+                outcome,
+                took,
+            }));
+        }
     }
 
     /// What has been told so far.
@@ -85,7 +95,7 @@ pub fn assert_all_stored(deliveries: &[Delivery], records: &[ReadRecord]) {
         .iter()
         .map(|record| ((record.partition, record.offset), record))
         .collect();
-    for Delivery { value, outcome } in deliveries {
+    for Delivery { value, outcome, .. } in deliveries {
         let metadata = outcome.as_ref().expect("every record is acknowledged");
         let offset = metadata.offset().expect("an offset, unless acks=0");
         let record = stored.get(&(metadata.partition(), offset));

@@ -1,6 +1,9 @@
 //! Kafka's jars and the compiled helper, made once under `target/` and shared by all test
-//! processes. A lock file keeps two processes from making them at the same time.
+//! processes. A lock file keeps two processes from making them at the same time. The brokers can be
+//! of another release than the helper and the tools, which stay what they are: clients of that
+//! release speak to every broker here.
 
+use std::env;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,6 +11,9 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 const COPY_GOAL: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
+
+/// The release of the helper and the tools, and of the brokers unless `KAFKA_VERSION` names another.
+const CLIENT_VERSION: &str = "4.3.1";
 
 /// A client or tool starts in half the time when the JVM compiles quickly rather than well; the
 /// brokers run long enough for neither to matter.
@@ -20,12 +26,37 @@ const JVM_OPTIONS: [&str; 3] = [
 /// A `java` command with Kafka's jars and the helper on its class path, ready for a main class.
 pub(crate) fn java(heap_mb: u32) -> Result<Command, String> {
     static CLASS_PATH: OnceLock<Result<String, String>> = OnceLock::new();
-    let class_path = CLASS_PATH.get_or_init(make_class_path).clone()?;
+    let class_path = CLASS_PATH.get_or_init(make_client_class_path).clone()?;
+    Ok(java_with(heap_mb, &class_path))
+}
+
+/// A `java` command with the brokers' jars on its class path, ready for a main class.
+pub(crate) fn broker_java(heap_mb: u32) -> Result<Command, String> {
+    static CLASS_PATH: OnceLock<Result<String, String>> = OnceLock::new();
+    let make = || {
+        let _lock = lock_target()?;
+        Ok(format!("{}/*", make_jars(&broker_version())?.display()))
+    };
+    let class_path = CLASS_PATH.get_or_init(make).clone()?;
+    Ok(java_with(heap_mb, &class_path))
+}
+
+fn java_with(heap_mb: u32, class_path: &str) -> Command {
     let mut java = Command::new("java");
     java.args(JVM_OPTIONS)
         .arg(format!("-Xmx{heap_mb}m"))
-        .args(["-cp", &class_path]);
-    Ok(java)
+        .args(["-cp", class_path]);
+    java
+}
+
+/// The brokers' release, as in `3.9.1`.
+fn broker_version() -> String {
+    env::var("KAFKA_VERSION").unwrap_or_else(|_| CLIENT_VERSION.to_owned())
+}
+
+/// Whether the helper's classes are those of the brokers.
+pub(crate) fn clients_match_brokers() -> bool {
+    broker_version() == CLIENT_VERSION
 }
 
 /// The folder of this package.
@@ -38,21 +69,33 @@ pub(crate) fn target_dir() -> PathBuf {
     package_dir().join("target")
 }
 
-fn make_class_path() -> Result<String, String> {
-    let target = target_dir();
-    let locked = fs::create_dir_all(&target)
-        .and_then(|()| File::create(target.join("kafka.lock")))
-        .and_then(|file| file.lock().map(|()| file));
-    let _lock = locked.map_err(|error| format!("cannot lock {}: {error}", target.display()))?;
-
-    let jars = target.join("kafka-libs");
-    make_once(&jars, &package_dir().join("pom.xml"), fetch_jars)?;
-    let classes = target.join("kafka-helper");
+fn make_client_class_path() -> Result<String, String> {
+    let _lock = lock_target()?;
+    let jars = make_jars(CLIENT_VERSION)?;
+    let classes = target_dir().join("kafka-helper");
     let source = package_dir().join("java/KafkaHelper.java");
     make_once(&classes, &source, |source, into| {
         compile(&jars, source, into)
     })?;
     Ok(format!("{}:{}/*", classes.display(), jars.display()))
+}
+
+/// No other process makes anything until this is dropped.
+fn lock_target() -> Result<File, String> {
+    let target = target_dir();
+    let locked = fs::create_dir_all(&target)
+        .and_then(|()| File::create(target.join("kafka.lock")))
+        .and_then(|file| file.lock().map(|()| file));
+    locked.map_err(|error| format!("cannot lock {}: {error}", target.display()))
+}
+
+/// A folder with the jars of one release.
+fn make_jars(version: &str) -> Result<PathBuf, String> {
+    let jars = target_dir().join(format!("kafka-libs-{version}"));
+    make_once(&jars, &package_dir().join("pom.xml"), |pom, into| {
+        fetch_jars(version, pom, into)
+    })?;
+    Ok(jars)
 }
 
 /// Makes `dir` from `source` unless it is there already, made from the same text. A copy of the
@@ -76,14 +119,15 @@ fn make_once(
     fs::write(stamp, wanted).map_err(describe)
 }
 
-fn fetch_jars(pom: &Path, into: &Path) -> Result<(), String> {
+fn fetch_jars(version: &str, pom: &Path, into: &Path) -> Result<(), String> {
     let mut maven = Command::new("mvn");
     maven.args(["-q", "-B", "-f"]).arg(pom).arg(COPY_GOAL);
     maven
+        .arg(format!("-Dkafka.version={version}"))
         .arg(format!("-DoutputDirectory={}", into.display()))
         .arg("-DincludeScope=runtime");
-    // Two loggers on the class path would quarrel; Kafka's tools bring the silent one.
-    maven.arg("-DexcludeArtifactIds=slf4j-nop");
+    // Two loggers on the class path would quarrel; Kafka's tools bring another.
+    maven.arg("-DexcludeArtifactIds=slf4j-nop,slf4j-reload4j");
     let output = maven.output().map_err(|error| {
         missing(
             &error,

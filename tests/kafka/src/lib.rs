@@ -5,7 +5,8 @@
 //! ```text
 //! test ── Cluster ── guard.sh ── java kafka.Kafka      (one of each per node)
 //!            ├────── Proxy ───────────┘                (on demand: faults of the network)
-//!            └────── Helper ─── java KafkaHelper       (answers questions, reads records back)
+//!            ├────── Helper ─── java KafkaHelper       (answers questions, reads records back)
+//!            └────── Verifiable ── verifiable_producer (sends while faults happen; its account)
 //! ```
 //!
 //! Runs on Linux; needs a JDK 17 and Maven.
@@ -19,6 +20,7 @@ mod load;
 mod node;
 mod programs;
 mod proxy;
+mod verifiable;
 
 pub use crate::audit::{Payload, Tally, assert_all_true};
 pub use crate::cluster::{Cluster, Options, one_node, topic_name};
@@ -26,7 +28,21 @@ pub use crate::deliveries::{Deliveries, Delivery, assert_all_stored, assert_in_o
 pub use crate::helper::{Leader, ReadRecord};
 pub use crate::load::Load;
 pub use crate::programs::{Program, linger_example, run_kafka_tool, start_kafka_tool};
-pub use crate::proxy::{Direction, Proxy};
+pub use crate::proxy::{Direction, Hostile, Proxy};
+pub use crate::verifiable::{Account, Verifiable};
+
+/// How often a fault is repeated: so often, and ten times that with `LINGER_FAULTS=long`.
+///
+/// # Panics
+///
+/// Panics when the variable says anything else.
+pub fn rounds(short: usize) -> usize {
+    match std::env::var("LINGER_FAULTS").as_deref() {
+        Ok("long") => 10 * short,
+        Ok("short") | Err(_) => short,
+        Ok(other) => panic!("LINGER_FAULTS is short or long, not {other:?}"),
+    }
+}
 
 /// Asks `condition` every few milliseconds until it holds.
 ///

@@ -13,7 +13,7 @@ use crate::cluster::Cluster;
 use crate::deliveries::{Deliveries, Delivery};
 
 /// Per sending thread.
-const INTERVAL: Duration = Duration::from_micros(500);
+const INTERVAL: Duration = Duration::from_millis(1);
 /// Bytes of filling, so that a cut after a few hundred bytes is one inside records.
 const FILL: usize = 100;
 
@@ -130,9 +130,23 @@ impl<'a> Load<'a> {
     ///
     /// Panics if it is not.
     pub fn assert_all_true(self, cluster: &Cluster) -> Tally {
+        self.assert_all_true_within(cluster, Duration::MAX)
+    }
+
+    /// The same, and that each outcome came in that time.
+    ///
+    /// # Panics
+    ///
+    /// Panics if not.
+    pub fn assert_all_true_within(self, cluster: &Cluster, time: Duration) -> Tally {
         let accepted = self.accepted.into_inner().expect("nothing here panics");
         let deliveries = self.deliveries.into_inner().expect("nothing here panics");
-        assert_all_true(&accepted, &deliveries.all(), &cluster.read(self.topic))
+        let deliveries = deliveries.all();
+        let tally = assert_all_true(&accepted, &deliveries, &cluster.read(self.topic));
+        let slowest = deliveries.iter().map(|one| one.took).max();
+        println!("{}: {tally:?}, the last after {slowest:?}", self.topic);
+        assert!(slowest <= Some(time), "{slowest:?}");
+        tally
     }
 }
 

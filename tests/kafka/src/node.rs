@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 
-use crate::jars::{java, missing_java, package_dir};
+use crate::jars::{broker_java, missing_java, package_dir};
 
 const HEAP_MB: u32 = 384;
 
@@ -31,7 +31,7 @@ impl Node {
     /// A node whose properties are in `dir/server.properties` and that is not started yet.
     pub(crate) fn new(id: i32, port: u16, dir: &Path) -> Result<Self, String> {
         let log = dir.join("server.log");
-        let kafka = java(HEAP_MB)?;
+        let kafka = broker_java(HEAP_MB)?;
         let mut guard = Command::new("sh");
         guard.arg(package_dir().join("guard.sh")).arg(&log);
         guard.arg(kafka.get_program()).args(kafka.get_args());

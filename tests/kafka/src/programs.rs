@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::JoinHandle;
 
 use crate::jars::{java, missing_java, package_dir};
+use crate::wait_until;
 
 const TOOL_HEAP_MB: u32 = 256;
 
@@ -38,6 +39,33 @@ impl Program {
     /// The process id, to send signals to.
     pub fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Sends a signal by its name.
+    ///
+    /// # Panics
+    ///
+    /// Panics when there is no `kill`.
+    pub fn signal(&self, name: &str) {
+        let mut kill = Command::new("kill");
+        kill.args(["-s", name, &self.id().to_string()]);
+        let status = kill.status().expect("kill runs");
+        assert!(status.success(), "{status}");
+    }
+
+    /// As [`finish`](Self::finish), and that it ends within so many seconds.
+    ///
+    /// # Panics
+    ///
+    /// As `finish`, and when it does not end.
+    pub fn finish_within(mut self, seconds: u64) -> (ExitStatus, Vec<String>) {
+        wait_until("the program ends", seconds, || {
+            self.process
+                .try_wait()
+                .expect("our child can be waited for")
+                .is_some()
+        });
+        self.finish()
     }
 
     /// Waits for the end and returns how it ended, and all lines.

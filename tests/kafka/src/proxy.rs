@@ -1,6 +1,6 @@
 //! A TCP proxy before one broker, for faults of the network. It knows where Kafka's frames begin,
-//! so that it can lose exactly the answer to a Produce request, or end a connection in the middle
-//! of one. It never changes a byte.
+//! so that it can lose exactly the answer to a Produce request, end a connection in the middle of
+//! one, or put something else in its place. What it forwards it forwards as it is.
 //!
 //! ```text
 //!             ┌─ read ── queue ─ gate ─ write ─>┐
@@ -31,6 +31,55 @@ pub enum Direction {
     ToClient,
 }
 
+/// What comes instead of the answer to a Produce request. The broker has done what it was asked to,
+/// and the connection stays open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hostile {
+    /// A frame with the right correlation id and nonsense behind it.
+    Garbage,
+    /// What a web server says, without a frame.
+    Http,
+    /// The length of a frame of 2 GiB, and its first bytes.
+    HugeLength,
+    /// A length below zero.
+    NegativeLength,
+    /// An answer that mentions no partition.
+    NoPartitions,
+    /// An answer to a request that nobody made.
+    WrongId,
+}
+
+impl Hostile {
+    /// Each of them.
+    pub const ALL: [Self; 6] = [
+        Self::Garbage,
+        Self::Http,
+        Self::HugeLength,
+        Self::NegativeLength,
+        Self::NoPartitions,
+        Self::WrongId,
+    ];
+
+    /// The bytes that come instead of `answer`, a frame with its length.
+    fn bytes(self, answer: &[u8]) -> Vec<u8> {
+        let frame = |content: &[u8]| {
+            let length = u32::try_from(content.len()).expect("a short frame");
+            [&length.to_be_bytes(), content].concat()
+        };
+        let id = &answer[4..8];
+        match self {
+            Self::Garbage => frame(&[id, &[0xa5; 50]].concat()),
+            Self::Http => b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n".to_vec(),
+            Self::HugeLength => [&[0x7f, 0xff, 0xff, 0xff], &answer[4..]].concat(),
+            Self::NegativeLength => [&[0xff, 0xff, 0xff, 0xff], &answer[4..]].concat(),
+            // Tags, an empty array in its compact form, no throttling, tags: from version 9 on,
+            // which is older than any broker here.
+            Self::NoPartitions => frame(&[id, &[0, 1, 0, 0, 0, 0, 0]].concat()),
+            Self::WrongId => frame(&[&[0x7f, 0, 0, 0], &answer[8..]].concat()),
+        }
+    }
+}
+
 /// A proxy that listens. It forwards everything until it is told otherwise.
 #[derive(Debug)]
 pub struct Proxy {
@@ -57,7 +106,27 @@ struct Rules {
     waiting: [usize; 2],
     /// For each Produce frame to come: how many bytes of it pass before the connection ends.
     cuts: [VecDeque<usize>; 2],
+    /// What comes instead of the next answers to Produce requests.
+    hostile: VecDeque<Hostile>,
+    /// What comes instead of all of them after that.
+    always_hostile: Option<Hostile>,
     is_closed: bool,
+}
+
+impl Rules {
+    /// A Produce frame, or an answer to one, leaves its queue; after how many bytes to cut it.
+    fn release(&mut self, direction: Direction) -> Option<usize> {
+        self.waiting[direction as usize] -= 1;
+        self.cuts[direction as usize].pop_front()
+    }
+
+    /// What goes in its place.
+    fn hostile(&mut self, direction: Direction) -> Option<Hostile> {
+        match direction {
+            Direction::ToBroker => None,
+            Direction::ToClient => self.hostile.pop_front().or(self.always_hostile),
+        }
+    }
 }
 
 impl Proxy {
@@ -84,6 +153,21 @@ impl Proxy {
     /// How many of the cuts have not happened yet.
     pub fn cuts_to_come(&self) -> usize {
         self.state.lock().cuts.iter().map(VecDeque::len).sum()
+    }
+
+    /// Puts these in the place of the next answers to Produce requests.
+    pub fn answer_next(&self, hostile: &[Hostile]) {
+        self.state.lock().hostile.extend(hostile);
+    }
+
+    /// Puts this in the place of every answer to a Produce request.
+    pub fn answer_always(&self, hostile: Hostile) {
+        self.state.lock().always_hostile = Some(hostile);
+    }
+
+    /// How many of the next answers are to be replaced.
+    pub fn hostile_to_come(&self) -> usize {
+        self.state.lock().hostile.len()
     }
 
     /// Stalls one direction of all connections, those to come included.
@@ -119,6 +203,8 @@ impl Proxy {
         rules.held_from = [0; 2];
         rules.held_below = [0; 2];
         rules.cuts = Default::default();
+        rules.hostile = VecDeque::new();
+        rules.always_hostile = None;
         drop(rules);
         self.state.changed.notify_all();
     }
@@ -220,13 +306,15 @@ impl Connection {
             Direction::ToBroker => &self.broker,
             Direction::ToClient => &self.client,
         };
-        for frame in queue {
+        for mut frame in queue {
             self.state.await_gate(direction, self.number);
             let mut cut = None;
             if self.is_produce(direction, &frame) {
                 let mut rules = self.state.lock();
-                rules.waiting[direction as usize] -= 1;
-                cut = rules.cuts[direction as usize].pop_front();
+                cut = rules.release(direction);
+                if let Some(hostile) = rules.hostile(direction) {
+                    frame = hostile.bytes(&frame);
+                }
             }
             let bytes = cut.unwrap_or(usize::MAX).min(frame.len());
             // A client that has gone does not keep the broker from working through its requests.
@@ -335,6 +423,29 @@ mod tests {
         let client = connect(&proxy);
         send(&client, 0, 3);
         assert_eq!(answered(&client), Some(3));
+    }
+
+    #[test]
+    fn something_else_comes_instead_of_an_answer_to_a_produce_frame() {
+        let proxy = proxy();
+        let client = connect(&proxy);
+        proxy.answer_next(&[Hostile::NoPartitions]);
+        send(&client, 3, 1);
+        assert_eq!(answered(&client), Some(1), "metadata");
+        send(&client, 0, 2);
+        let answer = read_frame(&client).expect("an answer");
+        assert_eq!(answer, [0, 0, 0, 11, 0, 0, 0, 2, 0, 1, 0, 0, 0, 0, 0]);
+        assert_eq!(proxy.hostile_to_come(), 0);
+        send(&client, 0, 3);
+        assert_eq!(answered(&client), Some(3));
+        proxy.answer_always(Hostile::HugeLength);
+        for _ in 0..2 {
+            let client = connect(&proxy);
+            send(&client, 0, 4);
+            let mut length = [0; 4];
+            (&client).read_exact(&mut length).expect("an answer");
+            assert_eq!(length, [0x7f, 0xff, 0xff, 0xff]);
+        }
     }
 
     #[test]

@@ -4,70 +4,78 @@
 use std::time::Duration;
 
 use linger::{Producer, ProducerRecord};
-use linger_kafka_tests::{Cluster, Direction, Load, Tally, properties, topic_name, wait_until};
+use linger_kafka_tests::{
+    Cluster, Direction, Load, Proxy, Tally, Verifiable, properties, rounds, wait_until,
+};
 
-use crate::three_nodes;
+use crate::{await_faults, new_topic, three_nodes};
 
-/// In the length, the header, the batch's header, and the records.
-const CUTS: [usize; 8] = [1, 4, 7, 30, 60, 110, 300, 900];
+/// Where to cut frames: in the length, the header, the batches' headers, the records. At each of
+/// the first bytes and then in ever longer steps; ten times as dense where there is time.
+fn sweep(end: usize) -> Vec<usize> {
+    let dense = rounds(10);
+    std::iter::successors(Some(0), |at| Some(at + 1 + at / dense))
+        .take_while(|at| *at < end)
+        .collect()
+}
 
-/// Cuts the next Produce frames to or from each leader, and waits until that has happened.
+/// Cuts the next Produce frames to or from the leaders, each at one of these, and waits until that
+/// has happened.
 fn cut_everywhere(cluster: &Cluster, topic: &str, direction: Direction, bytes: &[usize]) {
-    (1..=3).for_each(|node| cluster.proxy(node).cut_next(direction, bytes));
-    wait_until("all cuts", 60, || {
-        let to_come = |node: &i32| cluster.proxy(*node).cuts_to_come() > 0;
-        let waiting: Vec<i32> = (1..=3).filter(to_come).collect();
-        // On a machine that is too busy for it, a broker may lose what it leads.
-        let leads = |node| cluster.leaders(topic).iter().any(|one| one.leader == node);
-        !waiting.into_iter().any(leads)
+    for (node, at) in [1, 2, 3].iter().cycle().zip(bytes) {
+        cluster.proxy(*node).cut_next(direction, &[*at]);
+    }
+    await_faults(cluster, topic, Proxy::cuts_to_come);
+}
+
+/// Cuts under load, from this process and another, and expects that nobody notices.
+fn assert_cuts_go_unnoticed(name: &str, cuts: &[(Direction, Vec<usize>)]) {
+    let cluster = three_nodes();
+    let topic = new_topic(&cluster, name, 6);
+    let process_topic = new_topic(&cluster, &format!("{name}-process"), 6);
+    // For frames of some length.
+    let properties = properties(&cluster.proxied_bootstrap()).set("linger.ms", 20);
+    let producer: Producer<[u8], [u8]> = Producer::new(&properties).expect("valid properties");
+    let load = Load::new(&producer, &topic);
+    let process = Verifiable::start(&cluster, &process_topic, &[]);
+    process.await_acknowledged(500);
+    load.send_during(6, || {
+        for (direction, bytes) in cuts {
+            cut_everywhere(&cluster, &topic, *direction, bytes);
+        }
+        process.await_acknowledged(500);
     });
+    producer.close().expect("nothing is pending");
+
+    let metrics = producer.metrics();
+    assert!(metrics.records_retried > 0, "{metrics:?}");
+    load.assert_all_stored(&cluster);
+    let account = process.finish();
+    assert_eq!(account.failed(), 0, "{account:?}");
+    assert!(account.retries > 0, "{account:?}");
 }
 
 #[test]
 fn answers_that_are_lost_after_the_append_leave_no_doubles() {
-    let cluster = three_nodes();
-    let topic = topic_name("swallowed");
-    cluster.create_topic(&topic, 6, &[]);
-    cluster.await_in_sync(&topic, 3);
-    let properties = properties(&cluster.proxied_bootstrap());
-    let producer: Producer<[u8], [u8]> = Producer::new(&properties).expect("valid properties");
-    let load = Load::new(&producer, &topic);
-    load.send_during(6, || {
-        cut_everywhere(&cluster, &topic, Direction::ToClient, &[0; 10]);
-    });
-    producer.close().expect("nothing is pending");
-
-    let metrics = producer.metrics();
-    assert!(metrics.records_retried > 0, "{metrics:?}");
-    load.assert_all_stored(&cluster);
+    let swallow = vec![0; rounds(60)];
+    assert_cuts_go_unnoticed("swallowed", &[(Direction::ToClient, swallow)]);
 }
 
 #[test]
 fn connections_that_end_inside_frames_lose_and_double_nothing() {
-    let cluster = three_nodes();
-    let topic = topic_name("cut-frames");
-    cluster.create_topic(&topic, 6, &[]);
-    cluster.await_in_sync(&topic, 3);
-    let properties = properties(&cluster.proxied_bootstrap());
-    let producer: Producer<[u8], [u8]> = Producer::new(&properties).expect("valid properties");
-    let load = Load::new(&producer, &topic);
-    load.send_during(6, || {
-        cut_everywhere(&cluster, &topic, Direction::ToBroker, &CUTS);
-        cut_everywhere(&cluster, &topic, Direction::ToClient, &CUTS);
-    });
-    producer.close().expect("nothing is pending");
-
-    let metrics = producer.metrics();
-    assert!(metrics.records_retried > 0, "{metrics:?}");
-    load.assert_all_stored(&cluster);
+    let requests = sweep(4_000).repeat(2);
+    let answers = sweep(150).repeat(2);
+    let cuts = [
+        (Direction::ToBroker, requests),
+        (Direction::ToClient, answers),
+    ];
+    assert_cuts_go_unnoticed("cut-frames", &cuts);
 }
 
 #[test]
 fn answers_that_stall_beyond_the_request_timeout_leave_no_doubles() {
     let cluster = three_nodes();
-    let topic = topic_name("stalled-answers");
-    cluster.create_topic(&topic, 6, &[]);
-    cluster.await_in_sync(&topic, 3);
+    let topic = new_topic(&cluster, "stalled-answers", 6);
     let properties = properties(&cluster.proxied_bootstrap()).set("request.timeout.ms", 1_000);
     let producer: Producer<[u8], [u8]> = Producer::new(&properties).expect("valid properties");
     let load = Load::new(&producer, &topic);
@@ -91,9 +99,7 @@ fn answers_that_stall_beyond_the_request_timeout_leave_no_doubles() {
 #[test]
 fn a_broker_that_never_answers_keeps_nobody_from_starting() {
     let cluster = three_nodes();
-    let topic = topic_name("silent-at-start");
-    cluster.create_topic(&topic, 6, &[]);
-    cluster.await_in_sync(&topic, 3);
+    let topic = new_topic(&cluster, "silent-at-start", 6);
     let leaders = cluster.leaders(&topic);
     for silent in 1..=3 {
         cluster.proxy(silent).hold(Direction::ToClient);
@@ -113,9 +119,7 @@ fn a_broker_that_never_answers_keeps_nobody_from_starting() {
 #[test]
 fn each_fate_is_true_when_connections_end_at_the_last_attempt() {
     let cluster = three_nodes();
-    let topic = topic_name("no-retries-left");
-    cluster.create_topic(&topic, 6, &[]);
-    cluster.await_in_sync(&topic, 3);
+    let topic = new_topic(&cluster, "no-retries-left", 6);
     let properties = properties(&cluster.proxied_bootstrap()).set("retries", 1);
     let producer: Producer<[u8], [u8]> = Producer::new(&properties).expect("valid properties");
     let load = Load::new(&producer, &topic);
@@ -143,21 +147,27 @@ const IMPATIENCE: u64 = 1_000;
 
 #[test]
 fn each_fate_is_true_when_batches_expire_amid_faults_at_random() {
-    const ROUNDS: u64 = 12;
     let cluster = three_nodes();
-    let topic = topic_name("at-random");
-    cluster.create_topic(&topic, 6, &[]);
-    cluster.await_in_sync(&topic, 3);
+    let topic = new_topic(&cluster, "at-random", 6);
     let properties = properties(&cluster.proxied_bootstrap())
         .set("linger.ms", 0)
         .set("request.timeout.ms", IMPATIENCE)
         .set("delivery.timeout.ms", IMPATIENCE + 300);
     let producer: Producer<[u8], [u8]> = Producer::new(&properties).expect("valid properties");
     let load = Load::new(&producer, &topic);
+    let process_topic = new_topic(&cluster, "at-random-process", 6);
+    let timeouts = [IMPATIENCE, IMPATIENCE + 300].map(|time| time.to_string());
+    let settings = [
+        ("linger.ms", "0"),
+        ("request.timeout.ms", &timeouts[0]),
+        ("delivery.timeout.ms", &timeouts[1]),
+    ];
+    let process = Verifiable::start(&cluster, &process_topic, &settings);
+    process.await_acknowledged(500);
     let seed = std::process::id().into();
     let mut random = Random(seed);
     load.send_during(6, || {
-        for _ in 0..ROUNDS {
+        for _ in 0..rounds(12) {
             for node in 1..=3 {
                 let proxy = cluster.proxy(node);
                 let direction = random.one_of([Direction::ToBroker, Direction::ToClient]);
@@ -181,6 +191,8 @@ fn each_fate_is_true_when_batches_expire_amid_faults_at_random() {
     let failed = tally.doubtful_stored + tally.doubtful_absent + tally.not_written;
     assert!(failed > 0, "{tally:?}");
     assert!(tally.acknowledged > 0, "{tally:?}");
+    let account = process.finish();
+    assert!(account.failed() > 0, "{account:?}");
 }
 
 /// Marsaglia's xorshift.

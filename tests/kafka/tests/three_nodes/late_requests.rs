@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use linger::Producer;
-use linger_kafka_tests::{Direction, Load, properties, topic_name, wait_until};
+use linger_kafka_tests::{Direction, Load, properties, rounds, topic_name, wait_until};
 
 use crate::three_nodes;
 
@@ -39,12 +39,12 @@ fn batches_that_arrive_after_they_expired_are_not_doubled_and_overtake_nothing()
         .set("delivery.timeout.ms", DELIVERY_TIMEOUT);
     let producer: Producer<[u8], [u8]> = Producer::new(&properties).expect("valid properties");
     let load = Load::new(&producer, &topic);
-    let rounds = [
+    let situations = [
         Meanwhile::Nothing,
         Meanwhile::Overtaken,
         Meanwhile::Followed,
     ];
-    for meanwhile in rounds.repeat(2) {
+    for meanwhile in situations.repeat(rounds(2)) {
         // From the second batch of a sequence on, several are on their way at a time.
         load.send(1, 10);
         producer.flush().expect("open");

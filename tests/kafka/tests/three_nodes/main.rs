@@ -1,18 +1,22 @@
-//! Three brokers, of which one dies or stops in its tracks while Linger sends, or whose network
-//! fails. The tests take
-//! turns on one cluster, which does not create topics by itself.
+//! Three brokers that die, are restarted, or stop in their tracks while Linger sends, or whose
+//! network fails or lies. The tests take turns on one cluster, which does not create topics by
+//! itself.
 
 mod cut_connections;
+mod hostile_answers;
 mod late_requests;
 mod leader_kills;
 mod missing_topic;
 mod outage;
-mod stalled_broker;
+mod recreated_topic;
+mod rolling_restart;
 mod stopped_leader;
+mod stopped_neighbour;
+mod two_of_three;
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use linger_kafka_tests::{Cluster, Options};
+use linger_kafka_tests::{Cluster, Options, Proxy, topic_name, wait_until};
 
 /// The cluster, whole, and nobody else's until this is dropped.
 fn three_nodes() -> MutexGuard<'static, Cluster> {
@@ -25,4 +29,23 @@ fn three_nodes() -> MutexGuard<'static, Cluster> {
     let cluster = shared.lock().unwrap_or_else(PoisonError::into_inner);
     cluster.heal();
     cluster
+}
+
+/// A topic of its own, with each partition on all nodes, and these in sync.
+fn new_topic(cluster: &Cluster, what: &str, partitions: i32) -> String {
+    let topic = topic_name(what);
+    cluster.create_topic(&topic, partitions, &[]);
+    cluster.await_in_sync(&topic, 3);
+    topic
+}
+
+/// Waits until nothing is to come at the proxies of those who lead partitions of the topic.
+fn await_faults(cluster: &Cluster, topic: &str, to_come: impl Fn(&Proxy) -> usize) {
+    wait_until("all faults", 300, || {
+        let waiting = |node: &i32| to_come(cluster.proxy(*node)) > 0;
+        let waiting: Vec<i32> = (1..=3).filter(waiting).collect();
+        // On a machine that is too busy for it, a broker may lose what it leads.
+        let leads = |node| cluster.leaders(topic).iter().any(|one| one.leader == node);
+        !waiting.into_iter().any(leads)
+    });
 }

@@ -1,19 +1,30 @@
-//! All brokers gone at once, and back.
+//! All brokers gone at once, and back; and none there when a producer starts.
 
-use linger::{Producer, ProducerRecord};
+use std::time::{Duration, Instant};
+
+use linger::{Fate, Producer, ProducerRecord};
 use linger_kafka_tests::{
-    Deliveries, assert_all_stored, assert_in_order, properties, topic_name, wait_until,
+    Deliveries, Verifiable, assert_all_stored, assert_in_order, properties, rounds, wait_until,
 };
 
-use crate::three_nodes;
+use crate::{new_topic, three_nodes};
+
+const MAX_BLOCK: Duration = Duration::from_secs(1);
+/// What a busy machine may add to a deadline.
+const SLACK: Duration = Duration::from_millis(500);
 
 #[test]
-fn records_outlast_a_cluster_that_is_gone() {
+fn records_outlast_a_cluster_that_is_gone_or_not_there_yet() {
+    for _ in 0..rounds(1) {
+        one_outage();
+    }
+}
+
+fn one_outage() {
     let cluster = three_nodes();
-    let topic = topic_name("outage");
-    cluster.create_topic(&topic, 3, &[]);
-    cluster.await_in_sync(&topic, 3);
-    let properties = properties(&cluster.bootstrap()).set("acks", "all");
+    let topic = new_topic(&cluster, "outage", 3);
+    let process_topics = ["outage-process", "all-down"].map(|name| new_topic(&cluster, name, 3));
+    let properties = properties(&cluster.bootstrap());
     let producer: Producer<[u8], [u8]> = Producer::new(&properties).expect("valid properties");
     let deliveries = Deliveries::default();
     let send = |number: i32| {
@@ -25,17 +36,48 @@ fn records_outlast_a_cluster_that_is_gone() {
     };
     (0..300).for_each(send);
     producer.flush().expect("open");
+    let process = Verifiable::start(&cluster, &process_topics[0], &[]);
+    process.await_acknowledged(500);
+
     (1..=3).for_each(|node| cluster.kill(node));
     (300..600).for_each(send);
+    let early = Verifiable::start(&cluster, &process_topics[1], &[]);
+    let max_block = u64::try_from(MAX_BLOCK.as_millis()).expect("a second");
+    let properties = properties.set("max.block.ms", max_block);
+    let hurried: Producer<[u8], [u8]> = Producer::new(&properties).expect("valid properties");
+    let value: &[u8] = b"nobody has it";
+    let asked = Instant::now();
+    let refused = hurried
+        .send_wait(ProducerRecord::new(&topic, value))
+        .expect_err("nobody is there");
+    let waited = asked.elapsed();
+    assert!(
+        (MAX_BLOCK..MAX_BLOCK + SLACK).contains(&waited),
+        "{waited:?}"
+    );
+    assert_eq!(refused.fate(), Fate::NotWritten, "{refused}");
+
     cluster.heal();
     (600..900).for_each(send);
     wait_until("all is acknowledged", 60, || {
         producer.metrics().records_acknowledged == 900
     });
-    producer.close().expect("nothing is pending");
+    let number = "v-900".to_owned();
+    let record = ProducerRecord::new(&topic, number.as_bytes()).partition(0);
+    hurried
+        .send(record, deliveries.callback(&number))
+        .expect("accepted");
+    for producer in [producer, hurried] {
+        producer.close().expect("nothing is pending");
+    }
+    for process in [process, early] {
+        process.await_acknowledged(500);
+        let account = process.finish();
+        assert_eq!(account.failed(), 0, "{account:?}");
+    }
 
     let told = deliveries.all();
-    assert_eq!(told.len(), 900);
+    assert_eq!(told.len(), 901);
     let records = cluster.read(&topic);
     assert_all_stored(&told, &records);
     assert_in_order(&records);

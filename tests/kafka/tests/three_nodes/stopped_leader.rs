@@ -6,83 +6,72 @@ use std::thread;
 use std::time::Duration;
 
 use linger::Producer;
-use linger_kafka_tests::{Cluster, Load, Tally, properties, topic_name, wait_until};
+use linger_kafka_tests::{Account, Load, Verifiable, properties, rounds, topic_name, wait_until};
 
-use crate::three_nodes;
+use crate::{new_topic, three_nodes};
 
-const ROUNDS: usize = 3;
+/// Beyond the request timeout and, for those that give up soon, the delivery timeout. The longest
+/// lets another leader take over.
+const STOPS: [Duration; 3] = [
+    Duration::from_secs(5),
+    Duration::from_millis(2_500),
+    Duration::from_secs(2),
+];
+const REQUEST_TIMEOUT: &str = "1000";
+const SOON: &str = "1200";
+/// The same, and what a busy machine may add.
+const SOON_ENOUGH: Duration = Duration::from_millis(1_700);
 
-/// Stops the leader of partition 0 again and again for that long under load.
-fn stop_leaders(cluster: &Cluster, topic: &str, timeouts: (u64, u64), stop: Duration) -> Tally {
-    let (request_timeout, delivery_timeout) = timeouts;
-    let properties = properties(&cluster.bootstrap())
+#[test]
+fn a_leader_that_stops_in_its_tracks_makes_nobody_lie() {
+    let cluster = three_nodes();
+    let patient = new_topic(&cluster, "stopped-patient", 3);
+    let impatient = new_topic(&cluster, "stopped-impatient", 3);
+    // Nobody takes over from the leaders of these, so everything that lay there arrives.
+    let alone = ["stopped-alone", "stopped-alone-process"].map(topic_name);
+    for topic in &alone {
+        cluster.create_unreplicated_topic(topic, 3);
+    }
+    let properties = properties(&cluster.proxied_bootstrap())
         .set("linger.ms", 0)
-        .set("request.timeout.ms", request_timeout)
-        .set("delivery.timeout.ms", delivery_timeout);
+        .set("request.timeout.ms", REQUEST_TIMEOUT)
+        .set("delivery.timeout.ms", SOON);
     let producer: Producer<[u8], [u8]> = Producer::new(&properties).expect("valid properties");
-    let load = Load::new(&producer, topic);
+    let load = Load::new(&producer, &alone[0]);
+    let waits = [("linger.ms", "0"), ("request.timeout.ms", REQUEST_TIMEOUT)];
+    let gives_up = [&waits[..], &[("delivery.timeout.ms", SOON)]].concat();
+    let processes = [
+        Verifiable::start(&cluster, &patient, &waits),
+        Verifiable::start(&cluster, &impatient, &gives_up),
+        Verifiable::start(&cluster, &alone[1], &gives_up),
+    ];
     load.send_during(3, || {
-        for _ in 0..ROUNDS {
+        for stop in STOPS.repeat(rounds(1)) {
+            for process in &processes {
+                process.await_acknowledged(500);
+            }
             let before = producer.metrics().records_acknowledged;
             wait_until("sending is under way", 60, || {
                 producer.metrics().records_acknowledged > before + 1_000
             });
-            wait_until("a leader", 60, || cluster.leaders(topic)[0].leader >= 0);
-            let leader = cluster.leaders(topic)[0].leader;
+            wait_until("a leader", 60, || cluster.leaders(&patient)[0].leader >= 0);
+            let leader = cluster.leaders(&patient)[0].leader;
             cluster.pause(leader);
             thread::sleep(stop);
             cluster.resume(leader);
         }
-        let before = producer.metrics().records_acknowledged;
-        wait_until("sending goes on", 60, || {
-            producer.metrics().records_acknowledged > before + 1_000
-        });
+        for process in &processes {
+            process.await_acknowledged(500);
+        }
     });
     producer.close().expect("open");
-    let metrics = producer.metrics();
-    assert!(metrics.records_retried > 0, "{metrics:?}");
-    load.assert_all_true(cluster)
-}
 
-#[test]
-fn a_leader_that_stops_beyond_the_request_timeout_fails_nothing() {
-    let cluster = three_nodes();
-    let topic = topic_name("stopped-briefly");
-    cluster.create_topic(&topic, 3, &[]);
-    cluster.await_in_sync(&topic, 3);
-    let tally = stop_leaders(&cluster, &topic, (1_000, 120_000), Duration::from_secs(2));
-    assert_eq!(
-        tally,
-        Tally {
-            acknowledged: tally.acknowledged,
-            ..Tally::default()
-        }
-    );
-}
-
-#[test]
-fn each_fate_is_true_when_a_leader_stops_beyond_the_delivery_timeout() {
-    let cluster = three_nodes();
-    let topic = topic_name("stopped-replicated");
-    cluster.create_topic(&topic, 3, &[]);
-    cluster.await_in_sync(&topic, 3);
-    let tally = stop_leaders(&cluster, &topic, (1_000, 1_200), Duration::from_secs(5));
-    assert!(
-        tally.doubtful_stored + tally.doubtful_absent > 0,
-        "{tally:?}"
-    );
-}
-
-#[test]
-fn each_fate_is_true_when_nobody_takes_over_from_a_stopped_leader() {
-    let cluster = three_nodes();
-    let topic = topic_name("stopped-alone");
-    cluster.create_unreplicated_topic(&topic, 3);
-    let tally = stop_leaders(
-        &cluster,
-        &topic,
-        (1_000, 1_200),
-        Duration::from_millis(2_500),
-    );
+    let tally = load.assert_all_true_within(&cluster, SOON_ENOUGH);
     assert!(tally.doubtful_stored > 0, "{tally:?}");
+    let [patient, impatient, alone] = processes.map(Verifiable::finish);
+    assert_eq!(patient.failed(), 0, "{patient:?}");
+    assert!(patient.retries > 0, "{patient:?}");
+    let doubtful = |one: &Account| one.tally.doubtful_stored + one.tally.doubtful_absent;
+    assert!(doubtful(&impatient) > 0, "{impatient:?}");
+    assert!(alone.tally.doubtful_stored > 0, "{alone:?}");
 }
