@@ -173,7 +173,7 @@ impl Brokers {
             self.state.swap_leaders(TOPIC, &mut self.old_leaders);
         }
         self.state.spare();
-        checker.on_handled(api, self.state.last_refusal());
+        checker.on_handled(api, self.state.last_refusal(), self.state.first_violation());
         let size = body.len() as i64;
         stage.note("serve", [id.0 as i64, broker.0.into(), size], || {
             let stale = if is_stale { ", as of before" } else { "" };

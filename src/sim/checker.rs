@@ -1,8 +1,7 @@
-//! Watches the producer from outside, and panics when a promise is broken: "safety" for what must
-//! never happen, "liveness" for what must happen in time. Knows nothing of how the producer works.
+//! Watches the producer from outside, and ends the schedule when a [promise](super::promise)
+//! is broken. Knows nothing of how the producer works.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{Accumulator, BatchId};
@@ -14,6 +13,7 @@ use crate::record::batch::BatchEncoder;
 use crate::record::decode::decode;
 use crate::record::metadata::RecordMetadata;
 use crate::sim::options::Options;
+use crate::sim::promise::{I1, I2, I3, I4, I5, I6, I7, I8, I10, I12, I13, broken_if, give_up};
 use crate::sync::{Arc, Mutex};
 use crate::testing::{Api, MockRecord};
 
@@ -76,25 +76,6 @@ pub(super) struct Sent {
     outcome: Option<Result<Option<i64>, ErrorKind>>,
     /// Whether its error said that it is not in the log.
     is_absent: bool,
-}
-
-/// Something that must never happen.
-pub(super) fn unsafe_if(broken: bool, text: impl FnOnce() -> String) {
-    if broken {
-        give_up("safety", &text());
-    }
-}
-
-/// Something that has not happened in time.
-pub(super) fn dead_if(broken: bool, text: impl FnOnce() -> String) {
-    if broken {
-        give_up("liveness", &text());
-    }
-}
-
-/// Panics without a word on the terminal: whoever runs the seed tells of it, once.
-fn give_up(promise: &str, text: &str) -> ! {
-    resume_unwind(Box::new(format!("{promise}: {text}")))
 }
 
 impl Checker {
@@ -191,7 +172,8 @@ impl Checker {
     /// Metadata is asked for.
     pub(super) fn on_asked(&mut self, now: Instant) {
         let pause = self.asked.replace(now).map(|before| now - before);
-        dead_if(
+        broken_if(
+            I8,
             pause.is_some_and(|pause| pause < self.metadata_pause),
             || format!("metadata was asked for again after {pause:?}"),
         );
@@ -213,7 +195,7 @@ impl Checker {
 
     /// A call that blocks has ended.
     pub(super) fn on_unblocked(&self, now: Instant, what: &str, deadline: Instant) {
-        dead_if(now > self.fair(deadline), || {
+        broken_if(I7, now > self.fair(deadline), || {
             format!("{what} returned {:?} after its deadline", now - deadline)
         });
     }
@@ -221,7 +203,7 @@ impl Checker {
     /// A flush has returned that was called while `before` were open.
     pub(super) fn on_flushed(&self, before: &BTreeSet<RecordId>) {
         let left: Vec<_> = before.intersection(&self.open).collect();
-        unsafe_if(!left.is_empty(), || {
+        broken_if(I13, !left.is_empty(), || {
             format!("flush returned before records {left:?}")
         });
     }
@@ -237,15 +219,15 @@ impl Checker {
     fn on_outcome(&mut self, now: Instant, id: RecordId, result: Result<RecordMetadata>) {
         let is_absent = matches!(&result, Err(error) if error.fate() == Fate::NotWritten);
         let record = &self.records[id as usize];
-        unsafe_if(record.outcome.is_some(), || {
+        broken_if(I1, record.outcome.is_some(), || {
             format!("record {id} has a second outcome")
         });
         let deadline = record.deadline;
-        unsafe_if(deadline.is_none(), || {
+        broken_if(I1, deadline.is_none(), || {
             format!("record {id} was refused, and has an outcome")
         });
         let deadline = deadline.expect("just seen");
-        dead_if(now > self.fair(deadline), || {
+        broken_if(I7, now > self.fair(deadline), || {
             format!("record {id} has its outcome {:?} too late", now - deadline)
         });
         let outcome = match result {
@@ -254,14 +236,16 @@ impl Checker {
                 let is_right = metadata.partition() == record.partition
                     && metadata.value_size() == size
                     && metadata.timestamp_ms() == i64::from(id);
-                unsafe_if(!is_right, || format!("record {id} is told as {metadata:?}"));
+                broken_if(I12, !is_right, || {
+                    format!("record {id} is told as {metadata:?}")
+                });
                 let has_offset = metadata.offset().is_some() || self.acks == 0;
-                unsafe_if(!has_offset, || format!("record {id} has no offset"));
+                broken_if(I2, !has_offset, || format!("record {id} has no offset"));
                 Ok(metadata.offset())
             }
             Err(error) => {
                 let kind = error.kind();
-                unsafe_if(kind == ErrorKind::Internal, || {
+                broken_if(I1, kind == ErrorKind::Internal, || {
                     format!("the callback of record {id} was dropped: {error}")
                 });
                 self.check_failure(now, id, kind, &error.to_string());
@@ -295,12 +279,12 @@ impl Checker {
         // A leader that moved costs a retry, also long after.
         let has_retries = self.retries > 10;
         let is_unfair = has_retries && had_time && (is_fresh || has_expired);
-        dead_if(is_unfair, || {
+        broken_if(I8, is_unfair, || {
             format!("record {id} failed with all that time after the last fault: {text}")
         });
         let is_probe = self.settled.is_some_and(|settled| accepted >= settled);
         let had_time = deadline > accepted + self.quick && kind != ErrorKind::Closed;
-        dead_if(is_probe && has_retries && had_time, || {
+        broken_if(I8, is_probe && has_retries && had_time, || {
             format!("record {id} failed although nothing was wrong: {text}")
         });
     }
@@ -319,17 +303,14 @@ impl Checker {
             batches += 1;
             self.on_batch(partition.index, partition.records.as_slice());
         }
-        unsafe_if(batches > 1 && bytes > self.max_request_size, || {
+        broken_if(I10, batches > 1 && bytes > self.max_request_size, || {
             format!("a request of {batches} batches has {bytes} bytes, at broker {broker}")
         });
     }
 
     fn on_batch(&mut self, partition: i32, bytes: &[u8]) {
         let (_, records) = decode(bytes).unwrap_or_else(|error| {
-            give_up(
-                "safety",
-                &format!("a batch for partition {partition}: {error}"),
-            )
+            give_up(I10, &format!("a batch for partition {partition}: {error}"))
         });
         let ids: Vec<_> = records
             .iter()
@@ -338,7 +319,7 @@ impl Checker {
         let in_order = ids
             .windows(2)
             .all(|pair| self.order(pair[0]) < self.order(pair[1]));
-        unsafe_if(!in_order || ids.is_empty(), || {
+        broken_if(I4, !in_order || ids.is_empty(), || {
             format!("a batch for partition {partition} holds {ids:?}")
         });
         let (first, times) = self
@@ -349,22 +330,25 @@ impl Checker {
         // A batch that is certainly in no log may go on under another epoch: its header changes. The
         // brokers look at that.
         let from = if self.idempotence { HEADER_BYTES } else { 0 };
-        unsafe_if(first.get(from..) != bytes.get(from..), || {
+        broken_if(I10, first.get(from..) != bytes.get(from..), || {
             format!(
                 "the batch of record {} was sent with other bytes before",
                 ids[0]
             )
         });
         let times = *times;
-        unsafe_if(times - 1 > self.retries, || {
+        broken_if(I10, times - 1 > self.retries, || {
             format!("the batch of record {} was sent {times} times", ids[0])
         });
     }
 
     /// The broker has dealt with a request; `refusal` says why it was no legal one.
-    pub(super) fn on_handled(&self, api: Api, refusal: Option<&str>) {
+    pub(super) fn on_handled(&self, api: Api, refusal: Option<&str>, violation: Option<&str>) {
+        broken_if(I10, violation.is_some(), || {
+            format!("no producer sends {violation:?}")
+        });
         // An ApiVersions request in a version that is too new is the way to find out.
-        unsafe_if(refusal.is_some() && api != Api::ApiVersions, || {
+        broken_if(I10, refusal.is_some() && api != Api::ApiVersions, || {
             format!("a {api:?} request is not legal: {refusal:?}")
         });
     }
@@ -378,14 +362,14 @@ impl Checker {
     ) {
         let budget = accumulator.budget();
         let (used, total) = (budget.used(), budget.total());
-        unsafe_if(used > total, || {
+        broken_if(I6, used > total, || {
             format!("{used} of {total} bytes of memory are in use")
         });
-        unsafe_if(used < self.open_bytes, || {
+        broken_if(I6, used < self.open_bytes, || {
             format!("{used} bytes in use for records of {}", self.open_bytes)
         });
         for (node, requests) in in_flight {
-            unsafe_if(requests > self.max_in_flight, || {
+            broken_if(I10, requests > self.max_in_flight, || {
                 format!("{requests} requests are on their way to node {node}")
             });
         }
@@ -395,7 +379,7 @@ impl Checker {
                 .record(*id)
                 .deadline
                 .expect("open records were accepted");
-            dead_if(now > self.fair(deadline), || {
+            broken_if(I7, now > self.fair(deadline), || {
                 format!(
                     "record {id} has no outcome {:?} after its deadline",
                     now - deadline
@@ -406,14 +390,14 @@ impl Checker {
 
     /// The producer has stopped.
     pub(super) fn finish(&self, accumulator: &Accumulator) {
-        dead_if(!self.open.is_empty(), || {
+        broken_if(I1, !self.open.is_empty(), || {
             format!("no outcome for records {:?}", self.open)
         });
         let used = accumulator.budget().used();
-        unsafe_if(used != 0, || {
+        broken_if(I6, used != 0, || {
             format!("{used} bytes of memory are still in use at the end")
         });
-        unsafe_if(accumulator.budget().has_waiters(), || {
+        broken_if(I6, accumulator.budget().has_waiters(), || {
             "somebody still waits for memory at the end".to_owned()
         });
     }
@@ -436,21 +420,22 @@ impl Checker {
                     && headers == written.headers
                     && written.timestamp_ms == i64::from(id)
             });
-            unsafe_if(!is_same, || {
+            broken_if(I12, !is_same, || {
                 format!("partition {partition} holds {written:?}: never sent so")
             });
             let is_first = seen.insert(id);
-            unsafe_if(self.idempotence && !is_first, || {
+            broken_if(I3, self.idempotence && !is_first, || {
                 format!("record {id} is in partition {partition} twice")
             });
-            unsafe_if(self.record(id).is_absent, || {
+            broken_if(I5, self.record(id).is_absent, || {
                 format!(
                     "record {id} is in partition {partition}, and its error said that it is not"
                 )
             });
             let is_acknowledged = matches!(self.record(id).outcome, Some(Ok(_)));
             // With acks=0 a request may be lost and nobody knows.
-            unsafe_if(
+            broken_if(
+                I4,
                 is_first && is_acknowledged && self.acks != 0 && newest > Some(self.order(id)),
                 || {
                     format!(
@@ -469,7 +454,7 @@ impl Checker {
                     .ok()
                     .and_then(|offset| log.get(offset));
                 let found = at.map(|written| id_of(written.value.as_deref()));
-                unsafe_if(found != Some(id), || {
+                broken_if(I2, found != Some(id), || {
                     format!(
                         "record {id} was acknowledged at {partition}:{offset}, which holds {found:?}"
                     )

@@ -12,9 +12,9 @@ use crate::ids::{NodeId, RequestId};
 use crate::protocol::{Request, Response};
 use crate::sender::Input;
 use crate::sim::brokers::Brokers;
-use crate::sim::checker::{dead_if, unsafe_if};
 use crate::sim::network::{LinkId, Network, Read};
 use crate::sim::options::{FIRST_PORT, Options};
+use crate::sim::promise::{I8, I10, broken_if};
 use crate::sim::stage::Stage;
 use crate::sync::Arc;
 
@@ -70,7 +70,8 @@ impl Client {
         let broker = NodeId(i32::from(address.port) - i32::from(FIRST_PORT));
         let link = network.connect(stage, broker, brokers.listens(broker));
         let pause = self.lost.get(&node).map(|lost| stage.now - *lost);
-        dead_if(
+        broken_if(
+            I8,
             pause.is_some_and(|pause| pause < self.reconnect_pause),
             || format!("node {node} is connected to again after {pause:?}"),
         );
@@ -87,7 +88,7 @@ impl Client {
             throttled_until: None,
         };
         let old = self.peers.insert(node, peer);
-        unsafe_if(old.is_some(), || {
+        broken_if(I8, old.is_some(), || {
             format!("node {node} is connected to twice")
         });
     }
@@ -122,7 +123,7 @@ impl Client {
             let error = Error::new(ErrorKind::Disconnected, "not connected");
             return Some(Input::Refused(id, error));
         };
-        unsafe_if(throttled.is_some_and(|until| now < until), || {
+        broken_if(I10, throttled.is_some_and(|until| now < until), || {
             format!(
                 "node {node} has asked for a pause, and gets request {}",
                 id.0
@@ -217,10 +218,10 @@ impl Client {
         while connection.wants_write() {
             let mut slices: Vec<IoSlice<'_>> = Vec::new();
             connection.outgoing(&mut slices);
-            let bytes: Vec<u8> = slices
-                .iter()
-                .flat_map(|slice| slice.iter().copied())
-                .collect();
+            let mut bytes = Vec::new();
+            for slice in &slices {
+                bytes.extend_from_slice(slice);
+            }
             match network.write(stage, peer.link, &bytes) {
                 0 => break,
                 taken => connection.on_written(taken),

@@ -11,11 +11,12 @@ use crate::ids::NodeId;
 use crate::protocol::ApiKey;
 use crate::sender::{Input, Output, Sender};
 use crate::sim::brokers::Brokers;
-use crate::sim::checker::{Checker, RecordId, dead_if};
+use crate::sim::checker::{Checker, RecordId};
 use crate::sim::client::Client;
 use crate::sim::dice::{Dice, Stream};
 use crate::sim::network::Network;
 use crate::sim::options::{LONGEST_CALAMITY_MS, Options, TOPIC};
+use crate::sim::promise::{I8, I11, broken_if};
 use crate::sim::stage::{Event, Reader, Stage, Trace};
 use crate::sim::workload::Caller;
 use crate::sync::Arc;
@@ -152,7 +153,9 @@ impl World {
 
     /// Everything is over: what was promised was kept.
     pub(super) fn finish(&mut self) -> Summary {
-        dead_if(!self.stopped, || "the producer has not stopped".to_owned());
+        broken_if(I11, !self.stopped, || {
+            "the producer has not stopped".to_owned()
+        });
         self.client
             .disconnect_all(&mut self.stage, &mut self.network);
         self.checker.finish(&self.accumulator);
@@ -213,12 +216,12 @@ impl World {
 
     fn count_step(&mut self, event: Option<Instant>) {
         self.steps += 1;
-        dead_if(self.steps > MOST_STEPS, || {
+        broken_if(I8, self.steps > MOST_STEPS, || {
             format!("no end after {MOST_STEPS} steps")
         });
         let is_idle = event.is_none_or(|event| event > self.stage.now);
         self.idle_wakes = if is_idle { self.idle_wakes + 1 } else { 0 };
-        dead_if(self.idle_wakes > MOST_IDLE_WAKES, || {
+        broken_if(I8, self.idle_wakes > MOST_IDLE_WAKES, || {
             format!("woken up {MOST_IDLE_WAKES} times for nothing")
         });
     }
@@ -264,7 +267,7 @@ impl World {
                         .write_all(&mut self.stage, &mut self.network, inputs);
                     if self.inputs.is_empty() {
                         let is_past = deadline.is_some_and(|deadline| deadline <= now);
-                        dead_if(is_past, || "waits for a time that is over".to_owned());
+                        broken_if(I8, is_past, || "waits for a time that is over".to_owned());
                         self.wait = deadline;
                         return;
                     }
@@ -276,7 +279,7 @@ impl World {
                 }
             }
         }
-        dead_if(true, || "the sender never says to wait".to_owned());
+        broken_if(I8, true, || "the sender never says to wait".to_owned());
     }
 
     fn publish(&self, view: &ClusterView) {

@@ -139,6 +139,11 @@ impl ClusterState {
         partition.map_or_else(Vec::new, |partition| partition.log.records())
     }
 
+    /// What a producer sent that no correct one does.
+    pub(crate) fn first_violation(&self) -> Option<&str> {
+        self.violations.first().map(String::as_str)
+    }
+
     /// What was wrong with the last request, if the broker refused it as malformed.
     pub(crate) fn last_refusal(&self) -> Option<&str> {
         match &self.log.entries.last()?.content {
