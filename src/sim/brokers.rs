@@ -49,7 +49,7 @@ struct Lane {
 
 impl Brokers {
     pub(super) fn new(options: &Options) -> Self {
-        let state = ClusterState::simulated(
+        let mut state = ClusterState::simulated(
             options.brokers,
             FIRST_PORT,
             TOPIC,
@@ -57,6 +57,11 @@ impl Brokers {
             options.versions.clone(),
             options.topic_ids,
         );
+        state.limit_messages(options.max_message_bytes);
+        state.begin_epochs_at(options.first_epoch);
+        if options.refuses_repeats {
+            state.refuse_repeats();
+        }
         let ids = (1..=i32::from(options.brokers)).map(NodeId);
         Self {
             old_leaders: state.leaders(TOPIC),
@@ -198,7 +203,13 @@ impl Brokers {
             return;
         }
         match lane.answer.take() {
-            Some(Action::Send(bytes)) => network.answer(stage, id, &bytes),
+            Some(Action::Send(bytes)) => {
+                network.answer(stage, id, &bytes);
+                let repeat = stage.weather.mix.repeat_answer;
+                if stage.weather.strikes("repeated answer", repeat) {
+                    network.answer(stage, id, &bytes);
+                }
+            }
             Some(Action::Continue) => {}
             // It stays busy for ever.
             Some(Action::Silence) | None => return,
@@ -235,6 +246,10 @@ impl Brokers {
                 let one = dice.index(partitions as usize) as i32;
                 dice.chance(500).then_some(one)
             };
+            if weather.strikes("left out", mix.leave_out) {
+                let partition = weather.dice.index(partitions as usize) as i32;
+                return Some(Blow::LeaveOut(partition));
+            }
             if weather.strikes("refusal", mix.refuse) {
                 let code = weather.dice.pick(&PASSING_CODES);
                 return Some(refuse(some(&mut weather.dice), code, false));
@@ -247,6 +262,10 @@ impl Brokers {
                 let code = weather.dice.pick(&FINAL_CODES);
                 return Some(refuse(some(&mut weather.dice), code, false));
             }
+        }
+        let refuse_identity = mix.refuse_identity;
+        if api == Api::InitProducerId && weather.strikes("refused id", refuse_identity) {
+            return Some(refuse(None, weather.dice.pick(&IDENTITY_CODES), false));
         }
         if weather.strikes("throttle", mix.throttle) {
             return Some(Blow::Throttle(weather.dice.millis(1, LONGEST_THROTTLE_MS)));
@@ -388,6 +407,13 @@ const METADATA_CODES: [ErrorCode; 4] = [
     ErrorCode::LEADER_NOT_AVAILABLE,
     ErrorCode::TOPIC_AUTHORIZATION_FAILED,
     ErrorCode::UNKNOWN_SERVER_ERROR,
+];
+
+const IDENTITY_CODES: [ErrorCode; 4] = [
+    ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
+    ErrorCode::COORDINATOR_NOT_AVAILABLE,
+    ErrorCode::NOT_COORDINATOR,
+    ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
 ];
 
 fn refuse(partition: Option<i32>, code: ErrorCode, applied: bool) -> Blow {

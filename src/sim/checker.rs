@@ -4,15 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use crate::ErrorCode;
 use crate::accumulator::{Accumulator, BatchId};
-use crate::error::{ErrorKind, Fate, Result};
+use crate::cluster::ClusterView;
+use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::NodeId;
 use crate::protocol::Request;
 use crate::protocol::broker::decode_request;
 use crate::record::batch::BatchEncoder;
 use crate::record::decode::decode;
 use crate::record::metadata::RecordMetadata;
-use crate::sim::options::Options;
+use crate::sim::options::{Options, TOPIC};
 use crate::sim::promise::{I1, I2, I3, I4, I5, I6, I7, I8, I10, I12, I13, broken_if, give_up};
 use crate::sync::{Arc, Mutex};
 use crate::testing::{Api, MockRecord};
@@ -42,9 +44,13 @@ pub(super) struct Checker {
     /// Times at which the client did nothing: it cannot be blamed for deadlines in there.
     pauses: Vec<(Instant, Instant)>,
     delivery_timeout: Duration,
+    linger: Duration,
+    request_timeout: Duration,
     retries: u32,
     acks: i16,
     idempotence: bool,
+    refuses_repeats: bool,
+    max_message_bytes: usize,
     max_in_flight: usize,
     max_request_size: usize,
     patience: Duration,
@@ -52,11 +58,18 @@ pub(super) struct Checker {
     healed: Option<Instant>,
     /// When nothing was left of what had gone wrong, not even a silent connection.
     settled: Option<Instant>,
+    /// How many gaps brokers had found in sequences by then.
+    gaps: Option<u64>,
     /// What a record takes then, at most.
     quick: Duration,
     /// When metadata was asked for last.
     asked: Option<Instant>,
     metadata_pause: Duration,
+    /// When the records of a batch were last sent, by partition.
+    last_sent: BTreeMap<i32, BTreeMap<Vec<u8>, Instant>>,
+    retry_pause: Duration,
+    /// The newest epoch of each partition's leaders that the producer has heard of, and who it was.
+    leaders: BTreeMap<i32, (i32, Option<NodeId>)>,
     pub(super) acknowledged: u32,
     pub(super) failed: u32,
 }
@@ -91,17 +104,25 @@ impl Checker {
             arrived: BTreeMap::new(),
             pauses: Vec::new(),
             delivery_timeout: options.sender.delivery_timeout,
+            linger: options.sender.linger,
+            request_timeout: options.sender.request_timeout,
             retries: options.sender.retries,
             acks: options.sender.acks,
             idempotence: options.sender.idempotence,
+            refuses_repeats: options.refuses_repeats,
+            max_message_bytes: options.max_message_bytes,
             max_in_flight: options.sender.max_in_flight,
             max_request_size: options.sender.max_request_size,
             patience: options.patience(),
             healed: None,
             settled: None,
+            gaps: None,
             quick: options.quick(),
             asked: None,
             metadata_pause: options.sender.retry_backoff.initial * 8 / 10,
+            last_sent: BTreeMap::new(),
+            retry_pause: options.sender.retry_backoff.initial * 8 / 10,
+            leaders: BTreeMap::new(),
             acknowledged: 0,
             failed: 0,
         }
@@ -165,8 +186,9 @@ impl Checker {
         self.healed = Some(now);
     }
 
-    pub(super) fn on_settled(&mut self, now: Instant) {
+    pub(super) fn on_settled(&mut self, now: Instant, gaps: u64) {
         self.settled = Some(now);
+        self.gaps = Some(gaps);
     }
 
     /// Metadata is asked for.
@@ -177,6 +199,42 @@ impl Checker {
             pause.is_some_and(|pause| pause < self.metadata_pause),
             || format!("metadata was asked for again after {pause:?}"),
         );
+    }
+
+    /// The producer sends a request. A batch that it sent before comes after a pause, unless another
+    /// leader may take it at once.
+    pub(super) fn on_sent(&mut self, now: Instant, node: NodeId, request: &Request) {
+        let Request::Produce(request) = request else {
+            return;
+        };
+        for one in request.topics.iter().flat_map(|topic| &topic.partitions) {
+            let records = one.records.as_slice().get(HEADER_BYTES..).unwrap_or_default();
+            let sent = self.last_sent.entry(one.index).or_default();
+            let pause = sent.insert(records.to_vec(), now).map(|before| now - before);
+            broken_if(I8, pause.is_some_and(|pause| pause < self.retry_pause), || {
+                format!("a batch for partition {} went to broker {node} again after {pause:?}", one.index)
+            });
+        }
+    }
+
+    /// The producer has another picture of the cluster. It follows the newest leader that it has
+    /// heard of, as long as there is one.
+    pub(super) fn on_published(&mut self, view: &ClusterView) {
+        let partitions = view.topics.get(TOPIC).map(|topic| &topic.partitions);
+        for (index, partition) in (0..).zip(partitions.into_iter().flatten()) {
+            let new = (partition.leader_epoch, partition.leader);
+            let Some(old) = self.leaders.insert(index, new) else {
+                continue;
+            };
+            if old.1 != new.1 {
+                self.last_sent.remove(&index);
+            }
+            let is_there = old.1.is_some_and(|leader| view.brokers.contains_key(&leader));
+            let went_back = new.0 >= 0 && new.0 < old.0 && is_there;
+            broken_if(I8, went_back, || {
+                format!("the leader of partition {index} is as of epoch {} again, after {}", new.0, old.0)
+            });
+        }
     }
 
     /// Records accepted and without an outcome.
@@ -200,8 +258,14 @@ impl Checker {
         });
     }
 
-    /// A flush has returned that was called while `before` were open.
-    pub(super) fn on_flushed(&self, before: &BTreeSet<RecordId>) {
+    /// A flush has returned that was called at `since`, while `before` were open.
+    pub(super) fn on_flushed(&self, now: Instant, before: &BTreeSet<RecordId>, since: Instant) {
+        let is_calm = self.settled.is_some_and(|settled| since >= settled) && self.retries > 10;
+        // What is flushed does not linger.
+        let took = now - since;
+        broken_if(I8, is_calm && took > self.quick - self.linger, || {
+            format!("a flush took {took:?} although nothing was wrong")
+        });
         let left: Vec<_> = before.intersection(&self.open).collect();
         broken_if(I13, !left.is_empty(), || {
             format!("flush returned before records {left:?}")
@@ -239,7 +303,9 @@ impl Checker {
                 broken_if(I12, !is_right, || {
                     format!("record {id} is told as {metadata:?}")
                 });
-                let has_offset = metadata.offset().is_some() || self.acks == 0;
+                // What was written before, an old broker acknowledges without a word on where.
+                let may_lack_offset = self.acks == 0 || (self.idempotence && self.refuses_repeats);
+                let has_offset = metadata.offset().is_some() || may_lack_offset;
                 broken_if(I2, !has_offset, || format!("record {id} has no offset"));
                 Ok(metadata.offset())
             }
@@ -248,6 +314,7 @@ impl Checker {
                 broken_if(I1, kind == ErrorKind::Internal, || {
                     format!("the callback of record {id} was dropped: {error}")
                 });
+                self.check_patience(now, id, &error);
                 self.check_failure(now, id, kind, &error.to_string());
                 Err(kind)
             }
@@ -264,12 +331,39 @@ impl Checker {
         self.open_bytes -= record.value.len();
     }
 
+    /// What may still succeed is not given up before its time is over.
+    fn check_patience(&self, now: Instant, id: RecordId, error: &Error) {
+        let is_passing = match error.kind() {
+            ErrorKind::TimedOut
+            | ErrorKind::Disconnected
+            | ErrorKind::Connect
+            | ErrorKind::UnknownTopicOrPartition => true,
+            ErrorKind::Broker(code) => code.is_retriable(),
+            _ => false,
+        };
+        // What may be written is given up early where an earlier batch has left a gap.
+        let may_retry = !self.idempotence || error.fate() == Fate::NotWritten;
+        let deadline = self.record(id).deadline.expect("it was accepted");
+        let is_early = self.fair(now + PREEMPTED) < deadline;
+        broken_if(
+            I8,
+            is_passing && may_retry && is_early && self.retries > 10,
+            || format!("record {id} was given up {:?} early: {error}", deadline - now),
+        );
+    }
+
     /// Once nothing goes wrong any more, whatever has time left succeeds.
     fn check_failure(&self, now: Instant, id: RecordId, kind: ErrorKind, text: &str) {
         let record = &self.records[id as usize];
         let (Some(healed), Some(accepted)) = (self.healed, record.accepted) else {
             return;
         };
+        // No broker takes a record that may be too large for it.
+        let bytes = record.value.len() + HEADER_BYTES + RECORD_BYTES;
+        let too_large = ErrorKind::Broker(ErrorCode::MESSAGE_TOO_LARGE);
+        if kind == too_large && bytes > self.max_message_bytes {
+            return;
+        }
         let deadline = record.deadline.expect("it was accepted");
         // What a fault had begun may end in a failure for good after it; what is over in time, or
         // was accepted long after it, may not.
@@ -388,8 +482,20 @@ impl Checker {
         }
     }
 
-    /// The producer has stopped.
-    pub(super) fn finish(&self, accumulator: &Accumulator) {
+    /// The oldest request that has not ended was sent then.
+    pub(super) fn on_oldest(&self, now: Instant, sent: Option<Instant>) {
+        let deadline = sent.map(|sent| self.fair(sent + self.request_timeout));
+        broken_if(I7, deadline.is_some_and(|deadline| now > deadline), || {
+            format!("a request is out for longer than {:?}", self.request_timeout)
+        });
+    }
+
+    /// The producer has stopped; brokers have found so many gaps in its sequences.
+    pub(super) fn finish(&self, accumulator: &Accumulator, gaps: u64) {
+        let calm = self.settled.and(self.gaps);
+        broken_if(I8, calm.is_some_and(|before| gaps > before), || {
+            "the sequences have a gap although nothing was wrong".to_owned()
+        });
         broken_if(I1, !self.open.is_empty(), || {
             format!("no outcome for records {:?}", self.open)
         });
@@ -400,6 +506,15 @@ impl Checker {
         broken_if(I6, accumulator.budget().has_waiters(), || {
             "somebody still waits for memory at the end".to_owned()
         });
+        let topic = accumulator.topic(TOPIC);
+        let queues = topic.iter().flat_map(|topic| {
+            (0..topic.partition_count()).filter_map(|index| topic.queue(index))
+        });
+        for queue in queues {
+            broken_if(I6, queue.load() != 0, || {
+                format!("partition {} counts {} batches at the end", queue.index(), queue.load())
+            });
+        }
     }
 
     /// The log of a partition at the end, against what was sent and told.
@@ -477,6 +592,9 @@ impl Checker {
 
 /// The part of a batch before its records.
 const HEADER_BYTES: usize = BatchEncoder::HEADER_BYTES;
+
+/// What a record takes besides its value, at most.
+const RECORD_BYTES: usize = 50;
 
 /// A caller that was held up may have read the clock so much earlier.
 const PREEMPTED: Duration = Duration::from_millis(5);

@@ -37,6 +37,8 @@ struct Peer {
     setup_deadline: Option<Instant>,
     /// `None` while connecting.
     connection: Option<Connection>,
+    /// Requests without an end, and when they were sent.
+    sent: BTreeMap<RequestId, Instant>,
     /// Until when the broker wants to be left alone.
     throttled_until: Option<Instant>,
 }
@@ -85,6 +87,7 @@ impl Client {
             link,
             setup_deadline: Some(stage.now + timeout),
             connection: None,
+            sent: BTreeMap::new(),
             throttled_until: None,
         };
         let old = self.peers.insert(node, peer);
@@ -119,7 +122,10 @@ impl Client {
     ) -> Option<Input> {
         let peer = self.peers.get_mut(&node);
         let throttled = peer.as_ref().and_then(|peer| peer.throttled_until);
-        let Some(connection) = peer.and_then(|peer| peer.connection.as_mut()) else {
+        let Some((sent, connection)) = peer.and_then(|peer| {
+            let connection = peer.connection.as_mut()?;
+            Some((&mut peer.sent, connection))
+        }) else {
             let error = Error::new(ErrorKind::Disconnected, "not connected");
             return Some(Input::Refused(id, error));
         };
@@ -129,7 +135,10 @@ impl Client {
                 id.0
             )
         });
-        let refused = connection.send(now, id, request).err()?;
+        let Err(refused) = connection.send(now, id, request) else {
+            sent.insert(id, now);
+            return None;
+        };
         let error = Error::new(ErrorKind::UnsupportedVersion, refused.to_string());
         Some(Input::Refused(id, error))
     }
@@ -149,6 +158,12 @@ impl Client {
             let connection = peer.connection.as_ref()?;
             Some((*node, connection.in_flight()))
         })
+    }
+
+    /// When the oldest request was sent that has not ended.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        let sent = self.peers.values().flat_map(|peer| peer.sent.values());
+        sent.min().copied()
     }
 
     fn node_of(&self, link: LinkId) -> Option<NodeId> {
@@ -322,9 +337,13 @@ impl Client {
                     });
                     let throttled_until = stage.now + throttle(&response);
                     peer.throttled_until = peer.throttled_until.max(Some(throttled_until));
+                    peer.sent.remove(&id);
                     Input::Response(id, response)
                 }
-                Event::Written(id) => Input::Written(id),
+                Event::Written(id) => {
+                    peer.sent.remove(&id);
+                    Input::Written(id)
+                }
             });
         }
     }

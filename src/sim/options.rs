@@ -34,6 +34,12 @@ pub(super) struct Options {
     pub(super) value_bytes: (u32, u32),
     /// The longest pause of a caller between two things it does.
     pub(super) gap: Duration,
+    /// The largest batch that brokers take.
+    pub(super) max_message_bytes: usize,
+    /// Whether brokers are so old that they answer a repeated batch with an error.
+    pub(super) refuses_repeats: bool,
+    /// The epoch of a new producer id.
+    pub(super) first_epoch: i16,
     /// When all faults end.
     pub(super) heal_after: Duration,
     /// When somebody closes the producer, if not in the end.
@@ -73,6 +79,11 @@ pub(super) struct FaultMix {
     pub(super) no_leader: u32,
     /// The whole client stops for a while.
     pub(super) client_pause: u32,
+    /// An answer comes twice.
+    pub(super) repeat_answer: u32,
+    /// An answer leaves out a partition.
+    pub(super) leave_out: u32,
+    pub(super) refuse_identity: u32,
     /// A caller reads the clock, and gets to append later.
     pub(super) preempt: u32,
     /// How long between calamities (crashes, stalls, leaders, pauses), in milliseconds.
@@ -145,6 +156,9 @@ impl Options {
             records: 0,
             value_bytes: (20, 20),
             gap: ms(10),
+            max_message_bytes: 1 << 20,
+            refuses_repeats: false,
+            first_epoch: 0,
             heal_after: Duration::ZERO,
             close_after: None,
             close_timeout: ms(10_000),
@@ -180,11 +194,19 @@ impl Options {
             records: d.pick(&[3, 20, 20, 60, 60, 200]),
             value_bytes,
             gap: ms(d.pick(&[1, 10, 10, 50, 200])),
+            max_message_bytes: 1 << 20,
+            refuses_repeats: false,
+            first_epoch: 0,
             heal_after,
             close_after: d.chance(150).then(|| d.millis(0, 4_000)),
             close_timeout: ms(d.pick(&[0, 50, 1_000, 20_000])),
             faults: FaultMix::swarm(d),
         };
+        // Every record fits into such a batch alone, or most do.
+        let most = value_bytes.1 as usize;
+        options.max_message_bytes = d.pick(&[1 << 20, 1 << 20, most + 150, most / 2 + 150]);
+        options.refuses_repeats = d.chance(200);
+        options.first_epoch = d.pick(&[0, 0, i16::MAX - 1]);
         // Through a small socket over a long way a request would not get in its time.
         let trips = options.sender.max_request_size.max(largest) / options.socket_bytes + 2;
         let trips = u32::try_from(trips).expect("small requests");
@@ -283,39 +305,48 @@ impl FaultMix {
             return Self::default();
         }
         let often = d.pick(&[10, 50, 200]);
-        let mut draw = |usual: u32| {
+        let draw = |d: &mut Dice, usual: u32| {
             let exists = d.chance(350);
             let rate = d.between(1, usual * often / 50 + 1);
             if exists { rate.min(500) } else { 0 }
         };
-        Self {
-            slow: draw(50),
-            refuse_connect: draw(300),
-            silent_connect: draw(200),
-            split: draw(500),
-            cut_request: draw(50),
-            cut_answer: draw(50),
-            silence: draw(20),
-            lose_answers: draw(30),
-            late: draw(500),
-            refuse: draw(100),
-            refuse_for_good: draw(20),
-            apply_and_refuse: draw(60),
-            throttle: draw(50),
-            delay_answer: draw(50),
-            close: draw(50),
-            broker_silence: draw(20),
-            garbage: draw(10),
-            refuse_metadata: draw(200),
-            stale_metadata: draw(300),
-            crash: draw(300),
-            stall: draw(300),
-            move_leader: draw(500),
-            no_leader: draw(300),
-            client_pause: draw(200),
-            preempt: draw(300),
+        let later = |d: &mut Dice, mix: Self| Self {
+            repeat_answer: draw(d, 20),
+            leave_out: draw(d, 50),
+            refuse_identity: draw(d, 300),
+            ..mix
+        };
+        let mix = Self {
+            slow: draw(d, 50),
+            refuse_connect: draw(d, 300),
+            silent_connect: draw(d, 200),
+            split: draw(d, 500),
+            cut_request: draw(d, 50),
+            cut_answer: draw(d, 50),
+            silence: draw(d, 20),
+            lose_answers: draw(d, 30),
+            late: draw(d, 500),
+            refuse: draw(d, 100),
+            refuse_for_good: draw(d, 20),
+            apply_and_refuse: draw(d, 60),
+            throttle: draw(d, 50),
+            delay_answer: draw(d, 50),
+            close: draw(d, 50),
+            broker_silence: draw(d, 20),
+            garbage: draw(d, 10),
+            refuse_metadata: draw(d, 200),
+            stale_metadata: draw(d, 300),
+            crash: draw(d, 300),
+            stall: draw(d, 300),
+            move_leader: draw(d, 500),
+            no_leader: draw(d, 300),
+            client_pause: draw(d, 200),
+            preempt: draw(d, 300),
             calamity_ms: d.pick(&[20, 100, 400]),
             weather_ms: d.pick(&[300, 1_000, 100_000]),
-        }
+            ..Self::default()
+        };
+        // Seeds that are known keep what they drew.
+        later(d, mix)
     }
 }

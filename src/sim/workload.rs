@@ -11,6 +11,7 @@ use crate::record::{Header, Record};
 use crate::sender::{Command, CommandId, Input};
 use crate::sim::checker::{RecordId, Told, header_of};
 use crate::sim::options::TOPIC;
+use crate::sim::promise::{I6, I7, I11, broken_if};
 use crate::sim::stage::Event;
 use crate::sim::world::World;
 use crate::sync::Arc;
@@ -43,9 +44,11 @@ pub(super) enum State {
     AwaitingMemory {
         record: RecordId,
         place: InLine,
+        /// How many came before.
+        turn: u64,
         deadline: Instant,
     },
-    Flushing(CommandId, BTreeSet<RecordId>),
+    Flushing(CommandId, BTreeSet<RecordId>, Instant),
     Closing(CommandId, Instant),
     Done,
 }
@@ -86,8 +89,20 @@ impl World {
             State::AwaitingMemory {
                 record,
                 place,
+                turn,
                 deadline,
-            } => self.end_wait_for_memory(index, record, place, deadline),
+            } => {
+                if place.is_answered() || self.stage.now >= deadline {
+                    self.end_wait_for_memory(index, record, place);
+                } else {
+                    self.callers[index].state = State::AwaitingMemory {
+                        record,
+                        place,
+                        turn,
+                        deadline,
+                    };
+                }
+            }
             State::Running => match self.callers[index].kind {
                 Kind::Closer => self.close(index),
                 Kind::Probe { next } => self.probe(index, next),
@@ -253,27 +268,15 @@ impl World {
         self.callers[index].state = State::AwaitingMemory {
             record,
             place,
+            turn: self.stood_in_line,
             deadline,
         };
+        self.stood_in_line += 1;
         self.stage.at(deadline, Event::Caller(index));
         false
     }
 
-    fn end_wait_for_memory(
-        &mut self,
-        index: usize,
-        record: RecordId,
-        place: InLine,
-        deadline: Instant,
-    ) {
-        if !place.is_answered() && self.stage.now < deadline {
-            self.callers[index].state = State::AwaitingMemory {
-                record,
-                place,
-                deadline,
-            };
-            return;
-        }
+    fn end_wait_for_memory(&mut self, index: usize, record: RecordId, place: InLine) {
         // Without memory the record is refused: the caller knows, and goes on.
         let went_on = match place.leave() {
             Ok(reserved) => {
@@ -315,7 +318,7 @@ impl World {
         let before = self.checker.open();
         let next_batch = self.accumulator.next_batch();
         let command = self.command(Command::Flush(next_batch));
-        self.callers[index].state = State::Flushing(command, before);
+        self.callers[index].state = State::Flushing(command, before, self.stage.now);
     }
 
     fn close(&mut self, index: usize) {
@@ -355,8 +358,8 @@ impl World {
                     caller.left = caller.left.saturating_sub(u32::from(result.is_err()));
                     self.pause(index);
                 }
-                State::Flushing(command, before) if *command == id => {
-                    self.checker.on_flushed(before);
+                State::Flushing(command, before, since) if *command == id => {
+                    self.checker.on_flushed(now, before, *since);
                     caller.state = State::Running;
                     self.pause(index);
                 }
@@ -379,6 +382,41 @@ impl World {
                 _ => continue,
             };
             self.checker.on_unblocked(self.stage.now, what, *deadline);
+        }
+    }
+}
+
+impl World {
+    /// The line for memory moves when it can, in the order in which callers came, and ends with the
+    /// producer.
+    pub(super) fn check_line(&self) {
+        let budget = self.accumulator.budget();
+        broken_if(I6, budget.lets_wait_for_nothing(), || {
+            "memory is free, and somebody waits for it".to_owned()
+        });
+        broken_if(I7, self.accumulator.is_closed() && budget.has_waiters(), || {
+            "the producer is closed, and somebody waits for memory".to_owned()
+        });
+        let line = self.callers.iter().filter_map(|caller| match &caller.state {
+            State::AwaitingMemory { place, turn, .. } => Some((*turn, !place.is_answered())),
+            _ => None,
+        });
+        let mut line: Vec<_> = line.collect();
+        line.sort_unstable();
+        broken_if(I6, !line.is_sorted_by_key(|(_, waits)| *waits), || {
+            "somebody got memory before one who had waited for longer".to_owned()
+        });
+    }
+
+    /// The producer has stopped: every call has returned.
+    pub(super) fn check_nobody_waits(&self) {
+        for caller in &self.callers {
+            let waits = match &caller.state {
+                State::AwaitingTopic(..) | State::Flushing(..) | State::Closing(..) => true,
+                State::AwaitingMemory { place, .. } => !place.is_answered(),
+                State::Running | State::Done => false,
+            };
+            broken_if(I11, waits, || format!("somebody waits at the end: {:?}", caller.state));
         }
     }
 }

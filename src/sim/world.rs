@@ -34,6 +34,8 @@ pub(super) struct World {
     /// Decides what callers do.
     pub(super) dice: Dice,
     pub(super) commands: u64,
+    /// How many callers have stood in line for memory.
+    pub(super) stood_in_line: u64,
     /// Commands that the sender has not taken yet.
     pub(super) posted: Vec<Input>,
     /// Whether somebody has woken the I/O thread.
@@ -79,6 +81,7 @@ impl World {
             callers: Vec::new(),
             dice: Dice::new(seed, Stream::Workload),
             commands: 0,
+            stood_in_line: 0,
             posted: Vec::new(),
             wake: false,
             sender: Sender::new(stage.now, options.sender.clone(), Arc::default()),
@@ -133,7 +136,8 @@ impl World {
             self.network.cut(&mut self.stage, link);
         }
         self.run_for(self.options.quick());
-        self.checker.on_settled(self.stage.now);
+        let gaps = self.brokers.state.gaps();
+        self.checker.on_settled(self.stage.now, gaps);
         self.add_caller(Caller::probe(), Duration::ZERO);
     }
 
@@ -156,9 +160,10 @@ impl World {
         broken_if(I11, !self.stopped, || {
             "the producer has not stopped".to_owned()
         });
+        self.check_nobody_waits();
         self.client
             .disconnect_all(&mut self.stage, &mut self.network);
-        self.checker.finish(&self.accumulator);
+        self.checker.finish(&self.accumulator, self.brokers.state.gaps());
         for partition in 0..self.options.partitions {
             let log = self.brokers.state.written(TOPIC, partition);
             self.checker.check_log(partition, &log);
@@ -205,12 +210,18 @@ impl World {
             .write_all(&mut self.stage, &mut self.network, inputs);
         self.client
             .check_timeouts(&mut self.stage, &mut self.network, inputs);
-        self.act();
+        // Nobody looks after the sender for no reason: a wake-up that is missing has to show.
+        let is_due = self.wait.is_some_and(|wait| wait <= self.stage.now);
+        if self.wake || is_due || !self.inputs.is_empty() || !self.posted.is_empty() {
+            self.act();
+        }
         self.wake_callers();
         self.check_callers();
+        self.check_line();
         let now = self.stage.now;
         self.checker
             .after_step(now, &self.accumulator, self.client.in_flight());
+        self.checker.on_oldest(now, self.client.oldest());
         true
     }
 
@@ -252,6 +263,7 @@ impl World {
                     if api == ApiKey::Metadata {
                         self.checker.on_asked(now);
                     }
+                    self.checker.on_sent(now, node, &request);
                     self.stage
                         .note("send", [node.0.into(), id.0 as i64, api as i64], || {
                             format!("{api} as request {} to node {node}", id.0)
@@ -282,7 +294,8 @@ impl World {
         broken_if(I8, true, || "the sender never says to wait".to_owned());
     }
 
-    fn publish(&self, view: &ClusterView) {
+    fn publish(&mut self, view: &ClusterView) {
+        self.checker.on_published(view);
         for (name, topic) in &view.topics {
             let leaders = (0..).zip(&topic.partitions);
             let led = leaders.filter(|(_, one)| one.leader.is_some());
@@ -366,7 +379,7 @@ impl World {
                     self.on_caller(index);
                 }
             }
-            Event::Wake => {}
+            Event::Wake => self.wake = true,
             Event::Resume => self.resume(),
             Event::Calamity => self.on_calamity(),
             Event::Weather => self.on_weather(),
@@ -375,6 +388,7 @@ impl World {
 
     fn resume(&mut self) {
         if self.paused_until.take().is_some() {
+            self.wake = true;
             self.stage.note("RESUMED", [0; 3], String::new);
         }
     }

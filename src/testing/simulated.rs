@@ -32,6 +32,8 @@ pub(crate) enum Blow {
     SilenceBefore,
     SilenceAfter,
     Garbage(Vec<u8>),
+    /// Acts on a Produce request, and leaves this partition out of its answer.
+    LeaveOut(i32),
 }
 
 /// Who leads each partition, and in which epoch.
@@ -59,6 +61,21 @@ impl ClusterState {
         state
     }
 
+    /// Takes no batch that is larger.
+    pub(crate) fn limit_messages(&mut self, bytes: usize) {
+        self.settings.max_message_bytes = bytes;
+    }
+
+    /// Answers a repeated batch with an error that means success, as old brokers do.
+    pub(crate) fn refuse_repeats(&mut self) {
+        self.settings.repeat_is_an_error = true;
+    }
+
+    /// Gives new producers this epoch.
+    pub(crate) fn begin_epochs_at(&mut self, epoch: i16) {
+        self.settings.first_epoch = epoch;
+    }
+
     /// Lets the next request of this kind meet this, until [`spare`](Self::spare).
     pub(crate) fn strike(&mut self, api: Api, topic: &str, blow: Blow) {
         let mut rule = Rule {
@@ -76,7 +93,7 @@ impl ClusterState {
                 code,
                 applied,
             } => {
-                rule.topic = Some(topic.into());
+                rule.topic = (api != Api::InitProducerId).then(|| topic.into());
                 rule.partition = partition;
                 Effect::Refuse(Refusal {
                     code,
@@ -92,6 +109,10 @@ impl ClusterState {
             Blow::SilenceBefore => Effect::Connection(ConnectionEffect::SilenceBefore),
             Blow::SilenceAfter => Effect::Connection(ConnectionEffect::SilenceAfter),
             Blow::Garbage(bytes) => Effect::Connection(ConnectionEffect::Garbage(bytes)),
+            Blow::LeaveOut(partition) => {
+                self.left_out = Some(partition);
+                return;
+            }
         };
         self.faults.add(rule);
     }
@@ -99,6 +120,7 @@ impl ClusterState {
     /// Ends what [`strike`](Self::strike) began.
     pub(crate) fn spare(&mut self) {
         self.faults.clear();
+        self.left_out = None;
     }
 
     pub(crate) fn set_running(&mut self, node: NodeId, running: bool) {
@@ -142,6 +164,11 @@ impl ClusterState {
     /// What a producer sent that no correct one does.
     pub(crate) fn first_violation(&self) -> Option<&str> {
         self.violations.first().map(String::as_str)
+    }
+
+    /// How many batches were refused because one before them was missing.
+    pub(crate) fn gaps(&self) -> u64 {
+        self.gaps
     }
 
     /// What was wrong with the last request, if the broker refused it as malformed.

@@ -53,6 +53,10 @@ pub(crate) struct Settings {
     pub(super) versions: BTreeMap<ApiKey, VersionRange>,
     /// Whether batches and requests are kept, not only counted.
     pub(super) keep: bool,
+    /// Whether a repeated batch is answered as brokers before 2.0 did.
+    pub(super) repeat_is_an_error: bool,
+    /// Of a new producer id.
+    pub(super) first_epoch: i16,
 }
 
 impl Default for Settings {
@@ -65,6 +69,8 @@ impl Default for Settings {
             unknown_producer_is_an_error: false,
             versions: BTreeMap::new(),
             keep: true,
+            repeat_is_an_error: false,
+            first_epoch: 0,
         }
     }
 }
@@ -83,6 +89,10 @@ pub(crate) struct ClusterState {
     pub(super) next_producer_id: i64,
     /// What producers sent that no correct one does.
     pub(super) violations: Vec<String>,
+    /// How many batches were refused because one before them was missing.
+    pub(super) gaps: u64,
+    /// The partition that the next Produce answer leaves out.
+    pub(super) left_out: Option<i32>,
 }
 
 /// A broker as metadata tells of it.
@@ -136,6 +146,8 @@ impl ClusterState {
             topics_made: 0,
             next_producer_id: 0,
             violations: Vec::new(),
+            gaps: 0,
+            left_out: None,
         }
     }
 

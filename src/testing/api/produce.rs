@@ -65,10 +65,14 @@ pub(in crate::testing) fn handle(
                 legality::answered(state, name, partition.index, batch, code);
             }
             failed |= answer.error != ErrorCode::NONE;
+            let is_gap = answer.error == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
+            state.gaps += u64::from(is_gap);
             if let Some(leader) = answer.current_leader {
                 add_endpoint(&mut response.node_endpoints, state, leader.leader);
             }
-            partitions.push(answer);
+            if state.left_out != Some(partition.index) {
+                partitions.push(answer);
+            }
         }
         response.topics.push(ProduceTopicResponse {
             name: topic.name.to_string(),
@@ -228,6 +232,9 @@ fn find_repeat(
             .judge(header.producer, header.record_count, unknown_is_an_error)?;
     Ok(match verdict {
         Verdict::Append => None,
+        Verdict::Repeat(_) if state.settings.repeat_is_an_error => {
+            return Err(ErrorCode::DUPLICATE_SEQUENCE_NUMBER.into());
+        }
         Verdict::Repeat(earlier) => Some(earlier),
     })
 }
