@@ -358,7 +358,7 @@ impl Brokers {
 }
 
 /// Codes that a broker answers before it has written anything, and that pass.
-const PASSING_CODES: [ErrorCode; 6] = [
+pub(super) const PASSING_CODES: [ErrorCode; 6] = [
     ErrorCode::NOT_LEADER_OR_FOLLOWER,
     ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
     ErrorCode::NOT_ENOUGH_REPLICAS,
@@ -368,7 +368,7 @@ const PASSING_CODES: [ErrorCode; 6] = [
 ];
 
 /// Codes that a broker may answer although the records are in its log.
-const CODES_AFTER_APPEND: [ErrorCode; 5] = [
+pub(super) const CODES_AFTER_APPEND: [ErrorCode; 5] = [
     ErrorCode::REQUEST_TIMED_OUT,
     ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
     ErrorCode::NOT_LEADER_OR_FOLLOWER,
@@ -376,14 +376,14 @@ const CODES_AFTER_APPEND: [ErrorCode; 5] = [
     ErrorCode::UNKNOWN_SERVER_ERROR,
 ];
 
-const FINAL_CODES: [ErrorCode; 4] = [
+pub(super) const FINAL_CODES: [ErrorCode; 4] = [
     ErrorCode::MESSAGE_TOO_LARGE,
     ErrorCode::TOPIC_AUTHORIZATION_FAILED,
     ErrorCode::INVALID_RECORD,
     ErrorCode::POLICY_VIOLATION,
 ];
 
-const METADATA_CODES: [ErrorCode; 4] = [
+pub(super) const METADATA_CODES: [ErrorCode; 4] = [
     ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
     ErrorCode::LEADER_NOT_AVAILABLE,
     ErrorCode::TOPIC_AUTHORIZATION_FAILED,

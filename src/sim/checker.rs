@@ -45,6 +45,8 @@ pub(super) struct Checker {
     retries: u32,
     acks: i16,
     idempotence: bool,
+    /// Whether nothing of an earlier epoch gets into a log after something of a later one.
+    has_fences: bool,
     max_in_flight: usize,
     max_request_size: usize,
     patience: Duration,
@@ -94,6 +96,7 @@ impl Checker {
             retries: options.sender.retries,
             acks: options.sender.acks,
             idempotence: options.sender.idempotence,
+            has_fences: options.sender.idempotence && options.first_epoch == 0,
             max_in_flight: options.sender.max_in_flight,
             max_request_size: options.sender.max_request_size,
             patience: options.patience(),
@@ -404,8 +407,6 @@ impl Checker {
 
     /// The log of a partition at the end, against what was sent and told.
     pub(super) fn check_log(&self, partition: i32, log: &[MockRecord]) {
-        let mut seen = BTreeSet::new();
-        let mut newest = None;
         for written in log {
             let id = id_of(written.value.as_deref());
             let sent = self.records.get(id as usize);
@@ -413,9 +414,7 @@ impl Checker {
                 let headers: Vec<_> = header_of(sent)
                     .map(|(name, value)| (name.to_owned(), Some(value.to_vec())))
                     .collect();
-                sent.partition == partition
-                    && sent.accepted.is_some()
-                    && Some(&sent.value) == written.value.as_ref()
+                Some(&sent.value) == written.value.as_ref()
                     && sent.key == written.key
                     && headers == written.headers
                     && written.timestamp_ms == i64::from(id)
@@ -423,44 +422,70 @@ impl Checker {
             broken_if(I12, !is_same, || {
                 format!("partition {partition} holds {written:?}: never sent so")
             });
+        }
+        let ids = Self::ids(log);
+        self.check_ids(partition, &ids);
+        self.check_acknowledged(partition, &[&ids]);
+    }
+
+    /// The records of a log: which, how often, and in which order.
+    pub(super) fn check_ids(&self, partition: i32, log: &[RecordId]) {
+        let mut seen = BTreeSet::new();
+        let mut newest = None;
+        for id in log {
+            let sent = self.records.get(*id as usize);
+            let sent = sent.filter(|sent| sent.partition == partition && sent.accepted.is_some());
+            broken_if(I12, sent.is_none(), || {
+                format!("partition {partition} holds record {id}: never sent there")
+            });
+            let sent = sent.expect("just seen");
             let is_first = seen.insert(id);
             broken_if(I3, self.idempotence && !is_first, || {
                 format!("record {id} is in partition {partition} twice")
             });
-            broken_if(I5, self.record(id).is_absent, || {
+            broken_if(I5, sent.is_absent, || {
                 format!(
                     "record {id} is in partition {partition}, and its error said that it is not"
                 )
             });
-            let is_acknowledged = matches!(self.record(id).outcome, Some(Ok(_)));
-            // With acks=0 a request may be lost and nobody knows.
-            broken_if(
-                I4,
-                is_first && is_acknowledged && self.acks != 0 && newest > Some(self.order(id)),
-                || {
-                    format!(
-                        "record {id} in partition {partition} is behind one that was sent later"
-                    )
-                },
-            );
-            newest = newest.max(Some(self.order(id)));
+            // With acks=0 a request may be lost and nobody knows. What nobody has acknowledged may
+            // come late where no epoch fences it.
+            let is_acknowledged = self.acks != 0 && matches!(sent.outcome, Some(Ok(_)));
+            let has_place = is_first && (is_acknowledged || self.has_fences);
+            broken_if(I4, has_place && newest > Some(sent.order), || {
+                format!("record {id} in partition {partition} is behind one that was sent later")
+            });
+            newest = newest.max(Some(sent.order));
         }
+    }
+
+    /// What is acknowledged lies where it was told, in one of the lives that a log has had.
+    pub(super) fn check_acknowledged(&self, partition: i32, logs: &[&[RecordId]]) {
         for (id, sent) in (0..).zip(&self.records) {
             if sent.partition != partition {
                 continue;
             }
             if let Some(Ok(Some(offset))) = sent.outcome {
-                let at = usize::try_from(offset)
-                    .ok()
-                    .and_then(|offset| log.get(offset));
-                let found = at.map(|written| id_of(written.value.as_deref()));
-                broken_if(I2, found != Some(id), || {
+                let at = usize::try_from(offset).unwrap_or(usize::MAX);
+                let found: Vec<_> = logs.iter().filter_map(|log| log.get(at)).collect();
+                broken_if(I2, !found.contains(&&id), || {
                     format!(
                         "record {id} was acknowledged at {partition}:{offset}, which holds {found:?}"
                     )
                 });
             }
         }
+    }
+
+    /// Whether a record of this partition has no outcome yet.
+    pub(super) fn has_open(&self, partition: i32) -> bool {
+        let mut open = self.open.iter();
+        open.any(|id| self.record(*id).partition == partition)
+    }
+
+    /// An old epoch does not keep late records out any more.
+    pub(super) fn on_fences_down(&mut self) {
+        self.has_fences = false;
     }
 
     /// The numbers of the records in a log.
@@ -488,7 +513,7 @@ pub(super) fn header_of(sent: &Sent) -> impl Iterator<Item = (&'static str, &'st
         .into_iter()
 }
 
-fn id_of(value: Option<&[u8]>) -> RecordId {
+pub(super) fn id_of(value: Option<&[u8]>) -> RecordId {
     let bytes = value.and_then(|value| value.first_chunk());
     bytes.map_or(RecordId::MAX, |bytes| RecordId::from_be_bytes(*bytes))
 }

@@ -39,6 +39,8 @@ pub(super) struct Options {
     /// When somebody closes the producer, if not in the end.
     pub(super) close_after: Option<Duration>,
     pub(super) close_timeout: Duration,
+    /// The epoch of a new producer id.
+    pub(super) first_epoch: i16,
     pub(super) faults: FaultMix,
 }
 
@@ -75,6 +77,22 @@ pub(super) struct FaultMix {
     pub(super) client_pause: u32,
     /// A caller reads the clock, and gets to append later.
     pub(super) preempt: u32,
+    /// A socket takes nothing for a while.
+    pub(super) full_socket: u32,
+    /// Nothing gets through to the broker any more.
+    pub(super) mute: u32,
+    /// A partition forgets its producers while nothing of theirs is under way.
+    pub(super) forget: u32,
+    /// The topic is deleted and made again.
+    pub(super) recreate: u32,
+    /// The topic gets another partition.
+    pub(super) grow: u32,
+    /// A broker names a wrong leader.
+    pub(super) hint: u32,
+    /// Metadata leaves something out.
+    pub(super) omit: u32,
+    /// A Produce answer says too little, too much, or something twice.
+    pub(super) mangle: u32,
     /// How long between calamities (crashes, stalls, leaders, pauses), in milliseconds.
     pub(super) calamity_ms: u32,
     /// How long the weather stays as it is, in milliseconds.
@@ -148,6 +166,7 @@ impl Options {
             heal_after: Duration::ZERO,
             close_after: None,
             close_timeout: ms(10_000),
+            first_epoch: 0,
             faults: FaultMix::default(),
         }
     }
@@ -183,6 +202,7 @@ impl Options {
             heal_after,
             close_after: d.chance(150).then(|| d.millis(0, 4_000)),
             close_timeout: ms(d.pick(&[0, 50, 1_000, 20_000])),
+            first_epoch: d.pick(&[0, 0, i16::MAX - 1, i16::MAX]),
             faults: FaultMix::swarm(d),
         };
         // Through a small socket over a long way a request would not get in its time.
@@ -191,6 +211,23 @@ impl Options {
         if options.latency.1 * trips * 4 > options.sender.request_timeout {
             options.socket_bytes = LARGE_SOCKET;
         }
+        options
+    }
+
+    /// For schedules without bytes: fewer records in less time.
+    pub(super) fn short(seed: u64) -> Self {
+        let mut options = Self::swarm(seed);
+        let d = &mut Dice::new(seed, Stream::Short);
+        options.brokers = d.pick(&[1, 2, 3]);
+        options.partitions = d.pick(&[1, 1, 2, 3]);
+        options.batch_size = d.pick(&[0, 90, 150, 200]);
+        options.buffer_memory = d.pick(&[2_000, 5_000, 100_000, 100_000]);
+        options.socket_bytes = LARGE_SOCKET;
+        options.records = d.pick(&[3, 8, 15, 15, 30, 100]);
+        options.heal_after = ms(d.pick(&[200, 1_000, 1_000, 3_000]));
+        options.sender.metadata_max_age = ms(d.pick(&[500, 300_000, 300_000, 300_000]));
+        let brokers = 1..=options.brokers;
+        options.sender.bootstrap = brokers.map(bootstrap).collect();
         options
     }
 
@@ -232,7 +269,7 @@ fn sender_settings(seed: u64, brokers: u16, d: &mut Dice) -> Settings {
             max: ms(initial.max(d.pick(&[10, 100, 1_000]))),
         }
     };
-    let max_age = d.pick(&[300, 2_000, 300_000]);
+    let max_age = d.pick(&[300, 2_000, 2_000, 300_000, 300_000, 300_000]);
     let servers = d.between(1, brokers.into());
     let acks = d.pick(&[-1, -1, -1, 1, 0]);
     let retries = d.pick(&[0, 1, 3, u32::MAX, u32::MAX, u32::MAX]);
@@ -314,6 +351,14 @@ impl FaultMix {
             no_leader: draw(300),
             client_pause: draw(200),
             preempt: draw(300),
+            full_socket: draw(50),
+            mute: draw(20),
+            forget: draw(300),
+            recreate: draw(30),
+            grow: draw(50),
+            hint: draw(500),
+            omit: draw(200),
+            mangle: draw(50),
             calamity_ms: d.pick(&[20, 100, 400]),
             weather_ms: d.pick(&[300, 1_000, 100_000]),
         }

@@ -9,7 +9,6 @@ mod idempotence;
 mod leaders;
 mod metadata;
 mod retries;
-mod schedules;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
