@@ -7,9 +7,12 @@ use std::time::Instant;
 use crate::ErrorCode;
 use crate::ids::NodeId;
 use crate::protocol::ApiKey;
-use crate::protocol::frame::FrameReader;
+use crate::protocol::broker::encode_response;
+use crate::protocol::decode_response;
+use crate::protocol::frame::{FrameReader, LENGTH_BYTES};
 use crate::sim::checker::Checker;
 use crate::sim::dice::Dice;
+use crate::sim::lies::{self, may_spoil};
 use crate::sim::network::{LinkId, Network};
 use crate::sim::options::{FIRST_PORT, LONGEST_THROTTLE_MS, Options, TOPIC};
 use crate::sim::stage::{Event, Stage};
@@ -49,7 +52,7 @@ struct Lane {
 
 impl Brokers {
     pub(super) fn new(options: &Options) -> Self {
-        let state = ClusterState::simulated(
+        let mut state = ClusterState::simulated(
             options.brokers,
             FIRST_PORT,
             TOPIC,
@@ -57,6 +60,7 @@ impl Brokers {
             options.versions.clone(),
             options.topic_ids,
         );
+        state.set_first_epoch(options.first_epoch);
         let ids = (1..=i32::from(options.brokers)).map(NodeId);
         Self {
             old_leaders: state.leaders(TOPIC),
@@ -73,6 +77,12 @@ impl Brokers {
 
     pub(super) fn listens(&self, broker: NodeId) -> bool {
         self.machines.get(&broker).is_some_and(|one| !one.is_down)
+    }
+
+    /// Whether no request waits to be handled.
+    pub(super) fn are_quiet(&self) -> bool {
+        let mut lanes = self.lanes.values();
+        lanes.all(|lane| lane.requests.is_empty() && !lane.is_busy && lane.reader.is_empty())
     }
 
     /// Until when the machine does nothing.
@@ -183,8 +193,9 @@ impl Brokers {
                 id.0
             )
         });
+        let action = spoil(stage, &body, reaction.action);
         let lane = self.lanes.get_mut(&id).expect("just seen");
-        lane.answer = Some(reaction.action);
+        lane.answer = Some(action);
         stage.after(reaction.after, Event::Answer(id));
     }
 
@@ -352,7 +363,8 @@ impl Brokers {
         }
     }
 
-    fn remember_leaders(&mut self) {
+    /// What brokers that lag behind tell from now on.
+    pub(super) fn remember_leaders(&mut self) {
         self.old_leaders = self.state.leaders(TOPIC);
     }
 }
@@ -410,6 +422,37 @@ fn api(body: &[u8]) -> Api {
         Some(ApiKey::InitProducerId) => Api::InitProducerId,
         None => Api::Other(code),
     }
+}
+
+/// What becomes of an answer that is not as it should be.
+fn spoil(stage: &mut Stage, request: &[u8], action: Action) -> Action {
+    let weather = &mut stage.weather;
+    let Action::Send(mut bytes) = action else {
+        return action;
+    };
+    let (Some(api), Some(version)) = (field(request, 0), field(request, 2)) else {
+        return Action::Send(bytes);
+    };
+    let api = ApiKey::from_code(i16::from_be_bytes(api));
+    let version = i16::from_be_bytes(version);
+    if may_spoil(weather)
+        && let Some(api @ (ApiKey::Produce | ApiKey::Metadata)) = api
+        && let Ok((id, mut response)) = decode_response(api, version, &bytes[LENGTH_BYTES..])
+    {
+        lies::spoil(weather, &mut response);
+        bytes = encode_response(api, version, id, &response).to_vec();
+    }
+    let truncate = weather.mix.garbage;
+    if bytes.len() > LENGTH_BYTES && weather.strikes("truncated answer", truncate) {
+        let body = weather.dice.index(bytes.len() - LENGTH_BYTES);
+        bytes.truncate(LENGTH_BYTES + body);
+        bytes[..LENGTH_BYTES].copy_from_slice(&(body as u32).to_be_bytes());
+    }
+    Action::Send(bytes)
+}
+
+fn field(bytes: &[u8], at: usize) -> Option<[u8; 2]> {
+    bytes.get(at..)?.first_chunk().copied()
 }
 
 fn describe(action: &Action) -> String {

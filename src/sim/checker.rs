@@ -405,9 +405,9 @@ impl Checker {
         });
     }
 
-    /// The log of a partition at the end, against what was sent and told.
-    pub(super) fn check_log(&self, partition: i32, log: &[MockRecord]) {
-        for written in log {
+    /// The lives of a partition's log at the end, against what was sent and told.
+    pub(super) fn check_logs(&self, partition: i32, logs: &[Vec<MockRecord>]) {
+        for written in logs.iter().flatten() {
             let id = id_of(written.value.as_deref());
             let sent = self.records.get(id as usize);
             let is_same = sent.is_some_and(|sent| {
@@ -423,9 +423,12 @@ impl Checker {
                 format!("partition {partition} holds {written:?}: never sent so")
             });
         }
-        let ids = Self::ids(log);
-        self.check_ids(partition, &ids);
-        self.check_acknowledged(partition, &[&ids]);
+        let ids: Vec<_> = logs.iter().map(|log| Self::ids(log)).collect();
+        for log in &ids {
+            self.check_ids(partition, log);
+        }
+        let ids: Vec<_> = ids.iter().map(Vec::as_slice).collect();
+        self.check_acknowledged(partition, &ids);
     }
 
     /// The records of a log: which, how often, and in which order.

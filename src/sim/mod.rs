@@ -27,10 +27,13 @@
 )]
 
 mod brokers;
+mod calamities;
 mod checker;
 mod client;
 mod dice;
+mod flights;
 mod hunt;
+mod lies;
 mod network;
 mod options;
 mod promise;

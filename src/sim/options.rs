@@ -79,6 +79,10 @@ pub(super) struct FaultMix {
     pub(super) preempt: u32,
     /// A socket takes nothing for a while.
     pub(super) full_socket: u32,
+    /// Bytes come a few at a time.
+    pub(super) drip: u32,
+    /// A partition's sequences come close to the largest one.
+    pub(super) wind: u32,
     /// Nothing gets through to the broker any more.
     pub(super) mute: u32,
     /// A partition forgets its producers while nothing of theirs is under way.
@@ -352,6 +356,8 @@ impl FaultMix {
             client_pause: draw(200),
             preempt: draw(300),
             full_socket: draw(50),
+            drip: draw(30),
+            wind: draw(300),
             mute: draw(20),
             forget: draw(300),
             recreate: draw(30),

@@ -45,7 +45,8 @@ pub(super) enum State {
         place: InLine,
         deadline: Instant,
     },
-    Flushing(CommandId, BTreeSet<RecordId>),
+    /// What had no outcome when it began, and when the last of it has one.
+    Flushing(CommandId, BTreeSet<RecordId>, Instant),
     Closing(CommandId, Instant),
     Done,
 }
@@ -61,6 +62,15 @@ impl Caller {
 
     pub(super) fn closer() -> Self {
         Self::new(Kind::Closer, 0)
+    }
+
+    pub(super) fn awaits_memory(&self) -> bool {
+        matches!(self.state, State::AwaitingMemory { .. })
+    }
+
+    /// Whether it is in no call that waits.
+    pub(super) fn has_returned(&self) -> bool {
+        matches!(self.state, State::Running | State::Done)
     }
 
     fn new(kind: Kind, left: u32) -> Self {
@@ -144,18 +154,24 @@ impl World {
             self.callers[index].state = State::Done;
         } else if self.accumulator.topic(TOPIC).is_none() {
             self.await_topic(index);
-        } else if next < self.options.partitions {
+        } else if next < self.known_partitions() {
             self.callers[index].kind = Kind::Probe { next: next + 1 };
             let record = self.checker.draft(next, 20);
             if self.submit(index, record, None) {
                 self.stage.after(Duration::ZERO, Event::Caller(index));
             }
-        } else if next == self.options.partitions {
+        } else if next == self.known_partitions() {
             self.callers[index].kind = Kind::Probe { next: next + 1 };
             self.flush(index);
         } else {
             self.callers[index].state = State::Done;
         }
+    }
+
+    /// How many partitions the producer knows of.
+    fn known_partitions(&self) -> i32 {
+        let topic = self.accumulator.topic(TOPIC);
+        topic.map_or(0, |topic| topic.partition_count())
     }
 
     /// Metadata of the topic has come.
@@ -315,7 +331,12 @@ impl World {
         let before = self.checker.open();
         let next_batch = self.accumulator.next_batch();
         let command = self.command(Command::Flush(next_batch));
-        self.callers[index].state = State::Flushing(command, before);
+        // Every batch that it waits for has been opened by now.
+        let deadline = self.stage.now + self.options.sender.delivery_timeout;
+        self.callers[index].state = State::Flushing(command, before, deadline);
+        if self.flights.have_retries() {
+            self.stage.trace.mark("flush while sending again");
+        }
     }
 
     fn close(&mut self, index: usize) {
@@ -323,6 +344,9 @@ impl World {
         let deadline = self.stage.now + self.options.close_timeout;
         let command = self.command(Command::Close(Some(deadline)));
         self.callers[index].state = State::Closing(command, deadline);
+        if self.flights.are_aloft() {
+            self.stage.trace.mark("close with records on their way");
+        }
     }
 
     /// Leaves a command for the sender, which takes it at its next turn.
@@ -355,7 +379,8 @@ impl World {
                     caller.left = caller.left.saturating_sub(u32::from(result.is_err()));
                     self.pause(index);
                 }
-                State::Flushing(command, before) if *command == id => {
+                State::Flushing(command, before, deadline) if *command == id => {
+                    self.checker.on_unblocked(now, "flush", *deadline);
                     self.checker.on_flushed(before);
                     caller.state = State::Running;
                     self.pause(index);
@@ -375,6 +400,7 @@ impl World {
             let (what, deadline) = match &caller.state {
                 State::AwaitingTopic(_, deadline) => ("waiting for a topic", deadline),
                 State::Closing(_, deadline) => ("close", deadline),
+                State::Flushing(_, _, deadline) => ("flush", deadline),
                 State::AwaitingMemory { deadline, .. } => ("waiting for memory", deadline),
                 _ => continue,
             };

@@ -141,6 +141,21 @@ pub(crate) fn advance(sequence: i32, records: i32) -> i32 {
 mod tests {
     use super::*;
 
+    impl ProducerTable {
+        /// As if every producer had sent so much that its next sequence is this.
+        pub(crate) fn wind(&mut self, next: i32) {
+            for producer in self.producers.values_mut() {
+                let newest = *producer.batches.back().expect("never empty");
+                producer.batches.clear();
+                producer.batches.push_back(Appended {
+                    base_sequence: next - 1,
+                    last_sequence: next - 1,
+                    ..newest
+                });
+            }
+        }
+    }
+
     const GAP: Result<Verdict, ErrorCode> = Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
 
     fn stamp(epoch: i16, base_sequence: i32) -> ProducerStamp {

@@ -144,6 +144,42 @@ impl ClusterState {
         self.violations.first().map(String::as_str)
     }
 
+    /// Producer ids are handed out in this epoch.
+    pub(crate) fn set_first_epoch(&mut self, epoch: i16) {
+        self.settings.first_epoch = epoch;
+    }
+
+    /// As if its producers had sent so much that their next sequence is this.
+    pub(crate) fn wind_sequences(&mut self, topic: &str, partition: i32, next: i32) {
+        if let Some(partition) = self.partition_mut(topic, partition) {
+            partition.producers.wind(next);
+        }
+    }
+
+    /// The partition has not heard of its producers for too long.
+    pub(crate) fn forget(&mut self, topic: &str, partition: i32) {
+        if let Some(partition) = self.partition_mut(topic, partition) {
+            partition.producers.forget();
+        }
+    }
+
+    /// The topic gets one more partition.
+    pub(crate) fn grow(&mut self, topic: &str) {
+        let partitions = self.leaders(topic).len() + 1;
+        self.grow_topic(topic, i32::try_from(partitions).expect("few partitions"));
+    }
+
+    /// The topic is deleted, and one of its name and size made.
+    pub(crate) fn recreate(&mut self, topic: &str) {
+        let partitions = self.leaders(topic).len();
+        self.create_topic(topic, i32::try_from(partitions).expect("few partitions"));
+    }
+
+    /// How often a batch came that was in a log already.
+    pub(crate) fn repeated_batches(&self) -> u64 {
+        self.log.counters.repeated_batches
+    }
+
     /// What was wrong with the last request, if the broker refused it as malformed.
     pub(crate) fn last_refusal(&self) -> Option<&str> {
         match &self.log.entries.last()?.content {

@@ -51,6 +51,8 @@ pub(crate) struct Settings {
     pub(super) unknown_producer_is_an_error: bool,
     /// The versions of each API that the brokers advertise, where not the defaults.
     pub(super) versions: BTreeMap<ApiKey, VersionRange>,
+    /// The epoch in which producer ids are handed out: 0, as in Kafka.
+    pub(super) first_epoch: i16,
     /// Whether batches and requests are kept, not only counted.
     pub(super) keep: bool,
 }
@@ -64,6 +66,7 @@ impl Default for Settings {
             topic_ids: true,
             unknown_producer_is_an_error: false,
             versions: BTreeMap::new(),
+            first_epoch: 0,
             keep: true,
         }
     }

@@ -476,6 +476,23 @@ impl World {
     }
 }
 
+impl Sender {
+    /// For simulations: as if a partition that has nothing under way had sent so much that this
+    /// sequence comes next. False if it is not one that could have.
+    pub(crate) fn wind_sequences(&mut self, index: i32, next: i32) -> bool {
+        let mut partitions = self.partitions.values_mut();
+        let Some(partition) = partitions.find(|one| one.queue.index() == index) else {
+            return false;
+        };
+        let is_quiet = partition.in_flight.is_empty() && partition.retries.is_empty();
+        let may = is_quiet && !partition.is_broken && partition.sequences.is_established();
+        if may {
+            partition.sequences.wind(next);
+        }
+        may
+    }
+}
+
 fn deliver(outcome: Outcome) {
     for (index, completion) in (0..).zip(outcome.completions) {
         let called = match &outcome.result {

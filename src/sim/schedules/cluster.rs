@@ -20,19 +20,24 @@ use crate::testing::producers::{ProducerTable, Verdict};
 /// A broker, by its place in the cluster; its id is one more.
 pub(super) type Index = usize;
 
+/// Who leads each partition, and in which epoch.
+pub(super) type Leaders = Vec<(Option<Index>, i32)>;
+
 /// The cluster.
 #[derive(Debug)]
 pub(super) struct Cluster {
     pub(super) brokers: Vec<Broker>,
     pub(super) partitions: Vec<Partition>,
-    /// What brokers that lag behind tell of leaders.
-    pub(super) old_leaders: Vec<(Option<Index>, i32)>,
+    /// What brokers that lag behind tell of the topic.
+    pub(super) old: (TopicId, Leaders),
     /// Counts how often the topic was made.
     pub(super) incarnation: u8,
     /// Logs of the topic's earlier lives, by partition.
     graves: Vec<Vec<Vec<RecordId>>>,
     pub(super) has_topic_ids: bool,
     next_producer_id: i64,
+    /// How often a batch came that was in a log already.
+    pub(super) repeated: u32,
 }
 
 /// A machine.
@@ -101,14 +106,15 @@ impl Cluster {
         let mut cluster = Self {
             brokers: vec![Broker::default(); brokers.into()],
             partitions: Vec::new(),
-            old_leaders: Vec::new(),
+            old: Default::default(),
             incarnation: 1,
             graves: Vec::new(),
             has_topic_ids,
             next_producer_id: 0,
+            repeated: 0,
         };
         cluster.grow(partitions as usize);
-        cluster.old_leaders = cluster.leaders();
+        cluster.remember();
         cluster
     }
 
@@ -123,8 +129,18 @@ impl Cluster {
         self.graves.resize_with(self.partitions.len(), Vec::new);
     }
 
+    fn remember(&mut self) {
+        self.old = (self.topic_id(), self.leaders());
+    }
+
+    /// As if the producers of a partition had sent so much that this sequence comes next.
+    pub(super) fn wind_sequences(&mut self, partition: usize, next: i32) {
+        self.partitions[partition].producers.wind(next);
+    }
+
     /// The topic is deleted, and one of its name made.
     pub(super) fn recreate(&mut self) {
+        self.remember();
         self.incarnation += 1;
         for (partition, graves) in self.partitions.iter_mut().zip(&mut self.graves) {
             graves.push(std::mem::take(&mut partition.log));
@@ -145,13 +161,13 @@ impl Cluster {
         }
     }
 
-    pub(super) fn leaders(&self) -> Vec<(Option<Index>, i32)> {
+    pub(super) fn leaders(&self) -> Leaders {
         let leader = |one: &Partition| (one.leader, one.epoch);
         self.partitions.iter().map(leader).collect()
     }
 
     pub(super) fn lead(&mut self, partition: usize, leader: Option<Index>) {
-        self.old_leaders = self.leaders();
+        self.remember();
         let partition = &mut self.partitions[partition];
         partition.leader = leader;
         partition.epoch += 1;
@@ -195,7 +211,10 @@ impl Cluster {
                 Verdict::Append => partition
                     .producers
                     .remember(batch.stamp, records, offset, 0),
-                Verdict::Repeat(earlier) => return Ok(earlier.base_offset),
+                Verdict::Repeat(earlier) => {
+                    self.repeated += 1;
+                    return Ok(earlier.base_offset);
+                }
             }
         }
         partition.log.extend_from_slice(&batch.ids);
@@ -228,7 +247,7 @@ impl Cluster {
         }
     }
 
-    pub(super) fn metadata(&self, leaders: &[(Option<Index>, i32)]) -> MetadataResponse {
+    pub(super) fn metadata(&self, (id, leaders): &(TopicId, Leaders)) -> MetadataResponse {
         let alive = self.brokers.iter().enumerate();
         let broker = |(index, _): (Index, &Broker)| MetadataBroker {
             node: node(index),
@@ -257,7 +276,7 @@ impl Cluster {
             topics: vec![MetadataTopic {
                 error: ErrorCode::NONE,
                 name: Some(TOPIC.to_owned()),
-                id: self.topic_id(),
+                id: *id,
                 is_internal: false,
                 partitions: (0..).zip(leaders).map(partition).collect(),
             }],

@@ -4,13 +4,14 @@
 use std::time::{Duration, Instant};
 
 use crate::ErrorCode;
-use crate::ids::{NodeId, RequestId, TopicId};
+use crate::ids::{RequestId, TopicId};
 use crate::protocol::Response;
 use crate::protocol::messages::{
-    CurrentLeader, InitProducerIdResponse, MetadataResponse, ProducePartitionResponse,
-    ProduceResponse, ProduceTopicResponse,
+    InitProducerIdResponse, MetadataResponse, ProducePartitionResponse, ProduceResponse,
+    ProduceTopicResponse,
 };
 use crate::sim::brokers::{CODES_AFTER_APPEND, FINAL_CODES, METADATA_CODES, PASSING_CODES};
+use crate::sim::lies::spoil;
 use crate::sim::options::{LONGEST_CALAMITY_MS, LONGEST_THROTTLE_MS};
 use crate::sim::schedules::cluster::{Batch, Index, Message, endpoint, node};
 use crate::sim::schedules::world::{Event, Link, World};
@@ -61,7 +62,8 @@ impl World {
             true => self.weather.dice.millis(1, 1_000),
             false => Duration::ZERO,
         };
-        if let Some(response) = self.apply(link, broker, message) {
+        if let Some(mut response) = self.apply(link, broker, message) {
+            spoil(&mut self.weather, &mut response);
             self.answer(link, id, pause, response);
         }
     }
@@ -106,11 +108,11 @@ impl World {
 
     fn describe(&mut self) -> MetadataResponse {
         let mix = &self.weather.mix;
-        let (stale, refuse, omit) = (mix.stale_metadata, mix.refuse_metadata, mix.omit);
+        let (stale, refuse) = (mix.stale_metadata, mix.refuse_metadata);
         let is_stale = self.weather.strikes("stale metadata", stale);
         let leaders = match is_stale {
-            true => self.cluster.old_leaders.clone(),
-            false => self.cluster.leaders(),
+            true => self.cluster.old.clone(),
+            false => (self.cluster.topic_id(), self.cluster.leaders()),
         };
         let mut response = self.cluster.metadata(&leaders);
         response.throttle_time_ms = self.throttle();
@@ -118,15 +120,6 @@ impl World {
             let topic = &mut response.topics[0];
             topic.error = self.weather.dice.pick(&METADATA_CODES);
             topic.partitions.clear();
-        } else if self.weather.strikes("omission", omit) {
-            match self.weather.dice.index(3) {
-                0 => response.topics.clear(),
-                1 => response.brokers.truncate(1),
-                _ => {
-                    let gone = self.weather.dice.index(leaders.len());
-                    response.topics[0].partitions.remove(gone);
-                }
-            }
         }
         response
     }
@@ -159,14 +152,13 @@ impl World {
                 Luck::Good => self.cluster.append(broker, batch),
             };
             has_failed |= result.is_err();
-            let mut answer = self.cluster.answer(batch, result);
+            let answer = self.cluster.answer(batch, result);
             if let Err(code) = result {
                 self.note(
                     "refusal",
                     [batch.partition.into(), code.code().into(), 0],
                     || format!("of {batch:?}: {code}"),
                 );
-                self.mislead(&mut answer);
             }
             answers.push((batch.topic, answer));
         }
@@ -176,7 +168,6 @@ impl World {
             }
             return None;
         }
-        self.mangle(&mut answers);
         let hints = answers
             .iter()
             .filter_map(|(_, one)| one.current_leader.as_ref());
@@ -205,39 +196,6 @@ impl World {
             return Luck::Refused(self.weather.dice.pick(&FINAL_CODES));
         }
         Luck::Good
-    }
-
-    /// The broker names another leader than there is; it knows no later epoch than the true one.
-    fn mislead(&mut self, answer: &mut ProducePartitionResponse) {
-        let mix = self.weather.mix.hint;
-        if let Some(hint) = &mut answer.current_leader
-            && self.weather.strikes("wrong hint", mix)
-        {
-            let brokers = self.cluster.brokers.len() as u32;
-            *hint = CurrentLeader {
-                leader: NodeId(self.weather.dice.between(0, brokers + 1) as i32),
-                leader_epoch: self.weather.dice.between(0, hint.leader_epoch as u32) as i32,
-            };
-        }
-    }
-
-    /// The answer says too little, too much, or something twice.
-    fn mangle(&mut self, answers: &mut Vec<(TopicId, ProducePartitionResponse)>) {
-        let mangle = self.weather.mix.mangle;
-        if answers.is_empty() || !self.weather.strikes("mangled answer", mangle) {
-            return;
-        }
-        let index = self.weather.dice.index(answers.len());
-        match self.weather.dice.index(4) {
-            0 => drop(answers.remove(index)),
-            1 => answers.clear(),
-            2 => answers.push(answers[index].clone()),
-            _ => {
-                let mut other = answers[index].clone();
-                other.1.index += 100;
-                answers.insert(index, other);
-            }
-        }
     }
 
     /// The connection is reset: each side learns of it after a while.
@@ -358,7 +316,7 @@ impl World {
     /// What happens to a topic, not to a machine.
     fn on_rare_calamity(&mut self, partition: usize) {
         let mix = &self.weather.mix;
-        let (forget, recreate, grow) = (mix.forget, mix.recreate, mix.grow);
+        let (forget, wind, recreate, grow) = (mix.forget, mix.wind, mix.recreate, mix.grow);
         // Brokers forget a producer that has been silent for days: nothing of its is under way.
         let is_quiet =
             { &self.links }.iter().all(Link::is_quiet) && !self.checker.has_open(partition as i32);
@@ -367,6 +325,15 @@ impl World {
                 format!("partition {partition}")
             });
             self.cluster.forget_producers(partition);
+        } else if is_quiet && self.weather.strikes("sequences wound on", wind) {
+            let next = i32::MAX - self.weather.dice.between(0, 5) as i32;
+            if self.sender.wind_sequences(partition as i32, next) {
+                self.note("WIND", [partition as i64, next.into(), 0], || {
+                    format!("partition {partition} to sequence {next}")
+                });
+                self.cluster.wind_sequences(partition, next);
+                self.flights.on_wound(partition as i32, next);
+            }
         }
         // Without ids nobody can tell the new topic, whose epochs begin anew, from the old one.
         if self.cluster.has_topic_ids && self.weather.strikes("topic made again", recreate) {

@@ -14,6 +14,7 @@ use crate::record::Record;
 use crate::sender::{Command, CommandId, Input, Output, Sender};
 use crate::sim::checker::{Checker, RecordId};
 use crate::sim::dice::{Dice, Stream};
+use crate::sim::flights::Flights;
 use crate::sim::options::{Options, TOPIC};
 use crate::sim::promise::{I1, I8, I10, I11, broken_if};
 use crate::sim::schedules::cluster::{Cluster, Index, Message, listener};
@@ -36,7 +37,9 @@ pub(super) struct World {
     latencies: Dice,
     agenda: BinaryHeap<Reverse<Due>>,
     events: u64,
-    sender: Sender,
+    pub(super) sender: Sender,
+    /// Batches on their way, as the client knows it.
+    pub(super) flights: Flights,
     accumulator: Accumulator,
     /// The connections that the sender believes in.
     peers: Vec<(NodeId, usize)>,
@@ -58,7 +61,7 @@ pub(super) struct World {
 #[derive(Debug)]
 enum Waiting {
     Topic(Instant),
-    Flush(BTreeSet<RecordId>),
+    Flush(BTreeSet<RecordId>, Instant),
     Close(Instant),
 }
 
@@ -156,6 +159,7 @@ impl World {
             latencies: Dice::new(seed, Stream::Latency),
             agenda: BinaryHeap::new(),
             events: 0,
+            flights: Flights::new(&options),
             sender: Sender::new(start, options.sender.clone(), Arc::default()),
             accumulator: Accumulator::new(options.batch_size, options.buffer_memory, true),
             peers: Vec::new(),
@@ -231,6 +235,12 @@ impl World {
             link.unwritten.clear();
         }
         self.checker.finish(&self.accumulator);
+        if self.cluster.repeated > 0 {
+            self.trace.mark("duplicate answered");
+        }
+        for (_, what) in &self.weather.struck {
+            self.trace.mark(what);
+        }
         for partition in 0..self.cluster.partitions.len() {
             for log in self.cluster.logs(partition) {
                 self.checker.check_ids(partition as i32, log);
@@ -388,11 +398,13 @@ impl World {
     fn act(&mut self) {
         for _ in 0..MOST_OUTPUTS {
             for input in std::mem::take(&mut self.inputs) {
+                self.flights.on_input(&input);
                 self.sender.handle(self.now, input, &self.accumulator);
             }
             match self.sender.poll(self.now, &self.accumulator) {
                 Output::Connect(node, address) => self.connect(node, listener(&address)),
                 Output::Disconnect(node) => {
+                    self.flights.on_disconnected(node);
                     if let Some(link) = self.take_peer(node) {
                         self.hang_up(link);
                     }
@@ -417,6 +429,7 @@ impl World {
                     return;
                 }
                 Output::Stop => {
+                    self.flights.forget();
                     self.note("STOPPED", [0; 3], String::new);
                     self.stopped = true;
                     return;
@@ -525,6 +538,7 @@ impl World {
             self.inputs.push(Input::Refused(id, error));
             return;
         };
+        self.flights.on_send(node, id, &request, &mut self.trace);
         if matches!(request, Request::Metadata(_)) {
             self.checker.on_asked(self.now);
         }
@@ -639,7 +653,8 @@ impl World {
                 }
                 self.next_turn();
             }
-            Waiting::Flush(before) => {
+            Waiting::Flush(before, deadline) => {
+                self.checker.on_unblocked(self.now, "flush", deadline);
                 self.checker.on_flushed(&before);
                 self.next_turn();
             }
@@ -656,6 +671,9 @@ impl World {
     fn close(&mut self) {
         if !self.accumulator.is_closed() {
             self.accumulator.close();
+            if self.flights.are_aloft() {
+                self.trace.mark("close with records on their way");
+            }
             let deadline = self.now + self.options.close_timeout;
             self.command(Command::Close(Some(deadline)), Waiting::Close(deadline));
         }
@@ -684,7 +702,11 @@ impl World {
         if self.dice.chance(40) {
             let before = self.checker.open();
             let next = self.accumulator.next_batch();
-            return self.command(Command::Flush(next), Waiting::Flush(before));
+            let deadline = self.now + self.options.sender.delivery_timeout;
+            if self.flights.have_retries() {
+                self.trace.mark("flush while sending again");
+            }
+            return self.command(Command::Flush(next), Waiting::Flush(before, deadline));
         }
         let burst = match self.dice.chance(250) {
             true => self.dice.between(2, 8),
