@@ -51,6 +51,8 @@ pub(super) struct Checker {
     idempotence: bool,
     refuses_repeats: bool,
     max_message_bytes: usize,
+    /// Whether nothing of an earlier epoch gets into a log after something of a later one.
+    has_fences: bool,
     max_in_flight: usize,
     max_request_size: usize,
     patience: Duration,
@@ -58,8 +60,6 @@ pub(super) struct Checker {
     healed: Option<Instant>,
     /// When nothing was left of what had gone wrong, not even a silent connection.
     settled: Option<Instant>,
-    /// How many gaps brokers had found in sequences by then.
-    gaps: Option<u64>,
     /// What a record takes then, at most.
     quick: Duration,
     /// When metadata was asked for last.
@@ -111,12 +111,12 @@ impl Checker {
             idempotence: options.sender.idempotence,
             refuses_repeats: options.refuses_repeats,
             max_message_bytes: options.max_message_bytes,
+            has_fences: options.sender.idempotence && options.first_epoch == 0,
             max_in_flight: options.sender.max_in_flight,
             max_request_size: options.sender.max_request_size,
             patience: options.patience(),
             healed: None,
             settled: None,
-            gaps: None,
             quick: options.quick(),
             asked: None,
             metadata_pause: options.sender.retry_backoff.initial * 8 / 10,
@@ -186,9 +186,8 @@ impl Checker {
         self.healed = Some(now);
     }
 
-    pub(super) fn on_settled(&mut self, now: Instant, gaps: u64) {
+    pub(super) fn on_settled(&mut self, now: Instant) {
         self.settled = Some(now);
-        self.gaps = Some(gaps);
     }
 
     /// Metadata is asked for.
@@ -208,12 +207,25 @@ impl Checker {
             return;
         };
         for one in request.topics.iter().flat_map(|topic| &topic.partitions) {
-            let records = one.records.as_slice().get(HEADER_BYTES..).unwrap_or_default();
+            let records = one
+                .records
+                .as_slice()
+                .get(HEADER_BYTES..)
+                .unwrap_or_default();
             let sent = self.last_sent.entry(one.index).or_default();
-            let pause = sent.insert(records.to_vec(), now).map(|before| now - before);
-            broken_if(I8, pause.is_some_and(|pause| pause < self.retry_pause), || {
-                format!("a batch for partition {} went to broker {node} again after {pause:?}", one.index)
-            });
+            let pause = sent
+                .insert(records.to_vec(), now)
+                .map(|before| now - before);
+            broken_if(
+                I8,
+                pause.is_some_and(|pause| pause < self.retry_pause),
+                || {
+                    format!(
+                        "a batch for partition {} went to broker {node} again after {pause:?}",
+                        one.index
+                    )
+                },
+            );
         }
     }
 
@@ -229,10 +241,15 @@ impl Checker {
             if old.1 != new.1 {
                 self.last_sent.remove(&index);
             }
-            let is_there = old.1.is_some_and(|leader| view.brokers.contains_key(&leader));
+            let is_there = old
+                .1
+                .is_some_and(|leader| view.brokers.contains_key(&leader));
             let went_back = new.0 >= 0 && new.0 < old.0 && is_there;
             broken_if(I8, went_back, || {
-                format!("the leader of partition {index} is as of epoch {} again, after {}", new.0, old.0)
+                format!(
+                    "the leader of partition {index} is as of epoch {} again, after {}",
+                    new.0, old.0
+                )
             });
         }
     }
@@ -258,14 +275,18 @@ impl Checker {
         });
     }
 
-    /// A flush has returned that was called at `since`, while `before` were open.
-    pub(super) fn on_flushed(&self, now: Instant, before: &BTreeSet<RecordId>, since: Instant) {
+    /// A flush has returned that was called at `since`.
+    pub(super) fn check_flush(&self, now: Instant, since: Instant) {
         let is_calm = self.settled.is_some_and(|settled| since >= settled) && self.retries > 10;
         // What is flushed does not linger.
         let took = now - since;
         broken_if(I8, is_calm && took > self.quick - self.linger, || {
             format!("a flush took {took:?} although nothing was wrong")
         });
+    }
+
+    /// A flush has returned that was called while `before` were open.
+    pub(super) fn on_flushed(&self, before: &BTreeSet<RecordId>) {
         let left: Vec<_> = before.intersection(&self.open).collect();
         broken_if(I13, !left.is_empty(), || {
             format!("flush returned before records {left:?}")
@@ -348,7 +369,12 @@ impl Checker {
         broken_if(
             I8,
             is_passing && may_retry && is_early && self.retries > 10,
-            || format!("record {id} was given up {:?} early: {error}", deadline - now),
+            || {
+                format!(
+                    "record {id} was given up {:?} early: {error}",
+                    deadline - now
+                )
+            },
         );
     }
 
@@ -486,16 +512,15 @@ impl Checker {
     pub(super) fn on_oldest(&self, now: Instant, sent: Option<Instant>) {
         let deadline = sent.map(|sent| self.fair(sent + self.request_timeout));
         broken_if(I7, deadline.is_some_and(|deadline| now > deadline), || {
-            format!("a request is out for longer than {:?}", self.request_timeout)
+            format!(
+                "a request is out for longer than {:?}",
+                self.request_timeout
+            )
         });
     }
 
-    /// The producer has stopped; brokers have found so many gaps in its sequences.
-    pub(super) fn finish(&self, accumulator: &Accumulator, gaps: u64) {
-        let calm = self.settled.and(self.gaps);
-        broken_if(I8, calm.is_some_and(|before| gaps > before), || {
-            "the sequences have a gap although nothing was wrong".to_owned()
-        });
+    /// The producer has stopped.
+    pub(super) fn finish(&self, accumulator: &Accumulator) {
         broken_if(I1, !self.open.is_empty(), || {
             format!("no outcome for records {:?}", self.open)
         });
@@ -507,30 +532,30 @@ impl Checker {
             "somebody still waits for memory at the end".to_owned()
         });
         let topic = accumulator.topic(TOPIC);
-        let queues = topic.iter().flat_map(|topic| {
-            (0..topic.partition_count()).filter_map(|index| topic.queue(index))
-        });
+        let queues = topic
+            .iter()
+            .flat_map(|topic| (0..topic.partition_count()).filter_map(|index| topic.queue(index)));
         for queue in queues {
             broken_if(I6, queue.load() != 0, || {
-                format!("partition {} counts {} batches at the end", queue.index(), queue.load())
+                format!(
+                    "partition {} counts {} batches at the end",
+                    queue.index(),
+                    queue.load()
+                )
             });
         }
     }
 
-    /// The log of a partition at the end, against what was sent and told.
-    pub(super) fn check_log(&self, partition: i32, log: &[MockRecord]) {
-        let mut seen = BTreeSet::new();
-        let mut newest = None;
-        for written in log {
+    /// The lives of a partition's log at the end, against what was sent and told.
+    pub(super) fn check_logs(&self, partition: i32, logs: &[Vec<MockRecord>]) {
+        for written in logs.iter().flatten() {
             let id = id_of(written.value.as_deref());
             let sent = self.records.get(id as usize);
             let is_same = sent.is_some_and(|sent| {
                 let headers: Vec<_> = header_of(sent)
                     .map(|(name, value)| (name.to_owned(), Some(value.to_vec())))
                     .collect();
-                sent.partition == partition
-                    && sent.accepted.is_some()
-                    && Some(&sent.value) == written.value.as_ref()
+                Some(&sent.value) == written.value.as_ref()
                     && sent.key == written.key
                     && headers == written.headers
                     && written.timestamp_ms == i64::from(id)
@@ -538,44 +563,73 @@ impl Checker {
             broken_if(I12, !is_same, || {
                 format!("partition {partition} holds {written:?}: never sent so")
             });
+        }
+        let ids: Vec<_> = logs.iter().map(|log| Self::ids(log)).collect();
+        for log in &ids {
+            self.check_ids(partition, log);
+        }
+        let ids: Vec<_> = ids.iter().map(Vec::as_slice).collect();
+        self.check_acknowledged(partition, &ids);
+    }
+
+    /// The records of a log: which, how often, and in which order.
+    pub(super) fn check_ids(&self, partition: i32, log: &[RecordId]) {
+        let mut seen = BTreeSet::new();
+        let mut newest = None;
+        for id in log {
+            let sent = self.records.get(*id as usize);
+            let sent = sent.filter(|sent| sent.partition == partition && sent.accepted.is_some());
+            broken_if(I12, sent.is_none(), || {
+                format!("partition {partition} holds record {id}: never sent there")
+            });
+            let sent = sent.expect("just seen");
             let is_first = seen.insert(id);
             broken_if(I3, self.idempotence && !is_first, || {
                 format!("record {id} is in partition {partition} twice")
             });
-            broken_if(I5, self.record(id).is_absent, || {
+            broken_if(I5, sent.is_absent, || {
                 format!(
                     "record {id} is in partition {partition}, and its error said that it is not"
                 )
             });
-            let is_acknowledged = matches!(self.record(id).outcome, Some(Ok(_)));
-            // With acks=0 a request may be lost and nobody knows.
-            broken_if(
-                I4,
-                is_first && is_acknowledged && self.acks != 0 && newest > Some(self.order(id)),
-                || {
-                    format!(
-                        "record {id} in partition {partition} is behind one that was sent later"
-                    )
-                },
-            );
-            newest = newest.max(Some(self.order(id)));
+            // With acks=0 a request may be lost and nobody knows. What nobody has acknowledged may
+            // come late where no epoch fences it.
+            let is_acknowledged = self.acks != 0 && matches!(sent.outcome, Some(Ok(_)));
+            let has_place = is_first && (is_acknowledged || self.has_fences);
+            broken_if(I4, has_place && newest > Some(sent.order), || {
+                format!("record {id} in partition {partition} is behind one that was sent later")
+            });
+            newest = newest.max(Some(sent.order));
         }
+    }
+
+    /// What is acknowledged lies where it was told, in one of the lives that a log has had.
+    pub(super) fn check_acknowledged(&self, partition: i32, logs: &[&[RecordId]]) {
         for (id, sent) in (0..).zip(&self.records) {
             if sent.partition != partition {
                 continue;
             }
             if let Some(Ok(Some(offset))) = sent.outcome {
-                let at = usize::try_from(offset)
-                    .ok()
-                    .and_then(|offset| log.get(offset));
-                let found = at.map(|written| id_of(written.value.as_deref()));
-                broken_if(I2, found != Some(id), || {
+                let at = usize::try_from(offset).unwrap_or(usize::MAX);
+                let found: Vec<_> = logs.iter().filter_map(|log| log.get(at)).collect();
+                broken_if(I2, !found.contains(&&id), || {
                     format!(
                         "record {id} was acknowledged at {partition}:{offset}, which holds {found:?}"
                     )
                 });
             }
         }
+    }
+
+    /// Whether a record of this partition has no outcome yet.
+    pub(super) fn has_open(&self, partition: i32) -> bool {
+        let mut open = self.open.iter();
+        open.any(|id| self.record(*id).partition == partition)
+    }
+
+    /// An old epoch does not keep late records out any more.
+    pub(super) fn on_fences_down(&mut self) {
+        self.has_fences = false;
     }
 
     /// The numbers of the records in a log.
@@ -606,7 +660,7 @@ pub(super) fn header_of(sent: &Sent) -> impl Iterator<Item = (&'static str, &'st
         .into_iter()
 }
 
-fn id_of(value: Option<&[u8]>) -> RecordId {
+pub(super) fn id_of(value: Option<&[u8]>) -> RecordId {
     let bytes = value.and_then(|value| value.first_chunk());
     bytes.map_or(RecordId::MAX, |bytes| RecordId::from_be_bytes(*bytes))
 }

@@ -27,14 +27,19 @@
 )]
 
 mod brokers;
+mod calamities;
 mod checker;
 mod client;
 mod dice;
+mod flights;
 mod hunt;
+mod lies;
 mod network;
 mod options;
 mod promise;
 mod scenarios;
+mod schedules;
+mod shrink;
 mod stage;
 mod workload;
 mod world;
@@ -45,6 +50,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use hunt::{Tally, fresh_seed, is_on_errand, number};
 use options::Options;
 use promise::{I15, broken_if, message};
+use shrink::{MayFail, shrink};
 use stage::Reader;
 use world::{Summary, World};
 
@@ -85,17 +91,11 @@ fn check_and_mark(seed: u64, marks: &mut BTreeMap<&'static str, u64>) -> Summary
 fn explain(seed: u64, failure: &str) -> ! {
     let spared = match number("SIM_SHRINK") {
         Some(0) => BTreeSet::new(),
-        _ => shrink(seed),
+        _ => shrink(|spared| struck(seed, spared)),
     };
     let (world, result) = attempt(seed, Reader::Later, &spared);
-    let lines = &world.stage.trace.lines;
-    println!(
-        "--- the last events of seed {seed}, without {} faults:",
-        spared.len()
-    );
-    for line in lines.iter().skip(lines.len().saturating_sub(LAST_EVENTS)) {
-        println!("{line}");
-    }
+    let what = format!("seed {seed}, without {} faults", spared.len());
+    world.stage.trace.print_end(&what);
     println!("--- {:#?}", world.options);
     println!("--- faults: {:?}", world.stage.weather.struck);
     println!("--- smaller: {:?}", result.err());
@@ -106,46 +106,12 @@ fn explain(seed: u64, failure: &str) -> ! {
 
 /// Every so many seeds of a hunt one is run twice.
 const TWICE_EACH: u64 = 64;
-const LAST_EVENTS: usize = 100;
-const MOST_SHRINKS: usize = 400;
 
-/// Faults that a failing seed does not need: leaves them out by halves, then one by one.
-fn shrink(seed: u64) -> BTreeSet<u64> {
-    let mut spared = BTreeSet::new();
-    let mut tries = 0;
-    let mut part = usize::MAX;
-    while tries < MOST_SHRINKS {
-        let (world, result) = attempt(seed, Reader::Nobody, &spared);
-        if result.is_ok() {
-            return BTreeSet::new();
-        }
-        let struck: Vec<u64> = world
-            .stage
-            .weather
-            .struck
-            .iter()
-            .map(|(id, _)| *id)
-            .collect();
-        part = part.min(struck.len().div_ceil(2));
-        if part == 0 {
-            break;
-        }
-        let smaller = struck.chunks(part).map(|some| {
-            let mut spared = spared.clone();
-            spared.extend(some);
-            spared
-        });
-        let found = smaller.into_iter().find(|spared| {
-            tries += 1;
-            attempt(seed, Reader::Nobody, spared).1.is_err()
-        });
-        match found {
-            Some(smaller) => spared = smaller,
-            None if part == 1 => break,
-            None => part = part.div_ceil(2),
-        }
-    }
-    spared
+/// The faults of a failing seed.
+fn struck(seed: u64, spared: &BTreeSet<u64>) -> MayFail {
+    let (world, result) = attempt(seed, Reader::Nobody, spared);
+    let struck = world.stage.weather.struck.iter().map(|(id, _)| *id);
+    result.is_err().then(|| struck.collect())
 }
 
 #[test]

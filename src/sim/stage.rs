@@ -135,7 +135,7 @@ pub(super) struct Weather {
 }
 
 impl Weather {
-    fn new(seed: u64, mix: FaultMix) -> Self {
+    pub(super) fn new(seed: u64, mix: FaultMix) -> Self {
         Self {
             mix,
             is_bad: false,
@@ -170,10 +170,12 @@ impl Weather {
 pub(super) struct Trace {
     hash: u64,
     reader: Reader,
-    pub(super) lines: Vec<String>,
+    lines: Vec<String>,
     /// How often each kind of thing happened; a kind may be in here twice.
     marks: Vec<(&'static str, u64)>,
 }
+
+const LAST_EVENTS: usize = 100;
 
 /// Who reads the trace.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -199,6 +201,17 @@ impl Trace {
         self.hash
     }
 
+    /// Prints the last lines.
+    pub(super) fn print_end(&self, what: &str) {
+        println!("--- the last events of {what}:");
+        for line in { &self.lines }
+            .iter()
+            .skip(self.lines.len().saturating_sub(LAST_EVENTS))
+        {
+            println!("{line}");
+        }
+    }
+
     /// Something that is rare, and that a range of seeds is expected to come across.
     pub(super) fn mark(&mut self, what: &'static str) {
         // The same text may be in two places: then it counts in two, until `marks` adds them.
@@ -216,7 +229,7 @@ impl Trace {
         }
     }
 
-    fn note(
+    pub(super) fn note(
         &mut self,
         elapsed: Duration,
         what: &'static str,

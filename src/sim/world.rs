@@ -14,14 +14,15 @@ use crate::sim::brokers::Brokers;
 use crate::sim::checker::{Checker, RecordId};
 use crate::sim::client::Client;
 use crate::sim::dice::{Dice, Stream};
+use crate::sim::flights::Flights;
 use crate::sim::network::Network;
-use crate::sim::options::{LONGEST_CALAMITY_MS, Options, TOPIC};
+use crate::sim::options::{Options, TOPIC};
 use crate::sim::promise::{I8, I11, broken_if};
 use crate::sim::stage::{Event, Reader, Stage, Trace};
 use crate::sim::workload::Caller;
 use crate::sync::Arc;
-use crate::testing::Api;
 use crate::testing::simulated::Blow;
+use crate::testing::{Api, MockRecord};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -34,20 +35,28 @@ pub(super) struct World {
     /// Decides what callers do.
     pub(super) dice: Dice,
     pub(super) commands: u64,
+    /// How many gaps brokers had found in sequences when nothing was wrong any more.
+    settled_gaps: Option<u64>,
     /// How many callers have stood in line for memory.
     pub(super) stood_in_line: u64,
     /// Commands that the sender has not taken yet.
     pub(super) posted: Vec<Input>,
     /// Whether somebody has woken the I/O thread.
     pub(super) wake: bool,
-    sender: Sender,
-    network: Network,
-    brokers: Brokers,
+    pub(super) sender: Sender,
+    pub(super) network: Network,
+    pub(super) brokers: Brokers,
+    /// Batches on their way, as the client knows it.
+    pub(super) flights: Flights,
+    /// The logs of the topic's earlier lives: partition, records.
+    pub(super) graves: Vec<(i32, Vec<MockRecord>)>,
     client: Client,
     inputs: Vec<Input>,
     /// Until when the sender wants to sleep.
     wait: Option<Instant>,
-    paused_until: Option<Instant>,
+    pub(super) paused_until: Option<Instant>,
+    /// Whether metadata has come.
+    has_view: bool,
     stopped: bool,
     steps: u64,
     /// Wake-ups by nothing but a deadline, in a row.
@@ -81,16 +90,20 @@ impl World {
             callers: Vec::new(),
             dice: Dice::new(seed, Stream::Workload),
             commands: 0,
+            settled_gaps: None,
             stood_in_line: 0,
             posted: Vec::new(),
             wake: false,
             sender: Sender::new(stage.now, options.sender.clone(), Arc::default()),
             network: Network::new(options.socket_bytes),
             brokers: Brokers::new(&options),
+            flights: Flights::new(&options),
+            graves: Vec::new(),
             client: Client::new(&options),
             inputs: Vec::new(),
             wait: None,
             paused_until: None,
+            has_view: false,
             stopped: false,
             steps: 0,
             idle_wakes: 0,
@@ -136,8 +149,8 @@ impl World {
             self.network.cut(&mut self.stage, link);
         }
         self.run_for(self.options.quick());
-        let gaps = self.brokers.state.gaps();
-        self.checker.on_settled(self.stage.now, gaps);
+        self.checker.on_settled(self.stage.now);
+        self.settled_gaps = Some(self.brokers.state.gaps());
         self.add_caller(Caller::probe(), Duration::ZERO);
     }
 
@@ -160,14 +173,31 @@ impl World {
         broken_if(I11, !self.stopped, || {
             "the producer has not stopped".to_owned()
         });
-        self.check_nobody_waits();
         self.client
             .disconnect_all(&mut self.stage, &mut self.network);
-        self.checker.finish(&self.accumulator, self.brokers.state.gaps());
-        for partition in 0..self.options.partitions {
-            let log = self.brokers.state.written(TOPIC, partition);
-            self.checker.check_log(partition, &log);
+        self.checker.finish(&self.accumulator);
+        let gaps = self.brokers.state.gaps();
+        broken_if(
+            I8,
+            self.settled_gaps.is_some_and(|before| gaps > before),
+            || "sequences have a gap although nothing was wrong".to_owned(),
+        );
+        broken_if(I11, self.flights.are_aloft(), || {
+            "a request is on its way after the end".to_owned()
+        });
+        for caller in &self.callers {
+            broken_if(I11, !caller.has_returned(), || {
+                format!("after the end, a caller is {:?}", caller.state)
+            });
         }
+        for partition in 0..self.partitions() {
+            let graves = { &self.graves }.iter();
+            let graves = graves.filter(|(index, _)| *index == partition);
+            let mut logs: Vec<_> = graves.map(|(_, log)| log.clone()).collect();
+            logs.push(self.brokers.state.written(TOPIC, partition));
+            self.checker.check_logs(partition, &logs);
+        }
+        self.mark_end();
         Summary {
             hash: self.stage.trace.hash(),
             acknowledged: self.checker.acknowledged,
@@ -244,22 +274,31 @@ impl World {
         for _ in 0..MOST_OUTPUTS {
             let now = self.stage.now;
             for input in std::mem::take(&mut self.inputs) {
+                self.flights.on_input(&input);
                 self.sender.handle(now, input, &self.accumulator);
             }
             match self.sender.poll(now, &self.accumulator) {
-                Output::Connect(node, address) => self.client.connect(
-                    &mut self.stage,
-                    &mut self.network,
-                    &self.brokers,
-                    node,
-                    &address,
-                ),
+                Output::Connect(node, address) => {
+                    if node.0 < 0 && self.has_view {
+                        self.stage.trace.mark("rebootstrap");
+                    }
+                    self.client.connect(
+                        &mut self.stage,
+                        &mut self.network,
+                        &self.brokers,
+                        node,
+                        &address,
+                    );
+                }
                 Output::Disconnect(node) => {
+                    self.flights.on_disconnected(node);
                     self.client
                         .disconnect(&mut self.stage, &mut self.network, node);
                 }
                 Output::Send(node, id, request) => {
                     let api = request.api_key();
+                    self.flights
+                        .on_send(node, id, &request, &mut self.stage.trace);
                     if api == ApiKey::Metadata {
                         self.checker.on_asked(now);
                     }
@@ -270,7 +309,10 @@ impl World {
                         });
                     self.inputs.extend(self.client.send(now, node, id, request));
                 }
-                Output::Publish(view) => self.publish(&view),
+                Output::Publish(view) => {
+                    self.has_view = true;
+                    self.publish(&view);
+                }
                 Output::Deliver(outcome) => self.deliver(outcome),
                 Output::Finish(id, result) => self.on_finish(id, &result),
                 Output::Wait(deadline) => {
@@ -285,6 +327,8 @@ impl World {
                     }
                 }
                 Output::Stop => {
+                    // The driver drops what it has; nobody will hear of it.
+                    self.flights.forget();
                     self.stage.note("STOPPED", [0; 3], String::new);
                     self.stopped = true;
                     return;
@@ -375,7 +419,8 @@ impl World {
             Event::FailOver(broker) => self.brokers.fail_over(broker),
             Event::Elect(partition) => self.brokers.elect(partition),
             Event::Caller(index) => {
-                if !self.stopped {
+                // Whoever waits for memory finds out without the sender.
+                if !self.stopped || self.callers[index].awaits_memory() {
                     self.on_caller(index);
                 }
             }
@@ -384,105 +429,6 @@ impl World {
             Event::Calamity => self.on_calamity(),
             Event::Weather => self.on_weather(),
         }
-    }
-
-    fn resume(&mut self) {
-        if self.paused_until.take().is_some() {
-            self.wake = true;
-            self.stage.note("RESUMED", [0; 3], String::new);
-        }
-    }
-
-    /// Good weather follows bad, and the other way round: constant chaos hides deep states.
-    fn on_weather(&mut self) {
-        if self.stage.elapsed() >= self.options.heal_after {
-            return;
-        }
-        self.stage.weather.is_bad = !self.stage.weather.is_bad;
-        let most = self.options.faults.weather_ms;
-        let until = self.stage.weather.dice.millis(1, most);
-        self.stage.after(until, Event::Weather);
-    }
-
-    fn on_calamity(&mut self) {
-        if self.stage.elapsed() >= self.options.heal_after {
-            return;
-        }
-        let mix = self.options.faults.clone();
-        let pause = self.stage.weather.dice.millis(1, mix.calamity_ms * 2);
-        self.stage.after(pause, Event::Calamity);
-        let brokers = self.brokers.ids();
-        let broker = self.stage.weather.dice.pick(&brokers);
-        let partition = self
-            .stage
-            .weather
-            .dice
-            .index(self.options.partitions as usize) as i32;
-        let lasts = self.stage.weather.dice.millis(1, LONGEST_CALAMITY_MS);
-        if self.stage.weather.strikes("crash", mix.crash) {
-            self.crash(broker, lasts);
-        }
-        if self.stage.weather.strikes("stall", mix.stall) {
-            self.stall(broker, lasts);
-        }
-        if self.stage.weather.strikes("leader moves", mix.move_leader) {
-            self.move_leader(partition, broker);
-        }
-        if self.stage.weather.strikes("no leader", mix.no_leader) {
-            self.stage.note("LEADERLESS", [partition.into(), 0, 0], || {
-                format!("partition {partition} for {lasts:?}")
-            });
-            self.brokers.lead(partition, None);
-            self.stage.after(lasts, Event::Elect(partition));
-        }
-        if self.stage.weather.strikes("client pause", mix.client_pause) {
-            self.pause_client(lasts);
-        }
-    }
-
-    pub(super) fn crash(&mut self, broker: NodeId, lasts: Duration) {
-        let is_silent = self.stage.weather.dice.chance(300);
-        let numbers = [broker.0.into(), is_silent.into(), 0];
-        self.stage.note("CRASH", numbers, || {
-            let silent = if is_silent { ", without a word" } else { "" };
-            format!("broker {broker} for {lasts:?}{silent}")
-        });
-        self.brokers
-            .crash(&mut self.stage, &mut self.network, broker, is_silent);
-        self.stage.after(lasts, Event::Restart(broker));
-        self.stage.after(lasts / 2, Event::FailOver(broker));
-        for partition in 0..self.options.partitions {
-            self.stage.after(lasts, Event::Elect(partition));
-        }
-    }
-
-    pub(super) fn stall(&mut self, broker: NodeId, lasts: Duration) {
-        self.stage.note("STALL", [broker.0.into(), 0, 0], || {
-            format!("broker {broker} for {lasts:?}")
-        });
-        self.brokers.stall(broker, self.stage.now + lasts);
-    }
-
-    pub(super) fn move_leader(&mut self, partition: i32, broker: NodeId) {
-        if self.brokers.listens(broker) {
-            self.stage
-                .note("MOVE", [partition.into(), broker.0.into(), 0], || {
-                    format!("partition {partition} to broker {broker}")
-                });
-            self.brokers.lead(partition, Some(broker));
-        }
-    }
-
-    pub(super) fn pause_client(&mut self, lasts: Duration) {
-        if self.paused_until.is_some() {
-            return;
-        }
-        let until = self.stage.now + lasts;
-        self.stage
-            .note("PAUSE", [0; 3], || format!("the client, for {lasts:?}"));
-        self.paused_until = Some(until);
-        self.checker.on_pause(self.stage.now, until);
-        self.stage.at(until, Event::Resume);
     }
 
     pub(super) fn run_for(&mut self, time: Duration) {
@@ -500,6 +446,21 @@ impl World {
         }
         self.stage.after(Duration::ZERO, Event::Wake);
         ids
+    }
+
+    /// How many partitions there are by now.
+    pub(super) fn partitions(&self) -> i32 {
+        self.brokers.state.leaders(TOPIC).len() as i32
+    }
+
+    fn mark_end(&mut self) {
+        let trace = &mut self.stage.trace;
+        if self.brokers.state.repeated_batches() > 0 {
+            trace.mark("duplicate answered");
+        }
+        for (_, what) in &self.stage.weather.struck {
+            trace.mark(what);
+        }
     }
 
     pub(super) fn leader(&self, partition: i32) -> NodeId {

@@ -32,8 +32,6 @@ pub(crate) enum Blow {
     SilenceBefore,
     SilenceAfter,
     Garbage(Vec<u8>),
-    /// Acts on a Produce request, and leaves this partition out of its answer.
-    LeaveOut(i32),
 }
 
 /// Who leads each partition, and in which epoch.
@@ -71,11 +69,6 @@ impl ClusterState {
         self.settings.repeat_is_an_error = true;
     }
 
-    /// Gives new producers this epoch.
-    pub(crate) fn begin_epochs_at(&mut self, epoch: i16) {
-        self.settings.first_epoch = epoch;
-    }
-
     /// Lets the next request of this kind meet this, until [`spare`](Self::spare).
     pub(crate) fn strike(&mut self, api: Api, topic: &str, blow: Blow) {
         let mut rule = Rule {
@@ -109,10 +102,6 @@ impl ClusterState {
             Blow::SilenceBefore => Effect::Connection(ConnectionEffect::SilenceBefore),
             Blow::SilenceAfter => Effect::Connection(ConnectionEffect::SilenceAfter),
             Blow::Garbage(bytes) => Effect::Connection(ConnectionEffect::Garbage(bytes)),
-            Blow::LeaveOut(partition) => {
-                self.left_out = Some(partition);
-                return;
-            }
         };
         self.faults.add(rule);
     }
@@ -120,7 +109,6 @@ impl ClusterState {
     /// Ends what [`strike`](Self::strike) began.
     pub(crate) fn spare(&mut self) {
         self.faults.clear();
-        self.left_out = None;
     }
 
     pub(crate) fn set_running(&mut self, node: NodeId, running: bool) {
@@ -169,6 +157,42 @@ impl ClusterState {
     /// How many batches were refused because one before them was missing.
     pub(crate) fn gaps(&self) -> u64 {
         self.gaps
+    }
+
+    /// Producer ids are handed out in this epoch.
+    pub(crate) fn set_first_epoch(&mut self, epoch: i16) {
+        self.settings.first_epoch = epoch;
+    }
+
+    /// As if its producers had sent so much that their next sequence is this.
+    pub(crate) fn wind_sequences(&mut self, topic: &str, partition: i32, next: i32) {
+        if let Some(partition) = self.partition_mut(topic, partition) {
+            partition.producers.wind(next);
+        }
+    }
+
+    /// The partition has not heard of its producers for too long.
+    pub(crate) fn forget(&mut self, topic: &str, partition: i32) {
+        if let Some(partition) = self.partition_mut(topic, partition) {
+            partition.producers.forget();
+        }
+    }
+
+    /// The topic gets one more partition.
+    pub(crate) fn grow(&mut self, topic: &str) {
+        let partitions = self.leaders(topic).len() + 1;
+        self.grow_topic(topic, i32::try_from(partitions).expect("few partitions"));
+    }
+
+    /// The topic is deleted, and one of its name and size made.
+    pub(crate) fn recreate(&mut self, topic: &str) {
+        let partitions = self.leaders(topic).len();
+        self.create_topic(topic, i32::try_from(partitions).expect("few partitions"));
+    }
+
+    /// How often a batch came that was in a log already.
+    pub(crate) fn repeated_batches(&self) -> u64 {
+        self.log.counters.repeated_batches
     }
 
     /// What was wrong with the last request, if the broker refused it as malformed.

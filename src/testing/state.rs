@@ -51,12 +51,12 @@ pub(crate) struct Settings {
     pub(super) unknown_producer_is_an_error: bool,
     /// The versions of each API that the brokers advertise, where not the defaults.
     pub(super) versions: BTreeMap<ApiKey, VersionRange>,
+    /// The epoch in which producer ids are handed out: 0, as in Kafka.
+    pub(super) first_epoch: i16,
     /// Whether batches and requests are kept, not only counted.
     pub(super) keep: bool,
     /// Whether a repeated batch is answered as brokers before 2.0 did.
     pub(super) repeat_is_an_error: bool,
-    /// Of a new producer id.
-    pub(super) first_epoch: i16,
 }
 
 impl Default for Settings {
@@ -68,9 +68,9 @@ impl Default for Settings {
             topic_ids: true,
             unknown_producer_is_an_error: false,
             versions: BTreeMap::new(),
+            first_epoch: 0,
             keep: true,
             repeat_is_an_error: false,
-            first_epoch: 0,
         }
     }
 }
@@ -91,8 +91,6 @@ pub(crate) struct ClusterState {
     pub(super) violations: Vec<String>,
     /// How many batches were refused because one before them was missing.
     pub(super) gaps: u64,
-    /// The partition that the next Produce answer leaves out.
-    pub(super) left_out: Option<i32>,
 }
 
 /// A broker as metadata tells of it.
@@ -147,7 +145,6 @@ impl ClusterState {
             next_producer_id: 0,
             violations: Vec::new(),
             gaps: 0,
-            left_out: None,
         }
     }
 

@@ -70,9 +70,7 @@ pub(in crate::testing) fn handle(
             if let Some(leader) = answer.current_leader {
                 add_endpoint(&mut response.node_endpoints, state, leader.leader);
             }
-            if state.left_out != Some(partition.index) {
-                partitions.push(answer);
-            }
+            partitions.push(answer);
         }
         response.topics.push(ProduceTopicResponse {
             name: topic.name.to_string(),
