@@ -28,7 +28,7 @@ pub(crate) struct Results {
 }
 
 /// The hunts, in the order in which they are tried. The second is quicker, and knows no bytes.
-const LEVELS: [(&str, &str); 1] = [("", "sim::hunt")];
+const LEVELS: [(&str, &str); 2] = [("", "sim::hunt"), (" (messages)", "sim::schedules::hunt")];
 
 /// Builds the tests of the copy; returns the program. Dependencies are shared with the tree's own
 /// builds.
