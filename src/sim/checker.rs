@@ -8,7 +8,7 @@ use crate::ErrorCode;
 use crate::accumulator::{Accumulator, BatchId};
 use crate::cluster::ClusterView;
 use crate::error::{Error, ErrorKind, Fate, Result};
-use crate::ids::NodeId;
+use crate::ids::{NodeId, TopicId};
 use crate::protocol::Request;
 use crate::protocol::broker::decode_request;
 use crate::record::batch::BatchEncoder;
@@ -70,6 +70,7 @@ pub(super) struct Checker {
     retry_pause: Duration,
     /// The newest epoch of each partition's leaders that the producer has heard of, and who it was.
     leaders: BTreeMap<i32, (i32, Option<NodeId>)>,
+    topic_id: Option<TopicId>,
     pub(super) acknowledged: u32,
     pub(super) failed: u32,
 }
@@ -123,6 +124,7 @@ impl Checker {
             last_sent: BTreeMap::new(),
             retry_pause: options.sender.retry_backoff.initial * 8 / 10,
             leaders: BTreeMap::new(),
+            topic_id: None,
             acknowledged: 0,
             failed: 0,
         }
@@ -232,7 +234,14 @@ impl Checker {
     /// The producer has another picture of the cluster. It follows the newest leader that it has
     /// heard of, as long as there is one.
     pub(super) fn on_published(&mut self, view: &ClusterView) {
-        let partitions = view.topics.get(TOPIC).map(|topic| &topic.partitions);
+        let topic = view.topics.get(TOPIC);
+        // Another topic of that name counts its epochs anew.
+        let id = topic.map(|topic| topic.id);
+        if std::mem::replace(&mut self.topic_id, id) != id {
+            self.leaders.clear();
+            self.last_sent.clear();
+        }
+        let partitions = topic.map(|topic| &topic.partitions);
         for (index, partition) in (0..).zip(partitions.into_iter().flatten()) {
             let new = (partition.leader_epoch, partition.leader);
             let Some(old) = self.leaders.insert(index, new) else {
