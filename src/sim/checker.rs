@@ -59,6 +59,14 @@ pub(super) struct Checker {
     /// When metadata was asked for last.
     asked: Option<Instant>,
     metadata_pause: Duration,
+    tells_duplicates: bool,
+    requests: u64,
+    connects: u64,
+    /// Who may want something at the same time.
+    parties: u64,
+    /// What each of them waits for at least before it tries again, and before it connects again.
+    request_pause: Duration,
+    connect_pause: Duration,
     pub(super) acknowledged: u32,
     pub(super) failed: u32,
 }
@@ -82,6 +90,7 @@ pub(super) struct Sent {
 
 impl Checker {
     pub(super) fn new(options: &Options) -> Self {
+        let sender = &options.sender;
         Self {
             told: Told::default(),
             records: Vec::new(),
@@ -105,6 +114,12 @@ impl Checker {
             quick: options.quick(),
             asked: None,
             metadata_pause: options.sender.retry_backoff.initial * 8 / 10,
+            tells_duplicates: options.tells_duplicates,
+            requests: 0,
+            connects: 0,
+            parties: 2 * (u64::from(options.brokers) + 10),
+            request_pause: (sender.retry_backoff.initial * 8 / 10).max(options.latency.0 * 2),
+            connect_pause: (sender.reconnect_backoff.initial * 8 / 10).max(options.latency.0 * 2),
             acknowledged: 0,
             failed: 0,
         }
@@ -170,6 +185,28 @@ impl Checker {
 
     pub(super) fn on_settled(&mut self, now: Instant) {
         self.settled = Some(now);
+    }
+
+    /// A request is sent: most often one per record, and one per pause for whatever has to be tried
+    /// again.
+    pub(super) fn on_sent(&mut self, elapsed: Duration) {
+        self.requests += 1;
+        let paced = self.parties * (elapsed.as_nanos() / self.request_pause.as_nanos()) as u64;
+        let most = 200 + 20 * self.accepted as u64 + paced;
+        let requests = self.requests;
+        broken_if(I8, requests > most, || {
+            format!("{requests} requests in {elapsed:?}, more than {most}")
+        });
+    }
+
+    /// A connection is begun.
+    pub(super) fn on_connecting(&mut self, elapsed: Duration) {
+        self.connects += 1;
+        let paced = self.parties * (elapsed.as_nanos() / self.connect_pause.as_nanos()) as u64;
+        let (connects, most) = (self.connects, 50 + paced);
+        broken_if(I8, connects > most, || {
+            format!("{connects} connections in {elapsed:?}, more than {most}")
+        });
     }
 
     /// Metadata is asked for.
@@ -242,7 +279,8 @@ impl Checker {
                 broken_if(I12, !is_right, || {
                     format!("record {id} is told as {metadata:?}")
                 });
-                let has_offset = metadata.offset().is_some() || self.acks == 0;
+                let has_offset =
+                    metadata.offset().is_some() || self.acks == 0 || self.tells_duplicates;
                 broken_if(I2, !has_offset, || format!("record {id} has no offset"));
                 Ok(metadata.offset())
             }
@@ -467,6 +505,11 @@ impl Checker {
         for (id, sent) in (0..).zip(&self.records) {
             if sent.partition != partition {
                 continue;
+            }
+            if sent.outcome == Some(Ok(None)) && self.acks != 0 {
+                broken_if(I2, !logs.iter().any(|log| log.contains(&id)), || {
+                    format!("record {id} was acknowledged, and is not in partition {partition}")
+                });
             }
             if let Some(Ok(Some(offset))) = sent.outcome {
                 let at = usize::try_from(offset).unwrap_or(usize::MAX);

@@ -41,6 +41,8 @@ pub(super) struct Options {
     pub(super) close_timeout: Duration,
     /// The epoch of a new producer id.
     pub(super) first_epoch: i16,
+    /// Whether brokers answer a batch that they have with DUPLICATE_SEQUENCE_NUMBER.
+    pub(super) tells_duplicates: bool,
     pub(super) faults: FaultMix,
 }
 
@@ -171,6 +173,7 @@ impl Options {
             close_after: None,
             close_timeout: ms(10_000),
             first_epoch: 0,
+            tells_duplicates: false,
             faults: FaultMix::default(),
         }
     }
@@ -207,6 +210,7 @@ impl Options {
             close_after: d.chance(150).then(|| d.millis(0, 4_000)),
             close_timeout: ms(d.pick(&[0, 50, 1_000, 20_000])),
             first_epoch: d.pick(&[0, 0, i16::MAX - 1, i16::MAX]),
+            tells_duplicates: false,
             faults: FaultMix::swarm(d),
         };
         // Through a small socket over a long way a request would not get in its time.
@@ -229,6 +233,7 @@ impl Options {
         options.socket_bytes = LARGE_SOCKET;
         options.records = d.pick(&[3, 8, 15, 15, 30, 100]);
         options.heal_after = ms(d.pick(&[200, 1_000, 1_000, 3_000]));
+        options.tells_duplicates = d.chance(300);
         options.sender.metadata_max_age = ms(d.pick(&[500, 300_000, 300_000, 300_000]));
         let brokers = 1..=options.brokers;
         options.sender.bootstrap = brokers.map(bootstrap).collect();
@@ -340,7 +345,7 @@ impl FaultMix {
             lose_answers: draw(30),
             late: draw(500),
             refuse: draw(100),
-            refuse_for_good: draw(20),
+            refuse_for_good: draw(60),
             apply_and_refuse: draw(60),
             throttle: draw(50),
             delay_answer: draw(50),

@@ -2,6 +2,7 @@
 //! mock's brokers on the other, a network between them, and one clock. Nothing here is left to
 //! chance that does not come from the seed.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{Accumulator, Outcome};
@@ -263,6 +264,7 @@ impl World {
                     if node.0 < 0 && self.has_view {
                         self.stage.trace.mark("rebootstrap");
                     }
+                    self.checker.on_connecting(self.stage.elapsed());
                     self.client.connect(
                         &mut self.stage,
                         &mut self.network,
@@ -280,6 +282,7 @@ impl World {
                     let api = request.api_key();
                     self.flights
                         .on_send(node, id, &request, &mut self.stage.trace);
+                    self.checker.on_sent(self.stage.elapsed());
                     if api == ApiKey::Metadata {
                         self.checker.on_asked(now);
                     }
@@ -425,6 +428,13 @@ impl World {
         }
         self.stage.after(Duration::ZERO, Event::Wake);
         ids
+    }
+
+    /// Something rare has happened.
+    pub(super) fn assert_marked(&self, what: &str) {
+        let mut marks = BTreeMap::new();
+        self.stage.trace.add_marks(&mut marks);
+        assert!(marks.contains_key(what), "{what:?} is not among {marks:?}");
     }
 
     /// How many partitions there are by now.

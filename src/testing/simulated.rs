@@ -10,6 +10,7 @@ use crate::ids::NodeId;
 use crate::protocol::ApiKey;
 use crate::protocol::version::VersionRange;
 use crate::testing::faults::{ConnectionEffect, Effect, Refusal, Rule};
+use crate::testing::legality::Attempts;
 use crate::testing::state::{ClusterState, Settings};
 use crate::testing::{Api, MockRecord, MockRequestContent};
 
@@ -153,6 +154,7 @@ impl ClusterState {
     pub(crate) fn wind_sequences(&mut self, topic: &str, partition: i32, next: i32) {
         if let Some(partition) = self.partition_mut(topic, partition) {
             partition.producers.wind(next);
+            partition.attempts = Attempts::default();
         }
     }
 
