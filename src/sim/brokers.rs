@@ -62,9 +62,6 @@ impl Brokers {
         );
         state.limit_messages(options.max_message_bytes);
         state.set_first_epoch(options.first_epoch);
-        if options.refuses_repeats {
-            state.refuse_repeats();
-        }
         let ids = (1..=i32::from(options.brokers)).map(NodeId);
         Self {
             old_leaders: state.leaders(TOPIC),

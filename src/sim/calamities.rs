@@ -120,38 +120,57 @@ impl World {
             && !self.checker.has_open(partition);
         let weather = &mut self.stage.weather;
         if is_quiet && weather.strikes("producers forgotten", forget) {
-            self.stage.note("FORGET", [partition.into(), 0, 0], || {
-                format!("partition {partition}")
-            });
-            self.brokers.state.forget(TOPIC, partition);
+            self.forget_producers(partition);
         } else if is_quiet && weather.strikes("sequences wound on", wind) {
             let next = i32::MAX - weather.dice.between(0, 5) as i32;
-            if self.sender.wind_sequences(partition, next) {
-                self.stage
-                    .note("WIND", [partition.into(), next.into(), 0], || {
-                        format!("partition {partition} to sequence {next}")
-                    });
-                self.brokers.state.wind_sequences(TOPIC, partition, next);
-                self.flights.on_wound(partition, next);
-            }
+            self.wind_sequences(partition, next);
         }
         // Without ids nobody can tell the new topic, whose epochs begin anew, from the old one.
         let has_ids = self.options.versions.is_empty() && self.options.topic_ids;
         if has_ids && self.stage.weather.strikes("topic made again", recreate) {
-            self.stage.note("RECREATE", [0; 3], String::new);
-            for partition in 0..self.partitions() {
-                let log = self.brokers.state.written(TOPIC, partition);
-                self.graves.push((partition, log));
-            }
-            self.brokers.state.recreate(TOPIC);
-            self.brokers.remember_leaders();
-            self.checker.on_fences_down();
+            self.recreate_topic();
         }
         if self.partitions() < MOST_PARTITIONS
             && self.stage.weather.strikes("more partitions", grow)
         {
-            self.stage.note("GROW", [0; 3], String::new);
-            self.brokers.state.grow(TOPIC);
+            self.add_partition();
         }
+    }
+
+    pub(super) fn forget_producers(&mut self, partition: i32) {
+        self.stage.note("FORGET", [partition.into(), 0, 0], || {
+            format!("partition {partition}")
+        });
+        self.brokers.state.forget(TOPIC, partition);
+    }
+
+    /// As if so much had been sent to a partition that this sequence comes next. Nothing happens to
+    /// one that has something under way, or that has sent nothing.
+    pub(super) fn wind_sequences(&mut self, partition: i32, next: i32) {
+        if self.sender.wind_sequences(partition, next) {
+            self.stage
+                .note("WIND", [partition.into(), next.into(), 0], || {
+                    format!("partition {partition} to sequence {next}")
+                });
+            self.brokers.state.wind_sequences(TOPIC, partition, next);
+            self.flights.on_wound(partition, next);
+        }
+    }
+
+    /// The topic is deleted, and another one of its name made.
+    pub(super) fn recreate_topic(&mut self) {
+        self.stage.note("RECREATE", [0; 3], String::new);
+        for partition in 0..self.partitions() {
+            let log = self.brokers.state.written(TOPIC, partition);
+            self.graves.push((partition, log));
+        }
+        self.brokers.state.recreate(TOPIC);
+        self.brokers.remember_leaders();
+        self.checker.on_fences_down();
+    }
+
+    pub(super) fn add_partition(&mut self) {
+        self.stage.note("GROW", [0; 3], String::new);
+        self.brokers.state.grow(TOPIC);
     }
 }

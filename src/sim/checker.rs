@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::ErrorCode;
 use crate::accumulator::{Accumulator, BatchId};
-use crate::cluster::ClusterView;
 use crate::error::{Error, ErrorKind, Fate, Result};
-use crate::ids::{NodeId, TopicId};
+use crate::ids::NodeId;
 use crate::protocol::Request;
 use crate::protocol::broker::decode_request;
 use crate::record::batch::BatchEncoder;
@@ -49,7 +48,6 @@ pub(super) struct Checker {
     retries: u32,
     acks: i16,
     idempotence: bool,
-    refuses_repeats: bool,
     max_message_bytes: usize,
     /// Whether nothing of an earlier epoch gets into a log after something of a later one.
     has_fences: bool,
@@ -65,12 +63,14 @@ pub(super) struct Checker {
     /// When metadata was asked for last.
     asked: Option<Instant>,
     metadata_pause: Duration,
-    /// When the records of a batch were last sent, by partition.
-    last_sent: BTreeMap<i32, BTreeMap<Vec<u8>, Instant>>,
-    retry_pause: Duration,
-    /// The newest epoch of each partition's leaders that the producer has heard of, and who it was.
-    leaders: BTreeMap<i32, (i32, Option<NodeId>)>,
-    topic_id: Option<TopicId>,
+    tells_duplicates: bool,
+    requests: u64,
+    connects: u64,
+    /// Who may want something at the same time.
+    parties: u64,
+    /// What each of them waits for at least before it tries again, and before it connects again.
+    request_pause: Duration,
+    connect_pause: Duration,
     pub(super) acknowledged: u32,
     pub(super) failed: u32,
 }
@@ -94,6 +94,7 @@ pub(super) struct Sent {
 
 impl Checker {
     pub(super) fn new(options: &Options) -> Self {
+        let sender = &options.sender;
         Self {
             told: Told::default(),
             records: Vec::new(),
@@ -110,7 +111,6 @@ impl Checker {
             retries: options.sender.retries,
             acks: options.sender.acks,
             idempotence: options.sender.idempotence,
-            refuses_repeats: options.refuses_repeats,
             max_message_bytes: options.max_message_bytes,
             has_fences: options.sender.idempotence && options.first_epoch == 0,
             max_in_flight: options.sender.max_in_flight,
@@ -121,10 +121,12 @@ impl Checker {
             quick: options.quick(),
             asked: None,
             metadata_pause: options.sender.retry_backoff.initial * 8 / 10,
-            last_sent: BTreeMap::new(),
-            retry_pause: options.sender.retry_backoff.initial * 8 / 10,
-            leaders: BTreeMap::new(),
-            topic_id: None,
+            tells_duplicates: options.tells_duplicates,
+            requests: 0,
+            connects: 0,
+            parties: 2 * (u64::from(options.brokers) + 10),
+            request_pause: (sender.retry_backoff.initial * 8 / 10).max(options.latency.0 * 2),
+            connect_pause: (sender.reconnect_backoff.initial * 8 / 10).max(options.latency.0 * 2),
             acknowledged: 0,
             failed: 0,
         }
@@ -192,6 +194,28 @@ impl Checker {
         self.settled = Some(now);
     }
 
+    /// A request is sent: most often one per record, and one per pause for whatever has to be tried
+    /// again.
+    pub(super) fn on_sent(&mut self, elapsed: Duration) {
+        self.requests += 1;
+        let paced = self.parties * (elapsed.as_nanos() / self.request_pause.as_nanos()) as u64;
+        let most = 200 + 20 * self.accepted as u64 + paced;
+        let requests = self.requests;
+        broken_if(I8, requests > most, || {
+            format!("{requests} requests in {elapsed:?}, more than {most}")
+        });
+    }
+
+    /// A connection is begun.
+    pub(super) fn on_connecting(&mut self, elapsed: Duration) {
+        self.connects += 1;
+        let paced = self.parties * (elapsed.as_nanos() / self.connect_pause.as_nanos()) as u64;
+        let (connects, most) = (self.connects, 50 + paced);
+        broken_if(I8, connects > most, || {
+            format!("{connects} connections in {elapsed:?}, more than {most}")
+        });
+    }
+
     /// Metadata is asked for.
     pub(super) fn on_asked(&mut self, now: Instant) {
         let pause = self.asked.replace(now).map(|before| now - before);
@@ -200,67 +224,6 @@ impl Checker {
             pause.is_some_and(|pause| pause < self.metadata_pause),
             || format!("metadata was asked for again after {pause:?}"),
         );
-    }
-
-    /// The producer sends a request. A batch that it sent before comes after a pause, unless another
-    /// leader may take it at once.
-    pub(super) fn on_sent(&mut self, now: Instant, node: NodeId, request: &Request) {
-        let Request::Produce(request) = request else {
-            return;
-        };
-        for one in request.topics.iter().flat_map(|topic| &topic.partitions) {
-            let records = one
-                .records
-                .as_slice()
-                .get(HEADER_BYTES..)
-                .unwrap_or_default();
-            let sent = self.last_sent.entry(one.index).or_default();
-            let pause = sent
-                .insert(records.to_vec(), now)
-                .map(|before| now - before);
-            broken_if(
-                I8,
-                pause.is_some_and(|pause| pause < self.retry_pause),
-                || {
-                    format!(
-                        "a batch for partition {} went to broker {node} again after {pause:?}",
-                        one.index
-                    )
-                },
-            );
-        }
-    }
-
-    /// The producer has another picture of the cluster. It follows the newest leader that it has
-    /// heard of, as long as there is one.
-    pub(super) fn on_published(&mut self, view: &ClusterView) {
-        let topic = view.topics.get(TOPIC);
-        // Another topic of that name counts its epochs anew.
-        let id = topic.map(|topic| topic.id);
-        if std::mem::replace(&mut self.topic_id, id) != id {
-            self.leaders.clear();
-            self.last_sent.clear();
-        }
-        let partitions = topic.map(|topic| &topic.partitions);
-        for (index, partition) in (0..).zip(partitions.into_iter().flatten()) {
-            let new = (partition.leader_epoch, partition.leader);
-            let Some(old) = self.leaders.insert(index, new) else {
-                continue;
-            };
-            if old.1 != new.1 {
-                self.last_sent.remove(&index);
-            }
-            let is_there = old
-                .1
-                .is_some_and(|leader| view.brokers.contains_key(&leader));
-            let went_back = new.0 >= 0 && new.0 < old.0 && is_there;
-            broken_if(I8, went_back, || {
-                format!(
-                    "the leader of partition {index} is as of epoch {} again, after {}",
-                    new.0, old.0
-                )
-            });
-        }
     }
 
     /// Records accepted and without an outcome.
@@ -333,9 +296,8 @@ impl Checker {
                 broken_if(I12, !is_right, || {
                     format!("record {id} is told as {metadata:?}")
                 });
-                // What was written before, an old broker acknowledges without a word on where.
-                let may_lack_offset = self.acks == 0 || (self.idempotence && self.refuses_repeats);
-                let has_offset = metadata.offset().is_some() || may_lack_offset;
+                let has_offset =
+                    metadata.offset().is_some() || self.acks == 0 || self.tells_duplicates;
                 broken_if(I2, !has_offset, || format!("record {id} has no offset"));
                 Ok(metadata.offset())
             }
@@ -617,6 +579,11 @@ impl Checker {
         for (id, sent) in (0..).zip(&self.records) {
             if sent.partition != partition {
                 continue;
+            }
+            if sent.outcome == Some(Ok(None)) && self.acks != 0 {
+                broken_if(I2, !logs.iter().any(|log| log.contains(&id)), || {
+                    format!("record {id} was acknowledged, and is not in partition {partition}")
+                });
             }
             if let Some(Ok(Some(offset))) = sent.outcome {
                 let at = usize::try_from(offset).unwrap_or(usize::MAX);

@@ -32,6 +32,7 @@ mod checker;
 mod client;
 mod dice;
 mod flights;
+mod habits;
 mod hunt;
 mod lies;
 mod network;

@@ -36,8 +36,6 @@ pub(super) struct Options {
     pub(super) gap: Duration,
     /// The largest batch that brokers take.
     pub(super) max_message_bytes: usize,
-    /// Whether brokers are so old that they answer a repeated batch with an error.
-    pub(super) refuses_repeats: bool,
     /// When all faults end.
     pub(super) heal_after: Duration,
     /// When somebody closes the producer, if not in the end.
@@ -45,6 +43,8 @@ pub(super) struct Options {
     pub(super) close_timeout: Duration,
     /// The epoch of a new producer id.
     pub(super) first_epoch: i16,
+    /// Whether brokers answer a batch that they have with DUPLICATE_SEQUENCE_NUMBER.
+    pub(super) tells_duplicates: bool,
     pub(super) faults: FaultMix,
 }
 
@@ -175,11 +175,11 @@ impl Options {
             value_bytes: (20, 20),
             gap: ms(10),
             max_message_bytes: 1 << 20,
-            refuses_repeats: false,
             heal_after: Duration::ZERO,
             close_after: None,
             close_timeout: ms(10_000),
             first_epoch: 0,
+            tells_duplicates: false,
             faults: FaultMix::default(),
         }
     }
@@ -213,17 +213,16 @@ impl Options {
             value_bytes,
             gap: ms(d.pick(&[1, 10, 10, 50, 200])),
             max_message_bytes: 1 << 20,
-            refuses_repeats: false,
             heal_after,
             close_after: d.chance(150).then(|| d.millis(0, 4_000)),
             close_timeout: ms(d.pick(&[0, 50, 1_000, 20_000])),
             first_epoch: d.pick(&[0, 0, i16::MAX - 1, i16::MAX]),
+            tells_duplicates: false,
             faults: FaultMix::swarm(d),
         };
         // Every record fits into such a batch alone, or most do.
         let most = value_bytes.1 as usize;
         options.max_message_bytes = d.pick(&[1 << 20, 1 << 20, most + 150, most / 2 + 150]);
-        options.refuses_repeats = d.chance(200);
         // Through a small socket over a long way a request would not get in its time.
         let trips = options.sender.max_request_size.max(largest) / options.socket_bytes + 2;
         let trips = u32::try_from(trips).expect("small requests");
@@ -244,6 +243,7 @@ impl Options {
         options.socket_bytes = LARGE_SOCKET;
         options.records = d.pick(&[3, 8, 15, 15, 30, 100]);
         options.heal_after = ms(d.pick(&[200, 1_000, 1_000, 3_000]));
+        options.tells_duplicates = d.chance(300);
         options.sender.metadata_max_age = ms(d.pick(&[500, 300_000, 300_000, 300_000]));
         let brokers = 1..=options.brokers;
         options.sender.bootstrap = brokers.map(bootstrap).collect();
@@ -355,7 +355,7 @@ impl FaultMix {
             lose_answers: draw(30),
             late: draw(500),
             refuse: draw(100),
-            refuse_for_good: draw(20),
+            refuse_for_good: draw(60),
             apply_and_refuse: draw(60),
             throttle: draw(50),
             delay_answer: draw(50),

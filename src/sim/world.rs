@@ -2,6 +2,7 @@
 //! mock's brokers on the other, a network between them, and one clock. Nothing here is left to
 //! chance that does not come from the seed.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{Accumulator, Outcome};
@@ -15,6 +16,7 @@ use crate::sim::checker::{Checker, RecordId};
 use crate::sim::client::Client;
 use crate::sim::dice::{Dice, Stream};
 use crate::sim::flights::Flights;
+use crate::sim::habits::Habits;
 use crate::sim::network::Network;
 use crate::sim::options::{Options, TOPIC};
 use crate::sim::promise::{I8, I11, broken_if};
@@ -31,6 +33,7 @@ pub(super) struct World {
     pub(super) stage: Stage,
     pub(super) accumulator: Accumulator,
     pub(super) checker: Checker,
+    habits: Habits,
     pub(super) callers: Vec<Caller>,
     /// Decides what callers do.
     pub(super) dice: Dice,
@@ -87,6 +90,7 @@ impl World {
         Self {
             accumulator: Accumulator::new(options.batch_size, options.buffer_memory, true),
             checker: Checker::new(&options),
+            habits: Habits::new(&options),
             callers: Vec::new(),
             dice: Dice::new(seed, Stream::Workload),
             commands: 0,
@@ -282,6 +286,7 @@ impl World {
                     if node.0 < 0 && self.has_view {
                         self.stage.trace.mark("rebootstrap");
                     }
+                    self.checker.on_connecting(self.stage.elapsed());
                     self.client.connect(
                         &mut self.stage,
                         &mut self.network,
@@ -299,10 +304,11 @@ impl World {
                     let api = request.api_key();
                     self.flights
                         .on_send(node, id, &request, &mut self.stage.trace);
+                    self.checker.on_sent(self.stage.elapsed());
                     if api == ApiKey::Metadata {
                         self.checker.on_asked(now);
                     }
-                    self.checker.on_sent(now, node, &request);
+                    self.habits.on_sent(now, node, &request);
                     self.stage
                         .note("send", [node.0.into(), id.0 as i64, api as i64], || {
                             format!("{api} as request {} to node {node}", id.0)
@@ -339,7 +345,7 @@ impl World {
     }
 
     fn publish(&mut self, view: &ClusterView) {
-        self.checker.on_published(view);
+        self.habits.on_published(view);
         for (name, topic) in &view.topics {
             let leaders = (0..).zip(&topic.partitions);
             let led = leaders.filter(|(_, one)| one.leader.is_some());
@@ -446,6 +452,13 @@ impl World {
         }
         self.stage.after(Duration::ZERO, Event::Wake);
         ids
+    }
+
+    /// Something rare has happened.
+    pub(super) fn assert_marked(&self, what: &str) {
+        let mut marks = BTreeMap::new();
+        self.stage.trace.add_marks(&mut marks);
+        assert!(marks.contains_key(what), "{what:?} is not among {marks:?}");
     }
 
     /// How many partitions there are by now.

@@ -184,9 +184,14 @@ fn observe_batch(state: &mut ClusterState, topic: &str, index: i32, acks: i16, c
         let why = format!("{claim}: sent with acks {acks} instead of all");
         accuse(state, topic, index, &why);
     }
+    let most_bytes = state.settings.max_message_bytes;
     let Some(partition) = state.partition_mut(topic, index) else {
         return;
     };
+    // What is too large was never written, and may come in parts.
+    if claim.bytes > most_bytes {
+        return;
+    }
     if let Some(earlier) = partition.attempts.note(claim) {
         let why = format!("{claim}: may be written with other content, as {earlier}");
         accuse(state, topic, index, &why);

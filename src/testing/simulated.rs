@@ -10,6 +10,7 @@ use crate::ids::NodeId;
 use crate::protocol::ApiKey;
 use crate::protocol::version::VersionRange;
 use crate::testing::faults::{ConnectionEffect, Effect, Refusal, Rule};
+use crate::testing::legality::Attempts;
 use crate::testing::state::{ClusterState, Settings};
 use crate::testing::{Api, MockRecord, MockRequestContent};
 
@@ -62,11 +63,6 @@ impl ClusterState {
     /// Takes no batch that is larger.
     pub(crate) fn limit_messages(&mut self, bytes: usize) {
         self.settings.max_message_bytes = bytes;
-    }
-
-    /// Answers a repeated batch with an error that means success, as old brokers do.
-    pub(crate) fn refuse_repeats(&mut self) {
-        self.settings.repeat_is_an_error = true;
     }
 
     /// Lets the next request of this kind meet this, until [`spare`](Self::spare).
@@ -168,6 +164,7 @@ impl ClusterState {
     pub(crate) fn wind_sequences(&mut self, topic: &str, partition: i32, next: i32) {
         if let Some(partition) = self.partition_mut(topic, partition) {
             partition.producers.wind(next);
+            partition.attempts = Attempts::default();
         }
     }
 

@@ -55,8 +55,6 @@ pub(crate) struct Settings {
     pub(super) first_epoch: i16,
     /// Whether batches and requests are kept, not only counted.
     pub(super) keep: bool,
-    /// Whether a repeated batch is answered as brokers before 2.0 did.
-    pub(super) repeat_is_an_error: bool,
 }
 
 impl Default for Settings {
@@ -70,7 +68,6 @@ impl Default for Settings {
             versions: BTreeMap::new(),
             first_epoch: 0,
             keep: true,
-            repeat_is_an_error: false,
         }
     }
 }

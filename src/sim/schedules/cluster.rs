@@ -14,7 +14,7 @@ use crate::protocol::messages::{
 use crate::record::batch::ProducerStamp;
 use crate::record::decode::decode;
 use crate::sim::checker::{RecordId, id_of};
-use crate::sim::options::{FIRST_PORT, TOPIC};
+use crate::sim::options::{FIRST_PORT, Options, TOPIC};
 use crate::testing::producers::{ProducerTable, Verdict};
 
 /// A broker, by its place in the cluster; its id is one more.
@@ -35,6 +35,7 @@ pub(super) struct Cluster {
     /// Logs of the topic's earlier lives, by partition.
     graves: Vec<Vec<Vec<RecordId>>>,
     pub(super) has_topic_ids: bool,
+    tells_duplicates: bool,
     next_producer_id: i64,
     /// How often a batch came that was in a log already.
     pub(super) repeated: u32,
@@ -102,18 +103,19 @@ impl Message {
 }
 
 impl Cluster {
-    pub(super) fn new(brokers: u16, partitions: i32, has_topic_ids: bool) -> Self {
+    pub(super) fn new(options: &Options) -> Self {
         let mut cluster = Self {
-            brokers: vec![Broker::default(); brokers.into()],
+            brokers: vec![Broker::default(); options.brokers.into()],
             partitions: Vec::new(),
             old: Default::default(),
             incarnation: 1,
             graves: Vec::new(),
-            has_topic_ids,
+            has_topic_ids: options.topic_ids,
+            tells_duplicates: options.tells_duplicates,
             next_producer_id: 0,
             repeated: 0,
         };
-        cluster.grow(partitions as usize);
+        cluster.grow(options.partitions as usize);
         cluster.remember();
         cluster
     }
@@ -213,7 +215,10 @@ impl Cluster {
                     .remember(batch.stamp, records, offset, 0),
                 Verdict::Repeat(earlier) => {
                     self.repeated += 1;
-                    return Ok(earlier.base_offset);
+                    return match self.tells_duplicates {
+                        true => Err(ErrorCode::DUPLICATE_SEQUENCE_NUMBER),
+                        false => Ok(earlier.base_offset),
+                    };
                 }
             }
         }

@@ -152,7 +152,7 @@ impl World {
             now: start,
             weather: Weather::new(seed, options.faults.clone()),
             trace: Trace::new(reader),
-            cluster: Cluster::new(options.brokers, options.partitions, options.topic_ids),
+            cluster: Cluster::new(&options),
             links: Vec::new(),
             checker: Checker::new(&options),
             dice: Dice::new(seed, Stream::Workload),
@@ -461,6 +461,7 @@ impl World {
         let is_new = self.peers.iter().all(|(peer, _)| *peer != node);
         broken_if(I8, !is_new, || format!("node {node} is connected to twice"));
         self.peers.push((node, link));
+        self.checker.on_connecting(self.now - self.start);
         self.note("connect", [node.0.into(), link as i64, 0], || {
             format!("node {node}, link {link}")
         });
@@ -539,6 +540,7 @@ impl World {
             return;
         };
         self.flights.on_send(node, id, &request, &mut self.trace);
+        self.checker.on_sent(self.now - self.start);
         if matches!(request, Request::Metadata(_)) {
             self.checker.on_asked(self.now);
         }

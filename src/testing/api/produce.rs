@@ -230,9 +230,6 @@ fn find_repeat(
             .judge(header.producer, header.record_count, unknown_is_an_error)?;
     Ok(match verdict {
         Verdict::Append => None,
-        Verdict::Repeat(_) if state.settings.repeat_is_an_error => {
-            return Err(ErrorCode::DUPLICATE_SEQUENCE_NUMBER.into());
-        }
         Verdict::Repeat(earlier) => Some(earlier),
     })
 }
