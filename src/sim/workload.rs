@@ -11,7 +11,7 @@ use crate::record::{Header, Record};
 use crate::sender::{Command, CommandId, Input};
 use crate::sim::checker::{RecordId, Told, header_of};
 use crate::sim::options::TOPIC;
-use crate::sim::promise::{I6, I7, broken_if};
+use crate::sim::promise::{I1, I6, I7, broken_if};
 use crate::sim::stage::Event;
 use crate::sim::world::World;
 use crate::sync::Arc;
@@ -123,7 +123,8 @@ impl World {
     }
 
     fn send_something(&mut self, index: usize) {
-        if self.callers[index].left == 0 || self.accumulator.is_closed() {
+        // Nobody tells callers of a close: they find out.
+        if self.callers[index].left == 0 {
             self.callers[index].state = State::Done;
             return;
         }
@@ -243,6 +244,9 @@ impl World {
                     self.accumulator.note_keyless(&topic, &queue, &appended);
                 }
                 self.wake |= appended.wake;
+                broken_if(I1, self.accumulator.is_closed(), || {
+                    format!("record {id} was accepted after the close")
+                });
                 let (partition, batch) = (queue.index(), appended.batch);
                 let numbers = [id.into(), partition.into(), batch.number as i64];
                 self.stage.note("append", numbers, || {
