@@ -14,7 +14,8 @@ use crate::sim::brokers::{CODES_AFTER_APPEND, FINAL_CODES, METADATA_CODES, PASSI
 use crate::sim::lies::spoil;
 use crate::sim::options::{LONGEST_CALAMITY_MS, LONGEST_THROTTLE_MS};
 use crate::sim::schedules::cluster::{Batch, Index, Message, endpoint, node};
-use crate::sim::schedules::world::{Event, Link, World};
+use crate::sim::schedules::links::Link;
+use crate::sim::schedules::world::{Event, World};
 
 /// How a batch fares at its broker.
 enum Luck {
