@@ -147,7 +147,7 @@ fn keeps_its_promises_under_a_fixed_range_of_seeds() {
 }
 
 /// What the fixed range comes across, rare as it may be.
-const MARKS: [&str; 21] = [
+const MARKS: [&str; 44] = [
     "acknowledged",
     "timed out, not written",
     "timed out, may be written",
@@ -169,6 +169,29 @@ const MARKS: [&str; 21] = [
     "LEADERLESS",
     "PAUSE",
     "late request",
+    "MUTE",
+    "drip",
+    "FORGET",
+    "WIND",
+    "RECREATE",
+    "GROW",
+    "rebootstrap",
+    "throttle",
+    "omission",
+    "mangled answer",
+    "truncated answer",
+    "several batches in a request",
+    "sent again",
+    "pipeline full",
+    "duplicate answered",
+    "hint followed",
+    "epoch bumped",
+    "another producer id",
+    "batch split",
+    "sequence wrapped",
+    "flush while sending again",
+    "close with records on their way",
+    "idle connection closed",
 ];
 
 const FIXED_SEEDS: u64 = 500;

@@ -68,10 +68,10 @@ fn explain(seed: u64, failure: &str) -> ! {
     );
 }
 
-const FIXED_SEEDS: u64 = 1_000;
+const FIXED_SEEDS: u64 = 2_000;
 
 /// Rare states that the fixed range comes to.
-const MARKS: [&str; 12] = [
+const MARKS: [&str; 27] = [
     "lost",
     "CUT",
     "CRASH",
@@ -83,7 +83,22 @@ const MARKS: [&str; 12] = [
     "FORGET",
     "RECREATE",
     "GROW",
+    "WIND",
     "refusal",
+    "full socket",
+    "throttle",
+    "omission",
+    "mangled answer",
+    "several batches in a request",
+    "sent again",
+    "pipeline full",
+    "duplicate answered",
+    "hint followed",
+    "epoch bumped",
+    "another producer id",
+    "batch split",
+    "sequence wrapped",
+    "close with records on their way",
 ];
 
 #[test]
