@@ -261,6 +261,10 @@ impl Brokers {
                 let code = weather.dice.pick(&CODES_AFTER_APPEND);
                 return Some(refuse(some(&mut weather.dice), code, true));
             }
+            if weather.strikes("too large", mix.too_large) {
+                let code = ErrorCode::MESSAGE_TOO_LARGE;
+                return Some(refuse(some(&mut weather.dice), code, false));
+            }
             if weather.strikes("refusal for good", mix.refuse_for_good) {
                 let code = weather.dice.pick(&FINAL_CODES);
                 return Some(refuse(some(&mut weather.dice), code, false));

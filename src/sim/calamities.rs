@@ -119,11 +119,11 @@ impl World {
             && self.brokers.are_quiet()
             && !self.checker.has_open(partition);
         let weather = &mut self.stage.weather;
-        if is_quiet && weather.strikes("producers forgotten", forget) {
-            self.forget_producers(partition);
-        } else if is_quiet && weather.strikes("sequences wound on", wind) {
+        if is_quiet && weather.strikes("sequences wound on", wind) {
             let next = i32::MAX - weather.dice.between(0, 5) as i32;
             self.wind_sequences(partition, next);
+        } else if is_quiet && weather.strikes("producers forgotten", forget) {
+            self.forget_producers(partition);
         }
         // Without ids nobody can tell the new topic, whose epochs begin anew, from the old one.
         let has_ids = self.options.versions.is_empty() && self.options.topic_ids;

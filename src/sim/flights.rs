@@ -150,6 +150,11 @@ impl Flights {
         !self.requests.is_empty()
     }
 
+    /// Whether one is on its way to this broker.
+    pub(super) fn are_on(&self, node: NodeId) -> bool {
+        self.requests.values().any(|(to, _)| *to == node)
+    }
+
     /// Whether a batch has been sent more than once under the newest identity of its partition.
     pub(super) fn have_retries(&self) -> bool {
         let all = self.partitions.values();

@@ -45,13 +45,13 @@ mod stage;
 mod workload;
 mod world;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hunt::{Tally, fresh_seed, is_on_errand, number};
 use options::Options;
 use promise::{I15, broken_if, message};
-use shrink::{MayFail, shrink};
+use shrink::{Cuts, MayFail, shrink};
 use stage::Reader;
 use world::{Summary, World};
 
@@ -69,9 +69,11 @@ fn run(world: &mut World) -> Summary {
 }
 
 /// What a seed came to: a summary, or why it failed.
-fn attempt(seed: u64, reader: Reader, spared: &BTreeSet<u64>) -> (World, Result<Summary, String>) {
-    let mut world = World::new(seed, Options::swarm(seed), reader);
-    world.stage.weather.spare(spared);
+fn attempt(seed: u64, reader: Reader, cuts: &Cuts) -> (World, Result<Summary, String>) {
+    let mut options = Options::swarm(seed);
+    options.records = options.records.min(cuts.records);
+    let mut world = World::new(seed, options, reader);
+    world.stage.weather.spare(&cuts.spared);
     let result = catch_unwind(AssertUnwindSafe(|| run(&mut world)));
     (world, result.map_err(|panic| message(&*panic)))
 }
@@ -83,19 +85,19 @@ fn check(seed: u64) -> Summary {
 
 /// The same, and counts what happened.
 fn check_and_mark(seed: u64, marks: &mut BTreeMap<&'static str, u64>) -> Summary {
-    let (world, result) = attempt(seed, Reader::Nobody, &BTreeSet::new());
+    let (world, result) = attempt(seed, Reader::Nobody, &Cuts::NONE);
     world.stage.trace.add_marks(marks);
     result.unwrap_or_else(|failure| explain(seed, &failure))
 }
 
 /// Runs a failing seed again, with fewer faults if that is possible, and with a trace.
 fn explain(seed: u64, failure: &str) -> ! {
-    let spared = match number("SIM_SHRINK") {
-        Some(0) => BTreeSet::new(),
-        _ => shrink(|spared| struck(seed, spared)),
+    let cuts = match number("SIM_SHRINK") {
+        Some(0) => Cuts::NONE,
+        _ => shrink(|cuts| struck(seed, cuts)),
     };
-    let (world, result) = attempt(seed, Reader::Later, &spared);
-    let what = format!("seed {seed}, without {} faults", spared.len());
+    let (world, result) = attempt(seed, Reader::Later, &cuts);
+    let what = format!("seed {seed}, without {} faults", cuts.spared.len());
     world.stage.trace.print_end(&what);
     println!("--- {:#?}", world.options);
     println!("--- faults: {:?}", world.stage.weather.struck);
@@ -109,8 +111,8 @@ fn explain(seed: u64, failure: &str) -> ! {
 const TWICE_EACH: u64 = 64;
 
 /// The faults of a failing seed.
-fn struck(seed: u64, spared: &BTreeSet<u64>) -> MayFail {
-    let (world, result) = attempt(seed, Reader::Nobody, spared);
+fn struck(seed: u64, cuts: &Cuts) -> MayFail {
+    let (world, result) = attempt(seed, Reader::Nobody, cuts);
     let struck = world.stage.weather.struck.iter().map(|(id, _)| *id);
     result.is_err().then(|| struck.collect())
 }
@@ -146,7 +148,7 @@ fn keeps_its_promises_under_a_fixed_range_of_seeds() {
 }
 
 /// What the fixed range comes across, rare as it may be.
-const MARKS: [&str; 21] = [
+const MARKS: [&str; 44] = [
     "acknowledged",
     "timed out, not written",
     "timed out, may be written",
@@ -168,6 +170,29 @@ const MARKS: [&str; 21] = [
     "LEADERLESS",
     "PAUSE",
     "late request",
+    "MUTE",
+    "drip",
+    "FORGET",
+    "WIND",
+    "RECREATE",
+    "GROW",
+    "rebootstrap",
+    "throttle",
+    "omission",
+    "mangled answer",
+    "truncated answer",
+    "several batches in a request",
+    "sent again",
+    "pipeline full",
+    "duplicate answered",
+    "hint followed",
+    "epoch bumped",
+    "another producer id",
+    "batch split",
+    "sequence wrapped",
+    "flush while sending again",
+    "close with records on their way",
+    "idle connection closed",
 ];
 
 const FIXED_SEEDS: u64 = 500;
@@ -201,7 +226,7 @@ fn replay() {
     let Some(seed) = number("SIM_SEED") else {
         return;
     };
-    let (world, result) = attempt(seed, Reader::Now, &BTreeSet::new());
+    let (world, result) = attempt(seed, Reader::Now, &Cuts::NONE);
     println!("{:#?}", world.options);
     match result {
         Ok(summary) => println!("{summary:?}"),
@@ -213,10 +238,10 @@ fn replay() {
 #[test]
 fn hunt() {
     let run = |seed| {
-        let (_, result) = attempt(seed, Reader::Nobody, &BTreeSet::new());
+        let (_, result) = attempt(seed, Reader::Nobody, &Cuts::NONE);
         let summary = result?;
         if seed % TWICE_EACH == 0 {
-            let (_, again) = attempt(seed, Reader::Nobody, &BTreeSet::new());
+            let (_, again) = attempt(seed, Reader::Nobody, &Cuts::NONE);
             if again != Ok(summary) {
                 return Err(format!("{I15}: {summary:?}, and then {again:?}"));
             }

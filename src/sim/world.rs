@@ -296,6 +296,10 @@ impl World {
                     );
                 }
                 Output::Disconnect(node) => {
+                    let may_idle = self.options.sender.connections_max_idle.is_some();
+                    if may_idle && !self.flights.are_on(node) {
+                        self.stage.trace.mark("idle connection closed");
+                    }
                     self.flights.on_disconnected(node);
                     self.client
                         .disconnect(&mut self.stage, &mut self.network, node);

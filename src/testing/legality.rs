@@ -3,7 +3,8 @@
 //! only where that is certain: records that wait unread in some connection, or that the producer
 //! has given up, are nothing a broker can know of. No socket, no clock.
 //!
-//! - a batch goes out again under sequences that earlier records have, which may be written
+//! - a batch goes out again under sequences that earlier records have, which may be written; parts
+//!   of a batch that was too large are none
 //! - a producer id that nobody got, or without an epoch or a sequence
 //! - an idempotent batch with `acks` other than all
 //! - one request with idempotent batches and others, or twice for the same partition
@@ -137,6 +138,14 @@ impl Attempts {
         }
         attempts.retain(|attempt| attempt.refused < attempt.came);
     }
+
+    /// The producer is told that this batch is too large. It comes again in parts, even if an earlier
+    /// attempt may have written it: then no part follows what is there, and all are refused.
+    fn split(&mut self, claim: Claim) {
+        if let Some(attempts) = self.producers.get_mut(&claim.stamp.producer_id) {
+            attempts.retain(|attempt| attempt.claim != claim);
+        }
+    }
 }
 
 /// Looks at a request before anything is done about it.
@@ -210,7 +219,10 @@ pub(super) fn answered(
     if let Some(claim) = claim.filter(|_| says_not_written(code))
         && let Some(partition) = state.partition_mut(topic, index)
     {
-        partition.attempts.refuse(claim);
+        match code {
+            ErrorCode::MESSAGE_TOO_LARGE => partition.attempts.split(claim),
+            _ => partition.attempts.refuse(claim),
+        }
     }
 }
 

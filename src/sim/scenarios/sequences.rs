@@ -68,3 +68,28 @@ fn answers_that_say_too_little_or_too_much_double_nothing() {
     world.stage.weather.is_bad = false;
     finish(world, &all);
 }
+
+#[test]
+fn parts_of_a_batch_that_is_in_the_log_already_double_nothing() {
+    let mut world = with(idempotent());
+    let mut all = world.append(0, 1);
+    world.run_for(Duration::from_millis(100));
+    world.on_next(
+        Api::Produce,
+        Blow::Refuse {
+            partition: Some(0),
+            code: ErrorCode::REQUEST_TIMED_OUT,
+            applied: true,
+        },
+    );
+    world.on_next(Api::Produce, refuse(ErrorCode::MESSAGE_TOO_LARGE));
+    let doubted = world.append(0, 4);
+    world.run_until_idle();
+    world.assert_marked("batch split");
+    for id in &doubted {
+        assert!(world.checker.outcome(*id).unwrap().is_err());
+    }
+    all.extend(doubted);
+    all.extend(world.append(0, 1));
+    finish(world, &all);
+}

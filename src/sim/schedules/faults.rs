@@ -14,7 +14,8 @@ use crate::sim::brokers::{CODES_AFTER_APPEND, FINAL_CODES, METADATA_CODES, PASSI
 use crate::sim::lies::spoil;
 use crate::sim::options::{LONGEST_CALAMITY_MS, LONGEST_THROTTLE_MS};
 use crate::sim::schedules::cluster::{Batch, Index, Message, endpoint, node};
-use crate::sim::schedules::world::{Event, Link, World};
+use crate::sim::schedules::links::Link;
+use crate::sim::schedules::world::{Event, World};
 
 /// How a batch fares at its broker.
 enum Luck {
@@ -192,6 +193,12 @@ impl World {
         if self.weather.strikes("refusal after append", deny) {
             return Luck::Denied(self.weather.dice.pick(&CODES_AFTER_APPEND));
         }
+        if self
+            .weather
+            .strikes("too large", self.weather.mix.too_large)
+        {
+            return Luck::Refused(ErrorCode::MESSAGE_TOO_LARGE);
+        }
         if self.weather.strikes("refusal for good", fail) {
             return Luck::Refused(self.weather.dice.pick(&FINAL_CODES));
         }
@@ -318,14 +325,10 @@ impl World {
         let mix = &self.weather.mix;
         let (forget, wind, recreate, grow) = (mix.forget, mix.wind, mix.recreate, mix.grow);
         // Brokers forget a producer that has been silent for days: nothing of its is under way.
-        let is_quiet =
-            { &self.links }.iter().all(Link::is_quiet) && !self.checker.has_open(partition as i32);
-        if is_quiet && self.weather.strikes("producers forgotten", forget) {
-            self.note("FORGET", [partition as i64, 0, 0], || {
-                format!("partition {partition}")
-            });
-            self.cluster.forget_producers(partition);
-        } else if is_quiet && self.weather.strikes("sequences wound on", wind) {
+        let is_quiet = !self.flights.are_aloft()
+            && { &self.links }.iter().all(Link::is_quiet)
+            && !self.checker.has_open(partition as i32);
+        if is_quiet && self.weather.strikes("sequences wound on", wind) {
             let next = i32::MAX - self.weather.dice.between(0, 5) as i32;
             if self.sender.wind_sequences(partition as i32, next) {
                 self.note("WIND", [partition as i64, next.into(), 0], || {
@@ -334,6 +337,11 @@ impl World {
                 self.cluster.wind_sequences(partition, next);
                 self.flights.on_wound(partition as i32, next);
             }
+        } else if is_quiet && self.weather.strikes("producers forgotten", forget) {
+            self.note("FORGET", [partition as i64, 0, 0], || {
+                format!("partition {partition}")
+            });
+            self.cluster.forget_producers(partition);
         }
         // Without ids nobody can tell the new topic, whose epochs begin anew, from the old one.
         if self.cluster.has_topic_ids && self.weather.strikes("topic made again", recreate) {

@@ -10,35 +10,38 @@
 
 mod cluster;
 mod faults;
+mod links;
 mod world;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::sim::hunt::{self, Tally, fresh_seed, is_on_errand, number};
 use crate::sim::options::Options;
 use crate::sim::promise::{I15, broken_if, message};
-use crate::sim::shrink::{MayFail, shrink};
+use crate::sim::shrink::{Cuts, MayFail, shrink};
 use crate::sim::stage::Reader;
 use world::World;
 
-/// Runs a seed, without the faults in `spared`.
-fn attempt(seed: u64, reader: Reader, spared: &BTreeSet<u64>) -> (World, Result<(), String>) {
-    let mut world = World::new(seed, Options::short(seed), reader);
-    world.weather.spare(spared);
+/// Runs a seed, without what is cut.
+fn attempt(seed: u64, reader: Reader, cuts: &Cuts) -> (World, Result<(), String>) {
+    let mut options = Options::short(seed);
+    options.records = options.records.min(cuts.records);
+    let mut world = World::new(seed, options, reader);
+    world.weather.spare(&cuts.spared);
     let result = catch_unwind(AssertUnwindSafe(|| world.run()));
     (world, result.map_err(|panic| message(&*panic)))
 }
 
-fn struck(seed: u64, spared: &BTreeSet<u64>) -> MayFail {
-    let (world, result) = attempt(seed, Reader::Nobody, spared);
+fn struck(seed: u64, cuts: &Cuts) -> MayFail {
+    let (world, result) = attempt(seed, Reader::Nobody, cuts);
     let struck = world.weather.struck.iter().map(|(id, _)| *id);
     result.is_err().then(|| struck.collect())
 }
 
 /// Runs one seed; if it fails, says all there is to say about it.
 fn check(seed: u64, marks: &mut BTreeMap<&'static str, u64>) -> u64 {
-    let (world, result) = attempt(seed, Reader::Nobody, &BTreeSet::new());
+    let (world, result) = attempt(seed, Reader::Nobody, &Cuts::NONE);
     world.trace.add_marks(marks);
     if let Err(failure) = result {
         explain(seed, &failure);
@@ -47,15 +50,16 @@ fn check(seed: u64, marks: &mut BTreeMap<&'static str, u64>) -> u64 {
 }
 
 fn explain(seed: u64, failure: &str) -> ! {
-    let spared = match number("SIM_SHRINK") {
-        Some(0) => BTreeSet::new(),
-        _ => shrink(|spared| struck(seed, spared)),
+    let cuts = match number("SIM_SHRINK") {
+        Some(0) => Cuts::NONE,
+        _ => shrink(|cuts| struck(seed, cuts)),
     };
-    let (world, result) = attempt(seed, Reader::Later, &spared);
+    let (world, result) = attempt(seed, Reader::Later, &cuts);
     let options = format!("{:#?}", world.options);
-    world
-        .trace
-        .print_end(&format!("seed {seed}, without {} faults", spared.len()));
+    world.trace.print_end(&format!(
+        "seed {seed}, without {} faults",
+        cuts.spared.len()
+    ));
     println!("--- {options}\n--- faults: {:?}", world.weather.struck);
     println!("--- smaller: {:?}", result.err());
     panic!(
@@ -64,10 +68,10 @@ fn explain(seed: u64, failure: &str) -> ! {
     );
 }
 
-const FIXED_SEEDS: u64 = 1_000;
+const FIXED_SEEDS: u64 = 2_000;
 
 /// Rare states that the fixed range comes to.
-const MARKS: [&str; 12] = [
+const MARKS: [&str; 27] = [
     "lost",
     "CUT",
     "CRASH",
@@ -79,7 +83,22 @@ const MARKS: [&str; 12] = [
     "FORGET",
     "RECREATE",
     "GROW",
+    "WIND",
     "refusal",
+    "full socket",
+    "throttle",
+    "omission",
+    "mangled answer",
+    "several batches in a request",
+    "sent again",
+    "pipeline full",
+    "duplicate answered",
+    "hint followed",
+    "epoch bumped",
+    "another producer id",
+    "batch split",
+    "sequence wrapped",
+    "close with records on their way",
 ];
 
 #[test]
@@ -125,7 +144,7 @@ fn replay() {
     let Some(seed) = number("SIM_SEED") else {
         return;
     };
-    let (world, result) = attempt(seed, Reader::Now, &BTreeSet::new());
+    let (world, result) = attempt(seed, Reader::Now, &Cuts::NONE);
     println!("{:#?}", world.options);
     if let Err(failure) = result {
         explain(seed, &failure);
@@ -136,10 +155,10 @@ fn replay() {
 #[test]
 fn hunt() {
     let run = |seed| {
-        let (world, result) = attempt(seed, Reader::Nobody, &BTreeSet::new());
+        let (world, result) = attempt(seed, Reader::Nobody, &Cuts::NONE);
         result?;
         if seed % 256 == 0 {
-            let (again, _) = attempt(seed, Reader::Nobody, &BTreeSet::new());
+            let (again, _) = attempt(seed, Reader::Nobody, &Cuts::NONE);
             if again.trace.hash() != world.trace.hash() {
                 return Err(format!("{I15}: twice, with different traces"));
             }

@@ -3,21 +3,22 @@
 //! brokers do.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap};
 use std::time::{Duration, Instant};
 
 use crate::accumulator::Accumulator;
-use crate::error::{Error, ErrorKind};
+use crate::error::ErrorKind;
 use crate::ids::{NodeId, RequestId};
-use crate::protocol::{Request, Response};
+use crate::protocol::Response;
 use crate::record::Record;
 use crate::sender::{Command, CommandId, Input, Output, Sender};
 use crate::sim::checker::{Checker, RecordId};
 use crate::sim::dice::{Dice, Stream};
 use crate::sim::flights::Flights;
 use crate::sim::options::{Options, TOPIC};
-use crate::sim::promise::{I1, I8, I10, I11, broken_if};
-use crate::sim::schedules::cluster::{Cluster, Index, Message, listener};
+use crate::sim::promise::{I1, I8, I11, broken_if};
+use crate::sim::schedules::cluster::{Cluster, Index, listener};
+use crate::sim::schedules::links::Link;
 use crate::sim::stage::{Reader, Trace, Weather};
 use crate::sync::Arc;
 
@@ -34,7 +35,7 @@ pub(super) struct World {
     pub(super) checker: Checker,
     /// Decides what the caller does.
     dice: Dice,
-    latencies: Dice,
+    pub(super) latencies: Dice,
     agenda: BinaryHeap<Reverse<Due>>,
     events: u64,
     pub(super) sender: Sender,
@@ -42,8 +43,8 @@ pub(super) struct World {
     pub(super) flights: Flights,
     accumulator: Accumulator,
     /// The connections that the sender believes in.
-    peers: Vec<(NodeId, usize)>,
-    inputs: Vec<Input>,
+    pub(super) peers: Vec<(NodeId, usize)>,
+    pub(super) inputs: Vec<Input>,
     wait: Option<Instant>,
     paused_until: Option<Instant>,
     stopped: bool,
@@ -63,33 +64,6 @@ enum Waiting {
     Topic(Instant),
     Flush(BTreeSet<RecordId>, Instant),
     Close(Instant),
-}
-
-/// A connection, from the attempt to make it to its end.
-#[derive(Debug)]
-pub(super) struct Link {
-    pub(super) node: NodeId,
-    pub(super) broker: Index,
-    pub(super) is_ready: bool,
-    /// Whether the client has given it up, or been told of its end.
-    pub(super) is_gone: bool,
-    /// Whether nothing gets through to the broker, or back.
-    pub(super) is_mute: bool,
-    pub(super) is_deaf: bool,
-    /// Whether the broker handles nothing more on it.
-    pub(super) is_dead: bool,
-    /// Requests that the broker has not handled.
-    pub(super) inbox: VecDeque<(RequestId, Message)>,
-    /// When the newest request arrives, and the newest answer; later ones come later.
-    arrives: Instant,
-    pub(super) returns: Instant,
-    pub(super) busy_until: Instant,
-    /// Requests that the socket has not taken.
-    unwritten: VecDeque<(RequestId, Request)>,
-    blocked_until: Option<Instant>,
-    throttled_until: Option<Instant>,
-    /// Requests without an answer.
-    pub(super) waiting: Vec<RequestId>,
 }
 
 /// Something that happens at a point in time.
@@ -230,9 +204,9 @@ impl World {
         broken_if(I11, !self.waits.is_empty(), || {
             format!("nobody answers {:?}", self.waits)
         });
-        // What was on its way arrives in the end.
+        // The driver drops its connections, and with them what no socket has taken.
         for link in &mut self.links {
-            link.unwritten.clear();
+            link.abandon();
         }
         self.checker.finish(&self.accumulator);
         if self.cluster.repeated > 0 {
@@ -439,194 +413,6 @@ impl World {
         broken_if(I8, true, || "the sender never says to wait".to_owned());
     }
 
-    fn connect(&mut self, node: NodeId, broker: Index) {
-        let link = self.links.len();
-        self.links.push(Link {
-            node,
-            broker,
-            is_ready: false,
-            is_gone: false,
-            is_mute: false,
-            is_deaf: false,
-            is_dead: false,
-            inbox: VecDeque::new(),
-            arrives: self.now,
-            returns: self.now,
-            busy_until: self.now,
-            unwritten: VecDeque::new(),
-            blocked_until: None,
-            throttled_until: None,
-            waiting: Vec::new(),
-        });
-        let is_new = self.peers.iter().all(|(peer, _)| *peer != node);
-        broken_if(I8, !is_new, || format!("node {node} is connected to twice"));
-        self.peers.push((node, link));
-        self.checker.on_connecting(self.now - self.start);
-        self.note("connect", [node.0.into(), link as i64, 0], || {
-            format!("node {node}, link {link}")
-        });
-        self.after(self.options.setup_timeout, Event::Overdue(link));
-        let mix = &self.weather.mix;
-        let (silent, refused) = (mix.silent_connect, mix.refuse_connect);
-        let is_silent = self.weather.strikes("silent connect", silent);
-        let listens = self.cluster.listens(broker);
-        let is_refused = !listens || self.weather.strikes("refused connect", refused);
-        if !is_silent {
-            let trip = self.latency() * 4;
-            self.after(trip, Event::Connected(link, !is_refused));
-        }
-    }
-
-    fn on_connected(&mut self, link: usize, succeeded: bool) {
-        if self.links[link].is_gone {
-            return;
-        }
-        if !succeeded {
-            return self.lose(link, ErrorKind::Connect, "refused");
-        }
-        self.links[link].is_ready = true;
-        let node = self.links[link].node;
-        self.note("ready", [node.0.into(), link as i64, 0], || {
-            format!("node {node}, link {link}")
-        });
-        self.inputs.push(Input::Ready(node));
-    }
-
-    fn take_peer(&mut self, node: NodeId) -> Option<usize> {
-        let index = self.peers.iter().position(|(peer, _)| *peer == node)?;
-        Some(self.peers.swap_remove(index).1)
-    }
-
-    /// The client has nothing more to do with a connection.
-    fn hang_up(&mut self, link: usize) {
-        let late = self.weather.mix.late;
-        let is_late = self.weather.strikes("late", late);
-        let link = &mut self.links[link];
-        link.is_gone = true;
-        link.unwritten.clear();
-        link.waiting.clear();
-        if !is_late {
-            let through = self.latencies.index(link.inbox.len() + 1);
-            link.inbox.truncate(through);
-        }
-    }
-
-    /// The client learns that a connection has ended, or gives it up.
-    fn lose(&mut self, link: usize, kind: ErrorKind, text: &str) {
-        if self.links[link].is_gone {
-            return;
-        }
-        let node = self.links[link].node;
-        self.peers.retain(|(_, peer)| *peer != link);
-        let unwritten: Vec<_> = { &self.links[link].unwritten }
-            .iter()
-            .map(|(id, _)| *id)
-            .collect();
-        let numbers = [node.0.into(), link as i64, unwritten.len() as i64];
-        self.note("lost", numbers, || {
-            format!("node {node}, link {link}: {text}; unwritten: {unwritten:?}")
-        });
-        self.hang_up(link);
-        let error = Error::new(kind, text);
-        self.inputs
-            .push(Input::Disconnected(node, error, unwritten));
-    }
-
-    fn send(&mut self, node: NodeId, id: RequestId, request: Request) {
-        let peer = self.peers.iter().find(|(peer, _)| *peer == node);
-        let Some((_, link)) = peer.copied().filter(|(_, link)| self.links[*link].is_ready) else {
-            let error = Error::new(ErrorKind::Disconnected, "not connected");
-            self.inputs.push(Input::Refused(id, error));
-            return;
-        };
-        self.flights.on_send(node, id, &request, &mut self.trace);
-        self.checker.on_sent(self.now - self.start);
-        if matches!(request, Request::Metadata(_)) {
-            self.checker.on_asked(self.now);
-        }
-        self.note("send", [node.0.into(), id.0 as i64, link as i64], || {
-            let message = Message::read(&request);
-            format!("request {} to node {node}, link {link}: {message:?}", id.0)
-        });
-        let throttled = self.links[link].throttled_until;
-        broken_if(I10, throttled.is_some_and(|until| self.now < until), || {
-            format!(
-                "node {node} has asked for a pause, and gets request {}",
-                id.0
-            )
-        });
-        let wants_answer = !matches!(&request, Request::Produce(request) if request.acks == 0);
-        if wants_answer {
-            self.links[link].waiting.push(id);
-            self.after(
-                self.options.sender.request_timeout,
-                Event::Timeout(link, id),
-            );
-        }
-        self.links[link].unwritten.push_back((id, request));
-        let full = self.weather.mix.full_socket;
-        if self.weather.strikes("full socket", full) {
-            let until = self.now + self.weather.dice.millis(1, 1_500);
-            let link = &mut self.links[link];
-            link.blocked_until = link.blocked_until.max(Some(until));
-        }
-        self.write(link);
-    }
-
-    /// The socket takes what it has room for.
-    fn write(&mut self, link: usize) {
-        let blocked = self.links[link].blocked_until;
-        if let Some(until) = blocked.filter(|until| *until > self.now) {
-            return self.at(until, Event::Unblock(link));
-        }
-        while let Some((id, request)) = self.links[link].unwritten.pop_front() {
-            if let Request::Produce(request) = &request
-                && request.acks == 0
-            {
-                self.inputs.push(Input::Written(id));
-            }
-            let mix = &self.weather.mix;
-            let (silence, mute, cut) = (mix.silence, mix.mute, mix.cut_request);
-            let trip = self.latency();
-            if self.weather.strikes("silence", silence) {
-                self.links[link].is_mute = true;
-                self.links[link].is_deaf = true;
-            }
-            self.links[link].is_mute |= self.weather.strikes("mute", mute);
-            let is_cut = self.weather.strikes("cut request", cut);
-            let one = &mut self.links[link];
-            if !one.is_mute && !one.is_dead && !(is_cut && self.weather.dice.chance(500)) {
-                one.arrives = one.arrives.max(self.now + trip);
-                one.inbox.push_back((id, Message::read(&request)));
-                let arrives = one.arrives;
-                self.at(arrives, Event::Serve(link));
-            }
-            if is_cut {
-                return self.cut(link);
-            }
-        }
-    }
-
-    fn on_answer(&mut self, link: usize, id: RequestId, response: Response) {
-        let one = &mut self.links[link];
-        if one.is_gone {
-            return;
-        }
-        one.waiting.retain(|waiting| *waiting != id);
-        let pause = match &response {
-            Response::Produce(response) => response.throttle_time_ms,
-            Response::Metadata(response) => response.throttle_time_ms,
-            Response::InitProducerId(response) => response.throttle_time_ms,
-            Response::ApiVersions(_) => 0,
-        };
-        let until = self.now + Duration::from_millis(pause as u64);
-        one.throttled_until = one.throttled_until.max(Some(until));
-        self.note("response", [id.0 as i64, link as i64, 0], || {
-            format!("to request {}: {response:?}", id.0)
-        });
-        self.inputs.push(Input::Response(id, response));
-    }
-
     fn command(&mut self, command: Command, waiting: Waiting) {
         let id = CommandId(self.commands);
         self.commands += 1;
@@ -781,12 +567,5 @@ impl World {
             called.expect("the checker's callbacks do not panic");
         }
         self.checker.on_told(self.now);
-    }
-}
-
-impl Link {
-    /// Whether nothing on it has still to come to the broker.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.inbox.is_empty() && self.unwritten.is_empty()
     }
 }
