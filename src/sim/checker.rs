@@ -325,6 +325,10 @@ impl Checker {
 
     /// What may still succeed is not given up before its time is over.
     fn check_patience(&self, now: Instant, id: RecordId, error: &Error) {
+        let repeated = ErrorKind::Broker(ErrorCode::DUPLICATE_SEQUENCE_NUMBER);
+        broken_if(I8, error.kind() == repeated, || {
+            format!("record {id} failed because it is written: {error}")
+        });
         let is_passing = match error.kind() {
             ErrorKind::TimedOut
             | ErrorKind::Disconnected

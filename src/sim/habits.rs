@@ -75,6 +75,9 @@ impl Habits {
             self.sent.clear();
         }
         let partitions = topic.map(|topic| &topic.partitions);
+        // Nor does anybody remember a partition that metadata has left out.
+        let count = partitions.map_or(0, Vec::len);
+        self.leaders.retain(|index, _| (*index as usize) < count);
         for (index, partition) in (0..).zip(partitions.into_iter().flatten()) {
             let new = (partition.leader_epoch, partition.leader);
             let Some(old) = self.leaders.insert(index, new) else {
