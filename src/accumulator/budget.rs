@@ -185,6 +185,14 @@ impl MemoryBudget {
             .is_ok()
     }
 
+    /// Whether the first in line could be served.
+    #[cfg(test)]
+    pub(crate) fn lets_wait_for_nothing(&self) -> bool {
+        let queue = self.queue.lock();
+        let first = queue.waiters.front().map(|first| first.bytes);
+        first.is_some_and(|bytes| bytes <= self.total - self.used())
+    }
+
     fn release(&self, bytes: usize) {
         let before = self.used.fetch_sub(bytes, Ordering::SeqCst);
         debug_assert!(before >= bytes, "more memory came back than was given");

@@ -104,6 +104,13 @@ impl Sequences {
 mod tests {
     use super::*;
 
+    impl Sequences {
+        /// As if so much had been sent that this comes next.
+        pub(in crate::sender) fn wind(&mut self, next: i32) {
+            self.next = next;
+        }
+    }
+
     const FIRST: Identity = Identity {
         producer_id: 7,
         epoch: 0,

@@ -7,9 +7,12 @@ use std::time::Instant;
 use crate::ErrorCode;
 use crate::ids::NodeId;
 use crate::protocol::ApiKey;
-use crate::protocol::frame::FrameReader;
+use crate::protocol::broker::encode_response;
+use crate::protocol::decode_response;
+use crate::protocol::frame::{FrameReader, LENGTH_BYTES};
 use crate::sim::checker::Checker;
 use crate::sim::dice::Dice;
+use crate::sim::lies::{self, may_spoil};
 use crate::sim::network::{LinkId, Network};
 use crate::sim::options::{FIRST_PORT, LONGEST_THROTTLE_MS, Options, TOPIC};
 use crate::sim::stage::{Event, Stage};
@@ -49,7 +52,7 @@ struct Lane {
 
 impl Brokers {
     pub(super) fn new(options: &Options) -> Self {
-        let state = ClusterState::simulated(
+        let mut state = ClusterState::simulated(
             options.brokers,
             FIRST_PORT,
             TOPIC,
@@ -57,6 +60,8 @@ impl Brokers {
             options.versions.clone(),
             options.topic_ids,
         );
+        state.limit_messages(options.max_message_bytes);
+        state.set_first_epoch(options.first_epoch);
         let ids = (1..=i32::from(options.brokers)).map(NodeId);
         Self {
             old_leaders: state.leaders(TOPIC),
@@ -73,6 +78,12 @@ impl Brokers {
 
     pub(super) fn listens(&self, broker: NodeId) -> bool {
         self.machines.get(&broker).is_some_and(|one| !one.is_down)
+    }
+
+    /// Whether no request waits to be handled.
+    pub(super) fn are_quiet(&self) -> bool {
+        let mut lanes = self.lanes.values();
+        lanes.all(|lane| lane.requests.is_empty() && !lane.is_busy && lane.reader.is_empty())
     }
 
     /// Until when the machine does nothing.
@@ -173,7 +184,7 @@ impl Brokers {
             self.state.swap_leaders(TOPIC, &mut self.old_leaders);
         }
         self.state.spare();
-        checker.on_handled(api, self.state.last_refusal());
+        checker.on_handled(api, self.state.last_refusal(), self.state.first_violation());
         let size = body.len() as i64;
         stage.note("serve", [id.0 as i64, broker.0.into(), size], || {
             let stale = if is_stale { ", as of before" } else { "" };
@@ -183,8 +194,9 @@ impl Brokers {
                 id.0
             )
         });
+        let action = spoil(stage, &body, reaction.action);
         let lane = self.lanes.get_mut(&id).expect("just seen");
-        lane.answer = Some(reaction.action);
+        lane.answer = Some(action);
         stage.after(reaction.after, Event::Answer(id));
     }
 
@@ -198,7 +210,13 @@ impl Brokers {
             return;
         }
         match lane.answer.take() {
-            Some(Action::Send(bytes)) => network.answer(stage, id, &bytes),
+            Some(Action::Send(bytes)) => {
+                network.answer(stage, id, &bytes);
+                let repeat = stage.weather.mix.repeat_answer;
+                if stage.weather.strikes("repeated answer", repeat) {
+                    network.answer(stage, id, &bytes);
+                }
+            }
             Some(Action::Continue) => {}
             // It stays busy for ever.
             Some(Action::Silence) | None => return,
@@ -243,10 +261,18 @@ impl Brokers {
                 let code = weather.dice.pick(&CODES_AFTER_APPEND);
                 return Some(refuse(some(&mut weather.dice), code, true));
             }
+            if weather.strikes("too large", mix.too_large) {
+                let code = ErrorCode::MESSAGE_TOO_LARGE;
+                return Some(refuse(some(&mut weather.dice), code, false));
+            }
             if weather.strikes("refusal for good", mix.refuse_for_good) {
                 let code = weather.dice.pick(&FINAL_CODES);
                 return Some(refuse(some(&mut weather.dice), code, false));
             }
+        }
+        let refuse_identity = mix.refuse_identity;
+        if api == Api::InitProducerId && weather.strikes("refused id", refuse_identity) {
+            return Some(refuse(None, weather.dice.pick(&IDENTITY_CODES), false));
         }
         if weather.strikes("throttle", mix.throttle) {
             return Some(Blow::Throttle(weather.dice.millis(1, LONGEST_THROTTLE_MS)));
@@ -352,13 +378,14 @@ impl Brokers {
         }
     }
 
-    fn remember_leaders(&mut self) {
+    /// What brokers that lag behind tell from now on.
+    pub(super) fn remember_leaders(&mut self) {
         self.old_leaders = self.state.leaders(TOPIC);
     }
 }
 
 /// Codes that a broker answers before it has written anything, and that pass.
-const PASSING_CODES: [ErrorCode; 6] = [
+pub(super) const PASSING_CODES: [ErrorCode; 6] = [
     ErrorCode::NOT_LEADER_OR_FOLLOWER,
     ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
     ErrorCode::NOT_ENOUGH_REPLICAS,
@@ -368,7 +395,7 @@ const PASSING_CODES: [ErrorCode; 6] = [
 ];
 
 /// Codes that a broker may answer although the records are in its log.
-const CODES_AFTER_APPEND: [ErrorCode; 5] = [
+pub(super) const CODES_AFTER_APPEND: [ErrorCode; 5] = [
     ErrorCode::REQUEST_TIMED_OUT,
     ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
     ErrorCode::NOT_LEADER_OR_FOLLOWER,
@@ -376,18 +403,25 @@ const CODES_AFTER_APPEND: [ErrorCode; 5] = [
     ErrorCode::UNKNOWN_SERVER_ERROR,
 ];
 
-const FINAL_CODES: [ErrorCode; 4] = [
+pub(super) const FINAL_CODES: [ErrorCode; 4] = [
     ErrorCode::MESSAGE_TOO_LARGE,
     ErrorCode::TOPIC_AUTHORIZATION_FAILED,
     ErrorCode::INVALID_RECORD,
     ErrorCode::POLICY_VIOLATION,
 ];
 
-const METADATA_CODES: [ErrorCode; 4] = [
+pub(super) const METADATA_CODES: [ErrorCode; 4] = [
     ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
     ErrorCode::LEADER_NOT_AVAILABLE,
     ErrorCode::TOPIC_AUTHORIZATION_FAILED,
     ErrorCode::UNKNOWN_SERVER_ERROR,
+];
+
+const IDENTITY_CODES: [ErrorCode; 4] = [
+    ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
+    ErrorCode::COORDINATOR_NOT_AVAILABLE,
+    ErrorCode::NOT_COORDINATOR,
+    ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
 ];
 
 fn refuse(partition: Option<i32>, code: ErrorCode, applied: bool) -> Blow {
@@ -410,6 +444,37 @@ fn api(body: &[u8]) -> Api {
         Some(ApiKey::InitProducerId) => Api::InitProducerId,
         None => Api::Other(code),
     }
+}
+
+/// What becomes of an answer that is not as it should be.
+fn spoil(stage: &mut Stage, request: &[u8], action: Action) -> Action {
+    let weather = &mut stage.weather;
+    let Action::Send(mut bytes) = action else {
+        return action;
+    };
+    let (Some(api), Some(version)) = (field(request, 0), field(request, 2)) else {
+        return Action::Send(bytes);
+    };
+    let api = ApiKey::from_code(i16::from_be_bytes(api));
+    let version = i16::from_be_bytes(version);
+    if may_spoil(weather)
+        && let Some(api @ (ApiKey::Produce | ApiKey::Metadata)) = api
+        && let Ok((id, mut response)) = decode_response(api, version, &bytes[LENGTH_BYTES..])
+    {
+        lies::spoil(weather, &mut response);
+        bytes = encode_response(api, version, id, &response).to_vec();
+    }
+    let truncate = weather.mix.garbage;
+    if bytes.len() > LENGTH_BYTES && weather.strikes("truncated answer", truncate) {
+        let body = weather.dice.index(bytes.len() - LENGTH_BYTES);
+        bytes.truncate(LENGTH_BYTES + body);
+        bytes[..LENGTH_BYTES].copy_from_slice(&(body as u32).to_be_bytes());
+    }
+    Action::Send(bytes)
+}
+
+fn field(bytes: &[u8], at: usize) -> Option<[u8; 2]> {
+    bytes.get(at..)?.first_chunk().copied()
 }
 
 fn describe(action: &Action) -> String {

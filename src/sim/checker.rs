@@ -1,19 +1,20 @@
-//! Watches the producer from outside, and panics when a promise is broken: "safety" for what must
-//! never happen, "liveness" for what must happen in time. Knows nothing of how the producer works.
+//! Watches the producer from outside, and ends the schedule when a [promise](super::promise)
+//! is broken. Knows nothing of how the producer works.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
 
+use crate::ErrorCode;
 use crate::accumulator::{Accumulator, BatchId};
-use crate::error::{ErrorKind, Fate, Result};
+use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::NodeId;
 use crate::protocol::Request;
 use crate::protocol::broker::decode_request;
 use crate::record::batch::BatchEncoder;
 use crate::record::decode::decode;
 use crate::record::metadata::RecordMetadata;
-use crate::sim::options::Options;
+use crate::sim::options::{Options, TOPIC};
+use crate::sim::promise::{I1, I2, I3, I4, I5, I6, I7, I8, I10, I12, I13, broken_if, give_up};
 use crate::sync::{Arc, Mutex};
 use crate::testing::{Api, MockRecord};
 
@@ -42,9 +43,14 @@ pub(super) struct Checker {
     /// Times at which the client did nothing: it cannot be blamed for deadlines in there.
     pauses: Vec<(Instant, Instant)>,
     delivery_timeout: Duration,
+    linger: Duration,
+    request_timeout: Duration,
     retries: u32,
     acks: i16,
     idempotence: bool,
+    max_message_bytes: usize,
+    /// Whether nothing of an earlier epoch gets into a log after something of a later one.
+    has_fences: bool,
     max_in_flight: usize,
     max_request_size: usize,
     patience: Duration,
@@ -57,6 +63,14 @@ pub(super) struct Checker {
     /// When metadata was asked for last.
     asked: Option<Instant>,
     metadata_pause: Duration,
+    tells_duplicates: bool,
+    requests: u64,
+    connects: u64,
+    /// Who may want something at the same time.
+    parties: u64,
+    /// What each of them waits for at least before it tries again, and before it connects again.
+    request_pause: Duration,
+    connect_pause: Duration,
     pub(super) acknowledged: u32,
     pub(super) failed: u32,
 }
@@ -78,27 +92,9 @@ pub(super) struct Sent {
     is_absent: bool,
 }
 
-/// Something that must never happen.
-pub(super) fn unsafe_if(broken: bool, text: impl FnOnce() -> String) {
-    if broken {
-        give_up("safety", &text());
-    }
-}
-
-/// Something that has not happened in time.
-pub(super) fn dead_if(broken: bool, text: impl FnOnce() -> String) {
-    if broken {
-        give_up("liveness", &text());
-    }
-}
-
-/// Panics without a word on the terminal: whoever runs the seed tells of it, once.
-fn give_up(promise: &str, text: &str) -> ! {
-    resume_unwind(Box::new(format!("{promise}: {text}")))
-}
-
 impl Checker {
     pub(super) fn new(options: &Options) -> Self {
+        let sender = &options.sender;
         Self {
             told: Told::default(),
             records: Vec::new(),
@@ -110,9 +106,13 @@ impl Checker {
             arrived: BTreeMap::new(),
             pauses: Vec::new(),
             delivery_timeout: options.sender.delivery_timeout,
+            linger: options.sender.linger,
+            request_timeout: options.sender.request_timeout,
             retries: options.sender.retries,
             acks: options.sender.acks,
             idempotence: options.sender.idempotence,
+            max_message_bytes: options.max_message_bytes,
+            has_fences: options.sender.idempotence && options.first_epoch == 0,
             max_in_flight: options.sender.max_in_flight,
             max_request_size: options.sender.max_request_size,
             patience: options.patience(),
@@ -121,6 +121,12 @@ impl Checker {
             quick: options.quick(),
             asked: None,
             metadata_pause: options.sender.retry_backoff.initial * 8 / 10,
+            tells_duplicates: options.tells_duplicates,
+            requests: 0,
+            connects: 0,
+            parties: 2 * (u64::from(options.brokers) + 10),
+            request_pause: (sender.retry_backoff.initial * 8 / 10).max(options.latency.0 * 2),
+            connect_pause: (sender.reconnect_backoff.initial * 8 / 10).max(options.latency.0 * 2),
             acknowledged: 0,
             failed: 0,
         }
@@ -188,10 +194,33 @@ impl Checker {
         self.settled = Some(now);
     }
 
+    /// A request is sent: most often one per record, and one per pause for whatever has to be tried
+    /// again.
+    pub(super) fn on_sent(&mut self, elapsed: Duration) {
+        self.requests += 1;
+        let paced = self.parties * (elapsed.as_nanos() / self.request_pause.as_nanos()) as u64;
+        let most = 200 + 20 * self.accepted as u64 + paced;
+        let requests = self.requests;
+        broken_if(I8, requests > most, || {
+            format!("{requests} requests in {elapsed:?}, more than {most}")
+        });
+    }
+
+    /// A connection is begun.
+    pub(super) fn on_connecting(&mut self, elapsed: Duration) {
+        self.connects += 1;
+        let paced = self.parties * (elapsed.as_nanos() / self.connect_pause.as_nanos()) as u64;
+        let (connects, most) = (self.connects, 50 + paced);
+        broken_if(I8, connects > most, || {
+            format!("{connects} connections in {elapsed:?}, more than {most}")
+        });
+    }
+
     /// Metadata is asked for.
     pub(super) fn on_asked(&mut self, now: Instant) {
         let pause = self.asked.replace(now).map(|before| now - before);
-        dead_if(
+        broken_if(
+            I8,
             pause.is_some_and(|pause| pause < self.metadata_pause),
             || format!("metadata was asked for again after {pause:?}"),
         );
@@ -213,15 +242,25 @@ impl Checker {
 
     /// A call that blocks has ended.
     pub(super) fn on_unblocked(&self, now: Instant, what: &str, deadline: Instant) {
-        dead_if(now > self.fair(deadline), || {
+        broken_if(I7, now > self.fair(deadline), || {
             format!("{what} returned {:?} after its deadline", now - deadline)
+        });
+    }
+
+    /// A flush has returned that was called at `since`.
+    pub(super) fn check_flush(&self, now: Instant, since: Instant) {
+        let is_calm = self.settled.is_some_and(|settled| since >= settled) && self.retries > 10;
+        // What is flushed does not linger.
+        let took = now - since;
+        broken_if(I8, is_calm && took > self.quick - self.linger, || {
+            format!("a flush took {took:?} although nothing was wrong")
         });
     }
 
     /// A flush has returned that was called while `before` were open.
     pub(super) fn on_flushed(&self, before: &BTreeSet<RecordId>) {
         let left: Vec<_> = before.intersection(&self.open).collect();
-        unsafe_if(!left.is_empty(), || {
+        broken_if(I13, !left.is_empty(), || {
             format!("flush returned before records {left:?}")
         });
     }
@@ -237,15 +276,15 @@ impl Checker {
     fn on_outcome(&mut self, now: Instant, id: RecordId, result: Result<RecordMetadata>) {
         let is_absent = matches!(&result, Err(error) if error.fate() == Fate::NotWritten);
         let record = &self.records[id as usize];
-        unsafe_if(record.outcome.is_some(), || {
+        broken_if(I1, record.outcome.is_some(), || {
             format!("record {id} has a second outcome")
         });
         let deadline = record.deadline;
-        unsafe_if(deadline.is_none(), || {
+        broken_if(I1, deadline.is_none(), || {
             format!("record {id} was refused, and has an outcome")
         });
         let deadline = deadline.expect("just seen");
-        dead_if(now > self.fair(deadline), || {
+        broken_if(I7, now > self.fair(deadline), || {
             format!("record {id} has its outcome {:?} too late", now - deadline)
         });
         let outcome = match result {
@@ -254,16 +293,20 @@ impl Checker {
                 let is_right = metadata.partition() == record.partition
                     && metadata.value_size() == size
                     && metadata.timestamp_ms() == i64::from(id);
-                unsafe_if(!is_right, || format!("record {id} is told as {metadata:?}"));
-                let has_offset = metadata.offset().is_some() || self.acks == 0;
-                unsafe_if(!has_offset, || format!("record {id} has no offset"));
+                broken_if(I12, !is_right, || {
+                    format!("record {id} is told as {metadata:?}")
+                });
+                let has_offset =
+                    metadata.offset().is_some() || self.acks == 0 || self.tells_duplicates;
+                broken_if(I2, !has_offset, || format!("record {id} has no offset"));
                 Ok(metadata.offset())
             }
             Err(error) => {
                 let kind = error.kind();
-                unsafe_if(kind == ErrorKind::Internal, || {
+                broken_if(I1, kind == ErrorKind::Internal, || {
                     format!("the callback of record {id} was dropped: {error}")
                 });
+                self.check_patience(now, id, &error);
                 self.check_failure(now, id, kind, &error.to_string());
                 Err(kind)
             }
@@ -280,12 +323,48 @@ impl Checker {
         self.open_bytes -= record.value.len();
     }
 
+    /// What may still succeed is not given up before its time is over.
+    fn check_patience(&self, now: Instant, id: RecordId, error: &Error) {
+        let repeated = ErrorKind::Broker(ErrorCode::DUPLICATE_SEQUENCE_NUMBER);
+        broken_if(I8, error.kind() == repeated, || {
+            format!("record {id} failed because it is written: {error}")
+        });
+        let is_passing = match error.kind() {
+            ErrorKind::TimedOut
+            | ErrorKind::Disconnected
+            | ErrorKind::Connect
+            | ErrorKind::UnknownTopicOrPartition => true,
+            ErrorKind::Broker(code) => code.is_retriable(),
+            _ => false,
+        };
+        // What may be written is given up early where an earlier batch has left a gap.
+        let may_retry = !self.idempotence || error.fate() == Fate::NotWritten;
+        let deadline = self.record(id).deadline.expect("it was accepted");
+        let is_early = self.fair(now + PREEMPTED) < deadline;
+        broken_if(
+            I8,
+            is_passing && may_retry && is_early && self.retries > 10,
+            || {
+                format!(
+                    "record {id} was given up {:?} early: {error}",
+                    deadline - now
+                )
+            },
+        );
+    }
+
     /// Once nothing goes wrong any more, whatever has time left succeeds.
     fn check_failure(&self, now: Instant, id: RecordId, kind: ErrorKind, text: &str) {
         let record = &self.records[id as usize];
         let (Some(healed), Some(accepted)) = (self.healed, record.accepted) else {
             return;
         };
+        // No broker takes a record that may be too large for it.
+        let bytes = record.value.len() + HEADER_BYTES + RECORD_BYTES;
+        let too_large = ErrorKind::Broker(ErrorCode::MESSAGE_TOO_LARGE);
+        if kind == too_large && bytes > self.max_message_bytes {
+            return;
+        }
         let deadline = record.deadline.expect("it was accepted");
         // What a fault had begun may end in a failure for good after it; what is over in time, or
         // was accepted long after it, may not.
@@ -295,12 +374,12 @@ impl Checker {
         // A leader that moved costs a retry, also long after.
         let has_retries = self.retries > 10;
         let is_unfair = has_retries && had_time && (is_fresh || has_expired);
-        dead_if(is_unfair, || {
+        broken_if(I8, is_unfair, || {
             format!("record {id} failed with all that time after the last fault: {text}")
         });
         let is_probe = self.settled.is_some_and(|settled| accepted >= settled);
         let had_time = deadline > accepted + self.quick && kind != ErrorKind::Closed;
-        dead_if(is_probe && has_retries && had_time, || {
+        broken_if(I8, is_probe && has_retries && had_time, || {
             format!("record {id} failed although nothing was wrong: {text}")
         });
     }
@@ -319,17 +398,14 @@ impl Checker {
             batches += 1;
             self.on_batch(partition.index, partition.records.as_slice());
         }
-        unsafe_if(batches > 1 && bytes > self.max_request_size, || {
+        broken_if(I10, batches > 1 && bytes > self.max_request_size, || {
             format!("a request of {batches} batches has {bytes} bytes, at broker {broker}")
         });
     }
 
     fn on_batch(&mut self, partition: i32, bytes: &[u8]) {
         let (_, records) = decode(bytes).unwrap_or_else(|error| {
-            give_up(
-                "safety",
-                &format!("a batch for partition {partition}: {error}"),
-            )
+            give_up(I10, &format!("a batch for partition {partition}: {error}"))
         });
         let ids: Vec<_> = records
             .iter()
@@ -338,7 +414,7 @@ impl Checker {
         let in_order = ids
             .windows(2)
             .all(|pair| self.order(pair[0]) < self.order(pair[1]));
-        unsafe_if(!in_order || ids.is_empty(), || {
+        broken_if(I4, !in_order || ids.is_empty(), || {
             format!("a batch for partition {partition} holds {ids:?}")
         });
         let (first, times) = self
@@ -349,22 +425,25 @@ impl Checker {
         // A batch that is certainly in no log may go on under another epoch: its header changes. The
         // brokers look at that.
         let from = if self.idempotence { HEADER_BYTES } else { 0 };
-        unsafe_if(first.get(from..) != bytes.get(from..), || {
+        broken_if(I10, first.get(from..) != bytes.get(from..), || {
             format!(
                 "the batch of record {} was sent with other bytes before",
                 ids[0]
             )
         });
         let times = *times;
-        unsafe_if(times - 1 > self.retries, || {
+        broken_if(I10, times - 1 > self.retries, || {
             format!("the batch of record {} was sent {times} times", ids[0])
         });
     }
 
     /// The broker has dealt with a request; `refusal` says why it was no legal one.
-    pub(super) fn on_handled(&self, api: Api, refusal: Option<&str>) {
+    pub(super) fn on_handled(&self, api: Api, refusal: Option<&str>, violation: Option<&str>) {
+        broken_if(I10, violation.is_some(), || {
+            format!("no producer sends {violation:?}")
+        });
         // An ApiVersions request in a version that is too new is the way to find out.
-        unsafe_if(refusal.is_some() && api != Api::ApiVersions, || {
+        broken_if(I10, refusal.is_some() && api != Api::ApiVersions, || {
             format!("a {api:?} request is not legal: {refusal:?}")
         });
     }
@@ -378,14 +457,14 @@ impl Checker {
     ) {
         let budget = accumulator.budget();
         let (used, total) = (budget.used(), budget.total());
-        unsafe_if(used > total, || {
+        broken_if(I6, used > total, || {
             format!("{used} of {total} bytes of memory are in use")
         });
-        unsafe_if(used < self.open_bytes, || {
+        broken_if(I6, used < self.open_bytes, || {
             format!("{used} bytes in use for records of {}", self.open_bytes)
         });
         for (node, requests) in in_flight {
-            unsafe_if(requests > self.max_in_flight, || {
+            broken_if(I10, requests > self.max_in_flight, || {
                 format!("{requests} requests are on their way to node {node}")
             });
         }
@@ -395,7 +474,7 @@ impl Checker {
                 .record(*id)
                 .deadline
                 .expect("open records were accepted");
-            dead_if(now > self.fair(deadline), || {
+            broken_if(I7, now > self.fair(deadline), || {
                 format!(
                     "record {id} has no outcome {:?} after its deadline",
                     now - deadline
@@ -404,78 +483,133 @@ impl Checker {
         }
     }
 
-    /// The producer has stopped.
-    pub(super) fn finish(&self, accumulator: &Accumulator) {
-        dead_if(!self.open.is_empty(), || {
-            format!("no outcome for records {:?}", self.open)
-        });
-        let used = accumulator.budget().used();
-        unsafe_if(used != 0, || {
-            format!("{used} bytes of memory are still in use at the end")
-        });
-        unsafe_if(accumulator.budget().has_waiters(), || {
-            "somebody still waits for memory at the end".to_owned()
+    /// The oldest request that has not ended was sent then.
+    pub(super) fn on_oldest(&self, now: Instant, sent: Option<Instant>) {
+        let deadline = sent.map(|sent| self.fair(sent + self.request_timeout));
+        broken_if(I7, deadline.is_some_and(|deadline| now > deadline), || {
+            format!(
+                "a request is out for longer than {:?}",
+                self.request_timeout
+            )
         });
     }
 
-    /// The log of a partition at the end, against what was sent and told.
-    pub(super) fn check_log(&self, partition: i32, log: &[MockRecord]) {
-        let mut seen = BTreeSet::new();
-        let mut newest = None;
-        for written in log {
+    /// The producer has stopped.
+    pub(super) fn finish(&self, accumulator: &Accumulator) {
+        broken_if(I1, !self.open.is_empty(), || {
+            format!("no outcome for records {:?}", self.open)
+        });
+        let used = accumulator.budget().used();
+        broken_if(I6, used != 0, || {
+            format!("{used} bytes of memory are still in use at the end")
+        });
+        broken_if(I6, accumulator.budget().has_waiters(), || {
+            "somebody still waits for memory at the end".to_owned()
+        });
+        let topic = accumulator.topic(TOPIC);
+        let queues = topic
+            .iter()
+            .flat_map(|topic| (0..topic.partition_count()).filter_map(|index| topic.queue(index)));
+        for queue in queues {
+            broken_if(I6, queue.load() != 0, || {
+                format!(
+                    "partition {} counts {} batches at the end",
+                    queue.index(),
+                    queue.load()
+                )
+            });
+        }
+    }
+
+    /// The lives of a partition's log at the end, against what was sent and told.
+    pub(super) fn check_logs(&self, partition: i32, logs: &[Vec<MockRecord>]) {
+        for written in logs.iter().flatten() {
             let id = id_of(written.value.as_deref());
             let sent = self.records.get(id as usize);
             let is_same = sent.is_some_and(|sent| {
                 let headers: Vec<_> = header_of(sent)
                     .map(|(name, value)| (name.to_owned(), Some(value.to_vec())))
                     .collect();
-                sent.partition == partition
-                    && sent.accepted.is_some()
-                    && Some(&sent.value) == written.value.as_ref()
+                Some(&sent.value) == written.value.as_ref()
                     && sent.key == written.key
                     && headers == written.headers
                     && written.timestamp_ms == i64::from(id)
             });
-            unsafe_if(!is_same, || {
+            broken_if(I12, !is_same, || {
                 format!("partition {partition} holds {written:?}: never sent so")
             });
+        }
+        let ids: Vec<_> = logs.iter().map(|log| Self::ids(log)).collect();
+        for log in &ids {
+            self.check_ids(partition, log);
+        }
+        let ids: Vec<_> = ids.iter().map(Vec::as_slice).collect();
+        self.check_acknowledged(partition, &ids);
+    }
+
+    /// The records of a log: which, how often, and in which order.
+    pub(super) fn check_ids(&self, partition: i32, log: &[RecordId]) {
+        let mut seen = BTreeSet::new();
+        let mut newest = None;
+        for id in log {
+            let sent = self.records.get(*id as usize);
+            let sent = sent.filter(|sent| sent.partition == partition && sent.accepted.is_some());
+            broken_if(I12, sent.is_none(), || {
+                format!("partition {partition} holds record {id}: never sent there")
+            });
+            let sent = sent.expect("just seen");
             let is_first = seen.insert(id);
-            unsafe_if(self.idempotence && !is_first, || {
+            broken_if(I3, self.idempotence && !is_first, || {
                 format!("record {id} is in partition {partition} twice")
             });
-            unsafe_if(self.record(id).is_absent, || {
+            broken_if(I5, sent.is_absent, || {
                 format!(
                     "record {id} is in partition {partition}, and its error said that it is not"
                 )
             });
-            let is_acknowledged = matches!(self.record(id).outcome, Some(Ok(_)));
-            // With acks=0 a request may be lost and nobody knows.
-            unsafe_if(
-                is_first && is_acknowledged && self.acks != 0 && newest > Some(self.order(id)),
-                || {
-                    format!(
-                        "record {id} in partition {partition} is behind one that was sent later"
-                    )
-                },
-            );
-            newest = newest.max(Some(self.order(id)));
+            // With acks=0 a request may be lost and nobody knows. What nobody has acknowledged may
+            // come late where no epoch fences it.
+            let is_acknowledged = self.acks != 0 && matches!(sent.outcome, Some(Ok(_)));
+            let has_place = is_first && (is_acknowledged || self.has_fences);
+            broken_if(I4, has_place && newest > Some(sent.order), || {
+                format!("record {id} in partition {partition} is behind one that was sent later")
+            });
+            newest = newest.max(Some(sent.order));
         }
+    }
+
+    /// What is acknowledged lies where it was told, in one of the lives that a log has had.
+    pub(super) fn check_acknowledged(&self, partition: i32, logs: &[&[RecordId]]) {
         for (id, sent) in (0..).zip(&self.records) {
             if sent.partition != partition {
                 continue;
             }
+            if sent.outcome == Some(Ok(None)) && self.acks != 0 {
+                broken_if(I2, !logs.iter().any(|log| log.contains(&id)), || {
+                    format!("record {id} was acknowledged, and is not in partition {partition}")
+                });
+            }
             if let Some(Ok(Some(offset))) = sent.outcome {
-                let at = usize::try_from(offset)
-                    .ok()
-                    .and_then(|offset| log.get(offset));
-                let found = at.map(|written| id_of(written.value.as_deref()));
-                unsafe_if(found != Some(id), || {
+                let at = usize::try_from(offset).unwrap_or(usize::MAX);
+                let found: Vec<_> = logs.iter().filter_map(|log| log.get(at)).collect();
+                broken_if(I2, !found.contains(&&id), || {
                     format!(
                         "record {id} was acknowledged at {partition}:{offset}, which holds {found:?}"
                     )
                 });
             }
         }
+    }
+
+    /// Whether a record of this partition has no outcome yet.
+    pub(super) fn has_open(&self, partition: i32) -> bool {
+        let mut open = self.open.iter();
+        open.any(|id| self.record(*id).partition == partition)
+    }
+
+    /// An old epoch does not keep late records out any more.
+    pub(super) fn on_fences_down(&mut self) {
+        self.has_fences = false;
     }
 
     /// The numbers of the records in a log.
@@ -493,6 +627,9 @@ impl Checker {
 /// The part of a batch before its records.
 const HEADER_BYTES: usize = BatchEncoder::HEADER_BYTES;
 
+/// What a record takes besides its value, at most.
+const RECORD_BYTES: usize = 50;
+
 /// A caller that was held up may have read the clock so much earlier.
 const PREEMPTED: Duration = Duration::from_millis(5);
 
@@ -503,7 +640,7 @@ pub(super) fn header_of(sent: &Sent) -> impl Iterator<Item = (&'static str, &'st
         .into_iter()
 }
 
-fn id_of(value: Option<&[u8]>) -> RecordId {
+pub(super) fn id_of(value: Option<&[u8]>) -> RecordId {
     let bytes = value.and_then(|value| value.first_chunk());
     bytes.map_or(RecordId::MAX, |bytes| RecordId::from_be_bytes(*bytes))
 }

@@ -12,9 +12,9 @@ use crate::ids::{NodeId, RequestId};
 use crate::protocol::{Request, Response};
 use crate::sender::Input;
 use crate::sim::brokers::Brokers;
-use crate::sim::checker::{dead_if, unsafe_if};
 use crate::sim::network::{LinkId, Network, Read};
 use crate::sim::options::{FIRST_PORT, Options};
+use crate::sim::promise::{I8, I10, broken_if};
 use crate::sim::stage::Stage;
 use crate::sync::Arc;
 
@@ -37,6 +37,8 @@ struct Peer {
     setup_deadline: Option<Instant>,
     /// `None` while connecting.
     connection: Option<Connection>,
+    /// Requests without an end, and when they were sent.
+    sent: BTreeMap<RequestId, Instant>,
     /// Until when the broker wants to be left alone.
     throttled_until: Option<Instant>,
 }
@@ -70,7 +72,8 @@ impl Client {
         let broker = NodeId(i32::from(address.port) - i32::from(FIRST_PORT));
         let link = network.connect(stage, broker, brokers.listens(broker));
         let pause = self.lost.get(&node).map(|lost| stage.now - *lost);
-        dead_if(
+        broken_if(
+            I8,
             pause.is_some_and(|pause| pause < self.reconnect_pause),
             || format!("node {node} is connected to again after {pause:?}"),
         );
@@ -84,10 +87,11 @@ impl Client {
             link,
             setup_deadline: Some(stage.now + timeout),
             connection: None,
+            sent: BTreeMap::new(),
             throttled_until: None,
         };
         let old = self.peers.insert(node, peer);
-        unsafe_if(old.is_some(), || {
+        broken_if(I8, old.is_some(), || {
             format!("node {node} is connected to twice")
         });
     }
@@ -118,17 +122,23 @@ impl Client {
     ) -> Option<Input> {
         let peer = self.peers.get_mut(&node);
         let throttled = peer.as_ref().and_then(|peer| peer.throttled_until);
-        let Some(connection) = peer.and_then(|peer| peer.connection.as_mut()) else {
+        let Some((sent, connection)) = peer.and_then(|peer| {
+            let connection = peer.connection.as_mut()?;
+            Some((&mut peer.sent, connection))
+        }) else {
             let error = Error::new(ErrorKind::Disconnected, "not connected");
             return Some(Input::Refused(id, error));
         };
-        unsafe_if(throttled.is_some_and(|until| now < until), || {
+        broken_if(I10, throttled.is_some_and(|until| now < until), || {
             format!(
                 "node {node} has asked for a pause, and gets request {}",
                 id.0
             )
         });
-        let refused = connection.send(now, id, request).err()?;
+        let Err(refused) = connection.send(now, id, request) else {
+            sent.insert(id, now);
+            return None;
+        };
         let error = Error::new(ErrorKind::UnsupportedVersion, refused.to_string());
         Some(Input::Refused(id, error))
     }
@@ -148,6 +158,12 @@ impl Client {
             let connection = peer.connection.as_ref()?;
             Some((*node, connection.in_flight()))
         })
+    }
+
+    /// When the oldest request was sent that has not ended.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        let sent = self.peers.values().flat_map(|peer| peer.sent.values());
+        sent.min().copied()
     }
 
     fn node_of(&self, link: LinkId) -> Option<NodeId> {
@@ -217,10 +233,10 @@ impl Client {
         while connection.wants_write() {
             let mut slices: Vec<IoSlice<'_>> = Vec::new();
             connection.outgoing(&mut slices);
-            let bytes: Vec<u8> = slices
-                .iter()
-                .flat_map(|slice| slice.iter().copied())
-                .collect();
+            let mut bytes = Vec::new();
+            for slice in &slices {
+                bytes.extend_from_slice(slice);
+            }
             match network.write(stage, peer.link, &bytes) {
                 0 => break,
                 taken => connection.on_written(taken),
@@ -321,9 +337,13 @@ impl Client {
                     });
                     let throttled_until = stage.now + throttle(&response);
                     peer.throttled_until = peer.throttled_until.max(Some(throttled_until));
+                    peer.sent.remove(&id);
                     Input::Response(id, response)
                 }
-                Event::Written(id) => Input::Written(id),
+                Event::Written(id) => {
+                    peer.sent.remove(&id);
+                    Input::Written(id)
+                }
             });
         }
     }

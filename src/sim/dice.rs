@@ -17,6 +17,7 @@ pub(super) enum Stream {
     Faults,
     Workload,
     Sender,
+    Short,
 }
 
 impl Dice {

@@ -106,7 +106,14 @@ impl Network {
             // After the end they go nowhere; the client learns of it soon.
             return taken;
         }
-        let (cut, silence) = (stage.weather.mix.cut_request, stage.weather.mix.silence);
+        let mix = &stage.weather.mix;
+        let (cut, silence, mute) = (mix.cut_request, mix.silence, mix.mute);
+        if stage.weather.strikes("mute", mute) {
+            stage.note("MUTE", [number(id), 0, 0], || {
+                format!("nothing comes through on link {}", id.0)
+            });
+            link.up.is_silent = true;
+        }
         if stage.weather.strikes("silence", silence) {
             stage.note("SILENCE", [number(id), 0, 0], || {
                 format!("on link {}", id.0)
@@ -278,6 +285,11 @@ impl Network {
         }
     }
 
+    /// Whether nothing is on its way to a broker.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.links.values().all(|link| link.up.chunks.is_empty())
+    }
+
     /// Connections that the client believes in.
     pub(super) fn believed_links(&self) -> Vec<LinkId> {
         let believed = self.links.iter().filter(|(_, link)| !link.closed.0);
@@ -309,17 +321,20 @@ impl Pipe {
         if self.is_silent {
             return;
         }
-        let split = stage.weather.mix.split;
+        let (split, drip) = (stage.weather.mix.split, stage.weather.mix.drip);
+        let drips = stage.weather.strikes("drip", drip);
         let mut rest = bytes;
         while !rest.is_empty() {
             let here = match stage.weather.strikes("split", split) {
+                _ if drips => rest.len().min(bytes.len() / MOST_DRIPS + 1),
                 true => 1 + stage.weather.dice.index(rest.len()),
                 false => rest.len(),
             };
             let (chunk, others) = rest.split_at(here);
             rest = others;
             let trip = stage.latency();
-            self.newest = self.newest.max(stage.now + trip);
+            let earliest = if drips { self.newest } else { stage.now };
+            self.newest = self.newest.max(earliest + trip);
             self.chunks.push_back((self.newest, chunk.to_vec()));
             stage.at(self.newest, event);
         }
@@ -339,6 +354,9 @@ impl Pipe {
         bytes
     }
 }
+
+/// Slow bytes come in so many pieces at most.
+const MOST_DRIPS: usize = 20;
 
 fn number(id: LinkId) -> i64 {
     i64::try_from(id.0).expect("few connections")

@@ -34,11 +34,17 @@ pub(super) struct Options {
     pub(super) value_bytes: (u32, u32),
     /// The longest pause of a caller between two things it does.
     pub(super) gap: Duration,
+    /// The largest batch that brokers take.
+    pub(super) max_message_bytes: usize,
     /// When all faults end.
     pub(super) heal_after: Duration,
     /// When somebody closes the producer, if not in the end.
     pub(super) close_after: Option<Duration>,
     pub(super) close_timeout: Duration,
+    /// The epoch of a new producer id.
+    pub(super) first_epoch: i16,
+    /// Whether brokers answer a batch that they have with DUPLICATE_SEQUENCE_NUMBER.
+    pub(super) tells_duplicates: bool,
     pub(super) faults: FaultMix,
 }
 
@@ -57,6 +63,8 @@ pub(super) struct FaultMix {
     pub(super) late: u32,
     pub(super) refuse: u32,
     pub(super) refuse_for_good: u32,
+    /// A batch is too large for its broker: it is split, if there is anything to split.
+    pub(super) too_large: u32,
     pub(super) apply_and_refuse: u32,
     pub(super) throttle: u32,
     pub(super) delay_answer: u32,
@@ -73,8 +81,31 @@ pub(super) struct FaultMix {
     pub(super) no_leader: u32,
     /// The whole client stops for a while.
     pub(super) client_pause: u32,
+    /// An answer comes twice.
+    pub(super) repeat_answer: u32,
+    pub(super) refuse_identity: u32,
     /// A caller reads the clock, and gets to append later.
     pub(super) preempt: u32,
+    /// A socket takes nothing for a while.
+    pub(super) full_socket: u32,
+    /// Bytes come a few at a time.
+    pub(super) drip: u32,
+    /// A partition's sequences come close to the largest one.
+    pub(super) wind: u32,
+    /// Nothing gets through to the broker any more.
+    pub(super) mute: u32,
+    /// A partition forgets its producers while nothing of theirs is under way.
+    pub(super) forget: u32,
+    /// The topic is deleted and made again.
+    pub(super) recreate: u32,
+    /// The topic gets another partition.
+    pub(super) grow: u32,
+    /// A broker names a wrong leader.
+    pub(super) hint: u32,
+    /// Metadata leaves something out.
+    pub(super) omit: u32,
+    /// A Produce answer says too little, too much, or something twice.
+    pub(super) mangle: u32,
     /// How long between calamities (crashes, stalls, leaders, pauses), in milliseconds.
     pub(super) calamity_ms: u32,
     /// How long the weather stays as it is, in milliseconds.
@@ -145,9 +176,12 @@ impl Options {
             records: 0,
             value_bytes: (20, 20),
             gap: ms(10),
+            max_message_bytes: 1 << 20,
             heal_after: Duration::ZERO,
             close_after: None,
             close_timeout: ms(10_000),
+            first_epoch: 0,
+            tells_duplicates: false,
             faults: FaultMix::default(),
         }
     }
@@ -180,17 +214,41 @@ impl Options {
             records: d.pick(&[3, 20, 20, 60, 60, 200]),
             value_bytes,
             gap: ms(d.pick(&[1, 10, 10, 50, 200])),
+            max_message_bytes: 1 << 20,
             heal_after,
             close_after: d.chance(150).then(|| d.millis(0, 4_000)),
             close_timeout: ms(d.pick(&[0, 50, 1_000, 20_000])),
+            first_epoch: d.pick(&[0, 0, i16::MAX - 1, i16::MAX]),
+            tells_duplicates: false,
             faults: FaultMix::swarm(d),
         };
+        // Every record fits into such a batch alone, or most do.
+        let most = value_bytes.1 as usize;
+        options.max_message_bytes = d.pick(&[1 << 20, 1 << 20, most + 150, most / 2 + 150]);
         // Through a small socket over a long way a request would not get in its time.
         let trips = options.sender.max_request_size.max(largest) / options.socket_bytes + 2;
         let trips = u32::try_from(trips).expect("small requests");
         if options.latency.1 * trips * 4 > options.sender.request_timeout {
             options.socket_bytes = LARGE_SOCKET;
         }
+        options
+    }
+
+    /// For schedules without bytes: fewer records in less time.
+    pub(super) fn short(seed: u64) -> Self {
+        let mut options = Self::swarm(seed);
+        let d = &mut Dice::new(seed, Stream::Short);
+        options.brokers = d.pick(&[1, 2, 3]);
+        options.partitions = d.pick(&[1, 1, 2, 3]);
+        options.batch_size = d.pick(&[0, 90, 150, 200]);
+        options.buffer_memory = d.pick(&[2_000, 5_000, 100_000, 100_000]);
+        options.socket_bytes = LARGE_SOCKET;
+        options.records = d.pick(&[3, 8, 15, 15, 30, 100]);
+        options.heal_after = ms(d.pick(&[200, 1_000, 1_000, 3_000]));
+        options.tells_duplicates = d.chance(300);
+        options.sender.metadata_max_age = ms(d.pick(&[500, 300_000, 300_000, 300_000]));
+        let brokers = 1..=options.brokers;
+        options.sender.bootstrap = brokers.map(bootstrap).collect();
         options
     }
 
@@ -232,7 +290,7 @@ fn sender_settings(seed: u64, brokers: u16, d: &mut Dice) -> Settings {
             max: ms(initial.max(d.pick(&[10, 100, 1_000]))),
         }
     };
-    let max_age = d.pick(&[300, 2_000, 300_000]);
+    let max_age = d.pick(&[300, 2_000, 2_000, 300_000, 300_000, 300_000]);
     let servers = d.between(1, brokers.into());
     let acks = d.pick(&[-1, -1, -1, 1, 0]);
     let retries = d.pick(&[0, 1, 3, u32::MAX, u32::MAX, u32::MAX]);
@@ -314,6 +372,19 @@ impl FaultMix {
             no_leader: draw(300),
             client_pause: draw(200),
             preempt: draw(300),
+            full_socket: draw(50),
+            drip: draw(30),
+            too_large: draw(150),
+            wind: draw(1_000),
+            mute: draw(20),
+            forget: draw(300),
+            recreate: draw(30),
+            grow: draw(50),
+            hint: draw(500),
+            omit: draw(200),
+            mangle: draw(50),
+            repeat_answer: draw(20),
+            refuse_identity: draw(300),
             calamity_ms: d.pick(&[20, 100, 400]),
             weather_ms: d.pick(&[300, 1_000, 100_000]),
         }

@@ -135,7 +135,7 @@ pub(super) struct Weather {
 }
 
 impl Weather {
-    fn new(seed: u64, mix: FaultMix) -> Self {
+    pub(super) fn new(seed: u64, mix: FaultMix) -> Self {
         Self {
             mix,
             is_bad: false,
@@ -170,10 +170,12 @@ impl Weather {
 pub(super) struct Trace {
     hash: u64,
     reader: Reader,
-    pub(super) lines: Vec<String>,
-    /// How often each kind of thing happened.
-    pub(super) marks: BTreeMap<&'static str, u64>,
+    lines: Vec<String>,
+    /// How often each kind of thing happened; a kind may be in here twice.
+    marks: Vec<(&'static str, u64)>,
 }
+
+const LAST_EVENTS: usize = 100;
 
 /// Who reads the trace.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -191,7 +193,7 @@ impl Trace {
             hash: 0xcbf2_9ce4_8422_2325,
             reader,
             lines: Vec::new(),
-            marks: BTreeMap::new(),
+            marks: Vec::new(),
         }
     }
 
@@ -199,12 +201,35 @@ impl Trace {
         self.hash
     }
 
-    /// Something that is rare, and that a range of seeds is expected to come across.
-    pub(super) fn mark(&mut self, what: &'static str) {
-        *self.marks.entry(what).or_default() += 1;
+    /// Prints the last lines.
+    pub(super) fn print_end(&self, what: &str) {
+        println!("--- the last events of {what}:");
+        for line in { &self.lines }
+            .iter()
+            .skip(self.lines.len().saturating_sub(LAST_EVENTS))
+        {
+            println!("{line}");
+        }
     }
 
-    fn note(
+    /// Something that is rare, and that a range of seeds is expected to come across.
+    pub(super) fn mark(&mut self, what: &'static str) {
+        // The same text may be in two places: then it counts in two, until `marks` adds them.
+        let known = self.marks.iter_mut();
+        match { known }.find(|(known, _)| std::ptr::eq(*known, what)) {
+            Some((_, times)) => *times += 1,
+            None => self.marks.push((what, 1)),
+        }
+    }
+
+    /// How often each kind of thing happened.
+    pub(super) fn add_marks(&self, marks: &mut BTreeMap<&'static str, u64>) {
+        for (what, times) in &self.marks {
+            *marks.entry(what).or_default() += times;
+        }
+    }
+
+    pub(super) fn note(
         &mut self,
         elapsed: Duration,
         what: &'static str,
@@ -212,10 +237,14 @@ impl Trace {
         text: impl FnOnce() -> String,
     ) {
         self.mark(what);
-        let time = elapsed.as_nanos().to_le_bytes();
-        let numbers = numbers.iter().flat_map(|number| number.to_le_bytes());
-        for byte in what.bytes().chain(time).chain(numbers) {
-            self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        let name = what.bytes().fold(0_u64, |name, byte| {
+            name.wrapping_mul(31).wrapping_add(byte.into())
+        });
+        let time = elapsed.as_nanos() as u64;
+        let [a, b, c] = numbers.map(|number| number as u64);
+        for word in [name, time, a, b, c] {
+            let mixed = (self.hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            self.hash = mixed ^ (mixed >> 29);
         }
         if self.reader == Reader::Nobody {
             return;

@@ -11,6 +11,7 @@ use crate::record::{Header, Record};
 use crate::sender::{Command, CommandId, Input};
 use crate::sim::checker::{RecordId, Told, header_of};
 use crate::sim::options::TOPIC;
+use crate::sim::promise::{I1, I6, I7, broken_if};
 use crate::sim::stage::Event;
 use crate::sim::world::World;
 use crate::sync::Arc;
@@ -43,9 +44,12 @@ pub(super) enum State {
     AwaitingMemory {
         record: RecordId,
         place: InLine,
+        /// How many came before.
+        turn: u64,
         deadline: Instant,
     },
-    Flushing(CommandId, BTreeSet<RecordId>),
+    /// What had no outcome when it began, and when the last of it has one.
+    Flushing(CommandId, BTreeSet<RecordId>, Instant),
     Closing(CommandId, Instant),
     Done,
 }
@@ -61,6 +65,15 @@ impl Caller {
 
     pub(super) fn closer() -> Self {
         Self::new(Kind::Closer, 0)
+    }
+
+    pub(super) fn awaits_memory(&self) -> bool {
+        matches!(self.state, State::AwaitingMemory { .. })
+    }
+
+    /// Whether it is in no call that waits.
+    pub(super) fn has_returned(&self) -> bool {
+        matches!(self.state, State::Running | State::Done)
     }
 
     fn new(kind: Kind, left: u32) -> Self {
@@ -86,8 +99,20 @@ impl World {
             State::AwaitingMemory {
                 record,
                 place,
+                turn,
                 deadline,
-            } => self.end_wait_for_memory(index, record, place, deadline),
+            } => {
+                if place.is_answered() || self.stage.now >= deadline {
+                    self.end_wait_for_memory(index, record, place);
+                } else {
+                    self.callers[index].state = State::AwaitingMemory {
+                        record,
+                        place,
+                        turn,
+                        deadline,
+                    };
+                }
+            }
             State::Running => match self.callers[index].kind {
                 Kind::Closer => self.close(index),
                 Kind::Probe { next } => self.probe(index, next),
@@ -98,7 +123,8 @@ impl World {
     }
 
     fn send_something(&mut self, index: usize) {
-        if self.callers[index].left == 0 || self.accumulator.is_closed() {
+        // Nobody tells callers of a close: they find out.
+        if self.callers[index].left == 0 {
             self.callers[index].state = State::Done;
             return;
         }
@@ -144,18 +170,24 @@ impl World {
             self.callers[index].state = State::Done;
         } else if self.accumulator.topic(TOPIC).is_none() {
             self.await_topic(index);
-        } else if next < self.options.partitions {
+        } else if next < self.known_partitions() {
             self.callers[index].kind = Kind::Probe { next: next + 1 };
             let record = self.checker.draft(next, 20);
             if self.submit(index, record, None) {
                 self.stage.after(Duration::ZERO, Event::Caller(index));
             }
-        } else if next == self.options.partitions {
+        } else if next == self.known_partitions() {
             self.callers[index].kind = Kind::Probe { next: next + 1 };
             self.flush(index);
         } else {
             self.callers[index].state = State::Done;
         }
+    }
+
+    /// How many partitions the producer knows of.
+    fn known_partitions(&self) -> i32 {
+        let topic = self.accumulator.topic(TOPIC);
+        topic.map_or(0, |topic| topic.partition_count())
     }
 
     /// Metadata of the topic has come.
@@ -212,6 +244,9 @@ impl World {
                     self.accumulator.note_keyless(&topic, &queue, &appended);
                 }
                 self.wake |= appended.wake;
+                broken_if(I1, self.accumulator.is_closed(), || {
+                    format!("record {id} was accepted after the close")
+                });
                 let (partition, batch) = (queue.index(), appended.batch);
                 let numbers = [id.into(), partition.into(), batch.number as i64];
                 self.stage.note("append", numbers, || {
@@ -253,27 +288,15 @@ impl World {
         self.callers[index].state = State::AwaitingMemory {
             record,
             place,
+            turn: self.stood_in_line,
             deadline,
         };
+        self.stood_in_line += 1;
         self.stage.at(deadline, Event::Caller(index));
         false
     }
 
-    fn end_wait_for_memory(
-        &mut self,
-        index: usize,
-        record: RecordId,
-        place: InLine,
-        deadline: Instant,
-    ) {
-        if !place.is_answered() && self.stage.now < deadline {
-            self.callers[index].state = State::AwaitingMemory {
-                record,
-                place,
-                deadline,
-            };
-            return;
-        }
+    fn end_wait_for_memory(&mut self, index: usize, record: RecordId, place: InLine) {
         // Without memory the record is refused: the caller knows, and goes on.
         let went_on = match place.leave() {
             Ok(reserved) => {
@@ -315,7 +338,12 @@ impl World {
         let before = self.checker.open();
         let next_batch = self.accumulator.next_batch();
         let command = self.command(Command::Flush(next_batch));
-        self.callers[index].state = State::Flushing(command, before);
+        // Every batch that it waits for has been opened by now.
+        let deadline = self.stage.now + self.options.sender.delivery_timeout;
+        self.callers[index].state = State::Flushing(command, before, deadline);
+        if self.flights.have_retries() {
+            self.stage.trace.mark("flush while sending again");
+        }
     }
 
     fn close(&mut self, index: usize) {
@@ -323,6 +351,9 @@ impl World {
         let deadline = self.stage.now + self.options.close_timeout;
         let command = self.command(Command::Close(Some(deadline)));
         self.callers[index].state = State::Closing(command, deadline);
+        if self.flights.are_aloft() {
+            self.stage.trace.mark("close with records on their way");
+        }
     }
 
     /// Leaves a command for the sender, which takes it at its next turn.
@@ -355,7 +386,10 @@ impl World {
                     caller.left = caller.left.saturating_sub(u32::from(result.is_err()));
                     self.pause(index);
                 }
-                State::Flushing(command, before) if *command == id => {
+                State::Flushing(command, before, deadline) if *command == id => {
+                    self.checker.on_unblocked(now, "flush", *deadline);
+                    let since = *deadline - self.options.sender.delivery_timeout;
+                    self.checker.check_flush(now, since);
                     self.checker.on_flushed(before);
                     caller.state = State::Running;
                     self.pause(index);
@@ -375,11 +409,40 @@ impl World {
             let (what, deadline) = match &caller.state {
                 State::AwaitingTopic(_, deadline) => ("waiting for a topic", deadline),
                 State::Closing(_, deadline) => ("close", deadline),
+                State::Flushing(_, _, deadline) => ("flush", deadline),
                 State::AwaitingMemory { deadline, .. } => ("waiting for memory", deadline),
                 _ => continue,
             };
             self.checker.on_unblocked(self.stage.now, what, *deadline);
         }
+    }
+}
+
+impl World {
+    /// The line for memory moves when it can, in the order in which callers came, and ends with the
+    /// producer.
+    pub(super) fn check_line(&self) {
+        let budget = self.accumulator.budget();
+        broken_if(I6, budget.lets_wait_for_nothing(), || {
+            "memory is free, and somebody waits for it".to_owned()
+        });
+        broken_if(
+            I7,
+            self.accumulator.is_closed() && budget.has_waiters(),
+            || "the producer is closed, and somebody waits for memory".to_owned(),
+        );
+        let line = self
+            .callers
+            .iter()
+            .filter_map(|caller| match &caller.state {
+                State::AwaitingMemory { place, turn, .. } => Some((*turn, !place.is_answered())),
+                _ => None,
+            });
+        let mut line: Vec<_> = line.collect();
+        line.sort_unstable();
+        broken_if(I6, !line.is_sorted_by_key(|(_, waits)| *waits), || {
+            "somebody got memory before one who had waited for longer".to_owned()
+        });
     }
 }
 

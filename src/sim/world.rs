@@ -2,6 +2,7 @@
 //! mock's brokers on the other, a network between them, and one clock. Nothing here is left to
 //! chance that does not come from the seed.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{Accumulator, Outcome};
@@ -11,16 +12,19 @@ use crate::ids::NodeId;
 use crate::protocol::ApiKey;
 use crate::sender::{Input, Output, Sender};
 use crate::sim::brokers::Brokers;
-use crate::sim::checker::{Checker, RecordId, dead_if};
+use crate::sim::checker::{Checker, RecordId};
 use crate::sim::client::Client;
 use crate::sim::dice::{Dice, Stream};
+use crate::sim::flights::Flights;
+use crate::sim::habits::Habits;
 use crate::sim::network::Network;
-use crate::sim::options::{LONGEST_CALAMITY_MS, Options, TOPIC};
+use crate::sim::options::{Options, TOPIC};
+use crate::sim::promise::{I8, I11, broken_if};
 use crate::sim::stage::{Event, Reader, Stage, Trace};
 use crate::sim::workload::Caller;
 use crate::sync::Arc;
-use crate::testing::Api;
 use crate::testing::simulated::Blow;
+use crate::testing::{Api, MockRecord};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -29,22 +33,33 @@ pub(super) struct World {
     pub(super) stage: Stage,
     pub(super) accumulator: Accumulator,
     pub(super) checker: Checker,
+    habits: Habits,
     pub(super) callers: Vec<Caller>,
     /// Decides what callers do.
     pub(super) dice: Dice,
     pub(super) commands: u64,
+    /// How many gaps brokers had found in sequences when nothing was wrong any more.
+    settled_gaps: Option<u64>,
+    /// How many callers have stood in line for memory.
+    pub(super) stood_in_line: u64,
     /// Commands that the sender has not taken yet.
     pub(super) posted: Vec<Input>,
     /// Whether somebody has woken the I/O thread.
     pub(super) wake: bool,
-    sender: Sender,
-    network: Network,
-    brokers: Brokers,
+    pub(super) sender: Sender,
+    pub(super) network: Network,
+    pub(super) brokers: Brokers,
+    /// Batches on their way, as the client knows it.
+    pub(super) flights: Flights,
+    /// The logs of the topic's earlier lives: partition, records.
+    pub(super) graves: Vec<(i32, Vec<MockRecord>)>,
     client: Client,
     inputs: Vec<Input>,
     /// Until when the sender wants to sleep.
     wait: Option<Instant>,
-    paused_until: Option<Instant>,
+    pub(super) paused_until: Option<Instant>,
+    /// Whether metadata has come.
+    has_view: bool,
     stopped: bool,
     steps: u64,
     /// Wake-ups by nothing but a deadline, in a row.
@@ -75,18 +90,24 @@ impl World {
         Self {
             accumulator: Accumulator::new(options.batch_size, options.buffer_memory, true),
             checker: Checker::new(&options),
+            habits: Habits::new(&options),
             callers: Vec::new(),
             dice: Dice::new(seed, Stream::Workload),
             commands: 0,
+            settled_gaps: None,
+            stood_in_line: 0,
             posted: Vec::new(),
             wake: false,
             sender: Sender::new(stage.now, options.sender.clone(), Arc::default()),
             network: Network::new(options.socket_bytes),
             brokers: Brokers::new(&options),
+            flights: Flights::new(&options),
+            graves: Vec::new(),
             client: Client::new(&options),
             inputs: Vec::new(),
             wait: None,
             paused_until: None,
+            has_view: false,
             stopped: false,
             steps: 0,
             idle_wakes: 0,
@@ -133,6 +154,7 @@ impl World {
         }
         self.run_for(self.options.quick());
         self.checker.on_settled(self.stage.now);
+        self.settled_gaps = Some(self.brokers.state.gaps());
         self.add_caller(Caller::probe(), Duration::ZERO);
     }
 
@@ -152,14 +174,34 @@ impl World {
 
     /// Everything is over: what was promised was kept.
     pub(super) fn finish(&mut self) -> Summary {
-        dead_if(!self.stopped, || "the producer has not stopped".to_owned());
+        broken_if(I11, !self.stopped, || {
+            "the producer has not stopped".to_owned()
+        });
         self.client
             .disconnect_all(&mut self.stage, &mut self.network);
         self.checker.finish(&self.accumulator);
-        for partition in 0..self.options.partitions {
-            let log = self.brokers.state.written(TOPIC, partition);
-            self.checker.check_log(partition, &log);
+        let gaps = self.brokers.state.gaps();
+        broken_if(
+            I8,
+            self.settled_gaps.is_some_and(|before| gaps > before),
+            || "sequences have a gap although nothing was wrong".to_owned(),
+        );
+        broken_if(I11, self.flights.are_aloft(), || {
+            "a request is on its way after the end".to_owned()
+        });
+        for caller in &self.callers {
+            broken_if(I11, !caller.has_returned(), || {
+                format!("after the end, a caller is {:?}", caller.state)
+            });
         }
+        for partition in 0..self.partitions() {
+            let graves = { &self.graves }.iter();
+            let graves = graves.filter(|(index, _)| *index == partition);
+            let mut logs: Vec<_> = graves.map(|(_, log)| log.clone()).collect();
+            logs.push(self.brokers.state.written(TOPIC, partition));
+            self.checker.check_logs(partition, &logs);
+        }
+        self.mark_end();
         Summary {
             hash: self.stage.trace.hash(),
             acknowledged: self.checker.acknowledged,
@@ -202,23 +244,29 @@ impl World {
             .write_all(&mut self.stage, &mut self.network, inputs);
         self.client
             .check_timeouts(&mut self.stage, &mut self.network, inputs);
-        self.act();
+        // Nobody looks after the sender for no reason: a wake-up that is missing has to show.
+        let is_due = self.wait.is_some_and(|wait| wait <= self.stage.now);
+        if self.wake || is_due || !self.inputs.is_empty() || !self.posted.is_empty() {
+            self.act();
+        }
         self.wake_callers();
         self.check_callers();
+        self.check_line();
         let now = self.stage.now;
         self.checker
             .after_step(now, &self.accumulator, self.client.in_flight());
+        self.checker.on_oldest(now, self.client.oldest());
         true
     }
 
     fn count_step(&mut self, event: Option<Instant>) {
         self.steps += 1;
-        dead_if(self.steps > MOST_STEPS, || {
+        broken_if(I8, self.steps > MOST_STEPS, || {
             format!("no end after {MOST_STEPS} steps")
         });
         let is_idle = event.is_none_or(|event| event > self.stage.now);
         self.idle_wakes = if is_idle { self.idle_wakes + 1 } else { 0 };
-        dead_if(self.idle_wakes > MOST_IDLE_WAKES, || {
+        broken_if(I8, self.idle_wakes > MOST_IDLE_WAKES, || {
             format!("woken up {MOST_IDLE_WAKES} times for nothing")
         });
     }
@@ -230,32 +278,51 @@ impl World {
         for _ in 0..MOST_OUTPUTS {
             let now = self.stage.now;
             for input in std::mem::take(&mut self.inputs) {
+                self.flights.on_input(&input);
                 self.sender.handle(now, input, &self.accumulator);
             }
             match self.sender.poll(now, &self.accumulator) {
-                Output::Connect(node, address) => self.client.connect(
-                    &mut self.stage,
-                    &mut self.network,
-                    &self.brokers,
-                    node,
-                    &address,
-                ),
+                Output::Connect(node, address) => {
+                    if node.0 < 0 && self.has_view {
+                        self.stage.trace.mark("rebootstrap");
+                    }
+                    self.checker.on_connecting(self.stage.elapsed());
+                    self.client.connect(
+                        &mut self.stage,
+                        &mut self.network,
+                        &self.brokers,
+                        node,
+                        &address,
+                    );
+                }
                 Output::Disconnect(node) => {
+                    let may_idle = self.options.sender.connections_max_idle.is_some();
+                    if may_idle && !self.flights.are_on(node) {
+                        self.stage.trace.mark("idle connection closed");
+                    }
+                    self.flights.on_disconnected(node);
                     self.client
                         .disconnect(&mut self.stage, &mut self.network, node);
                 }
                 Output::Send(node, id, request) => {
                     let api = request.api_key();
+                    self.flights
+                        .on_send(node, id, &request, &mut self.stage.trace);
+                    self.checker.on_sent(self.stage.elapsed());
                     if api == ApiKey::Metadata {
                         self.checker.on_asked(now);
                     }
+                    self.habits.on_sent(now, node, &request);
                     self.stage
                         .note("send", [node.0.into(), id.0 as i64, api as i64], || {
                             format!("{api} as request {} to node {node}", id.0)
                         });
                     self.inputs.extend(self.client.send(now, node, id, request));
                 }
-                Output::Publish(view) => self.publish(&view),
+                Output::Publish(view) => {
+                    self.has_view = true;
+                    self.publish(&view);
+                }
                 Output::Deliver(outcome) => self.deliver(outcome),
                 Output::Finish(id, result) => self.on_finish(id, &result),
                 Output::Wait(deadline) => {
@@ -264,22 +331,25 @@ impl World {
                         .write_all(&mut self.stage, &mut self.network, inputs);
                     if self.inputs.is_empty() {
                         let is_past = deadline.is_some_and(|deadline| deadline <= now);
-                        dead_if(is_past, || "waits for a time that is over".to_owned());
+                        broken_if(I8, is_past, || "waits for a time that is over".to_owned());
                         self.wait = deadline;
                         return;
                     }
                 }
                 Output::Stop => {
+                    // The driver drops what it has; nobody will hear of it.
+                    self.flights.forget();
                     self.stage.note("STOPPED", [0; 3], String::new);
                     self.stopped = true;
                     return;
                 }
             }
         }
-        dead_if(true, || "the sender never says to wait".to_owned());
+        broken_if(I8, true, || "the sender never says to wait".to_owned());
     }
 
-    fn publish(&self, view: &ClusterView) {
+    fn publish(&mut self, view: &ClusterView) {
+        self.habits.on_published(view);
         for (name, topic) in &view.topics {
             let leaders = (0..).zip(&topic.partitions);
             let led = leaders.filter(|(_, one)| one.leader.is_some());
@@ -359,113 +429,16 @@ impl World {
             Event::FailOver(broker) => self.brokers.fail_over(broker),
             Event::Elect(partition) => self.brokers.elect(partition),
             Event::Caller(index) => {
-                if !self.stopped {
+                // Whoever waits for memory finds out without the sender.
+                if !self.stopped || self.callers[index].awaits_memory() {
                     self.on_caller(index);
                 }
             }
-            Event::Wake => {}
+            Event::Wake => self.wake = true,
             Event::Resume => self.resume(),
             Event::Calamity => self.on_calamity(),
             Event::Weather => self.on_weather(),
         }
-    }
-
-    fn resume(&mut self) {
-        if self.paused_until.take().is_some() {
-            self.stage.note("RESUMED", [0; 3], String::new);
-        }
-    }
-
-    /// Good weather follows bad, and the other way round: constant chaos hides deep states.
-    fn on_weather(&mut self) {
-        if self.stage.elapsed() >= self.options.heal_after {
-            return;
-        }
-        self.stage.weather.is_bad = !self.stage.weather.is_bad;
-        let most = self.options.faults.weather_ms;
-        let until = self.stage.weather.dice.millis(1, most);
-        self.stage.after(until, Event::Weather);
-    }
-
-    fn on_calamity(&mut self) {
-        if self.stage.elapsed() >= self.options.heal_after {
-            return;
-        }
-        let mix = self.options.faults.clone();
-        let pause = self.stage.weather.dice.millis(1, mix.calamity_ms * 2);
-        self.stage.after(pause, Event::Calamity);
-        let brokers = self.brokers.ids();
-        let broker = self.stage.weather.dice.pick(&brokers);
-        let partition = self
-            .stage
-            .weather
-            .dice
-            .index(self.options.partitions as usize) as i32;
-        let lasts = self.stage.weather.dice.millis(1, LONGEST_CALAMITY_MS);
-        if self.stage.weather.strikes("crash", mix.crash) {
-            self.crash(broker, lasts);
-        }
-        if self.stage.weather.strikes("stall", mix.stall) {
-            self.stall(broker, lasts);
-        }
-        if self.stage.weather.strikes("leader moves", mix.move_leader) {
-            self.move_leader(partition, broker);
-        }
-        if self.stage.weather.strikes("no leader", mix.no_leader) {
-            self.stage.note("LEADERLESS", [partition.into(), 0, 0], || {
-                format!("partition {partition} for {lasts:?}")
-            });
-            self.brokers.lead(partition, None);
-            self.stage.after(lasts, Event::Elect(partition));
-        }
-        if self.stage.weather.strikes("client pause", mix.client_pause) {
-            self.pause_client(lasts);
-        }
-    }
-
-    pub(super) fn crash(&mut self, broker: NodeId, lasts: Duration) {
-        let is_silent = self.stage.weather.dice.chance(300);
-        let numbers = [broker.0.into(), is_silent.into(), 0];
-        self.stage.note("CRASH", numbers, || {
-            let silent = if is_silent { ", without a word" } else { "" };
-            format!("broker {broker} for {lasts:?}{silent}")
-        });
-        self.brokers
-            .crash(&mut self.stage, &mut self.network, broker, is_silent);
-        self.stage.after(lasts, Event::Restart(broker));
-        self.stage.after(lasts / 2, Event::FailOver(broker));
-        for partition in 0..self.options.partitions {
-            self.stage.after(lasts, Event::Elect(partition));
-        }
-    }
-
-    pub(super) fn stall(&mut self, broker: NodeId, lasts: Duration) {
-        self.stage.note("STALL", [broker.0.into(), 0, 0], || {
-            format!("broker {broker} for {lasts:?}")
-        });
-        self.brokers.stall(broker, self.stage.now + lasts);
-    }
-
-    pub(super) fn move_leader(&mut self, partition: i32, broker: NodeId) {
-        if self.brokers.listens(broker) {
-            self.stage
-                .note("MOVE", [partition.into(), broker.0.into(), 0], || {
-                    format!("partition {partition} to broker {broker}")
-                });
-            self.brokers.lead(partition, Some(broker));
-        }
-    }
-
-    pub(super) fn pause_client(&mut self, lasts: Duration) {
-        if self.paused_until.is_some() {
-            return;
-        }
-        let until = self.stage.now + lasts;
-        self.stage
-            .note("PAUSE", [0; 3], || format!("the client, for {lasts:?}"));
-        self.paused_until = Some(until);
-        self.checker.on_pause(self.stage.now, until);
-        self.stage.at(until, Event::Resume);
     }
 
     pub(super) fn run_for(&mut self, time: Duration) {
@@ -483,6 +456,28 @@ impl World {
         }
         self.stage.after(Duration::ZERO, Event::Wake);
         ids
+    }
+
+    /// Something rare has happened.
+    pub(super) fn assert_marked(&self, what: &str) {
+        let mut marks = BTreeMap::new();
+        self.stage.trace.add_marks(&mut marks);
+        assert!(marks.contains_key(what), "{what:?} is not among {marks:?}");
+    }
+
+    /// How many partitions there are by now.
+    pub(super) fn partitions(&self) -> i32 {
+        self.brokers.state.leaders(TOPIC).len() as i32
+    }
+
+    fn mark_end(&mut self) {
+        let trace = &mut self.stage.trace;
+        if self.brokers.state.repeated_batches() > 0 {
+            trace.mark("duplicate answered");
+        }
+        for (_, what) in &self.stage.weather.struck {
+            trace.mark(what);
+        }
     }
 
     pub(super) fn leader(&self, partition: i32) -> NodeId {

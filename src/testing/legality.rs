@@ -3,7 +3,8 @@
 //! only where that is certain: records that wait unread in some connection, or that the producer
 //! has given up, are nothing a broker can know of. No socket, no clock.
 //!
-//! - a batch goes out again under sequences that earlier records have, which may be written
+//! - a batch goes out again under sequences that earlier records have, which may be written; parts
+//!   of a batch that was too large are none
 //! - a producer id that nobody got, or without an epoch or a sequence
 //! - an idempotent batch with `acks` other than all
 //! - one request with idempotent batches and others, or twice for the same partition
@@ -137,6 +138,14 @@ impl Attempts {
         }
         attempts.retain(|attempt| attempt.refused < attempt.came);
     }
+
+    /// The producer is told that this batch is too large. It comes again in parts, even if an earlier
+    /// attempt may have written it: then no part follows what is there, and all are refused.
+    fn split(&mut self, claim: Claim) {
+        if let Some(attempts) = self.producers.get_mut(&claim.stamp.producer_id) {
+            attempts.retain(|attempt| attempt.claim != claim);
+        }
+    }
 }
 
 /// Looks at a request before anything is done about it.
@@ -184,9 +193,14 @@ fn observe_batch(state: &mut ClusterState, topic: &str, index: i32, acks: i16, c
         let why = format!("{claim}: sent with acks {acks} instead of all");
         accuse(state, topic, index, &why);
     }
+    let most_bytes = state.settings.max_message_bytes;
     let Some(partition) = state.partition_mut(topic, index) else {
         return;
     };
+    // What is too large was never written, and may come in parts.
+    if claim.bytes > most_bytes {
+        return;
+    }
     if let Some(earlier) = partition.attempts.note(claim) {
         let why = format!("{claim}: may be written with other content, as {earlier}");
         accuse(state, topic, index, &why);
@@ -205,7 +219,10 @@ pub(super) fn answered(
     if let Some(claim) = claim.filter(|_| says_not_written(code))
         && let Some(partition) = state.partition_mut(topic, index)
     {
-        partition.attempts.refuse(claim);
+        match code {
+            ErrorCode::MESSAGE_TOO_LARGE => partition.attempts.split(claim),
+            _ => partition.attempts.refuse(claim),
+        }
     }
 }
 

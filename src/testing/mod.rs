@@ -74,7 +74,7 @@ mod cluster;
 mod faults;
 mod legality;
 mod log;
-mod producers;
+pub(crate) mod producers;
 mod server;
 #[cfg(test)]
 pub(crate) mod simulated;

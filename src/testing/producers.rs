@@ -24,7 +24,7 @@ const REMEMBERED: usize = 5;
 /// The idempotent producers of one partition, by id. It follows the partition to a new leader, as
 /// followers build it too.
 #[derive(Debug, Default)]
-pub(super) struct ProducerTable {
+pub(crate) struct ProducerTable {
     producers: BTreeMap<i64, Producer>,
 }
 
@@ -37,17 +37,17 @@ struct Producer {
 
 /// A batch that was appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Appended {
-    pub(super) base_sequence: i32,
-    pub(super) last_sequence: i32,
-    pub(super) base_offset: i64,
+pub(crate) struct Appended {
+    pub(crate) base_sequence: i32,
+    pub(crate) last_sequence: i32,
+    pub(crate) base_offset: i64,
     /// Its largest timestamp, or the time of append where the topic stamps records.
-    pub(super) timestamp_ms: i64,
+    pub(crate) timestamp_ms: i64,
 }
 
 /// What to do with a batch that is in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     Append,
     /// It was appended before.
     Repeat(Appended),
@@ -55,7 +55,7 @@ pub(super) enum Verdict {
 
 impl ProducerTable {
     /// What becomes of a batch of that many records, whose stamp is complete.
-    pub(super) fn judge(
+    pub(crate) fn judge(
         &self,
         stamp: ProducerStamp,
         records: i32,
@@ -90,7 +90,7 @@ impl ProducerTable {
     }
 
     /// Takes note of a batch that was appended.
-    pub(super) fn remember(
+    pub(crate) fn remember(
         &mut self,
         stamp: ProducerStamp,
         records: i32,
@@ -120,7 +120,7 @@ impl ProducerTable {
     }
 
     /// Knows no producer any more, as after `producer.id.expiration.ms`.
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.producers.clear();
     }
 }
@@ -133,13 +133,28 @@ impl Producer {
 }
 
 /// The sequence so many records later: after 2147483647 comes 0. Neither is negative.
-pub(super) fn advance(sequence: i32, records: i32) -> i32 {
+pub(crate) fn advance(sequence: i32, records: i32) -> i32 {
     sequence.wrapping_add(records) & i32::MAX
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl ProducerTable {
+        /// As if every producer had sent so much that its next sequence is this.
+        pub(crate) fn wind(&mut self, next: i32) {
+            for producer in self.producers.values_mut() {
+                let newest = *producer.batches.back().expect("never empty");
+                producer.batches.clear();
+                producer.batches.push_back(Appended {
+                    base_sequence: next - 1,
+                    last_sequence: next - 1,
+                    ..newest
+                });
+            }
+        }
+    }
 
     const GAP: Result<Verdict, ErrorCode> = Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
 

@@ -10,6 +10,7 @@ use crate::ids::NodeId;
 use crate::protocol::ApiKey;
 use crate::protocol::version::VersionRange;
 use crate::testing::faults::{ConnectionEffect, Effect, Refusal, Rule};
+use crate::testing::legality::Attempts;
 use crate::testing::state::{ClusterState, Settings};
 use crate::testing::{Api, MockRecord, MockRequestContent};
 
@@ -59,6 +60,11 @@ impl ClusterState {
         state
     }
 
+    /// Takes no batch that is larger.
+    pub(crate) fn limit_messages(&mut self, bytes: usize) {
+        self.settings.max_message_bytes = bytes;
+    }
+
     /// Lets the next request of this kind meet this, until [`spare`](Self::spare).
     pub(crate) fn strike(&mut self, api: Api, topic: &str, blow: Blow) {
         let mut rule = Rule {
@@ -76,7 +82,7 @@ impl ClusterState {
                 code,
                 applied,
             } => {
-                rule.topic = Some(topic.into());
+                rule.topic = (api != Api::InitProducerId).then(|| topic.into());
                 rule.partition = partition;
                 Effect::Refuse(Refusal {
                     code,
@@ -137,6 +143,53 @@ impl ClusterState {
     pub(crate) fn written(&self, topic: &str, partition: i32) -> Vec<MockRecord> {
         let partition = self.partition(topic, partition);
         partition.map_or_else(Vec::new, |partition| partition.log.records())
+    }
+
+    /// What a producer sent that no correct one does.
+    pub(crate) fn first_violation(&self) -> Option<&str> {
+        self.violations.first().map(String::as_str)
+    }
+
+    /// How many batches were refused because one before them was missing.
+    pub(crate) fn gaps(&self) -> u64 {
+        self.gaps
+    }
+
+    /// Producer ids are handed out in this epoch.
+    pub(crate) fn set_first_epoch(&mut self, epoch: i16) {
+        self.settings.first_epoch = epoch;
+    }
+
+    /// As if its producers had sent so much that their next sequence is this.
+    pub(crate) fn wind_sequences(&mut self, topic: &str, partition: i32, next: i32) {
+        if let Some(partition) = self.partition_mut(topic, partition) {
+            partition.producers.wind(next);
+            partition.attempts = Attempts::default();
+        }
+    }
+
+    /// The partition has not heard of its producers for too long.
+    pub(crate) fn forget(&mut self, topic: &str, partition: i32) {
+        if let Some(partition) = self.partition_mut(topic, partition) {
+            partition.producers.forget();
+        }
+    }
+
+    /// The topic gets one more partition.
+    pub(crate) fn grow(&mut self, topic: &str) {
+        let partitions = self.leaders(topic).len() + 1;
+        self.grow_topic(topic, i32::try_from(partitions).expect("few partitions"));
+    }
+
+    /// The topic is deleted, and one of its name and size made.
+    pub(crate) fn recreate(&mut self, topic: &str) {
+        let partitions = self.leaders(topic).len();
+        self.create_topic(topic, i32::try_from(partitions).expect("few partitions"));
+    }
+
+    /// How often a batch came that was in a log already.
+    pub(crate) fn repeated_batches(&self) -> u64 {
+        self.log.counters.repeated_batches
     }
 
     /// What was wrong with the last request, if the broker refused it as malformed.

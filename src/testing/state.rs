@@ -51,6 +51,8 @@ pub(crate) struct Settings {
     pub(super) unknown_producer_is_an_error: bool,
     /// The versions of each API that the brokers advertise, where not the defaults.
     pub(super) versions: BTreeMap<ApiKey, VersionRange>,
+    /// The epoch in which producer ids are handed out: 0, as in Kafka.
+    pub(super) first_epoch: i16,
     /// Whether batches and requests are kept, not only counted.
     pub(super) keep: bool,
 }
@@ -64,6 +66,7 @@ impl Default for Settings {
             topic_ids: true,
             unknown_producer_is_an_error: false,
             versions: BTreeMap::new(),
+            first_epoch: 0,
             keep: true,
         }
     }
@@ -83,6 +86,8 @@ pub(crate) struct ClusterState {
     pub(super) next_producer_id: i64,
     /// What producers sent that no correct one does.
     pub(super) violations: Vec<String>,
+    /// How many batches were refused because one before them was missing.
+    pub(super) gaps: u64,
 }
 
 /// A broker as metadata tells of it.
@@ -136,6 +141,7 @@ impl ClusterState {
             topics_made: 0,
             next_producer_id: 0,
             violations: Vec::new(),
+            gaps: 0,
         }
     }
 

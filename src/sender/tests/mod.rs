@@ -9,7 +9,6 @@ mod idempotence;
 mod leaders;
 mod metadata;
 mod retries;
-mod schedules;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -474,6 +473,23 @@ impl World {
         assert_eq!(self.accumulator.budget().used(), 0, "memory in use");
         let loads: Vec<_> = (0..3).map(|index| self.queue(index).load()).collect();
         assert_eq!(loads, [0, 0, 0], "load of the partitions");
+    }
+}
+
+impl Sender {
+    /// For simulations: as if a partition that has nothing under way had sent so much that this
+    /// sequence comes next. False if it is not one that could have.
+    pub(crate) fn wind_sequences(&mut self, index: i32, next: i32) -> bool {
+        let mut partitions = self.partitions.values_mut();
+        let Some(partition) = partitions.find(|one| one.queue.index() == index) else {
+            return false;
+        };
+        let is_quiet = partition.in_flight.is_empty() && partition.retries.is_empty();
+        let may = is_quiet && !partition.is_broken && partition.sequences.is_established();
+        if may {
+            partition.sequences.wind(next);
+        }
+        may
     }
 }
 

@@ -4,6 +4,8 @@
 mod brokers;
 mod connections;
 mod limits;
+mod sequences;
+mod topics;
 
 use crate::ErrorCode;
 use crate::ids::NodeId;

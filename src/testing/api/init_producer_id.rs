@@ -29,7 +29,7 @@ pub(in crate::testing) fn handle(
     };
     let (producer_id, producer_epoch) = if error == ErrorCode::NONE {
         state.next_producer_id += 1;
-        (state.next_producer_id - 1, 0)
+        (state.next_producer_id - 1, state.settings.first_epoch)
     } else {
         (-1, -1)
     };

@@ -65,6 +65,8 @@ pub(in crate::testing) fn handle(
                 legality::answered(state, name, partition.index, batch, code);
             }
             failed |= answer.error != ErrorCode::NONE;
+            let is_gap = answer.error == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
+            state.gaps += u64::from(is_gap);
             if let Some(leader) = answer.current_leader {
                 add_endpoint(&mut response.node_endpoints, state, leader.leader);
             }

@@ -1,0 +1,132 @@
+//! The copy: the files of the tree as they are, also what is not committed yet, with all patches.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{Defect, Result};
+
+/// What the library's tests are built from.
+const PARTS: [&str; 6] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "README.md",
+    "src",
+    "examples",
+    "tests/data",
+];
+
+/// Makes the copy, or brings it up to date: what has not changed keeps its time, so that nothing is
+/// built twice.
+pub(crate) fn make(
+    root: &Path,
+    target: &Path,
+    switch: &Path,
+    defects: &[Defect],
+) -> Result<PathBuf> {
+    let (fresh, copy) = (target.join("fresh"), target.join("copy"));
+    if fresh.exists() {
+        fs::remove_dir_all(&fresh).map_err(|error| about(&fresh, &error))?;
+    }
+    for file in files(root)? {
+        write(&fresh.join(&file), &read(&root.join(&file))?)?;
+    }
+    for patch in [switch]
+        .into_iter()
+        .chain(defects.iter().map(|one| one.file.as_path()))
+    {
+        apply(&fresh, patch)?;
+    }
+    let wanted = below(&fresh)?;
+    for file in below(&copy)?.difference(&wanted) {
+        fs::remove_file(copy.join(file)).map_err(|error| about(file, &error))?;
+    }
+    for file in wanted {
+        let text = read(&fresh.join(&file))?;
+        let place = copy.join(&file);
+        if fs::read(&place).ok().as_ref() != Some(&text) {
+            write(&place, &text)?;
+        }
+    }
+    Ok(copy)
+}
+
+/// What git knows, or would take.
+fn files(root: &Path) -> Result<Vec<PathBuf>> {
+    let list = [
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "--",
+    ];
+    let output = Command::new("git")
+        .args(list)
+        .args(PARTS)
+        .current_dir(root)
+        .output();
+    let output = output.map_err(|error| format!("git: {error}"))?;
+    let names = String::from_utf8_lossy(&output.stdout);
+    let files: Vec<_> = names.split_terminator('\0').map(PathBuf::from).collect();
+    // What is deleted and not committed is still in the list.
+    let files: Vec<_> = files
+        .into_iter()
+        .filter(|file| root.join(file).is_file())
+        .collect();
+    match files.is_empty() {
+        true => Err("git lists no files".to_owned()),
+        false => Ok(files),
+    }
+}
+
+/// Says which patch does not apply any more, and on what.
+fn apply(copy: &Path, patch: &Path) -> Result<()> {
+    let mut git = Command::new("git");
+    git.args(["apply", "--whitespace=nowarn"])
+        .arg(patch)
+        .current_dir(copy);
+    // The copy lies in a repository, whose own rules for paths would apply.
+    git.env("GIT_CEILING_DIRECTORIES", copy.parent().unwrap_or(copy));
+    let output = git.output().map_err(|error| format!("git: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let why = String::from_utf8_lossy(&output.stderr);
+    Err(format!(
+        "{} does not apply any more:\n{why}",
+        patch.display()
+    ))
+}
+
+/// All files below a folder, by their path from there.
+fn below(folder: &Path) -> Result<BTreeSet<PathBuf>> {
+    let (mut open, mut found) = (vec![folder.to_owned()], BTreeSet::new());
+    while let Some(path) = open.pop() {
+        if let Ok(entries) = fs::read_dir(&path) {
+            for entry in entries {
+                open.push(entry.map_err(|error| about(&path, &error))?.path());
+            }
+        } else if let Ok(file) = path.strip_prefix(folder)
+            && path.is_file()
+        {
+            found.insert(file.to_owned());
+        }
+    }
+    Ok(found)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    fs::read(file).map_err(|error| about(file, &error))
+}
+
+fn write(file: &Path, text: &[u8]) -> Result<()> {
+    let folder = file.parent().unwrap_or(file);
+    fs::create_dir_all(folder).map_err(|error| about(folder, &error))?;
+    fs::write(file, text).map_err(|error| about(file, &error))
+}
+
+fn about(path: &Path, error: &std::io::Error) -> String {
+    format!("{}: {error}", path.display())
+}
