@@ -34,6 +34,8 @@ pub(super) struct Checker {
     open: BTreeSet<RecordId>,
     /// The same, in the order of acceptance.
     open_in_order: BTreeSet<(usize, RecordId)>,
+    /// How many records had been accepted before the newest one that has its outcome, by partition.
+    newest_told: BTreeMap<i32, usize>,
     /// Bytes of their values.
     open_bytes: usize,
     /// When each batch was opened, as far as the checker can see.
@@ -101,6 +103,7 @@ impl Checker {
             accepted: 0,
             open: BTreeSet::new(),
             open_in_order: BTreeSet::new(),
+            newest_told: BTreeMap::new(),
             open_bytes: 0,
             opened: BTreeMap::new(),
             arrived: BTreeMap::new(),
@@ -283,6 +286,11 @@ impl Checker {
         broken_if(I1, deadline.is_none(), || {
             format!("record {id} was refused, and has an outcome")
         });
+        let newest_told = self.newest_told.entry(record.partition).or_default();
+        broken_if(I4, record.order < *newest_told, || {
+            format!("record {id} has its outcome after one that was sent later")
+        });
+        *newest_told = record.order;
         let deadline = deadline.expect("just seen");
         broken_if(I7, now > self.fair(deadline), || {
             format!("record {id} has its outcome {:?} too late", now - deadline)

@@ -217,15 +217,14 @@ impl Flown {
             Some((id, before, next)) if (id, before) == (producer_id, epoch) => {
                 if let Some((records, times)) = self.sent.get_mut(&base_sequence) {
                     *times += 1;
-                    if leg.records < *records {
-                        trace.mark("batch split");
-                        if *times > 2 {
-                            trace.mark("split during retry");
-                        }
-                        *records = leg.records;
-                        *times = 1;
-                    } else {
-                        trace.mark("sent again");
+                    let is_part = leg.records < *records;
+                    trace.mark(match is_part {
+                        true if *times > 2 => "split during retry",
+                        true => "batch split",
+                        false => "sent again",
+                    });
+                    if is_part {
+                        (*records, *times) = (leg.records, 1);
                     }
                     return;
                 }

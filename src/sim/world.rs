@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{Accumulator, Outcome};
-use crate::cluster::ClusterView;
+use crate::cluster::{Address, ClusterView};
 use crate::error::{ErrorKind, Fate};
 use crate::ids::NodeId;
 use crate::protocol::ApiKey;
@@ -282,19 +282,7 @@ impl World {
                 self.sender.handle(now, input, &self.accumulator);
             }
             match self.sender.poll(now, &self.accumulator) {
-                Output::Connect(node, address) => {
-                    if node.0 < 0 && self.has_view {
-                        self.stage.trace.mark("rebootstrap");
-                    }
-                    self.checker.on_connecting(self.stage.elapsed());
-                    self.client.connect(
-                        &mut self.stage,
-                        &mut self.network,
-                        &self.brokers,
-                        node,
-                        &address,
-                    );
-                }
+                Output::Connect(node, address) => self.connect(node, &address),
                 Output::Disconnect(node) => {
                     let may_idle = self.options.sender.connections_max_idle.is_some();
                     if may_idle && !self.flights.are_on(node) {
@@ -346,6 +334,16 @@ impl World {
             }
         }
         broken_if(I8, true, || "the sender never says to wait".to_owned());
+    }
+
+    fn connect(&mut self, node: NodeId, address: &Address) {
+        if node.0 < 0 && self.has_view {
+            self.stage.trace.mark("rebootstrap");
+        }
+        self.checker.on_connecting(self.stage.elapsed());
+        let (stage, network) = (&mut self.stage, &mut self.network);
+        self.client
+            .connect(stage, network, &self.brokers, node, address);
     }
 
     fn publish(&mut self, view: &ClusterView) {

@@ -212,7 +212,8 @@ impl World {
             self.links[link].is_mute |= self.weather.strikes("mute", mute);
             let is_cut = self.weather.strikes("cut request", cut);
             let one = &mut self.links[link];
-            if !one.is_mute && !one.is_dead && !(is_cut && self.weather.dice.chance(500)) {
+            let is_lost = is_cut && self.weather.dice.chance(500);
+            if !(one.is_mute || one.is_dead || is_lost) {
                 one.arrives = one.arrives.max(self.now + trip);
                 one.inbox.push_back((id, Message::read(&request)));
                 let arrives = one.arrives;
