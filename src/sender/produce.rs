@@ -124,6 +124,9 @@ impl Sender {
             return None;
         }
         let sequences = &mut partition.sequences;
+        if partition.in_flight.is_empty() {
+            sequences.note_alone(now);
+        }
         let mut batch = if let Some(Retry { mut batch, .. }) = partition.retries.pop_front() {
             if let (Some(identity), None) = (identity, batch.stamp) {
                 batch.set_stamp(sequences.stamp(identity, batch.completions.len()));
@@ -262,7 +265,7 @@ impl Sender {
         };
         let time = Some(told.log_append_time_ms).filter(|time| *time >= 0);
         self.land(&flying);
-        self.establish(&flying);
+        self.establish(now, &flying);
         if let Some(batch) = flying.batch {
             self.deliver(batch.succeed(offset, time));
         }
@@ -421,11 +424,11 @@ impl Sender {
         }
     }
 
-    fn establish(&mut self, flying: &Flying) {
+    fn establish(&mut self, now: Instant, flying: &Flying) {
         if let Some(partition) = self.partitions.get_mut(&flying.partition)
             && let Some(stamp) = flying.stamp
         {
-            partition.sequences.establish(stamp);
+            partition.sequences.establish(now, stamp);
         }
     }
 

@@ -5,6 +5,8 @@
 //! sequence live together, per partition: after a bump each partition moves to the new epoch when
 //! nothing of the old one is unresolved, and starts at 0 there.
 
+use std::time::{Duration, Instant};
+
 use crate::record::batch::ProducerStamp;
 
 /// A producer id and one of its epochs.
@@ -52,10 +54,16 @@ pub(super) struct Sequences {
     identity: Option<Identity>,
     /// Of the next batch's first record.
     next: i32,
-    /// Whether the broker has acknowledged a batch under this identity. Until then it takes
-    /// whatever sequence comes first, so the second batch must not overtake the first.
-    is_established: bool,
+    /// When the broker last acknowledged a batch under this identity. While it does not know the
+    /// producer it takes whatever sequence comes first, so the second batch must not overtake the
+    /// first.
+    established: Option<Instant>,
 }
+
+/// After so long without an acknowledgement it is not taken for granted that the broker still knows
+/// the producer. Far below any `producer.id.expiration.ms` (a day by default), and all it costs is
+/// that the first batch after a pause goes alone.
+const SILENCE: Duration = Duration::from_secs(1);
 
 impl Sequences {
     pub(super) fn identity(&self) -> Option<Identity> {
@@ -83,15 +91,23 @@ impl Sequences {
 
     /// Whether the broker refuses a batch that comes too early.
     pub(super) fn is_established(&self) -> bool {
-        self.is_established
+        self.established.is_some()
     }
 
     /// The broker has acknowledged a batch with this stamp.
-    pub(super) fn establish(&mut self, stamp: ProducerStamp) {
+    pub(super) fn establish(&mut self, now: Instant, stamp: ProducerStamp) {
         let ProducerStamp {
             producer_id, epoch, ..
         } = stamp;
-        self.is_established |= self.identity == Some(Identity { producer_id, epoch });
+        if self.identity == Some(Identity { producer_id, epoch }) {
+            self.established = Some(now);
+        }
+    }
+
+    /// A batch leaves while no other is on its way: the broker may have forgotten the producer.
+    pub(super) fn note_alone(&mut self, now: Instant) {
+        let is_old = |known: &mut Instant| now.saturating_duration_since(*known) >= SILENCE;
+        let _forgotten = self.established.take_if(is_old);
     }
 
     /// Forgets the identity: the next batch starts at 0 under whatever comes.

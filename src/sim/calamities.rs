@@ -118,11 +118,12 @@ impl World {
             && self.network.is_quiet()
             && self.brokers.are_quiet()
             && !self.checker.has_open(partition);
+        let may_forget = is_quiet && self.checker.may_be_forgotten(self.stage.now, partition);
         let weather = &mut self.stage.weather;
         if is_quiet && weather.strikes("sequences wound on", wind) {
             let next = i32::MAX - weather.dice.between(0, 5) as i32;
             self.wind_sequences(partition, next);
-        } else if is_quiet && weather.strikes("producers forgotten", forget) {
+        } else if may_forget && weather.strikes("producers forgotten", forget) {
             self.forget_producers(partition);
         }
         // Without ids nobody can tell the new topic, whose epochs begin anew, from the old one.

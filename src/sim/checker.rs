@@ -34,8 +34,9 @@ pub(super) struct Checker {
     open: BTreeSet<RecordId>,
     /// The same, in the order of acceptance.
     open_in_order: BTreeSet<(usize, RecordId)>,
-    /// How many records had been accepted before the newest one that has its outcome, by partition.
-    newest_told: BTreeMap<i32, usize>,
+    /// By partition: how many records had been accepted before the newest one that has its outcome,
+    /// and when it was told.
+    newest_told: BTreeMap<i32, (usize, Instant)>,
     /// Bytes of their values.
     open_bytes: usize,
     /// When each batch was opened, as far as the checker can see.
@@ -286,11 +287,14 @@ impl Checker {
         broken_if(I1, deadline.is_none(), || {
             format!("record {id} was refused, and has an outcome")
         });
-        let newest_told = self.newest_told.entry(record.partition).or_default();
-        broken_if(I4, record.order < *newest_told, || {
-            format!("record {id} has its outcome after one that was sent later")
-        });
-        *newest_told = record.order;
+        let newest = self
+            .newest_told
+            .insert(record.partition, (record.order, now));
+        broken_if(
+            I4,
+            newest.is_some_and(|(newest, _)| record.order < newest),
+            || format!("record {id} has its outcome after one that was sent later"),
+        );
         let deadline = deadline.expect("just seen");
         broken_if(I7, now > self.fair(deadline), || {
             format!("record {id} has its outcome {:?} too late", now - deadline)
@@ -613,6 +617,14 @@ impl Checker {
     pub(super) fn has_open(&self, partition: i32) -> bool {
         let mut open = self.open.iter();
         open.any(|id| self.record(*id).partition == partition)
+    }
+
+    /// Whether all has been quiet in this partition, and for so long that a broker may forget who
+    /// wrote to it. Really that takes a day.
+    pub(super) fn may_be_forgotten(&self, now: Instant, partition: i32) -> bool {
+        let told = self.newest_told.get(&partition);
+        !self.has_open(partition)
+            && told.is_some_and(|(_, told)| now - *told >= Duration::from_secs(1))
     }
 
     /// An old epoch does not keep late records out any more.

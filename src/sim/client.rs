@@ -9,7 +9,7 @@ use crate::cluster::Address;
 use crate::connection::{Connection, Event, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::ids::{NodeId, RequestId};
-use crate::protocol::{Request, Response};
+use crate::protocol::Request;
 use crate::sender::Input;
 use crate::sim::brokers::Brokers;
 use crate::sim::network::{LinkId, Network, Read};
@@ -320,10 +320,7 @@ impl Client {
         let Some(peer) = self.peers.get_mut(&node) else {
             return;
         };
-        let Some(connection) = &mut peer.connection else {
-            return;
-        };
-        while let Some(event) = connection.poll_event() {
+        while let Some(event) = peer.connection.as_mut().and_then(Connection::poll_event) {
             inputs.push(match event {
                 Event::Ready(_) => {
                     peer.setup_deadline = None;
@@ -335,9 +332,8 @@ impl Client {
                     stage.note("response", [node.0.into(), id.0 as i64, 0], || {
                         format!("node {node} to request {}: {response:?}", id.0)
                     });
-                    let throttled_until = stage.now + throttle(&response);
-                    peer.throttled_until = peer.throttled_until.max(Some(throttled_until));
                     peer.sent.remove(&id);
+                    peer.on_pause(stage.now, response.throttle_time());
                     Input::Response(id, response)
                 }
                 Event::Written(id) => {
@@ -380,13 +376,12 @@ impl Client {
     }
 }
 
-/// The pause that a broker asks for.
-fn throttle(response: &Response) -> Duration {
-    let ms = match response {
-        Response::Produce(response) => response.throttle_time_ms,
-        Response::Metadata(response) => response.throttle_time_ms,
-        Response::InitProducerId(response) => response.throttle_time_ms,
-        Response::ApiVersions(_) => 0,
-    };
-    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+impl Peer {
+    /// The broker asks for a pause, which does not count as a time without an answer.
+    fn on_pause(&mut self, now: Instant, pause: Duration) {
+        let begins = self.throttled_until.map_or(now, |until| until.max(now));
+        let more = (now + pause).saturating_duration_since(begins);
+        self.throttled_until = Some(begins + more);
+        self.sent.values_mut().for_each(|sent| *sent += more);
+    }
 }

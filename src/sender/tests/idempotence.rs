@@ -235,6 +235,22 @@ fn the_second_batch_waits_for_the_first_and_then_five_are_on_their_way() {
 }
 
 #[test]
+fn after_a_silence_in_which_brokers_may_forget_the_first_batch_goes_alone_again() {
+    let mut world = World::established();
+    world.advance(ms(1_000));
+    world.send_all(0, &["b", "c"]);
+    assert_eq!(world.stamps(0), stamped(0, 1, &["b"]));
+    world.acknowledge();
+    world.send_all(0, &["d", "e"]);
+    assert_eq!(world.stamps(0), stamped(0, 2, &["c", "d", "e"]));
+    // As long as something is on its way, the broker is not silent but slow.
+    world.advance(ms(1_000));
+    world.answer_batch("c", ErrorCode::NONE);
+    world.send(0, "f");
+    assert_eq!(world.stamps(0), stamped(0, 3, &["d", "e", "f"]));
+}
+
+#[test]
 fn batches_that_became_ready_together_go_together() {
     let mut world = World::established();
     let large = ["b", "c", "d"].map(|value| value.repeat(BATCH_SIZE));

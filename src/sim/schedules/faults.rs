@@ -337,7 +337,10 @@ impl World {
                 self.cluster.wind_sequences(partition, next);
                 self.flights.on_wound(partition as i32, next);
             }
-        } else if is_quiet && self.weather.strikes("producers forgotten", forget) {
+        } else if is_quiet
+            && self.checker.may_be_forgotten(self.now, partition as i32)
+            && self.weather.strikes("producers forgotten", forget)
+        {
             self.note("FORGET", [partition as i64, 0, 0], || {
                 format!("partition {partition}")
             });
