@@ -85,7 +85,7 @@ fn parts_of_a_batch_that_is_in_the_log_already_double_nothing() {
     world.on_next(Api::Produce, refuse(ErrorCode::MESSAGE_TOO_LARGE));
     let doubted = world.append(0, 4);
     world.run_until_idle();
-    world.assert_marked("batch split");
+    world.assert_marked("split during retry");
     for id in &doubted {
         assert!(world.checker.outcome(*id).unwrap().is_err());
     }
