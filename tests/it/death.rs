@@ -126,8 +126,13 @@ fn everybody_who_waits_is_told() {
     let (cluster, producer) = start("killer-3");
     let unknown = cluster.on(Api::Metadata).topic("unknown").always();
     unknown.answer(ErrorCode::LEADER_NOT_AVAILABLE);
+    let before = producer.metrics().batches_sent;
     let record = ProducerRecord::new("orders", "x").partition(1);
     let handle = producer.send_with_handle(record).unwrap();
+    // A batch gives room back that it has not used as it leaves.
+    eventually("one batch is on its way", || {
+        producer.metrics().batches_sent == before + 1
+    });
     let value = "x".repeat(400);
     for value in [&*value, "x"] {
         let record = || ProducerRecord::new("orders", value).partition(1);
