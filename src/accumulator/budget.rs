@@ -188,8 +188,7 @@ impl MemoryBudget {
     /// Whether the first in line could be served.
     #[cfg(test)]
     pub(crate) fn lets_wait_for_nothing(&self) -> bool {
-        let queue = self.queue.lock();
-        let first = queue.waiters.front().map(|first| first.bytes);
+        let first = self.queue.lock().waiters.front().map(|first| first.bytes);
         first.is_some_and(|bytes| bytes <= self.total - self.used())
     }
 

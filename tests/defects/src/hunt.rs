@@ -43,7 +43,7 @@ pub(crate) fn build(root: &Path, copy: &Path) -> Result<PathBuf> {
     ];
     let output = Command::new(env!("CARGO"))
         .args(arguments)
-        .env("CARGO_TARGET_DIR", root.join("target"))
+        .env("CARGO_TARGET_DIR", root.join("tests/defects/target"))
         .current_dir(copy)
         .stderr(Stdio::inherit())
         .output()
