@@ -348,6 +348,9 @@ impl Driver {
             let now = now();
             self.take_commands(now);
             self.peers.take_connected(now, &mut self.inputs);
+            // First of all: an answer may end another connection, and what was written whole there
+            // with acks=0 is done.
+            self.peers.write_all(&mut self.inputs);
             for index in 0..self.poller.ready().len() {
                 let Some(ready) = self.poller.ready().get(index).copied() else {
                     continue;
@@ -358,7 +361,6 @@ impl Driver {
                     self.peers.read(now, node, &mut self.inputs);
                 }
             }
-            self.peers.write_all(&mut self.inputs);
             self.peers.check_timeouts(now, &mut self.inputs);
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::accumulator::UndeliveredRecord;
 use crate::driver::End;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::producer::record::ProducerRecord;
 use crate::producer::{Handle, Producer, misuse, now};
 use crate::record::Header;
@@ -91,7 +91,8 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         }
         shared.keep_undelivered();
         let report = self.handle.close(timeout)?;
-        Ok((report, shared.take_undelivered()))
+        let records = shared.take_undelivered();
+        Ok((report.with_failed(&records), records))
     }
 }
 
@@ -167,6 +168,19 @@ impl Handle {
 }
 
 impl CloseReport {
+    /// Counts these as what failed, whichever call has seen them fail.
+    fn with_failed(self, records: &[UndeliveredRecord]) -> Self {
+        let written = |record: &&UndeliveredRecord| record.fate() == Fate::MayBeWritten;
+        let failed = records.len() as u64;
+        let may_be_written = records.iter().filter(written).count() as u64;
+        Self {
+            failed,
+            not_written: failed - may_be_written,
+            may_be_written,
+            ..self
+        }
+    }
+
     fn since(self, before: Self) -> Self {
         Self {
             acknowledged: self.acknowledged - before.acknowledged,

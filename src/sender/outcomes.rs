@@ -3,7 +3,8 @@
 //!
 //! A batch can have its outcome before an older one of its partition: a broker that wrote the older
 //! one may answer that it does not know, and then it is asked again. Such an outcome is held until
-//! the older one has its own. That makes nothing late: who was sent earlier expires earlier.
+//! the older one has its own. That makes nothing late, but by as much as a caller was preempted
+//! between its look at the clock and its batch: who was sent earlier expires earlier.
 
 use crate::accumulator::{BatchId, Outcome, PartitionId};
 use crate::sender::Sender;

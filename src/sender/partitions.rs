@@ -31,8 +31,8 @@ use crate::sender::sequence::{Producer, Sequences};
 use crate::sender::timers::Timer;
 use crate::sync::Arc;
 
-/// How many batches of a partition may be unresolved at a time: a broker remembers the last five of
-/// each producer.
+/// How many batches of a partition may be on their way, or acknowledged behind one that is not: a
+/// broker remembers the last five of each producer.
 const PIPELINE: usize = 5;
 
 /// A partition that has had a batch.
@@ -126,7 +126,7 @@ impl Partition {
             // What is under an older epoch has to end before the partition moves to the new one,
             // and what is on its way to another broker before this one gets anything.
             (Some(_), Producer::Identified(identity)) => {
-                self.in_flight.len() < PIPELINE
+                self.in_flight.len() + self.held.len() < PIPELINE
                     && self.sequences.is_established()
                     && self.sequences.identity() == Some(identity)
                     && self

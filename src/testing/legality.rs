@@ -101,6 +101,9 @@ struct Attempt {
     came: u32,
     /// How often its producer was told that it was not written.
     refused: u32,
+    /// Whether its producer was told that it is too large: its records come again in parts, and
+    /// another copy of it may still be on its way.
+    is_split: bool,
 }
 
 impl Attempts {
@@ -114,7 +117,7 @@ impl Attempts {
         }
         let earlier = attempts
             .iter()
-            .find(|earlier| earlier.claim.overlaps(&claim))
+            .find(|earlier| !earlier.is_split && earlier.claim.overlaps(&claim))
             .map(|earlier| earlier.claim);
         if attempts.len() == KEPT_ATTEMPTS {
             attempts.pop_front();
@@ -123,6 +126,7 @@ impl Attempts {
             claim,
             came: 1,
             refused: 0,
+            is_split: false,
         });
         earlier
     }
@@ -136,14 +140,15 @@ impl Attempts {
         for attempt in attempts.iter_mut().filter(|known| known.claim == claim) {
             attempt.refused += 1;
         }
-        attempts.retain(|attempt| attempt.refused < attempt.came);
+        attempts.retain(|attempt| attempt.is_split || attempt.refused < attempt.came);
     }
 
     /// The producer is told that this batch is too large. It comes again in parts, even if an earlier
     /// attempt may have written it: then no part follows what is there, and all are refused.
     fn split(&mut self, claim: Claim) {
         if let Some(attempts) = self.producers.get_mut(&claim.stamp.producer_id) {
-            attempts.retain(|attempt| attempt.claim != claim);
+            let same = attempts.iter_mut().filter(|known| known.claim == claim);
+            same.for_each(|attempt| attempt.is_split = true);
         }
     }
 }

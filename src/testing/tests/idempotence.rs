@@ -267,6 +267,10 @@ fn a_batch_that_was_too_large_may_come_in_parts() {
     client.refused(stamp(id, 0, 2), &["c", "d"]);
     client.write(stamp(id, 0, 2), &["c"]);
     assert_eq!(cluster.violations(), [""; 0]);
+
+    // Nor is a copy of the whole that comes late.
+    client.refused(stamp(id, 0, 2), &["c", "d"]);
+    assert_eq!(cluster.violations(), [""; 0]);
 }
 
 #[test]
