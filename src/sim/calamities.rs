@@ -167,7 +167,7 @@ impl World {
         }
         self.brokers.state.recreate(TOPIC);
         self.brokers.remember_leaders();
-        self.checker.on_fences_down();
+        self.checker.on_recreated();
     }
 
     pub(super) fn add_partition(&mut self) {

@@ -54,6 +54,8 @@ pub(super) struct Checker {
     max_message_bytes: usize,
     /// Whether nothing of an earlier epoch gets into a log after something of a later one.
     has_fences: bool,
+    /// Whether a broker that has acknowledged a batch goes on to know its producer.
+    has_memory: bool,
     max_in_flight: usize,
     max_request_size: usize,
     patience: Duration,
@@ -117,6 +119,7 @@ impl Checker {
             idempotence: options.sender.idempotence,
             max_message_bytes: options.max_message_bytes,
             has_fences: options.sender.idempotence && options.first_epoch == 0,
+            has_memory: true,
             max_in_flight: options.sender.max_in_flight,
             max_request_size: options.sender.max_request_size,
             patience: options.patience(),
@@ -582,7 +585,7 @@ impl Checker {
             // With acks=0 a request may be lost and nobody knows. What nobody has acknowledged may
             // come late where no epoch fences it.
             let is_acknowledged = self.acks != 0 && matches!(sent.outcome, Some(Ok(_)));
-            let has_place = is_first && (is_acknowledged || self.has_fences);
+            let has_place = is_first && self.has_memory && (is_acknowledged || self.has_fences);
             broken_if(I4, has_place && newest > Some(sent.order), || {
                 format!("record {id} in partition {partition} is behind one that was sent later")
             });
@@ -627,9 +630,11 @@ impl Checker {
             && told.is_some_and(|(_, told)| now - *told >= Duration::from_secs(1))
     }
 
-    /// An old epoch does not keep late records out any more.
-    pub(super) fn on_fences_down(&mut self) {
+    /// A topic was made again: an old epoch does not keep late records out any more, and of two
+    /// batches on their way the second may be the first that the new topic takes.
+    pub(super) fn on_recreated(&mut self) {
         self.has_fences = false;
+        self.has_memory = false;
     }
 
     /// The numbers of the records in a log.

@@ -112,6 +112,8 @@ pub(super) struct FaultMix {
     pub(super) weather_ms: u32,
 }
 
+/// What a broker's limit has to be to take every batch.
+pub(super) const ANY_SIZE: usize = 1 << 20;
 /// Takes any request at once.
 const LARGE_SOCKET: usize = 64 * 1024;
 /// Where brokers listen: this plus their id.
@@ -176,7 +178,7 @@ impl Options {
             records: 0,
             value_bytes: (20, 20),
             gap: ms(10),
-            max_message_bytes: 1 << 20,
+            max_message_bytes: ANY_SIZE,
             heal_after: Duration::ZERO,
             close_after: None,
             close_timeout: ms(10_000),
@@ -214,7 +216,7 @@ impl Options {
             records: d.pick(&[3, 20, 20, 60, 60, 200]),
             value_bytes,
             gap: ms(d.pick(&[1, 10, 10, 50, 200])),
-            max_message_bytes: 1 << 20,
+            max_message_bytes: ANY_SIZE,
             heal_after,
             close_after: d.chance(150).then(|| d.millis(0, 4_000)),
             close_timeout: ms(d.pick(&[0, 50, 1_000, 20_000])),
@@ -224,7 +226,7 @@ impl Options {
         };
         // Every record fits into such a batch alone, or most do.
         let most = value_bytes.1 as usize;
-        options.max_message_bytes = d.pick(&[1 << 20, 1 << 20, most + 150, most / 2 + 150]);
+        options.max_message_bytes = d.pick(&[ANY_SIZE, ANY_SIZE, most + 150, most / 2 + 150]);
         // Through a small socket over a long way a request would not get in its time.
         let trips = options.sender.max_request_size.max(largest) / options.socket_bytes + 2;
         let trips = u32::try_from(trips).expect("small requests");

@@ -350,7 +350,7 @@ impl World {
         if self.cluster.has_topic_ids && self.weather.strikes("topic made again", recreate) {
             self.note("RECREATE", [0; 3], String::new);
             self.cluster.recreate();
-            self.checker.on_fences_down();
+            self.checker.on_recreated();
         }
         if self.cluster.partitions.len() < MOST_PARTITIONS
             && self.weather.strikes("more partitions", grow)
