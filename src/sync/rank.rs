@@ -105,6 +105,7 @@ mod held {
         Rank::Mailbox,
         Rank::Answer,
         Rank::View,
+        Rank::Undelivered,
         Rank::Thread,
         #[cfg(feature = "testing")]
         Rank::MockCluster,
@@ -183,6 +184,13 @@ mod held {
     #[cfg(test)]
     mod tests {
         use super::*;
+
+        #[test]
+        fn the_list_has_every_rank_in_its_place() {
+            for (place, rank) in ALL.iter().enumerate() {
+                assert_eq!(*rank as usize, place, "{rank:?}");
+            }
+        }
 
         #[test]
         fn the_order_has_no_circle() {
