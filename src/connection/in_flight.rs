@@ -143,6 +143,9 @@ impl InFlight {
     /// The broker answers nothing for a while, and says so: that is no silence. Pauses that overlap
     /// are one. Nobody sends during a pause, so deadlines stay in order.
     pub(super) fn pause(&mut self, now: Instant, pause: Duration) {
+        if pause.is_zero() {
+            return;
+        }
         let ends = now + pause;
         let begins = self.pause_ends.map_or(now, |last| last.max(now));
         let more = ends.saturating_duration_since(begins);

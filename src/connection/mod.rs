@@ -81,15 +81,27 @@ enum State {
     Ready(ApiVersions),
 }
 
+impl State {
+    /// What a peer may say before it has shown that it is a broker is short.
+    fn max_frame_bytes(&self, settings: &Settings) -> usize {
+        let most = settings.max_response_bytes;
+        match self {
+            Self::Handshake(_) => most.min(MAX_HANDSHAKE_BYTES),
+            Self::Ready(_) => most,
+        }
+    }
+}
+
 impl Connection {
     /// A connection whose socket is connected; the first bytes of its handshake want to be written.
     pub(crate) fn new(now: Instant, settings: Arc<Settings>) -> Self {
         let handshake = Handshake::new();
         let version = handshake.version();
+        let state = State::Handshake(handshake);
         let mut connection = Self {
-            state: State::Handshake(handshake),
             in_flight: InFlight::new(),
-            reader: FrameReader::new(settings.max_response_bytes.min(MAX_HANDSHAKE_BYTES)),
+            reader: FrameReader::new(state.max_frame_bytes(&settings)),
+            state,
             events: VecDeque::new(),
             settings,
         };
@@ -166,22 +178,13 @@ impl Connection {
             .map_err(|error| ConnectionError::bad_response(error.to_string()))?
         {
             self.on_frame(now, body)?;
-            reader.set_max_frame_bytes(self.max_frame_bytes());
+            reader.set_max_frame_bytes(self.state.max_frame_bytes(&self.settings));
         }
         self.reader = reader;
         if self.reader.is_empty() || self.in_flight.awaiting().is_some() {
             return Ok(());
         }
         Err(unasked("the beginning of an answer"))
-    }
-
-    /// What a peer may say before it has shown that it is a broker is short.
-    fn max_frame_bytes(&self) -> usize {
-        let most = self.settings.max_response_bytes;
-        match self.state {
-            State::Handshake(_) => most.min(MAX_HANDSHAKE_BYTES),
-            State::Ready(_) => most,
-        }
     }
 
     /// The next event, in the order in which they happened.
