@@ -156,38 +156,40 @@ impl Handle {
     /// What has become of all records so far.
     fn report(&self) -> CloseReport {
         let counters = &self.shared.counters;
-        let not_written = counters.records_not_written.value();
-        let may_be_written = counters.records_may_be_written.value();
-        CloseReport {
-            acknowledged: counters.records_acknowledged.value(),
+        CloseReport::new(
+            counters.records_acknowledged.value(),
+            counters.records_not_written.value(),
+            counters.records_may_be_written.value(),
+        )
+    }
+}
+
+impl CloseReport {
+    fn new(acknowledged: u64, not_written: u64, may_be_written: u64) -> Self {
+        Self {
+            acknowledged,
             failed: not_written + may_be_written,
             not_written,
             may_be_written,
         }
     }
-}
 
-impl CloseReport {
     /// Counts these as what failed, whichever call has seen them fail.
     fn with_failed(self, records: &[UndeliveredRecord]) -> Self {
-        let written = |record: &&UndeliveredRecord| record.fate() == Fate::MayBeWritten;
-        let failed = records.len() as u64;
-        let may_be_written = records.iter().filter(written).count() as u64;
-        Self {
-            failed,
-            not_written: failed - may_be_written,
-            may_be_written,
-            ..self
-        }
+        let of = |fate| records.iter().filter(|one| one.fate() == fate).count() as u64;
+        Self::new(
+            self.acknowledged,
+            of(Fate::NotWritten),
+            of(Fate::MayBeWritten),
+        )
     }
 
     fn since(self, before: Self) -> Self {
-        Self {
-            acknowledged: self.acknowledged - before.acknowledged,
-            failed: self.failed - before.failed,
-            not_written: self.not_written - before.not_written,
-            may_be_written: self.may_be_written - before.may_be_written,
-        }
+        Self::new(
+            self.acknowledged - before.acknowledged,
+            self.not_written - before.not_written,
+            self.may_be_written - before.may_be_written,
+        )
     }
 }
 

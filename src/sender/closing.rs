@@ -1,4 +1,5 @@
-//! Flush and close, and what is left when the I/O thread dies. An `impl` of [`Sender`]; runs on the I/O thread, or in a simulation.
+//! Flush and close, and what is left when the I/O thread dies. An `impl` of [`Sender`]; runs on the
+//! I/O thread, or in a simulation.
 
 use std::time::Instant;
 
