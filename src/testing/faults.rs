@@ -199,7 +199,7 @@ pub(super) struct Refusal {
 pub(super) type Subject = (Arc<str>, Option<i32>);
 
 impl Rule {
-    fn new(api: Api) -> Self {
+    pub(super) fn new(api: Api) -> Self {
         Self {
             api,
             node: None,

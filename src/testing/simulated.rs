@@ -67,15 +67,7 @@ impl ClusterState {
 
     /// Lets the next request of this kind meet this, until [`spare`](Self::spare).
     pub(crate) fn strike(&mut self, api: Api, topic: &str, blow: Blow) {
-        let mut rule = Rule {
-            api,
-            node: None,
-            topic: None,
-            partition: None,
-            skip: 0,
-            left: Some(1),
-            effect: Effect::Delay(Duration::ZERO),
-        };
+        let mut rule = Rule::new(api);
         rule.effect = match blow {
             Blow::Refuse {
                 partition,
