@@ -630,10 +630,9 @@ impl Checker {
             && told.is_some_and(|(_, told)| now - *told >= Duration::from_secs(1))
     }
 
-    /// A topic was made again: an old epoch does not keep late records out any more, and of two
-    /// batches on their way the second may be the first that the new topic takes.
+    /// A topic was made again: of two batches on their way the second may be the first that the new
+    /// topic takes.
     pub(super) fn on_recreated(&mut self) {
-        self.has_fences = false;
         self.has_memory = false;
     }
 

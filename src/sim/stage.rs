@@ -42,20 +42,22 @@ pub(super) enum Event {
     Weather,
 }
 
-/// Time, agenda, weather and trace.
+/// Time, agenda, weather and trace. The byte level's events are [`Event`]s; the message level has
+/// its own.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(super) struct Stage<E = Event> {
     pub(super) start: Instant,
     pub(super) now: Instant,
     pub(super) weather: Weather,
     pub(super) trace: Trace,
     latency: (Duration, Duration),
-    dice: Dice,
-    agenda: BTreeMap<(Instant, u64), Event>,
+    /// Decides how long things are on their way.
+    pub(super) dice: Dice,
+    agenda: BTreeMap<(Instant, u64), E>,
     events: u64,
 }
 
-impl Stage {
+impl<E> Stage<E> {
     #[expect(clippy::disallowed_methods, reason = "an Instant has no other source")]
     pub(super) fn new(seed: u64, options: &Options, trace: Trace) -> Self {
         let start = Instant::now();
@@ -76,12 +78,12 @@ impl Stage {
         self.now - self.start
     }
 
-    pub(super) fn at(&mut self, time: Instant, event: Event) {
+    pub(super) fn at(&mut self, time: Instant, event: E) {
         self.agenda.insert((time.max(self.now), self.events), event);
         self.events += 1;
     }
 
-    pub(super) fn after(&mut self, pause: Duration, event: Event) {
+    pub(super) fn after(&mut self, pause: Duration, event: E) {
         self.at(self.now + pause, event);
     }
 
@@ -91,7 +93,7 @@ impl Stage {
     }
 
     /// The next event that is due now.
-    pub(super) fn pop(&mut self) -> Option<Event> {
+    pub(super) fn pop(&mut self) -> Option<E> {
         let entry = self.agenda.first_entry()?;
         (entry.key().0 <= self.now).then(|| entry.remove())
     }
@@ -117,6 +119,29 @@ impl Stage {
     ) {
         self.trace.note(self.now - self.start, what, numbers, text);
     }
+
+    /// What the run that ends here came to.
+    pub(super) fn summary(&self, acknowledged: u32, failed: u32, steps: u64) -> Summary {
+        Summary {
+            hash: self.trace.hash(),
+            acknowledged,
+            failed,
+            faults: u32::try_from(self.weather.struck.len()).expect("few faults"),
+            steps,
+            simulated: self.elapsed(),
+        }
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Summary {
+    pub(super) hash: u64,
+    pub(super) acknowledged: u32,
+    pub(super) failed: u32,
+    pub(super) faults: u32,
+    pub(super) steps: u64,
+    pub(super) simulated: Duration,
 }
 
 /// Decides which faults happen.

@@ -20,7 +20,7 @@ use crate::sim::habits::Habits;
 use crate::sim::network::Network;
 use crate::sim::options::{ANY_SIZE, Options, TOPIC};
 use crate::sim::promise::{I8, I11, broken_if};
-use crate::sim::stage::{Event, Reader, Stage, Trace};
+use crate::sim::stage::{Event, Reader, Stage, Summary, Trace};
 use crate::sim::workload::Caller;
 use crate::sync::Arc;
 use crate::testing::simulated::Blow;
@@ -64,17 +64,6 @@ pub(super) struct World {
     steps: u64,
     /// Wake-ups by nothing but a deadline, in a row.
     idle_wakes: u32,
-}
-
-/// What a run came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Summary {
-    pub(super) hash: u64,
-    pub(super) acknowledged: u32,
-    pub(super) failed: u32,
-    pub(super) faults: u32,
-    pub(super) steps: u64,
-    pub(super) simulated: Duration,
 }
 
 /// One poll of the sender does bounded work, and so does one step.
@@ -204,14 +193,8 @@ impl World {
             self.checker.check_logs(partition, &logs);
         }
         self.mark_end();
-        Summary {
-            hash: self.stage.trace.hash(),
-            acknowledged: self.checker.acknowledged,
-            failed: self.checker.failed,
-            faults: u32::try_from(self.stage.weather.struck.len()).expect("few faults"),
-            steps: self.steps,
-            simulated: self.stage.elapsed(),
-        }
+        let (acknowledged, failed) = (self.checker.acknowledged, self.checker.failed);
+        self.stage.summary(acknowledged, failed, self.steps)
     }
 
     /// Goes on to the next point in time at which something happens; false if there is none, or

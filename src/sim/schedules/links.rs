@@ -74,23 +74,25 @@ impl Link {
 impl World {
     pub(super) fn connect(&mut self, node: NodeId, broker: Index) {
         let link = self.links.len();
-        self.links.push(Link::new(self.now, node, broker));
+        self.links.push(Link::new(self.stage.now, node, broker));
         let is_new = self.peers.iter().all(|(peer, _)| *peer != node);
         broken_if(I8, !is_new, || format!("node {node} is connected to twice"));
         self.peers.push((node, link));
-        self.checker.on_connecting(self.now - self.start);
-        self.note("connect", [node.0.into(), link as i64, 0], || {
-            format!("node {node}, link {link}")
-        });
-        self.after(self.options.setup_timeout, Event::Overdue(link));
-        let mix = &self.weather.mix;
+        self.checker.on_connecting(self.stage.elapsed());
+        self.stage
+            .note("connect", [node.0.into(), link as i64, 0], || {
+                format!("node {node}, link {link}")
+            });
+        self.stage
+            .after(self.options.setup_timeout, Event::Overdue(link));
+        let mix = &self.stage.weather.mix;
         let (silent, refused) = (mix.silent_connect, mix.refuse_connect);
-        let is_silent = self.weather.strikes("silent connect", silent);
+        let is_silent = self.stage.weather.strikes("silent connect", silent);
         let listens = self.cluster.listens(broker);
-        let is_refused = !listens || self.weather.strikes("refused connect", refused);
+        let is_refused = !listens || self.stage.weather.strikes("refused connect", refused);
         if !is_silent {
-            let trip = self.latency() * 4;
-            self.after(trip, Event::Connected(link, !is_refused));
+            let trip = self.stage.latency() * 4;
+            self.stage.after(trip, Event::Connected(link, !is_refused));
         }
     }
 
@@ -103,9 +105,10 @@ impl World {
         }
         self.links[link].is_ready = true;
         let node = self.links[link].node;
-        self.note("ready", [node.0.into(), link as i64, 0], || {
-            format!("node {node}, link {link}")
-        });
+        self.stage
+            .note("ready", [node.0.into(), link as i64, 0], || {
+                format!("node {node}, link {link}")
+            });
         self.inputs.push(Input::Ready(node));
     }
 
@@ -116,14 +119,14 @@ impl World {
 
     /// The client has nothing more to do with a connection.
     pub(super) fn hang_up(&mut self, link: usize) {
-        let late = self.weather.mix.late;
-        let is_late = self.weather.strikes("late", late);
+        let late = self.stage.weather.mix.late;
+        let is_late = self.stage.weather.strikes("late", late);
         let link = &mut self.links[link];
         link.is_gone = true;
         link.unwritten.clear();
         link.waiting.clear();
         if !is_late {
-            let through = self.latencies.index(link.inbox.len() + 1);
+            let through = self.stage.dice.index(link.inbox.len() + 1);
             link.inbox.truncate(through);
         }
     }
@@ -140,7 +143,7 @@ impl World {
             .map(|(id, _)| *id)
             .collect();
         let numbers = [node.0.into(), link as i64, unwritten.len() as i64];
-        self.note("lost", numbers, || {
+        self.stage.note("lost", numbers, || {
             format!("node {node}, link {link}: {text}; unwritten: {unwritten:?}")
         });
         self.hang_up(link);
@@ -156,34 +159,40 @@ impl World {
             self.inputs.push(Input::Refused(id, error));
             return;
         };
-        self.flights.on_send(node, id, &request, &mut self.trace);
-        self.checker.on_sent(self.now - self.start);
+        self.flights
+            .on_send(node, id, &request, &mut self.stage.trace);
+        self.checker.on_sent(self.stage.elapsed());
         if matches!(request, Request::Metadata(_)) {
-            self.checker.on_asked(self.now);
+            self.checker.on_asked(self.stage.now);
         }
-        self.note("send", [node.0.into(), id.0 as i64, link as i64], || {
-            let message = Message::read(&request);
-            format!("request {} to node {node}, link {link}: {message:?}", id.0)
-        });
+        self.stage
+            .note("send", [node.0.into(), id.0 as i64, link as i64], || {
+                let message = Message::read(&request);
+                format!("request {} to node {node}, link {link}: {message:?}", id.0)
+            });
         let throttled = self.links[link].throttled_until;
-        broken_if(I10, throttled.is_some_and(|until| self.now < until), || {
-            format!(
-                "node {node} has asked for a pause, and gets request {}",
-                id.0
-            )
-        });
+        broken_if(
+            I10,
+            throttled.is_some_and(|until| self.stage.now < until),
+            || {
+                format!(
+                    "node {node} has asked for a pause, and gets request {}",
+                    id.0
+                )
+            },
+        );
         let wants_answer = !matches!(&request, Request::Produce(request) if request.acks == 0);
         if wants_answer {
             self.links[link].waiting.push(id);
-            self.after(
+            self.stage.after(
                 self.options.sender.request_timeout,
                 Event::Timeout(link, id),
             );
         }
         self.links[link].unwritten.push_back((id, request));
-        let full = self.weather.mix.full_socket;
-        if self.weather.strikes("full socket", full) {
-            let until = self.now + self.weather.dice.millis(1, 1_500);
+        let full = self.stage.weather.mix.full_socket;
+        if self.stage.weather.strikes("full socket", full) {
+            let until = self.stage.now + self.stage.weather.dice.millis(1, 1_500);
             let link = &mut self.links[link];
             link.blocked_until = link.blocked_until.max(Some(until));
         }
@@ -193,8 +202,8 @@ impl World {
     /// The socket takes what it has room for.
     pub(super) fn write(&mut self, link: usize) {
         let blocked = self.links[link].blocked_until;
-        if let Some(until) = blocked.filter(|until| *until > self.now) {
-            return self.at(until, Event::Unblock(link));
+        if let Some(until) = blocked.filter(|until| *until > self.stage.now) {
+            return self.stage.at(until, Event::Unblock(link));
         }
         while let Some((id, request)) = self.links[link].unwritten.pop_front() {
             if let Request::Produce(request) = &request
@@ -202,22 +211,22 @@ impl World {
             {
                 self.inputs.push(Input::Written(id));
             }
-            let mix = &self.weather.mix;
+            let mix = &self.stage.weather.mix;
             let (silence, mute, cut) = (mix.silence, mix.mute, mix.cut_request);
-            let trip = self.latency();
-            if self.weather.strikes("silence", silence) {
+            let trip = self.stage.latency();
+            if self.stage.weather.strikes("silence", silence) {
                 self.links[link].is_mute = true;
                 self.links[link].is_deaf = true;
             }
-            self.links[link].is_mute |= self.weather.strikes("mute", mute);
-            let is_cut = self.weather.strikes("cut request", cut);
+            self.links[link].is_mute |= self.stage.weather.strikes("mute", mute);
+            let is_cut = self.stage.weather.strikes("cut request", cut);
             let one = &mut self.links[link];
-            let is_lost = is_cut && self.weather.dice.chance(500);
+            let is_lost = is_cut && self.stage.weather.dice.chance(500);
             if !(one.is_mute || one.is_dead || is_lost) {
-                one.arrives = one.arrives.max(self.now + trip);
+                one.arrives = one.arrives.max(self.stage.now + trip);
                 one.inbox.push_back((id, Message::read(&request)));
                 let arrives = one.arrives;
-                self.at(arrives, Event::Serve(link));
+                self.stage.at(arrives, Event::Serve(link));
             }
             if is_cut {
                 return self.cut(link);
@@ -237,11 +246,12 @@ impl World {
             Response::InitProducerId(response) => response.throttle_time_ms,
             Response::ApiVersions(_) => 0,
         };
-        let until = self.now + Duration::from_millis(pause as u64);
+        let until = self.stage.now + Duration::from_millis(pause as u64);
         one.throttled_until = one.throttled_until.max(Some(until));
-        self.note("response", [id.0 as i64, link as i64, 0], || {
-            format!("to request {}: {response:?}", id.0)
-        });
+        self.stage
+            .note("response", [id.0 as i64, link as i64, 0], || {
+                format!("to request {}: {response:?}", id.0)
+            });
         self.inputs.push(Input::Response(id, response));
     }
 }

@@ -2,8 +2,7 @@
 //! virtual clock, one caller, and connections that carry whole requests. Decides nothing about what
 //! brokers do.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::Accumulator;
@@ -19,25 +18,19 @@ use crate::sim::options::{Options, TOPIC};
 use crate::sim::promise::{I1, I8, I11, broken_if};
 use crate::sim::schedules::cluster::{Cluster, Index, listener};
 use crate::sim::schedules::links::Link;
-use crate::sim::stage::{Reader, Trace, Weather};
+use crate::sim::stage::{Reader, Stage, Summary, Trace};
 use crate::sync::Arc;
 
 /// See the [module](self).
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) options: Options,
-    pub(super) start: Instant,
-    pub(super) now: Instant,
-    pub(super) weather: Weather,
-    pub(super) trace: Trace,
+    pub(super) stage: Stage<Event>,
     pub(super) cluster: Cluster,
     pub(super) links: Vec<Link>,
     pub(super) checker: Checker,
     /// Decides what the caller does.
     dice: Dice,
-    pub(super) latencies: Dice,
-    agenda: BinaryHeap<Reverse<Due>>,
-    events: u64,
     pub(super) sender: Sender,
     /// Batches on their way, as the client knows it.
     pub(super) flights: Flights,
@@ -90,51 +83,20 @@ pub(super) enum Event {
     Weather,
 }
 
-#[derive(Debug)]
-struct Due(Instant, u64, Event);
-
-impl PartialEq for Due {
-    fn eq(&self, other: &Self) -> bool {
-        (self.0, self.1) == (other.0, other.1)
-    }
-}
-
-impl Eq for Due {}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Due {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.0, self.1).cmp(&(other.0, other.1))
-    }
-}
-
 const MOST_OUTPUTS: u32 = 5_000;
 const MOST_STEPS: u64 = 200_000;
 const MOST_IDLE_WAKES: u32 = 2_000;
 
 impl World {
-    #[expect(clippy::disallowed_methods, reason = "an Instant has no other source")]
     pub(super) fn new(seed: u64, options: Options, reader: Reader) -> Self {
-        let start = Instant::now();
+        let stage = Stage::new(seed, &options, Trace::new(reader));
         Self {
-            start,
-            now: start,
-            weather: Weather::new(seed, options.faults.clone()),
-            trace: Trace::new(reader),
             cluster: Cluster::new(&options),
             links: Vec::new(),
             checker: Checker::new(&options),
             dice: Dice::new(seed, Stream::Workload),
-            latencies: Dice::new(seed, Stream::Latency),
-            agenda: BinaryHeap::new(),
-            events: 0,
             flights: Flights::new(&options),
-            sender: Sender::new(start, options.sender.clone(), Arc::default()),
+            sender: Sender::new(stage.now, options.sender.clone(), Arc::default()),
             accumulator: Accumulator::new(options.batch_size, options.buffer_memory, true),
             peers: Vec::new(),
             inputs: Vec::new(),
@@ -148,19 +110,20 @@ impl World {
             left: options.records,
             probe: None,
             options,
+            stage,
         }
     }
 
     /// Everything, from the first record to what is left in the end.
-    pub(super) fn run(&mut self) {
-        self.after(Duration::ZERO, Event::Caller);
+    pub(super) fn run(&mut self) -> Summary {
+        self.stage.after(Duration::ZERO, Event::Caller);
         if let Some(after) = self.options.close_after {
-            self.after(after, Event::Close);
+            self.stage.after(after, Event::Close);
         }
-        self.weather.is_bad = true;
+        self.stage.weather.is_bad = true;
         if self.options.faults.calamity_ms > 0 {
-            self.after(Duration::ZERO, Event::Calamity);
-            self.after(self.options.heal_after, Event::Weather);
+            self.stage.after(Duration::ZERO, Event::Calamity);
+            self.stage.after(self.options.heal_after, Event::Weather);
         }
         self.run_for(self.options.heal_after);
         self.heal();
@@ -170,22 +133,22 @@ impl World {
                 self.cut(link);
             }
             self.run_for(self.options.quick());
-            self.checker.on_settled(self.now);
+            self.checker.on_settled(self.stage.now);
             self.left = 0;
             self.probe = Some(0);
-            self.after(Duration::ZERO, Event::Caller);
+            self.stage.after(Duration::ZERO, Event::Caller);
         }
         self.run_until_idle();
         if !self.accumulator.is_closed() {
-            self.after(Duration::ZERO, Event::Close);
+            self.stage.after(Duration::ZERO, Event::Close);
         }
         self.run_until_idle();
-        self.finish();
+        self.finish()
     }
 
     fn heal(&mut self) {
-        self.note("HEALED", [0; 3], String::new);
-        self.weather.is_bad = false;
+        self.stage.note("HEALED", [0; 3], String::new);
+        self.stage.weather.is_bad = false;
         self.paused_until = None;
         for broker in 0..self.cluster.brokers.len() {
             self.cluster.brokers[broker].stalled_until = None;
@@ -194,10 +157,10 @@ impl World {
         for partition in 0..self.cluster.partitions.len() {
             self.elect(partition);
         }
-        self.checker.on_healed(self.now);
+        self.checker.on_healed(self.stage.now);
     }
 
-    fn finish(&mut self) {
+    fn finish(&mut self) -> Summary {
         broken_if(I11, !self.stopped, || {
             "the producer has not stopped".to_owned()
         });
@@ -210,10 +173,10 @@ impl World {
         }
         self.checker.finish(&self.accumulator);
         if self.cluster.repeated > 0 {
-            self.trace.mark("duplicate answered");
+            self.stage.trace.mark("duplicate answered");
         }
-        for (_, what) in &self.weather.struck {
-            self.trace.mark(what);
+        for (_, what) in &self.stage.weather.struck {
+            self.stage.trace.mark(what);
         }
         for partition in 0..self.cluster.partitions.len() {
             for log in self.cluster.logs(partition) {
@@ -222,42 +185,14 @@ impl World {
             let logs = self.cluster.logs(partition);
             self.checker.check_acknowledged(partition as i32, &logs);
         }
-    }
-
-    pub(super) fn at(&mut self, time: Instant, event: Event) {
-        let due = Due(time.max(self.now), self.events, event);
-        self.agenda.push(Reverse(due));
-        self.events += 1;
-    }
-
-    pub(super) fn after(&mut self, pause: Duration, event: Event) {
-        self.at(self.now + pause, event);
-    }
-
-    pub(super) fn latency(&mut self) -> Duration {
-        let (low, high) = self.options.latency;
-        let usual = self
-            .latencies
-            .micros(low.as_micros() as u32, high.as_micros() as u32);
-        match self.weather.strikes("slow", self.weather.mix.slow) {
-            true => usual * 20,
-            false => usual,
-        }
-    }
-
-    pub(super) fn note(
-        &mut self,
-        what: &'static str,
-        numbers: [i64; 3],
-        text: impl FnOnce() -> String,
-    ) {
-        self.trace.note(self.now - self.start, what, numbers, text);
+        let (acknowledged, failed) = (self.checker.acknowledged, self.checker.failed);
+        self.stage.summary(acknowledged, failed, self.steps)
     }
 
     fn run_for(&mut self, time: Duration) {
-        let end = self.now + time;
+        let end = self.stage.now + time;
         while self.step(Some(end)) {}
-        self.now = self.now.max(end);
+        self.stage.now = self.stage.now.max(end);
     }
 
     fn run_until_idle(&mut self) {
@@ -265,7 +200,7 @@ impl World {
     }
 
     fn step(&mut self, end: Option<Instant>) -> bool {
-        let event = self.agenda.peek().map(|due| due.0.0);
+        let event = self.stage.next();
         let deadline = self
             .wait
             .filter(|_| self.paused_until.is_none() && !self.stopped);
@@ -275,9 +210,9 @@ impl World {
         if end.is_some_and(|end| next > end) {
             return false;
         }
-        self.now = self.now.max(next);
+        self.stage.now = self.stage.now.max(next);
         self.count_step(event);
-        while let Some(event) = self.pop() {
+        while let Some(event) = self.stage.pop() {
             self.on_event(event);
         }
         if self.paused_until.is_none() && !self.stopped {
@@ -286,21 +221,9 @@ impl World {
             let in_flight = self.peers.iter();
             let in_flight = in_flight.map(|(node, link)| (*node, links[*link].waiting.len()));
             self.checker
-                .after_step(self.now, &self.accumulator, in_flight);
+                .after_step(self.stage.now, &self.accumulator, in_flight);
         }
         true
-    }
-
-    /// The next event that is due now.
-    fn pop(&mut self) -> Option<Event> {
-        let is_due = { &self.agenda }
-            .peek()
-            .is_some_and(|due| due.0.0 <= self.now);
-        if !is_due {
-            return None;
-        }
-        let Reverse(Due(_, _, event)) = self.agenda.pop()?;
-        Some(event)
     }
 
     fn count_step(&mut self, event: Option<Instant>) {
@@ -308,7 +231,7 @@ impl World {
         broken_if(I8, self.steps > MOST_STEPS, || {
             format!("no end after {MOST_STEPS} steps")
         });
-        let is_idle = event.is_none_or(|event| event > self.now);
+        let is_idle = event.is_none_or(|event| event > self.stage.now);
         self.idle_wakes = if is_idle { self.idle_wakes + 1 } else { 0 };
         broken_if(I8, self.idle_wakes > MOST_IDLE_WAKES, || {
             format!("woken up {MOST_IDLE_WAKES} times for nothing")
@@ -329,7 +252,7 @@ impl World {
                     | Event::Close
             )
         {
-            return self.at(until, event);
+            return self.stage.at(until, event);
         }
         match event {
             Event::Connected(link, succeeded) => self.on_connected(link, succeeded),
@@ -360,11 +283,12 @@ impl World {
 
     pub(super) fn pause_client(&mut self, lasts: Duration) {
         if self.paused_until.is_none() {
-            let until = self.now + lasts;
-            self.note("PAUSE", [0; 3], || format!("the client, for {lasts:?}"));
+            let until = self.stage.now + lasts;
+            self.stage
+                .note("PAUSE", [0; 3], || format!("the client, for {lasts:?}"));
             self.paused_until = Some(until);
-            self.checker.on_pause(self.now, until);
-            self.at(until, Event::Resume);
+            self.checker.on_pause(self.stage.now, until);
+            self.stage.at(until, Event::Resume);
         }
     }
 
@@ -373,9 +297,9 @@ impl World {
         for _ in 0..MOST_OUTPUTS {
             for input in std::mem::take(&mut self.inputs) {
                 self.flights.on_input(&input);
-                self.sender.handle(self.now, input, &self.accumulator);
+                self.sender.handle(self.stage.now, input, &self.accumulator);
             }
-            match self.sender.poll(self.now, &self.accumulator) {
+            match self.sender.poll(self.stage.now, &self.accumulator) {
                 Output::Connect(node, address) => self.connect(node, listener(&address)),
                 Output::Disconnect(node) => {
                     self.flights.on_disconnected(node);
@@ -397,14 +321,14 @@ impl World {
                 Output::Finish(id, result) => self.on_finish(id, result.is_ok()),
                 Output::Wait(_) if !self.inputs.is_empty() => {}
                 Output::Wait(deadline) => {
-                    let is_past = deadline.is_some_and(|deadline| deadline <= self.now);
+                    let is_past = deadline.is_some_and(|deadline| deadline <= self.stage.now);
                     broken_if(I8, is_past, || "waits for a time that is over".to_owned());
                     self.wait = deadline;
                     return;
                 }
                 Output::Stop => {
                     self.flights.forget();
-                    self.note("STOPPED", [0; 3], String::new);
+                    self.stage.note("STOPPED", [0; 3], String::new);
                     self.stopped = true;
                     return;
                 }
@@ -416,7 +340,7 @@ impl World {
     fn command(&mut self, command: Command, waiting: Waiting) {
         let id = CommandId(self.commands);
         self.commands += 1;
-        self.note("command", [id.0 as i64, 0, 0], || {
+        self.stage.note("command", [id.0 as i64, 0, 0], || {
             format!("{} is {command:?}", id.0)
         });
         self.waits.push((id, waiting));
@@ -424,9 +348,10 @@ impl World {
     }
 
     fn on_finish(&mut self, id: CommandId, succeeded: bool) {
-        self.note("finish", [id.0 as i64, succeeded.into(), 0], || {
-            format!("command {}", id.0)
-        });
+        self.stage
+            .note("finish", [id.0 as i64, succeeded.into(), 0], || {
+                format!("command {}", id.0)
+            });
         let index = self.waits.iter().position(|(command, _)| *command == id);
         broken_if(I1, index.is_none(), || {
             format!("command {} has two answers", id.0)
@@ -435,34 +360,36 @@ impl World {
         match waiting {
             Waiting::Topic(deadline) => {
                 self.checker
-                    .on_unblocked(self.now, "waiting for a topic", deadline);
+                    .on_unblocked(self.stage.now, "waiting for a topic", deadline);
                 if !succeeded {
                     self.left = self.left.saturating_sub(1);
                 }
                 self.next_turn();
             }
             Waiting::Flush(before, deadline) => {
-                self.checker.on_unblocked(self.now, "flush", deadline);
+                self.checker.on_unblocked(self.stage.now, "flush", deadline);
                 self.checker.on_flushed(&before);
                 self.next_turn();
             }
-            Waiting::Close(deadline) => self.checker.on_unblocked(self.now, "close", deadline),
+            Waiting::Close(deadline) => {
+                self.checker.on_unblocked(self.stage.now, "close", deadline);
+            }
         }
     }
 
     fn next_turn(&mut self) {
         let most = u32::try_from(self.options.gap.as_micros()).expect("short");
         let gap = self.dice.micros(0, most);
-        self.after(gap, Event::Caller);
+        self.stage.after(gap, Event::Caller);
     }
 
     fn close(&mut self) {
         if !self.accumulator.is_closed() {
             self.accumulator.close();
             if self.flights.are_aloft() {
-                self.trace.mark("close with records on their way");
+                self.stage.trace.mark("close with records on their way");
             }
-            let deadline = self.now + self.options.close_timeout;
+            let deadline = self.stage.now + self.options.close_timeout;
             self.command(Command::Close(Some(deadline)), Waiting::Close(deadline));
         }
     }
@@ -473,7 +400,7 @@ impl World {
             return;
         }
         let Some(topic) = self.accumulator.topic(TOPIC) else {
-            let deadline = self.now + self.options.max_block;
+            let deadline = self.stage.now + self.options.max_block;
             let command = Command::AwaitTopic {
                 topic: Arc::from(TOPIC),
                 partition: None,
@@ -490,9 +417,9 @@ impl World {
         if self.dice.chance(40) {
             let before = self.checker.open();
             let next = self.accumulator.next_batch();
-            let deadline = self.now + self.options.sender.delivery_timeout;
+            let deadline = self.stage.now + self.options.sender.delivery_timeout;
             if self.flights.have_retries() {
-                self.trace.mark("flush while sending again");
+                self.stage.trace.mark("flush while sending again");
             }
             return self.command(Command::Flush(next), Waiting::Flush(before, deadline));
         }
@@ -530,26 +457,26 @@ impl World {
         let callback = Box::new(move |result| told.lock().push((id, result)));
         let appended = self
             .accumulator
-            .try_append(self.now, &queue, &record, callback, None);
+            .try_append(self.stage.now, &queue, &record, callback, None);
         let Ok(appended) = appended else {
             self.accumulator.budget().note_refusal();
             return;
         };
         let numbers = [id.into(), partition.into(), appended.batch.number as i64];
-        self.note("append", numbers, || {
+        self.stage.note("append", numbers, || {
             format!(
                 "record {id} to partition {partition}, batch {}",
                 appended.batch.number
             )
         });
-        self.checker.on_accepted(self.now, id, appended.batch);
+        self.checker.on_accepted(self.stage.now, id, appended.batch);
     }
 
     fn deliver(&mut self, outcome: crate::accumulator::Outcome) {
         let is_ok = outcome.result.is_ok();
         let partition = outcome.queue.index();
         let numbers = [outcome.batch.number as i64, partition.into(), is_ok.into()];
-        self.note("outcome", numbers, || {
+        self.stage.note("outcome", numbers, || {
             let what = match &outcome.result {
                 Ok(written) => format!("at offset {:?}", written.base_offset),
                 Err(failure) => failure.of_record(0).to_string(),
@@ -566,6 +493,6 @@ impl World {
             };
             called.expect("the checker's callbacks do not panic");
         }
-        self.checker.on_told(self.now);
+        self.checker.on_told(self.stage.now);
     }
 }
