@@ -40,18 +40,15 @@ fn producer(a: &Args) -> Producer<[u8], [u8]> {
         .set("linger.ms", format!("{:.0}", a.linger_ms))
         .set("batch.size", a.batch_size.to_string())
         .set("buffer.memory", a.buffer_memory.to_string())
-        .set("max.in.flight.requests.per.connection", a.in_flight.to_string());
+        .set(
+            "max.in.flight.requests.per.connection",
+            a.in_flight.to_string(),
+        );
     Producer::new(&properties).expect("a producer")
 }
 
 /// One caller's part.
-fn call(
-    producer: &Producer<[u8], [u8]>,
-    data: &Data,
-    a: &Args,
-    rate: f64,
-    records: Range<u64>,
-) {
+fn call(producer: &Producer<[u8], [u8]>, data: &Data, a: &Args, rate: f64, records: Range<u64>) {
     let mut pace = Pacer::new(rate / a.threads as f64);
     let clock = CallerClock::start();
     for i in records {
@@ -67,9 +64,13 @@ fn call(
         }
         if i % a.sample == 0 {
             let sent = now();
-            producer.send(record, move |result| on_ack(sent, result.is_err())).expect("send");
+            producer
+                .send(record, move |result| on_ack(sent, result.is_err()))
+                .expect("send");
         } else {
-            producer.send(record, |result| on_ack(0, result.is_err())).expect("send");
+            producer
+                .send(record, |result| on_ack(0, result.is_err()))
+                .expect("send");
         }
     }
     clock.stop();
