@@ -86,6 +86,7 @@
 
 mod accumulator;
 mod cluster;
+mod compression;
 mod config;
 mod connection;
 mod driver;
