@@ -285,6 +285,15 @@ impl Reservation {
         other.bytes -= bytes;
         self.bytes += bytes;
     }
+
+    /// Returns a part of it, which it must hold.
+    pub(crate) fn give_back(&mut self, bytes: usize) {
+        assert!(self.bytes >= bytes, "only what was reserved can go back");
+        if bytes > 0 {
+            self.bytes -= bytes;
+            self.budget.release(bytes);
+        }
+    }
 }
 
 impl Drop for Reservation {

@@ -19,6 +19,7 @@ mod append;
 mod batch;
 mod budget;
 mod completion;
+mod compressing;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod model;
@@ -42,6 +43,7 @@ pub(crate) use partition::{Head, PartitionId, PartitionQueue};
 pub(crate) use topics::Topic;
 pub use undelivered::UndeliveredRecord;
 
+use crate::compression::Compression;
 use crate::error::Error;
 use crate::ids::ProcessId;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank, Ranked, RwLock};
@@ -86,6 +88,12 @@ impl Accumulator {
             accepted: AtomicU64::new(0),
             home: ProcessId::current(),
         }
+    }
+
+    /// Compresses the batches of all topics.
+    pub(crate) fn with_compression(self, compression: Option<Compression>) -> Self {
+        self.topics.write().set_compression(compression);
+        self
     }
 
     /// The process that made it, the only one where batches are drained.
