@@ -10,9 +10,7 @@ use crate::accumulator::partition::PartitionQueue;
 use crate::accumulator::undelivered::UndeliveredRecord;
 use crate::error::{Error, Fate, Result};
 use crate::protocol::frame::SharedBytes;
-use crate::record::batch::{
-    BatchEncoder, PackedBatch, ProducerStamp, max_timestamp_ms, restamp,
-};
+use crate::record::batch::{BatchEncoder, PackedBatch, ProducerStamp, max_timestamp_ms, restamp};
 use crate::record::decode::{DecodedRecord, decode};
 use crate::record::split::split;
 use crate::sync::Arc;
@@ -74,6 +72,7 @@ impl OpenBatch {
     ) -> SealedBatch {
         let before = self.encoder.len();
         let packed = pack(self.encoder);
+        self.reservation.settle();
         self.reservation.give_back(before - packed.len());
         let bytes = packed.seal(stamp.unwrap_or(ProducerStamp::NONE));
         let reservation = Arc::new(self.reservation);

@@ -58,9 +58,9 @@ impl Compressing {
         let compress = |compressor: &mut Compressor| batch.compress(self.compression, compressor);
         let packed = self.compressors.lend(compress);
         let before = batch.len() - BatchEncoder::HEADER_BYTES;
-        let after = packed.as_ref().map_or(before, |packed| {
-            packed.len() - BatchEncoder::HEADER_BYTES
-        });
+        let after = packed
+            .as_ref()
+            .map_or(before, |packed| packed.len() - BatchEncoder::HEADER_BYTES);
         if before > 0 {
             self.observe(as_f64(after) / as_f64(before));
         }

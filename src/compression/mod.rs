@@ -216,6 +216,9 @@ impl fmt::Display for Damaged {
 
 /// The bytes that a stream was made of, at most `limit`.
 pub(crate) fn decompress(codec: Codec, stream: &[u8], limit: usize) -> Result<Vec<u8>, Damaged> {
+    if !codec.is_built_in() {
+        return Err(Damaged::NotBuiltIn(codec));
+    }
     match codec {
         #[cfg(feature = "gzip")]
         Codec::Gzip => gzip::decompress(stream, limit),
@@ -231,7 +234,7 @@ pub(crate) fn decompress(codec: Codec, stream: &[u8], limit: usize) -> Result<Ve
             any(feature = "lz4", feature = "lz4-flex"),
             feature = "zstd"
         )))]
-        _ => Err(Damaged::NotBuiltIn(codec)),
+        _ => unreachable!("is_built_in() has said so"),
     }
 }
 

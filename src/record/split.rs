@@ -4,7 +4,7 @@
 
 use std::mem;
 
-use crate::record::batch::{BatchEncoder, PackedBatch, ProducerStamp};
+use crate::record::batch::{BatchEncoder, PackedBatch};
 use crate::record::walk::{BatchHeader, LARGEST_RECORDS, walk};
 
 /// A part of a batch, sealed like any other.

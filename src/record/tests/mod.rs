@@ -8,6 +8,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use crate::compression::{Codec, Damaged};
 use crate::record::batch::{BatchEncoder, ProducerStamp};
 use crate::record::decode::{BatchError, BatchHeader, DecodedRecord, check, decode};
 use crate::record::{Header, Record};

@@ -271,7 +271,7 @@ impl World {
         let queue = self.queue(partition);
         let appended = self
             .accumulator
-            .try_append(self.now, &queue, &record, callback, None);
+            .try_append(|| self.now, &queue, &record, callback, None);
         appended.map_err(|(refused, _)| refused).unwrap();
     }
 

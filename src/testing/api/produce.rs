@@ -21,6 +21,7 @@
 //! the same here: there are no followers.
 
 use crate::ErrorCode;
+use crate::compression::Damaged;
 use crate::ids::NodeId;
 use crate::protocol::Response;
 use crate::protocol::frame::SharedBytes;
