@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::accumulator::batch::{BatchId, OpenBatch};
 use crate::accumulator::budget::Reservation;
 use crate::accumulator::completion::{Callback, Completion};
+use crate::accumulator::packing::{Jobs, Packing};
 use crate::accumulator::partition::{PartitionQueue, QueueState};
 use crate::accumulator::topics::{Topic, step_aside};
 use crate::accumulator::{Accumulator, Notice};
@@ -100,7 +101,11 @@ impl Accumulator {
         reserved: Option<Reservation>,
     ) -> Result<Appended, Refused> {
         let mut state = queue.state.lock();
-        self.add(clock, queue, &mut state, arrival, reserved)
+        let appended = self.add(clock, queue, &mut state, arrival, reserved);
+        let jobs = self.claim_jobs(queue, &mut state, &appended);
+        drop(state);
+        jobs.run();
+        appended
     }
 
     /// [`append`](Self::append) for a record without a key, in the partition whose turn it is.
@@ -124,20 +129,40 @@ impl Accumulator {
                 }
             };
             if self.turn_is_over(queue, &mut state, arrival) {
+                let jobs = Jobs::claim(self, queue, &mut state);
                 drop(state);
                 topic.end_turn(queue);
+                jobs.run();
                 continue;
             }
-            let appended = self.add(clock, queue, &mut state, arrival, reserved)?;
-            state.turn_bytes = match appended.filled {
-                true => 0,
-                false => state.turn_bytes.saturating_add(arrival.content),
-            };
+            let appended = self.add(clock, queue, &mut state, arrival, reserved);
+            let has_filled = matches!(&appended, Ok(appended) if appended.filled);
+            if has_filled {
+                state.turn_bytes = 0;
+            } else if appended.is_ok() {
+                state.turn_bytes = state.turn_bytes.saturating_add(arrival.content);
+            }
+            let jobs = self.claim_jobs(queue, &mut state, &appended);
             drop(state);
-            if appended.filled {
+            if has_filled {
                 topic.end_turn(queue);
             }
-            return Ok((appended, queue));
+            jobs.run();
+            return appended.map(|appended| (appended, queue));
+        }
+    }
+
+    /// What this caller has to compress. Also a record that is not taken may have shown that a batch
+    /// is full.
+    fn claim_jobs<'a>(
+        &'a self,
+        queue: &'a Arc<PartitionQueue>,
+        state: &mut QueueState,
+        appended: &Result<Appended, Refused>,
+    ) -> Jobs<'a> {
+        match appended {
+            Ok(appended) if !appended.wake => Jobs::NONE,
+            _ => Jobs::claim(self, queue, state),
         }
     }
 
@@ -187,7 +212,7 @@ impl Accumulator {
                 let last = state.batches.back().map(|batch| batch.opened);
                 let now = clock();
                 let now = last.map_or(now, |last| now.max(last));
-                let batch = self.open(now, arrival, cost, reserved.as_mut())?;
+                let batch = self.open(now, queue, arrival, cost, reserved.as_mut())?;
                 queue.note_opened();
                 self.notify(Notice::Opened {
                     queue: Arc::clone(queue),
@@ -204,7 +229,7 @@ impl Accumulator {
         batch
             .completions
             .push(Completion::new((arrival.callback)(), &arrival.record));
-        let filled = batch.encoder.len() >= self.batch_size;
+        let filled = batch.estimated_len() >= self.batch_size;
         if filled {
             self.fill(queue, batch);
         }
@@ -228,21 +253,41 @@ impl Accumulator {
         }
         let encoder = &batch.encoder;
         let bytes = encoder.size_of_next(arrival.record.timestamp_ms, arrival.content);
-        if encoder.len() + bytes <= self.batch_size {
+        // How well the record can be compressed is not guessed: an uncommon one may be large.
+        let fits = batch.estimated_len() + bytes <= self.batch_size
+            && encoder.len() + bytes <= self.raw_limit();
+        if fits {
             return Some(bytes);
         }
         self.fill(queue, batch);
         None
     }
 
+    /// How large a batch may become that is to be compressed: however well that goes, a few batches
+    /// must not hold all of the memory.
+    fn raw_limit(&self) -> usize {
+        const SHARE: usize = 8;
+        self.batch_size.max(self.budget.total() / SHARE)
+    }
+
+    /// The batch takes no more. The I/O thread hears of it now, or when this caller has compressed
+    /// it.
     fn fill(&self, queue: &Arc<PartitionQueue>, batch: &mut OpenBatch) {
         batch.is_full = true;
+        if let Some(compressing) = queue.compressing() {
+            if compressing.note_more_work() {
+                batch.packing = Some(Packing::Asked);
+                return;
+            }
+            batch.packing = Some(Packing::Left);
+        }
         self.notify(Notice::Full(Arc::clone(queue)));
     }
 
     fn open(
         &self,
         now: Instant,
+        queue: &PartitionQueue,
         arrival: &Arrival<'_>,
         cost: usize,
         reserved: Option<&mut Reservation>,
@@ -250,7 +295,9 @@ impl Accumulator {
         if !self.home.is_current() {
             return Err(Refused::Forked);
         }
-        let encoder = BatchEncoder::new(self.batch_size);
+        let compressing = queue.compressing();
+        let limit = compressing.map_or(self.batch_size, |_| self.raw_limit());
+        let encoder = BatchEncoder::new(limit);
         let bytes = encoder.size_of_next(arrival.record.timestamp_ms, arrival.content);
         let mut reservation = Reservation::empty(&self.budget);
         charge(&mut reservation, BATCH_COST + bytes + cost, reserved)?;
@@ -258,6 +305,8 @@ impl Accumulator {
             id: BatchId::new(self.next_batch.fetch_add(1, Ordering::SeqCst)),
             opened: now,
             encoder,
+            packing: None,
+            ratio: compressing.map(|compressing| compressing.ratio()),
             completions: Vec::new(),
             reservation,
             is_full: false,

@@ -19,9 +19,11 @@ mod append;
 mod batch;
 mod budget;
 mod completion;
+mod compressing;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod model;
+mod packing;
 mod partition;
 mod topics;
 mod undelivered;
@@ -44,6 +46,7 @@ pub(crate) use partition::{Head, PartitionId, PartitionQueue};
 pub(crate) use topics::{Topic, Topics};
 pub use undelivered::UndeliveredRecord;
 
+use crate::compression::Compression;
 use crate::error::Error;
 use crate::ids::ProcessId;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank, Ranked, Snapshot, Swap};
@@ -87,6 +90,12 @@ impl Accumulator {
             next_batch: AtomicU64::new(0),
             home: ProcessId::current(),
         }
+    }
+
+    /// Compresses the batches of all topics.
+    pub(crate) fn with_compression(self, compression: Option<Compression>) -> Self {
+        self.change(|topics| topics.set_compression(compression));
+        self
     }
 
     /// The process that made it, the only one where batches are drained.

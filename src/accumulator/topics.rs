@@ -7,7 +7,9 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+use crate::accumulator::compressing::{Compressing, Compressors};
 use crate::accumulator::partition::{PartitionId, PartitionQueue};
+use crate::compression::Compression;
 use crate::partitioner::WeightedRoundRobin;
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, Rank, Ranked};
 
@@ -21,6 +23,8 @@ pub(crate) struct Topic {
     /// Indexes of the partitions that have a leader.
     available: Vec<i32>,
     sticky: Arc<Sticky>,
+    /// Whether and how batches are compressed.
+    compressing: Option<Arc<Compressing>>,
 }
 
 impl Topic {
@@ -144,6 +148,8 @@ pub(crate) struct Topics {
     partitions: usize,
     adaptive: bool,
     closed: bool,
+    compression: Option<Compression>,
+    compressors: Arc<Compressors>,
 }
 
 impl Topics {
@@ -153,7 +159,19 @@ impl Topics {
             partitions: 0,
             adaptive,
             closed: false,
+            compression: None,
+            compressors: Arc::new(Compressors::new()),
         }
+    }
+
+    /// For topics that are published from now on.
+    pub(super) fn set_compression(&mut self, compression: Option<Compression>) {
+        self.compression = compression;
+    }
+
+    /// How the batches of a topic are compressed: the one place where that is decided.
+    fn compression_of(&self, _name: &str) -> Option<Compression> {
+        self.compression
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<Topic>> {
@@ -168,9 +186,16 @@ impl Topics {
     pub(crate) fn publish(&mut self, name: &Arc<str>, partitions: usize, available: Vec<i32>) {
         let old = self.by_name.get(name);
         let mut queues = old.map(|topic| topic.queues.clone()).unwrap_or_default();
+        let compressing = match old {
+            Some(topic) => topic.compressing.clone(),
+            None => self
+                .compression_of(name)
+                .map(|compression| Arc::new(Compressing::new(compression, &self.compressors))),
+        };
         while queues.len() < partitions {
             let index = i32::try_from(queues.len()).unwrap_or(i32::MAX);
-            let queue = PartitionQueue::new(PartitionId(self.partitions), Arc::clone(name), index);
+            let id = PartitionId(self.partitions);
+            let queue = PartitionQueue::new(id, Arc::clone(name), index, compressing.clone());
             if self.closed {
                 queue.close();
             }
@@ -190,6 +215,7 @@ impl Topics {
             partitions,
             available,
             sticky,
+            compressing,
         };
         self.by_name.insert(Arc::clone(name), Arc::new(topic));
     }

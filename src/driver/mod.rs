@@ -202,7 +202,8 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
             config.batch_size(),
             config.buffer_memory(),
             config.adaptive_partitioning(),
-        ),
+        )
+        .with_compression(config.compression()),
         counters: Arc::clone(&counters),
         mailbox: Mailbox::default(),
         view: Mutex::ranked(Rank::View, Arc::default()),

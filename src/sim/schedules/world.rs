@@ -97,7 +97,8 @@ impl World {
             dice: Dice::new(seed, Stream::Workload),
             flights: Flights::new(&options),
             sender: Sender::new(stage.now, options.sender.clone(), Arc::default()),
-            accumulator: Accumulator::new(options.batch_size, options.buffer_memory, true),
+            accumulator: Accumulator::new(options.batch_size, options.buffer_memory, true)
+                .with_compression(options.compression),
             peers: Vec::new(),
             inputs: Vec::new(),
             wait: None,
