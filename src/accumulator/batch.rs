@@ -117,6 +117,11 @@ impl SealedBatch {
         self.completions.len() > 1
     }
 
+    /// When it fails, if it has no outcome by then.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.opened + self.queue.settings().delivery_timeout
+    }
+
     /// Its partition, as errors name it.
     pub(crate) fn name(&self) -> String {
         format!("\"{}\"-{}", self.queue.topic(), self.queue.index())
@@ -233,6 +238,11 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// By when it was due.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.opened + self.queue.settings().delivery_timeout
+    }
+
     /// Copies of its records, in order, if they failed.
     pub(crate) fn undelivered(&self) -> Vec<UndeliveredRecord> {
         let Err(failure) = &self.result else {

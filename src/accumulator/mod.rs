@@ -42,6 +42,7 @@ pub(crate) use partition::{Head, PartitionId, PartitionQueue};
 pub(crate) use topics::Topic;
 pub use undelivered::UndeliveredRecord;
 
+use crate::config::TopicTable;
 use crate::error::Error;
 use crate::ids::ProcessId;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank, Ranked, RwLock};
@@ -53,6 +54,8 @@ pub(crate) struct Accumulator {
     batch_size: usize,
     budget: Arc<MemoryBudget>,
     topics: RwLock<Topics>,
+    /// What holds for the records of each topic.
+    settings: TopicTable,
     notices: Mutex<Vec<Notice>>,
     next_batch: AtomicU64,
     /// Records accepted so far.
@@ -81,11 +84,22 @@ impl Accumulator {
             batch_size,
             budget: Arc::new(MemoryBudget::new(buffer_memory)),
             topics: RwLock::ranked(Rank::Topics, Topics::new(adaptive)),
+            settings: TopicTable::default(),
             notices: Mutex::ranked(Rank::Notices, Vec::new()),
             next_batch: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
             home: ProcessId::current(),
         }
+    }
+
+    /// The same, with other settings of topics than the defaults.
+    pub(crate) fn with_settings(self, settings: TopicTable) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// What holds for the records of each topic; a queue knows its own.
+    pub(crate) fn settings(&self) -> &TopicTable {
+        &self.settings
     }
 
     /// The process that made it, the only one where batches are drained.
@@ -140,7 +154,9 @@ impl Accumulator {
 
     /// Makes a topic's partitions known to callers. Runs on: I/O thread.
     pub(crate) fn publish(&self, name: &Arc<str>, partitions: usize, available: Vec<i32>) {
-        self.topics.write().publish(name, partitions, available);
+        let settings = self.settings.of(name);
+        let mut topics = self.topics.write();
+        topics.publish(name, partitions, available, settings);
     }
 
     /// Moves what happened since the last call to the end of `notices`. Runs on: I/O thread.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::accumulator::batch::{BatchId, OpenBatch};
+use crate::config::TopicSettings;
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, Rank, Ranked};
 
 /// A partition's number in this producer, over all topics; counts from 0 and is never reused.
@@ -17,6 +18,7 @@ pub(crate) struct PartitionQueue {
     id: PartitionId,
     topic: Arc<str>,
     index: i32,
+    settings: TopicSettings,
     pub(super) state: Mutex<QueueState>,
     /// How many batches wait, or are on their way and not acknowledged: the load that the
     /// built-in partitioner balances (KIP-794). Written under the lock or by the I/O thread.
@@ -46,11 +48,17 @@ pub(crate) struct Head {
 }
 
 impl PartitionQueue {
-    pub(super) fn new(id: PartitionId, topic: Arc<str>, index: i32) -> Self {
+    pub(super) fn new(
+        id: PartitionId,
+        topic: Arc<str>,
+        index: i32,
+        settings: TopicSettings,
+    ) -> Self {
         Self {
             id,
             topic,
             index,
+            settings,
             state: Mutex::ranked(Rank::Partition, QueueState::default()),
             load: AtomicUsize::new(0),
             stuck: AtomicBool::new(false),
@@ -67,6 +75,11 @@ impl PartitionQueue {
 
     pub(crate) fn index(&self) -> i32 {
         self.index
+    }
+
+    /// What holds for its records, as for all of its topic.
+    pub(crate) fn settings(&self) -> &TopicSettings {
+        &self.settings
     }
 
     /// Batches that are not acknowledged yet, queued or on their way.

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use crate::accumulator::partition::{PartitionId, PartitionQueue};
+use crate::config::TopicSettings;
 use crate::partitioner::WeightedRoundRobin;
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, Rank, Ranked};
 
@@ -157,12 +158,19 @@ impl Topics {
     }
 
     /// Makes appends to a topic possible, or its partitions more or fewer; existing queues stay.
-    pub(super) fn publish(&mut self, name: &Arc<str>, partitions: usize, available: Vec<i32>) {
+    pub(super) fn publish(
+        &mut self,
+        name: &Arc<str>,
+        partitions: usize,
+        available: Vec<i32>,
+        settings: TopicSettings,
+    ) {
         let old = self.by_name.get(name);
         let mut queues = old.map(|topic| topic.queues.clone()).unwrap_or_default();
         while queues.len() < partitions {
             let index = i32::try_from(queues.len()).unwrap_or(i32::MAX);
-            let queue = PartitionQueue::new(PartitionId(self.partitions), Arc::clone(name), index);
+            let id = PartitionId(self.partitions);
+            let queue = PartitionQueue::new(id, Arc::clone(name), index, settings);
             if self.closed {
                 queue.close();
             }

@@ -195,6 +195,21 @@ impl ProducerConfigBuilder {
         self.set("delivery.timeout.ms", int_millis(timeout))
     }
 
+    /// [`acks`](Self::acks) for the records of one topic alone. With
+    /// [`idempotence`](Self::idempotence), which is on by default and holds for all topics, anything
+    /// but [`Acks::All`] is an error. Default: as for all topics. The property: `topic.NAME.acks`.
+    pub fn topic_acks(self, topic: &str, acks: Acks) -> Self {
+        self.set(&format!("topic.{topic}.acks"), acks.wire())
+    }
+
+    /// [`delivery_timeout`](Self::delivery_timeout) for the records of one topic alone; it has the
+    /// same lower limit. Default: as for all topics. The property:
+    /// `topic.NAME.delivery.timeout.ms`.
+    pub fn topic_delivery_timeout(self, topic: &str, timeout: Duration) -> Self {
+        let name = format!("topic.{topic}.delivery.timeout.ms");
+        self.set(&name, int_millis(timeout))
+    }
+
     /// Whether retries are kept from writing a record twice. Needs [`acks`](Self::acks) all,
     /// [`retries`](Self::retries) above 0 and at most 5 requests in flight. Default: true. Kafka's
     /// name: `enable.idempotence`.

@@ -25,12 +25,14 @@ mod table;
 #[cfg(test)]
 #[cfg(not(shuttle))]
 mod tests;
+mod topics;
 mod values;
 
 pub(crate) use address::HostPort;
 pub use builder::ProducerConfigBuilder;
 use classes::SerializerChoice;
 pub use properties::{Properties, PropertyObject};
+pub(crate) use topics::{TopicSettings, TopicTable};
 
 /// The settings of a producer: complete, checked, immutable.
 ///
@@ -48,11 +50,10 @@ pub struct ProducerConfig {
     adaptive_partitioning: bool,
     partition_availability_timeout: Option<Duration>,
 
-    acks: Acks,
+    topics: TopicTable,
     retries: u32,
     retry_backoff: Backoff,
     request_timeout: Duration,
-    delivery_timeout: Duration,
     idempotence: bool,
     max_in_flight: usize,
 
@@ -179,8 +180,9 @@ impl ProducerConfig {
         self.partition_availability_timeout
     }
 
-    pub(crate) fn acks(&self) -> Acks {
-        self.acks
+    /// What holds for each topic. With idempotence all `acks` are [`Acks::All`].
+    pub(crate) fn topics(&self) -> &TopicTable {
+        &self.topics
     }
 
     /// How often a batch is sent again after the first time.
@@ -196,17 +198,12 @@ impl ProducerConfig {
         self.request_timeout
     }
 
-    /// At least `linger` + `request_timeout`.
-    pub(crate) fn delivery_timeout(&self) -> Duration {
-        self.delivery_timeout
-    }
-
-    /// Requests without an answer, by connection; at least 1.
     /// `enable.idempotence`, unless other settings rule it out.
     pub(crate) fn idempotence(&self) -> bool {
         self.idempotence
     }
 
+    /// Requests without an answer, by connection; at least 1.
     pub(crate) fn max_in_flight(&self) -> usize {
         self.max_in_flight
     }
@@ -286,7 +283,7 @@ impl fmt::Debug for ProducerConfig {
             .field("client_id", &self.client_id)
             .field("key_serializer", &self.key_serializer)
             .field("value_serializer", &self.value_serializer)
-            .field("acks", &self.acks)
+            .field("topics", &self.topics)
             .field("linger", &self.linger)
             .field("batch_size", &self.batch_size)
             .field("buffer_memory", &self.buffer_memory)

@@ -107,7 +107,8 @@ pub(super) const ROWS: &[Definition] = &[
         "all",
         "How many acknowledgements make a record count as written: `0` none is waited for, `1` \
          the leader's, `all` (or `-1`) those of all replicas in sync.",
-    ),
+    )
+    .per_topic(),
     supported(
         "retries",
         Kind::int(0),
@@ -143,7 +144,8 @@ pub(super) const ROWS: &[Definition] = &[
         "How long after `send` a record is certain to have succeeded or failed. At least \
          `linger.ms` + `request.timeout.ms`: less is an error if it was set, and otherwise raised \
          to that with a warning.",
-    ),
+    )
+    .per_topic(),
     supported(
         "max.in.flight.requests.per.connection",
         Kind::int(1),
