@@ -1,5 +1,6 @@
 //! The caller's half: a record goes to the end of its partition's queue. HOT: after a batch is
-//! open, nothing here allocates but the growth of the batch. Never blocks.
+//! open, nothing here allocates but the growth of the batch, and nothing is touched that callers on
+//! other partitions touch. Blocks for the partition's lock only.
 
 use std::time::Instant;
 
@@ -7,6 +8,7 @@ use crate::accumulator::batch::{BatchId, OpenBatch};
 use crate::accumulator::budget::Reservation;
 use crate::accumulator::completion::{Callback, Completion};
 use crate::accumulator::partition::{PartitionQueue, QueueState};
+use crate::accumulator::topics::{Lane, Topic};
 use crate::accumulator::{Accumulator, Notice};
 use crate::error::Result;
 use crate::record::Record;
@@ -26,8 +28,6 @@ pub(crate) const RECORD_COST: usize = size_of::<Completion>();
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Appended {
     pub(crate) batch: BatchId,
-    /// Bytes by which the batch grew, its header included if the record opened it.
-    pub(crate) bytes: usize,
     /// Whether the batch takes no more.
     pub(crate) filled: bool,
     /// Whether the I/O thread must be told: there is a batch it does not know, or one is full.
@@ -51,16 +51,26 @@ pub(crate) fn most_needed<F>(record: &Record<'_>) -> usize {
     bytes.saturating_add(BATCH_COST + RECORD_COST + size_of::<F>())
 }
 
+/// A record that comes to be appended, with what was brought for it.
+struct Arrival<'a, C> {
+    record: &'a Record<'a>,
+    /// What its callback captures, in bytes.
+    callback_bytes: usize,
+    reserved: Option<Reservation>,
+    clock: C,
+}
+
 impl Accumulator {
     /// Adds a record to its partition's open batch, or to a new one, and returns at once. A refusal
     /// hands the callback back.
     ///
-    /// `reserved`, if given, holds what [`most_needed`] says; what is left of it goes back.
+    /// `reserved`, if given, holds what [`most_needed`] says; what is left of it goes back. `clock`
+    /// is read if the record opens a batch.
     ///
     /// Runs on: caller.
     pub(crate) fn try_append<F>(
         &self,
-        now: Instant,
+        clock: impl FnOnce() -> Instant,
         queue: &Arc<PartitionQueue>,
         record: &Record<'_>,
         callback: Box<F>,
@@ -69,8 +79,98 @@ impl Accumulator {
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
+        let arrival = Arrival {
+            record,
+            callback_bytes: size_of::<F>(),
+            reserved,
+            clock,
+        };
         let mut state = queue.state.lock();
-        match self.place(now, queue, &mut state, record, size_of::<F>(), reserved) {
+        self.append_to(queue, &mut state, arrival, callback)
+    }
+
+    /// [`try_append`](Self::try_append) for a record without a key, to the partition whose turn it
+    /// is. Returns the partition as well, also with a refusal: whoever waits for memory may find it
+    /// another one's turn.
+    ///
+    /// Runs on: caller.
+    pub(crate) fn try_append_keyless<'t, F>(
+        &self,
+        clock: impl FnOnce() -> Instant,
+        topic: &'t Topic,
+        lane: &Lane,
+        record: &Record<'_>,
+        callback: Box<F>,
+        reserved: Option<Reservation>,
+    ) -> Result<(Appended, &'t Arc<PartitionQueue>), (Refused, Box<F>)>
+    where
+        F: FnOnce(Result<RecordMetadata>) + Send + 'static,
+    {
+        let arrival = Arrival {
+            record,
+            callback_bytes: size_of::<F>(),
+            reserved,
+            clock,
+        };
+        loop {
+            let mut queue = topic.sticky_partition(lane);
+            let mut state = match queue.state.try_lock() {
+                Some(state) => state,
+                None => {
+                    lane.step_aside();
+                    queue = topic.sticky_partition(lane);
+                    queue.state.lock()
+                }
+            };
+            if self.turn_is_over(queue, &mut state, record) {
+                drop(state);
+                topic.end_turn(lane, queue);
+                continue;
+            }
+            let appended = self.append_to(queue, &mut state, arrival, callback)?;
+            state.turn_bytes = state.turn_bytes.saturating_add(record.content_size());
+            if appended.filled {
+                state.turn_bytes = 0;
+                drop(state);
+                topic.end_turn(lane, queue);
+            }
+            return Ok((appended, queue));
+        }
+    }
+
+    /// A turn lasts until a batch is full, or `batch.size` bytes have gone into batches that left
+    /// before they were: never to the middle of a batch, for half-full ones would be left behind.
+    fn turn_is_over(
+        &self,
+        queue: &Arc<PartitionQueue>,
+        state: &mut QueueState,
+        record: &Record<'_>,
+    ) -> bool {
+        if state.turn_bytes == 0 {
+            return false;
+        }
+        let is_over = match state.batches.back_mut() {
+            Some(batch) => !self.has_room(queue, batch, record),
+            None => state.turn_bytes >= self.batch_size,
+        };
+        if is_over {
+            state.turn_bytes = 0;
+        }
+        is_over
+    }
+
+    fn append_to<F>(
+        &self,
+        queue: &Arc<PartitionQueue>,
+        state: &mut QueueState,
+        arrival: Arrival<'_, impl FnOnce() -> Instant>,
+        callback: Box<F>,
+    ) -> Result<Appended, (Refused, Box<F>)>
+    where
+        F: FnOnce(Result<RecordMetadata>) + Send + 'static,
+    {
+        let record = arrival.record;
+        match self.place(queue, state, arrival) {
             Ok((batch, appended)) => {
                 let callback: Box<Callback> = callback;
                 batch.completions.push(Completion::new(
@@ -79,33 +179,33 @@ impl Accumulator {
                     record.key,
                     record.value,
                 ));
+                state.accepted += 1;
                 Ok(appended)
             }
-            Err(refused) => {
-                drop(state);
-                Err((refused, callback))
-            }
+            Err(refused) => Err((refused, callback)),
         }
     }
 
     fn place<'a>(
         &self,
-        now: Instant,
         queue: &Arc<PartitionQueue>,
         state: &'a mut QueueState,
-        record: &Record<'_>,
-        callback_bytes: usize,
-        reserved: Option<Reservation>,
+        arrival: Arrival<'_, impl FnOnce() -> Instant>,
     ) -> Result<(&'a mut OpenBatch, Appended), Refused> {
         if state.closed {
             return Err(Refused::Closed);
         }
+        let Arrival {
+            record,
+            callback_bytes,
+            mut reserved,
+            clock,
+        } = arrival;
+        let cost = RECORD_COST + callback_bytes;
         let has_room = state
             .batches
             .back_mut()
             .is_some_and(|batch| self.has_room(queue, batch, record));
-        let cost = RECORD_COST + callback_bytes;
-        let mut reserved = reserved;
         if has_room {
             let batch = state
                 .batches
@@ -114,9 +214,9 @@ impl Accumulator {
             let bytes = batch.encoder.size_of_next(record);
             charge(&mut batch.reservation, bytes + cost, reserved.as_mut())?;
         } else {
-            // Callers read the clock before they get the lock. A queue whose batches did not expire
-            // from front to back would keep one for ever.
+            // A queue whose batches did not expire from front to back would keep one for ever.
             let last = state.batches.back().map(|batch| batch.opened);
+            let now = clock();
             let now = last.map_or(now, |last| now.max(last));
             let opened = self.open(now, record, cost, reserved.as_mut())?;
             let notice = Notice::Opened {
@@ -132,16 +232,13 @@ impl Accumulator {
             .batches
             .back_mut()
             .expect("there is a batch, found or pushed");
-        let before = if has_room { batch.encoder.len() } else { 0 };
         batch.encoder.append(record);
         let filled = batch.encoder.len() >= self.batch_size;
         if filled && !batch.is_full {
             self.fill(queue, batch);
         }
-        self.accepted.fetch_add(1, Ordering::Relaxed);
         let appended = Appended {
             batch: batch.id,
-            bytes: batch.encoder.len() - before,
             filled,
             wake: !has_room || filled,
         };

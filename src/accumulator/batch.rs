@@ -50,7 +50,9 @@ impl OpenBatch {
         stamp: Option<ProducerStamp>,
     ) -> SealedBatch {
         let bytes = self.encoder.seal(stamp.unwrap_or(ProducerStamp::NONE));
-        let reservation = Arc::new(self.reservation);
+        let mut reservation = self.reservation;
+        reservation.settle();
+        let reservation = Arc::new(reservation);
         SealedBatch {
             id: self.id,
             queue: Arc::clone(queue),

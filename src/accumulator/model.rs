@@ -190,7 +190,7 @@ impl Calls {
             headers: &[],
         };
         let callback = Box::new(self.callback(name));
-        let appended = accumulator.try_append(start(), queue, &record, callback, None);
+        let appended = accumulator.try_append(start, queue, &record, callback, None);
         appended.map_err(|(refused, _)| refused)
     }
 
@@ -395,8 +395,7 @@ fn a_caller_that_waits_for_memory_appends_in_the_end() {
         let mut callback = Box::new(calls.callback(name));
         let mut reserved = None;
         loop {
-            let appended =
-                accumulator.try_append(start(), queue, &record, callback, reserved.take());
+            let appended = accumulator.try_append(start, queue, &record, callback, reserved.take());
             callback = match appended {
                 Ok(_) => return,
                 Err((Refused::NoMemory, callback)) => callback,

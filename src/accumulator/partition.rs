@@ -35,6 +35,10 @@ pub(super) struct QueueState {
     /// Whether appends are refused. Set once, under this lock, so that the I/O thread has seen
     /// every record that was accepted.
     pub(super) closed: bool,
+    /// Records accepted so far.
+    pub(super) accepted: u64,
+    /// Bytes that the built-in partitioner has sent here since it is this partition's turn.
+    pub(super) turn_bytes: usize,
 }
 
 /// What the sender has to know of the oldest batch in a queue.
@@ -107,10 +111,9 @@ impl PartitionQueue {
         self.load.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Whether the next record may still go into a batch that others are in.
-    pub(super) fn has_open_batch(&self) -> bool {
-        let state = self.state.lock();
-        state.batches.back().is_some_and(|batch| !batch.is_full)
+    /// Records accepted so far.
+    pub(super) fn accepted(&self) -> u64 {
+        self.state.lock().accepted
     }
 
     /// The oldest batch, if any. Runs on: I/O thread.

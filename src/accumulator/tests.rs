@@ -43,7 +43,7 @@ fn append(
     value: &[u8],
 ) -> Result<Appended, Refused> {
     let callback = Box::new(ignore);
-    let appended = accumulator.try_append(now(), queue, &record(value), callback, None);
+    let appended = accumulator.try_append(now, queue, &record(value), callback, None);
     appended.map_err(|(refused, _)| refused)
 }
 
@@ -136,7 +136,7 @@ fn a_full_budget_refuses_and_hands_the_callback_back() {
         accumulator.budget().wait(needed, None, || {}).unwrap()
     };
     let appended = accumulator.try_append(
-        now(),
+        now,
         &queue,
         &record(&[1; 1_000]),
         Box::new(ignore),
@@ -173,7 +173,8 @@ fn a_batch_is_never_older_than_the_one_before_it() {
     let early = now();
     let late = early + std::time::Duration::from_millis(1);
     for time in [late, early] {
-        let appended = accumulator.try_append(time, &queue, &record(b"x"), Box::new(ignore), None);
+        let appended =
+            accumulator.try_append(|| time, &queue, &record(b"x"), Box::new(ignore), None);
         appended.map_err(|(refused, _)| refused).unwrap();
     }
     let times = [(); 2].map(|()| queue.take().unwrap().opened);
@@ -194,11 +195,12 @@ fn a_waiting_caller_makes_its_batch_ready_until_it_has_left() {
 /// Appends keyless records of 100 bytes and counts them by partition.
 fn spread(accumulator: &Accumulator, records: usize) -> Vec<usize> {
     let mut counts = vec![0; 3];
+    let topic = accumulator.topic("t").unwrap();
+    let lane = Lane::default();
     for _ in 0..records {
-        let topic = accumulator.topic("t").unwrap();
-        let queue = Arc::clone(accumulator.keyless_partition(&topic));
-        let appended = append(accumulator, &queue, &[0; 100]).unwrap();
-        accumulator.note_keyless(&topic, &queue, &appended);
+        let (record, callback) = (record(&[0; 100]), Box::new(ignore));
+        let appended = accumulator.try_append_keyless(now, &topic, &lane, &record, callback, None);
+        let (_, queue) = appended.map_err(|(refused, _)| refused).unwrap();
         counts[usize::try_from(queue.index()).unwrap()] += 1;
     }
     counts
@@ -264,7 +266,7 @@ fn a_failed_batch_tells_every_caller_once() {
     for _ in 0..3 {
         let answers = answers.clone();
         let callback = Box::new(move |result: Result<_>| answers.send(result.is_err()).unwrap());
-        let appended = accumulator.try_append(now(), &queue, &record(b"x"), callback, None);
+        let appended = accumulator.try_append(now, &queue, &record(b"x"), callback, None);
         appended.map_err(|(refused, _)| refused).unwrap();
     }
     drop(answers);

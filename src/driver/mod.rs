@@ -405,16 +405,16 @@ impl Driver {
     }
 
     fn publish(&self, view: Arc<ClusterView>) {
-        for (name, topic) in &view.topics {
-            let leaders = (0i32..).zip(&topic.partitions);
-            let available = leaders
-                .filter(|(_, one)| one.leader.is_some())
-                .map(|(index, _)| index)
-                .collect();
-            self.shared
-                .accumulator
-                .publish(name, topic.partitions.len(), available);
-        }
+        self.shared.accumulator.change(|topics| {
+            for (name, topic) in &view.topics {
+                let leaders = (0i32..).zip(&topic.partitions);
+                let available = leaders
+                    .filter(|(_, one)| one.leader.is_some())
+                    .map(|(index, _)| index)
+                    .collect();
+                topics.publish(name, topic.partitions.len(), available);
+            }
+        });
         *self.shared.view.lock() = view;
     }
 }

@@ -28,7 +28,7 @@ use crate::sender::Command;
 use crate::serializer::Serializer;
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Arc, Mutex, Rank, Ranked};
-use send::{Limit, Patience};
+use send::{Accepted, Limit, Patience};
 
 /// Sends records from any thread; clones share one I/O thread, and the last one closes it.
 ///
@@ -198,7 +198,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        self.send_within(record, callback, self.patience())
+        self.send_within(record, callback, &self.patience())
     }
 
     /// [`send`](Self::send), but never blocks. For a topic that is not known yet it asks for
@@ -214,7 +214,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        self.send_within(record, callback, Patience::None)
+        self.send_within(record, callback, &Patience::NONE)
     }
 
     /// [`send`](Self::send) with a limit of its own for this call, in place of `max.block.ms`.
@@ -230,8 +230,8 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        let patience = self.patience_of(timeout, Limit::Caller(timeout));
-        self.send_within(record, callback, patience)
+        let patience = Patience::until(Limit::Caller(timeout));
+        self.send_within(record, callback, &patience)
     }
 
     /// Sends a record and blocks until it is acknowledged: for programs that send one at a time.
@@ -258,15 +258,15 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         let outcome = Arc::new(Slot::default());
         let filled = Arc::clone(&outcome);
         let callback = move |result| filled.fill(result);
-        match self.submit(&record, callback, self.patience()) {
-            Ok(accepted) => Ok(SendHandle {
-                shared: Arc::clone(&self.handle.shared),
-                outcome,
-                queue: accepted.queue,
-                batch: accepted.batch,
-            }),
-            Err((error, _)) => Err(error),
-        }
+        let shared = &self.handle.shared;
+        let handle = |(queue, batch): Accepted<'_>| SendHandle {
+            shared: Arc::clone(shared),
+            outcome,
+            queue: Arc::clone(queue),
+            batch,
+        };
+        self.submit(&record, callback, &self.patience(), handle)
+            .map_err(|(error, _)| error)
     }
 
     /// Blocks until every record accepted before this call has its outcome and its callback has
@@ -318,7 +318,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
             return Err(self.closed());
         }
         if !shared.view().topics.contains_key(topic) {
-            self.await_topic(topic, None, self.patience())?;
+            self.await_topic(topic, None, &self.patience())?;
         }
         let view = shared.view();
         let partitions = view
@@ -370,31 +370,18 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         &self,
         record: ProducerRecord<'a, K, V>,
         callback: F,
-        patience: Patience,
+        patience: &Patience,
     ) -> Result<(), SendError<'a, K, V, F>>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        match self.submit(&record, callback, patience) {
-            Ok(_) => Ok(()),
-            Err((error, callback)) => Err(SendError::new(error, record, callback)),
-        }
+        self.submit(&record, callback, patience, |_| ())
+            .map_err(|(error, callback)| SendError::new(error, record, callback))
     }
 
     /// How long a call may wait here.
     fn patience(&self) -> Patience {
-        let limit = self.settings.max_block;
-        self.patience_of(limit, Limit::MaxBlock(limit))
-    }
-
-    fn patience_of(&self, timeout: Duration, limit: Limit) -> Patience {
-        if self.handle.shared.is_io_thread() {
-            return Patience::None;
-        }
-        Patience::Until {
-            deadline: now().checked_add(timeout),
-            limit,
-        }
+        Patience::until(Limit::MaxBlock(self.settings.max_block))
     }
 }
 

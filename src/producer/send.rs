@@ -1,10 +1,13 @@
 //! The path of a record on the caller's thread: topic, bytes, partition, queue. HOT. Serializers
 //! and partitioners run with no lock and no reservation held. Runs on: caller.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::time::{Duration, Instant};
 
-use crate::accumulator::{BatchId, NoMemory, PartitionQueue, Refused, Topic, most_needed};
+use crate::accumulator::{
+    Appended, BatchId, Lane, NoMemory, PartitionQueue, Refused, Reservation, Topic, Topics,
+    most_needed,
+};
 use crate::driver::End;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::topic_name_fault;
@@ -18,15 +21,34 @@ use crate::serializer::{Context, Serialized, Serializer};
 use crate::sync::{Arc, assert_unlocked};
 
 /// How long a call may wait for metadata and memory, together.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Patience {
-    /// Not at all.
-    None,
-    /// Until `deadline`; if that is `None`, for ever. `limit` names it in errors.
-    Until {
-        deadline: Option<Instant>,
-        limit: Limit,
-    },
+#[derive(Debug)]
+pub(super) struct Patience {
+    /// `None`: not at all.
+    limit: Option<Limit>,
+    /// When it ends, as of the first wait: a call that does not wait reads no clock.
+    deadline: OnceCell<Option<Instant>>,
+}
+
+impl Patience {
+    pub(super) const NONE: Self = Self::new(None);
+
+    pub(super) fn until(limit: Limit) -> Self {
+        Self::new(Some(limit))
+    }
+
+    const fn new(limit: Option<Limit>) -> Self {
+        Self {
+            limit,
+            deadline: OnceCell::new(),
+        }
+    }
+
+    /// Until when to wait, and whose limit that is; no deadline waits for ever.
+    fn begin(&self) -> Option<(Option<Instant>, Limit)> {
+        let limit = self.limit?;
+        let end = || now().checked_add(limit.duration());
+        Some((*self.deadline.get_or_init(end), limit))
+    }
 }
 
 /// Whose limit it is.
@@ -36,23 +58,20 @@ pub(super) enum Limit {
     Caller(Duration),
 }
 
-/// A record is on its way.
-pub(super) struct Accepted {
-    pub(super) queue: Arc<PartitionQueue>,
-    pub(super) batch: BatchId,
-}
+/// Where a record is, once it is on its way.
+pub(super) type Accepted<'a> = (&'a Arc<PartitionQueue>, BatchId);
 
 /// Where a record goes.
-struct Target {
-    topic: Arc<Topic>,
-    queue: Arc<PartitionQueue>,
-    /// Whether the built-in round of keyless records chose it.
-    is_sticky: bool,
+enum Target<'a> {
+    Partition(&'a Arc<PartitionQueue>),
+    /// To the partition whose turn it is in the built-in round of keyless records.
+    Round(&'a Topic),
 }
 
 thread_local! {
     /// What serializers write to: kept from record to record, so that they allocate nothing.
     static BUFFERS: RefCell<Buffers> = RefCell::default();
+    static LANE: Lane = Lane::default();
 }
 
 #[derive(Default)]
@@ -68,13 +87,14 @@ const KEPT_BUFFER_BYTES: usize = 1024 * 1024;
 const GRACE: Duration = Duration::from_millis(50);
 
 impl<K: ?Sized, V: ?Sized> Producer<K, V> {
-    /// Takes a record in, or says why not and gives the callback back.
-    pub(super) fn submit<F>(
+    /// Takes a record in and says where it is, or why it was not and gives the callback back.
+    pub(super) fn submit<F, T>(
         &self,
         record: &ProducerRecord<'_, K, V>,
         callback: F,
-        patience: Patience,
-    ) -> Result<Accepted, (Error, F)>
+        patience: &Patience,
+        accepted: impl FnOnce(Accepted<'_>) -> T,
+    ) -> Result<T, (Error, F)>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
@@ -82,7 +102,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         let mut buffers = BUFFERS.try_with(RefCell::take).unwrap_or_default();
         buffers.key.clear();
         buffers.value.clear();
-        let result = self.submit_with(record, callback, patience, &mut buffers);
+        let result = self.submit_with(record, callback, patience, &mut buffers, accepted);
         if buffers.key.capacity().max(buffers.value.capacity()) <= KEPT_BUFFER_BYTES {
             // A thread that is ending has no place to keep them.
             BUFFERS.try_with(|kept| kept.replace(buffers)).ok();
@@ -90,33 +110,36 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         result
     }
 
-    fn submit_with<F>(
+    fn submit_with<F, T>(
         &self,
         record: &ProducerRecord<'_, K, V>,
         callback: F,
-        patience: Patience,
+        patience: &Patience,
         buffers: &mut Buffers,
-    ) -> Result<Accepted, (Error, F)>
+        accepted: impl FnOnce(Accepted<'_>) -> T,
+    ) -> Result<T, (Error, F)>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        let prepared = self.prepare::<F>(record, patience, buffers);
+        let known = self.handle.shared.accumulator.topics();
+        let mut awaited = None;
+        let topic = self.topic(record, patience, &known, &mut awaited);
+        let prepared = topic.and_then(|topic| self.prepare::<F>(record, topic, buffers));
         let (target, encoded) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => return Err((error, callback)),
         };
-        self.append(target, &encoded, callback, patience)
+        let place = self.append(target, &encoded, callback, patience)?;
+        Ok(accepted(place))
     }
 
-    /// Everything that may refuse the record for its own sake.
+    /// Everything else that may refuse the record for its own sake.
     fn prepare<'b, F>(
         &self,
         record: &'b ProducerRecord<'_, K, V>,
-        patience: Patience,
+        topic: &'b Topic,
         buffers: &'b mut Buffers,
-    ) -> Result<(Target, Record<'b>)> {
-        check(record)?;
-        let topic = self.topic(record.topic, record.partition, patience)?;
+    ) -> Result<(Target<'b>, Record<'b>)> {
         let (key, value) = self.serialize(record, buffers)?;
         let encoded = Record {
             timestamp_ms: record.timestamp_ms.unwrap_or_else(wall_clock_ms),
@@ -130,34 +153,38 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     }
 
     /// The topic, with the partition if one is named; waits for metadata if need be.
-    fn topic(&self, name: &str, partition: Option<i32>, patience: Patience) -> Result<Arc<Topic>> {
-        let shared = &self.handle.shared;
+    fn topic<'t>(
+        &self,
+        record: &ProducerRecord<'_, K, V>,
+        patience: &Patience,
+        known: &'t Topics,
+        awaited: &'t mut Option<Arc<Topic>>,
+    ) -> Result<&'t Topic> {
+        check(record)?;
+        let (name, partition) = (record.topic, record.partition);
         let has = |topic: &Topic| partition.is_none_or(|index| topic.queue(index).is_some());
-        let known = shared.accumulator.topic(name);
-        if let Some(topic) = known.filter(|topic| has(topic)) {
+        if let Some(topic) = known.find(name).filter(|topic| has(topic)) {
             return Ok(topic);
         }
         check_topic_name(name)?;
         self.await_topic(name, partition, patience)?;
-        shared
-            .accumulator
-            .topic(name)
-            .filter(|topic| has(topic))
-            .ok_or_else(|| {
-                let text = format!("topic \"{name}\" was announced and is not there");
-                Error::new(ErrorKind::Internal, text)
-            })
+        let topic = self.handle.shared.accumulator.topic(name);
+        let topic = topic.filter(|topic| has(topic)).ok_or_else(|| {
+            let text = format!("topic \"{name}\" was announced and is not there");
+            Error::new(ErrorKind::Internal, text)
+        })?;
+        Ok(awaited.insert(topic))
     }
 
     pub(super) fn await_topic(
         &self,
         name: &str,
         partition: Option<i32>,
-        patience: Patience,
+        patience: &Patience,
     ) -> Result<()> {
         let shared = &self.handle.shared;
         let topic: Arc<str> = Arc::from(name);
-        let Patience::Until { deadline, limit } = patience else {
+        let Some((deadline, limit)) = self.wait_for(patience) else {
             shared.post(Command::Track(topic)).map_err(End::error)?;
             let text = match partition {
                 Some(partition) => format!("partition {partition} of topic \"{name}\""),
@@ -220,12 +247,12 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         Ok(())
     }
 
-    fn choose(
+    fn choose<'t>(
         &self,
         record: &ProducerRecord<'_, K, V>,
-        topic: Arc<Topic>,
+        topic: &'t Topic,
         encoded: &Record<'_>,
-    ) -> Result<Target> {
+    ) -> Result<Target<'t>> {
         let count = topic.partition_count();
         let index = match (record.partition, &self.settings.partitioner, encoded.key) {
             (Some(partition), _, _) => partition,
@@ -244,69 +271,39 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
                     })?
             }
             (None, None, Some(key)) if !self.settings.ignore_keys => partition_for_key(key, count),
-            (None, None, _) => {
-                let accumulator = &self.handle.shared.accumulator;
-                let queue = Arc::clone(accumulator.keyless_partition(&topic));
-                return Ok(Target {
-                    topic,
-                    queue,
-                    is_sticky: true,
-                });
-            }
+            (None, None, _) => return Ok(Target::Round(topic)),
         };
-        match topic.queue(index).cloned() {
-            Some(queue) => Ok(Target {
-                topic,
-                queue,
-                is_sticky: false,
-            }),
-            None => {
-                let text = format!(
-                    "the partitioner chose partition {index} of topic \"{}\", which has {count} \
-                     partitions",
-                    record.topic
-                );
-                Err(Error::new(ErrorKind::InvalidRecord, text))
-            }
-        }
+        topic.queue(index).map(Target::Partition).ok_or_else(|| {
+            let text = format!(
+                "the partitioner chose partition {index} of topic \"{}\", which has {count} \
+                 partitions",
+                record.topic
+            );
+            Error::new(ErrorKind::InvalidRecord, text)
+        })
     }
 
     /// Puts the record into its queue, and waits for memory if need be.
-    fn append<F>(
+    fn append<'t, F>(
         &self,
-        target: Target,
+        target: Target<'t>,
         record: &Record<'_>,
         callback: F,
-        patience: Patience,
-    ) -> Result<Accepted, (Error, F)>
+        patience: &Patience,
+    ) -> Result<Accepted<'t>, (Error, F)>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
         let shared = &self.handle.shared;
-        let Target {
-            topic,
-            queue,
-            is_sticky,
-        } = target;
         let mut callback = Box::new(callback);
         let mut reserved = None;
         loop {
-            let appended =
-                shared
-                    .accumulator
-                    .try_append(now(), &queue, record, callback, reserved.take());
-            match appended {
-                Ok(appended) => {
-                    if is_sticky {
-                        shared.accumulator.note_keyless(&topic, &queue, &appended);
-                    }
+            match self.try_append(&target, record, callback, reserved.take()) {
+                Ok((appended, queue)) => {
                     if appended.wake {
                         shared.wake();
                     }
-                    return Ok(Accepted {
-                        queue,
-                        batch: appended.batch,
-                    });
+                    return Ok((queue, appended.batch));
                 }
                 Err((Refused::Closed, callback)) => return Err((self.closed(), *callback)),
                 Err((Refused::Forked, callback)) => {
@@ -322,7 +319,33 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         }
     }
 
-    fn reserve(&self, bytes: usize, patience: Patience) -> Result<crate::accumulator::Reservation> {
+    #[expect(
+        clippy::type_complexity,
+        reason = "where it is, or what it was refused with"
+    )]
+    fn try_append<'t, F>(
+        &self,
+        target: &Target<'t>,
+        record: &Record<'_>,
+        callback: Box<F>,
+        reserved: Option<Reservation>,
+    ) -> Result<(Appended, &'t Arc<PartitionQueue>), (Refused, Box<F>)>
+    where
+        F: FnOnce(Result<RecordMetadata>) + Send + 'static,
+    {
+        let accumulator = &self.handle.shared.accumulator;
+        match *target {
+            Target::Partition(queue) => {
+                let appended = accumulator.try_append(now, queue, record, callback, reserved)?;
+                Ok((appended, queue))
+            }
+            Target::Round(topic) => LANE.with(|lane| {
+                accumulator.try_append_keyless(now, topic, lane, record, callback, reserved)
+            }),
+        }
+    }
+
+    fn reserve(&self, bytes: usize, patience: &Patience) -> Result<Reservation> {
         let shared = &self.handle.shared;
         shared.check_process().map_err(End::error)?;
         let budget = shared.accumulator.budget();
@@ -334,7 +357,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
             );
             Error::new(ErrorKind::BufferFull, text)
         };
-        let Patience::Until { deadline, limit } = patience else {
+        let Some((deadline, limit)) = self.wait_for(patience) else {
             if budget.note_refusal() {
                 shared.wake();
             }
@@ -346,6 +369,13 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
                 NoMemory::Closed => self.closed(),
                 NoMemory::TimedOut => full(&format!(" and stayed so for {}", limit.describe())),
             })
+    }
+
+    /// Until when this call may wait, if at all: the I/O thread must not wait for itself.
+    fn wait_for(&self, patience: &Patience) -> Option<(Option<Instant>, Limit)> {
+        patience
+            .begin()
+            .filter(|_| !self.handle.shared.is_io_thread())
     }
 
     pub(super) fn closed(&self) -> Error {
@@ -405,6 +435,12 @@ pub(super) fn check_topic_name(name: &str) -> Result<()> {
 }
 
 impl Limit {
+    fn duration(self) -> Duration {
+        match self {
+            Self::MaxBlock(limit) | Self::Caller(limit) => limit,
+        }
+    }
+
     fn describe(self) -> String {
         match self {
             Self::MaxBlock(limit) => format!("max.block.ms ({} ms)", limit.as_millis()),

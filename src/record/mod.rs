@@ -45,7 +45,7 @@ impl Record<'_> {
 
     /// The encoded bytes that do not depend on the record's place in the batch: key, value and
     /// headers with their lengths.
-    fn content_size(&self) -> usize {
+    pub(crate) fn content_size(&self) -> usize {
         let mut bytes = varint::signed_len(signed(self.headers.len()));
         bytes = bytes.saturating_add(nullable_size(self.key));
         bytes = bytes.saturating_add(nullable_size(self.value));

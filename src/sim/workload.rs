@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::accumulator::{InLine, PartitionQueue, Refused, Reservation, Topic, most_needed};
+use crate::accumulator::{InLine, Refused, Reservation, most_needed};
 use crate::error::Result;
 use crate::record::metadata::RecordMetadata;
 use crate::record::{Header, Record};
@@ -213,7 +213,6 @@ impl World {
         let Some(topic) = self.accumulator.topic(TOPIC) else {
             return true;
         };
-        let (queue, is_sticky) = self.choose(&topic, id);
         let sent = self.checker.record(id);
         let headers: Vec<_> = header_of(sent)
             .map(|(name, value)| Header {
@@ -235,14 +234,21 @@ impl World {
             false => Duration::ZERO,
         };
         let now = (self.stage.now - late).max(self.stage.start);
-        let appended =
-            self.accumulator
-                .try_append(now, &queue, &record, Box::new(callback), reserved);
+        let callback = Box::new(callback);
+        let appended = match topic.queue(sent.partition) {
+            Some(queue) => self
+                .accumulator
+                .try_append(|| now, queue, &record, callback, reserved)
+                .map(|appended| (appended, Arc::clone(queue))),
+            // The choice is the producer's.
+            None => self
+                .accumulator
+                .try_append_keyless(|| now, &topic, &self.lane, &record, callback, reserved)
+                .map(|(appended, queue)| (appended, Arc::clone(queue))),
+        };
         match appended {
-            Ok(appended) => {
-                if is_sticky {
-                    self.accumulator.note_keyless(&topic, &queue, &appended);
-                }
+            Ok((appended, queue)) => {
+                self.checker.redirect(id, queue.index());
                 self.wake |= appended.wake;
                 broken_if(I1, self.accumulator.is_closed(), || {
                     format!("record {id} was accepted after the close")
@@ -261,17 +267,6 @@ impl World {
             Err((Refused::Closed | Refused::Forked, _)) => true,
             Err((Refused::NoMemory, _)) => self.await_memory(index, id, needed),
         }
-    }
-
-    /// Partition −1 leaves the choice to the producer.
-    fn choose(&mut self, topic: &Arc<Topic>, id: RecordId) -> (Arc<PartitionQueue>, bool) {
-        let wanted = self.checker.record(id).partition;
-        if let Some(queue) = topic.queue(wanted) {
-            return (Arc::clone(queue), false);
-        }
-        let queue = Arc::clone(self.accumulator.keyless_partition(topic));
-        self.checker.redirect(id, queue.index());
-        (queue, true)
     }
 
     /// False: the caller waits.

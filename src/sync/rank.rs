@@ -14,12 +14,12 @@
 //! code (callbacks, serializers, partitioners) runs with no lock held.
 
 #[cfg(not(debug_assertions))]
-use super::{Mutex, RwLock};
+use super::Mutex;
 
 /// Which lock it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
-    /// The table of topics.
+    /// Whoever replaces the table of topics.
     Topics,
     /// One partition's queue of batches.
     Partition,
@@ -56,13 +56,6 @@ pub(crate) trait Ranked<T> {
 
 #[cfg(not(debug_assertions))]
 impl<T> Ranked<T> for Mutex<T> {
-    fn ranked(_: Rank, value: T) -> Self {
-        Self::new(value)
-    }
-}
-
-#[cfg(not(debug_assertions))]
-impl<T> Ranked<T> for RwLock<T> {
     fn ranked(_: Rank, value: T) -> Self {
         Self::new(value)
     }

@@ -305,7 +305,7 @@ impl World {
         });
         let appended = self
             .accumulator
-            .try_append(self.now, queue, &record, callback, None);
+            .try_append(|| self.now, queue, &record, callback, None);
         appended.map_err(|(refused, _)| refused).unwrap();
     }
 

@@ -456,9 +456,9 @@ impl World {
         };
         let told = Arc::clone(&self.checker.told);
         let callback = Box::new(move |result| told.lock().push((id, result)));
-        let appended = self
-            .accumulator
-            .try_append(self.stage.now, &queue, &record, callback, None);
+        let appended =
+            self.accumulator
+                .try_append(|| self.stage.now, &queue, &record, callback, None);
         let Ok(appended) = appended else {
             self.accumulator.budget().note_refusal();
             return;

@@ -1,0 +1,1 @@
+"""The side-by-side measurement of Kafka producers; ../README.md tells how to read it."""

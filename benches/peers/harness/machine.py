@@ -1,0 +1,38 @@
+"""Describes the machine and the versions, for the head of the report."""
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from .paths import REPO
+
+
+def first_line(*command):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, cwd=REPO)
+    except OSError:
+        return "not installed"
+    return (done.stdout + done.stderr).strip().split("\n")[0]
+
+
+def field(path, name):
+    lines = Path(path).read_text().splitlines()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), "?")
+
+
+def describe():
+    memory = int(field("/proc/meminfo", "MemTotal").split()[0]) / (1 << 20)
+    virtual = ", virtual" if "hypervisor" in Path("/proc/cpuinfo").read_text() else ""
+    rows = {
+        "processor": f"{os.cpu_count()} × {field('/proc/cpuinfo', 'model name')}{virtual}",
+        "memory": f"{memory:.0f} GiB",
+        "kernel": f"{platform.system()} {platform.release()}",
+        "network": "loopback",
+        "Linger": f"commit {first_line('git', 'describe', '--always', '--dirty')}",
+        "Rust": first_line("rustc", "--version"),
+        "Go": first_line("go", "version"),
+        "Java": first_line("java", "-version"),
+        "C": first_line("cc", "--version"),
+        "date": first_line("date", "-u", "+%Y-%m-%d"),
+    }
+    return "\n".join(["| | |", "|---|---|", *[f"| {name} | {value} |" for name, value in rows.items()]])

@@ -1,0 +1,125 @@
+"""Markdown tables of what was measured: medians, with the range where it matters."""
+import statistics
+
+from .measure import load
+from .paths import RAW
+
+THROUGHPUT = [
+    "rec_s", "cpu_us_rec", "caller_cpu_ns_rec", "server_cpu_us_rec", "peak_rss_mb", "rec_per_batch",
+    "batch_per_req", "bytes_rec", "p50_us", "p99_us", "noise", "errors",
+]
+COLUMNS = {
+    "table": THROUGHPUT,
+    "tuned": THROUGHPUT,
+    "codecs": THROUGHPUT,
+    "kafka": THROUGHPUT,
+    "delay": THROUGHPUT,
+    "partitions": THROUGHPUT,
+    "latency": ["p50_us", "p99_us", "p999_us", "max_us", "cpu_us_rec", "server_cpu_us_rec", "rec_s", "peak_rss_mb", "noise", "errors"],
+    "idle": ["idle_switches", "idle_cpu_ms", "threads", "rss_mb", "errors"],
+    "startup": ["first_ack_ms", "peak_rss_mb", "errors"],
+    "allocs": ["allocs_rec", "alloc_bytes_rec", "vol_switches", "errors"],
+}
+TITLES = {
+    "rec_s": "records/s",
+    "cpu_us_rec": "CPU µs/record",
+    "caller_cpu_ns_rec": "callers' CPU ns/record",
+    "server_cpu_us_rec": "server's CPU µs/record",
+    "peak_rss_mb": "peak memory MB",
+    "rss_mb": "memory MB",
+    "rec_per_batch": "records/batch",
+    "batch_per_req": "batches/request",
+    "bytes_rec": "bytes/record on the wire",
+    "p50_us": "p50 µs",
+    "p99_us": "p99 µs",
+    "p999_us": "p99.9 µs",
+    "max_us": "max µs",
+    "idle_cpu_ms": "CPU ms in 10 s",
+    "idle_switches": "wake-ups in 10 s",
+    "threads": "threads",
+    "first_ack_ms": "first acknowledgement ms",
+    "allocs_rec": "allocations/record",
+    "alloc_bytes_rec": "allocated bytes/record",
+    "vol_switches": "voluntary switches",
+    "noise": "others' cores",
+    "errors": "errors",
+}
+RANGED = {"rec_s", "cpu_us_rec", "caller_cpu_ns_rec", "p50_us", "p99_us", "first_ack_ms", "idle_cpu_ms", "peak_rss_mb"}
+MORE_IS_BETTER = {"rec_s"}
+# What a client cannot know of itself.
+UNKNOWN = {"allocs_rec": -1, "alloc_bytes_rec": -1}
+
+
+def number(value):
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:,.0f}"
+    digits = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2 if size >= 1 else 3
+    return f"{value:.{digits}f}"
+
+
+def good(results):
+    return [result for result in results if "failed" not in result]
+
+
+def median(results, column):
+    """The median of a column, or None if there is none."""
+    values = [result[column] for result in good(results) if result.get(column, -1) != UNKNOWN.get(column)]
+    return statistics.median(values) if values and all(value >= 0 for value in values) else None
+
+
+def cell(results, column):
+    value = median(results, column)
+    if value is None:
+        return "–"
+    values = [result[column] for result in good(results)]
+    if column == "errors":
+        return number(max(values))
+    spread = f" ({number(min(values))}..{number(max(values))})" if column in RANGED and len(values) > 1 else ""
+    return number(value) + spread
+
+
+def of_case(part, case, clients):
+    """The table of one case, best client first by its first column."""
+    key = COLUMNS[part][0]
+    sign = -1 if key in MORE_IS_BETTER else 1
+
+    def rank(client):
+        value = median(clients[client], key)
+        return (value is None, 0 if value is None else sign * value)
+
+    results = [result for one in clients.values() for result in good(one)]
+    columns = [column for column in COLUMNS[part] if any(column in result for result in results)]
+    server = next(iter(clients.values()))[0]["server"]
+    lines = [f"\n**{case}** ({server})\n", "| client | " + " | ".join(TITLES[column] for column in columns) + " | runs |"]
+    lines.append("|---|" + "--:|" * (len(columns) + 1))
+    for client in sorted(clients, key=rank):
+        done, tried = good(clients[client]), clients[client]
+        if not done:
+            why = " ".join(tried[0]["failed"].split())[-120:].replace("|", "/")
+            lines.append(f"| {client} | failed: {why} |" + " |" * len(columns))
+            continue
+        cells = " | ".join(cell(done, column) for column in columns)
+        runs = f"{len(done)}" + (f" of {len(tried)}" if len(done) < len(tried) else "")
+        lines.append(f"| {client} | {cells} | {runs} |")
+    return lines
+
+
+def of_part(part):
+    if part.__name__ not in COLUMNS:
+        file = RAW / f"{part.__name__}.md"
+        text = file.read_text().strip() if file.exists() else ""
+    else:
+        cases = load(part.__name__)
+        text = "\n".join(line for case, clients in cases.items() for line in of_case(part.__name__, case, clients)).strip()
+    return f"\n### {part.__name__}\n\n{part.__doc__.strip()}\n\n{text}\n" if text else ""
+
+
+def versions():
+    """Of the clients, as they say themselves."""
+    found = {}
+    for part in COLUMNS:
+        for clients in load(part).values():
+            for client, results in clients.items():
+                found.update({client: result["version"] for result in good(results)})
+    return ", ".join(f"{client} {version}" for client, version in sorted(found.items()))
