@@ -86,6 +86,7 @@
 
 mod accumulator;
 mod cluster;
+mod compression;
 mod config;
 mod connection;
 mod driver;
@@ -107,7 +108,8 @@ mod transport;
 
 pub use accumulator::UndeliveredRecord;
 pub use config::{
-    Acks, MetadataRecovery, ProducerConfig, ProducerConfigBuilder, Properties, PropertyObject,
+    Acks, CompressionType, MetadataRecovery, ProducerConfig, ProducerConfigBuilder, Properties,
+    PropertyObject,
 };
 pub use error::{Error, ErrorKind, Fate, Result};
 pub use metrics::ProducerMetrics;

@@ -218,7 +218,7 @@ impl Accumulator {
             let last = state.batches.back().map(|batch| batch.opened);
             let now = clock();
             let now = last.map_or(now, |last| now.max(last));
-            let opened = self.open(now, record, cost, reserved.as_mut())?;
+            let opened = self.open(now, queue, record, cost, reserved.as_mut())?;
             let notice = Notice::Opened {
                 queue: Arc::clone(queue),
                 batch: opened.id,
@@ -233,7 +233,7 @@ impl Accumulator {
             .back_mut()
             .expect("there is a batch, found or pushed");
         batch.encoder.append(record);
-        let filled = batch.encoder.len() >= self.batch_size;
+        let filled = batch.estimated_len() >= self.batch_size;
         if filled && !batch.is_full {
             self.fill(queue, batch);
         }
@@ -255,11 +255,21 @@ impl Accumulator {
         if batch.is_full {
             return false;
         }
-        let fits = batch.encoder.len() + batch.encoder.size_of_next(record) <= self.batch_size;
+        // How well the record can be compressed is not guessed: an uncommon one may be large.
+        let bytes = batch.encoder.size_of_next(record);
+        let fits = batch.estimated_len() + bytes <= self.batch_size
+            && batch.encoder.len() + bytes <= self.raw_limit();
         if !fits {
             self.fill(queue, batch);
         }
         fits
+    }
+
+    /// How large a batch may become that is to be compressed: however well that goes, a few batches
+    /// must not hold all of the memory.
+    fn raw_limit(&self) -> usize {
+        const SHARE: usize = 8;
+        self.batch_size.max(self.budget.total() / SHARE)
     }
 
     fn fill(&self, queue: &Arc<PartitionQueue>, batch: &mut OpenBatch) {
@@ -270,6 +280,7 @@ impl Accumulator {
     fn open(
         &self,
         now: Instant,
+        queue: &PartitionQueue,
         record: &Record<'_>,
         cost: usize,
         reserved: Option<&mut Reservation>,
@@ -277,7 +288,9 @@ impl Accumulator {
         if !self.home.is_current() {
             return Err(Refused::Forked);
         }
-        let encoder = BatchEncoder::new(self.batch_size);
+        let compressing = queue.compressing();
+        let limit = compressing.map_or(self.batch_size, |_| self.raw_limit());
+        let encoder = BatchEncoder::new(limit);
         let bytes = encoder.size_of_next(record);
         let mut reservation = Reservation::empty(&self.budget);
         charge(&mut reservation, BATCH_COST + bytes + cost, reserved)?;
@@ -285,6 +298,7 @@ impl Accumulator {
             id: BatchId::new(self.next_batch.fetch_add(1, Ordering::SeqCst)),
             opened: now,
             encoder,
+            ratio: compressing.map(|compressing| compressing.ratio()),
             completions: Vec::new(),
             reservation,
             is_full: false,

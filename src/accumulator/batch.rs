@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use crate::accumulator::budget::Reservation;
 use crate::accumulator::completion::{Completion, Failure, Written};
+use crate::accumulator::compressing::estimated_len;
 use crate::accumulator::partition::PartitionQueue;
 use crate::accumulator::undelivered::UndeliveredRecord;
 use crate::error::{Error, Fate, Result};
 use crate::protocol::frame::SharedBytes;
-use crate::record::batch::{BatchEncoder, ProducerStamp, max_timestamp_ms, restamp};
+use crate::record::batch::{BatchEncoder, PackedBatch, ProducerStamp, max_timestamp_ms, restamp};
 use crate::record::decode::{DecodedRecord, decode};
 use crate::record::split::split;
 use crate::sync::Arc;
@@ -34,6 +35,8 @@ pub(crate) struct OpenBatch {
     pub(crate) id: BatchId,
     pub(crate) opened: Instant,
     pub(crate) encoder: BatchEncoder,
+    /// What compressing is guessed to leave of it; `None` if it stays as it is.
+    pub(crate) ratio: Option<f64>,
     pub(crate) completions: Vec<Completion>,
     pub(crate) reservation: Reservation,
     /// Whether nothing more goes in: it reached `batch.size`, or a record did not fit any more.
@@ -43,16 +46,36 @@ pub(crate) struct OpenBatch {
 }
 
 impl OpenBatch {
-    /// Ends the batch: writes its header and checksum. Runs on: I/O thread, with no lock held.
+    /// Its size on the wire, by a guess if it is to be compressed.
+    pub(crate) fn estimated_len(&self) -> usize {
+        estimated_len(&self.encoder, self.ratio)
+    }
+
+    /// Ends the batch: compresses it, and writes its header and checksum. Runs on: I/O thread, with
+    /// no lock held.
     pub(crate) fn seal(
         self,
         queue: &Arc<PartitionQueue>,
         stamp: Option<ProducerStamp>,
     ) -> SealedBatch {
-        let bytes = self.encoder.seal(stamp.unwrap_or(ProducerStamp::NONE));
-        let mut reservation = self.reservation;
-        reservation.settle();
-        let reservation = Arc::new(reservation);
+        self.seal_as(queue, stamp, |encoder| match queue.compressing() {
+            Some(compressing) => compressing.pack(encoder),
+            None => encoder.pack(),
+        })
+    }
+
+    fn seal_as(
+        mut self,
+        queue: &Arc<PartitionQueue>,
+        stamp: Option<ProducerStamp>,
+        pack: impl FnOnce(BatchEncoder) -> PackedBatch,
+    ) -> SealedBatch {
+        let before = self.encoder.len();
+        let packed = pack(self.encoder);
+        self.reservation.settle();
+        self.reservation.give_back(before - packed.len());
+        let bytes = packed.seal(stamp.unwrap_or(ProducerStamp::NONE));
+        let reservation = Arc::new(self.reservation);
         SealedBatch {
             id: self.id,
             queue: Arc::clone(queue),
@@ -72,7 +95,7 @@ impl OpenBatch {
 
     /// Ends the batch unsent.
     pub(crate) fn fail(self, queue: &Arc<PartitionQueue>, error: Error) -> Outcome {
-        self.seal(queue, None).fail(error)
+        self.seal_as(queue, None, BatchEncoder::pack).fail(error)
     }
 }
 
@@ -143,7 +166,11 @@ impl SealedBatch {
     /// Takes a batch of several records apart into smaller ones, in order, each with its place in
     /// the sequences; the first has this one's id. They share its memory and its deadline.
     pub(crate) fn split(self) -> Vec<Self> {
-        let parts = split(self.bytes.as_slice(), self.len() / 2);
+        let pack = |encoder: BatchEncoder| match self.queue.compressing() {
+            Some(compressing) => compressing.pack(encoder),
+            None => encoder.pack(),
+        };
+        let parts = split(self.bytes.as_slice(), self.len() / 2, pack);
         let mut completions = self.completions.into_iter();
         let mut batches = Vec::with_capacity(parts.len());
         let mut records_before = 0usize;

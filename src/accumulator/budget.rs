@@ -313,7 +313,8 @@ impl Reservation {
         self.unspent = 0;
     }
 
-    fn give_back(&mut self, bytes: usize) {
+    /// Returns a part of it, which it must hold.
+    pub(crate) fn give_back(&mut self, bytes: usize) {
         self.bytes -= bytes;
         if bytes > 0 {
             self.budget.release(bytes);

@@ -19,6 +19,7 @@ mod append;
 mod batch;
 mod budget;
 mod completion;
+mod compressing;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod model;

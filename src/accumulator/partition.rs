@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::accumulator::batch::{BatchId, OpenBatch};
+use crate::accumulator::compressing::Compressing;
 use crate::config::TopicSettings;
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, Rank, Ranked};
 
@@ -19,6 +20,8 @@ pub(crate) struct PartitionQueue {
     topic: Arc<str>,
     index: i32,
     settings: TopicSettings,
+    /// How its batches are compressed, if they are.
+    compressing: Option<Arc<Compressing>>,
     pub(super) state: Mutex<QueueState>,
     /// How many batches wait, or are on their way and not acknowledged: the load that the
     /// built-in partitioner balances (KIP-794). Written under the lock or by the I/O thread.
@@ -48,6 +51,7 @@ pub(crate) struct Head {
     pub(crate) opened: Instant,
     /// Whether it need not linger: full, or somebody waits for it.
     pub(crate) is_ready: bool,
+    /// On the wire, by a guess if it is to be compressed.
     pub(crate) bytes: usize,
 }
 
@@ -57,12 +61,14 @@ impl PartitionQueue {
         topic: Arc<str>,
         index: i32,
         settings: TopicSettings,
+        compressing: Option<Arc<Compressing>>,
     ) -> Self {
         Self {
             id,
             topic,
             index,
             settings,
+            compressing,
             state: Mutex::ranked(Rank::Partition, QueueState::default()),
             load: AtomicUsize::new(0),
             stuck: AtomicBool::new(false),
@@ -84,6 +90,11 @@ impl PartitionQueue {
     /// What holds for its records, as for all of its topic.
     pub(crate) fn settings(&self) -> &TopicSettings {
         &self.settings
+    }
+
+    /// How its batches are compressed, if they are.
+    pub(crate) fn compressing(&self) -> Option<&Arc<Compressing>> {
+        self.compressing.as_ref()
     }
 
     /// Batches that are not acknowledged yet, queued or on their way.
@@ -124,7 +135,7 @@ impl PartitionQueue {
             id: batch.id,
             opened: batch.opened,
             is_ready: batch.is_full || batch.is_urgent || state.batches.len() > 1,
-            bytes: batch.encoder.len(),
+            bytes: batch.estimated_len(),
         })
     }
 

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+use crate::accumulator::compressing::{Compressing, Compressors};
 use crate::accumulator::partition::{PartitionId, PartitionQueue};
 use crate::config::TopicTable;
 use crate::partitioner::WeightedRoundRobin;
@@ -22,6 +23,8 @@ pub(crate) struct Topic {
     /// Indexes of the partitions that have a leader.
     available: Vec<i32>,
     sticky: Arc<Sticky>,
+    /// Whether and how batches are compressed.
+    compressing: Option<Arc<Compressing>>,
 }
 
 impl Topic {
@@ -147,6 +150,7 @@ pub(crate) struct Topics {
     /// What holds for the records of each.
     settings: Arc<TopicTable>,
     closed: bool,
+    compressors: Arc<Compressors>,
 }
 
 impl Topics {
@@ -157,6 +161,7 @@ impl Topics {
             adaptive,
             settings: Arc::default(),
             closed: false,
+            compressors: Arc::new(Compressors::new()),
         }
     }
 
@@ -182,10 +187,17 @@ impl Topics {
         let old = self.by_name.get(name);
         let mut queues = old.map(|topic| topic.queues.clone()).unwrap_or_default();
         let settings = self.settings.of(name);
+        let compressing = match old {
+            Some(topic) => topic.compressing.clone(),
+            None => settings
+                .compression
+                .map(|compression| Arc::new(Compressing::new(compression, &self.compressors))),
+        };
         while queues.len() < partitions {
             let index = i32::try_from(queues.len()).unwrap_or(i32::MAX);
             let id = PartitionId(self.partitions);
-            let queue = PartitionQueue::new(id, Arc::clone(name), index, settings);
+            let name = Arc::clone(name);
+            let queue = PartitionQueue::new(id, name, index, settings, compressing.clone());
             if self.closed {
                 queue.close();
             }
@@ -205,6 +217,7 @@ impl Topics {
             partitions,
             available,
             sticky,
+            compressing,
         };
         self.by_name.insert(Arc::clone(name), Arc::new(topic));
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Acks, MetadataRecovery, ProducerConfig, Properties, PropertyObject};
+use super::{Acks, CompressionType, MetadataRecovery, ProducerConfig, Properties, PropertyObject};
 use crate::error::Result;
 
 /// Makes a [`ProducerConfig`], setting by setting.
@@ -156,6 +156,34 @@ impl ProducerConfigBuilder {
     }
 }
 
+/// Compression.
+impl ProducerConfigBuilder {
+    /// How batches are compressed, each as a whole. What a level costs and brings is said at the
+    /// setters of levels. Default: [`CompressionType::None`]. Kafka's name: `compression.type`.
+    pub fn compression(self, compression: CompressionType) -> Self {
+        self.set("compression.type", compression.name())
+    }
+
+    /// How hard gzip tries, from 1 to 9; `None`: its own default, which is 6. Default: `None`.
+    /// Kafka's name: `compression.gzip.level`, with -1 for `None`.
+    pub fn gzip_level(self, level: Option<u32>) -> Self {
+        self.set("compression.gzip.level", level.map_or(-1, i64::from))
+    }
+
+    /// How hard lz4 tries, from 1 to 17. As in Kafka, 9 is the fast compressor, and all others are
+    /// slow ones that compress better; those above 12 do what 12 does. Default: 9. Kafka's name:
+    /// `compression.lz4.level`.
+    pub fn lz4_level(self, level: u32) -> Self {
+        self.set("compression.lz4.level", level)
+    }
+
+    /// How hard zstd tries, from -131072 to 22; 0 counts as 3, and negative levels are faster than
+    /// 1. Default: 3. Kafka's name: `compression.zstd.level`.
+    pub fn zstd_level(self, level: i32) -> Self {
+        self.set("compression.zstd.level", level)
+    }
+}
+
 /// Acknowledgements and retries.
 impl ProducerConfigBuilder {
     /// How many acknowledgements make a record count as written. Default: [`Acks::All`]. Kafka's
@@ -195,21 +223,6 @@ impl ProducerConfigBuilder {
         self.set("delivery.timeout.ms", int_millis(timeout))
     }
 
-    /// [`acks`](Self::acks) for the records of one topic alone. With
-    /// [`idempotence`](Self::idempotence), which is on by default and holds for all topics, anything
-    /// but [`Acks::All`] is an error. Default: as for all topics. The property: `topic.NAME.acks`.
-    pub fn topic_acks(self, topic: &str, acks: Acks) -> Self {
-        self.set(&format!("topic.{topic}.acks"), acks.wire())
-    }
-
-    /// [`delivery_timeout`](Self::delivery_timeout) for the records of one topic alone; it has the
-    /// same lower limit. Default: as for all topics. The property:
-    /// `topic.NAME.delivery.timeout.ms`.
-    pub fn topic_delivery_timeout(self, topic: &str, timeout: Duration) -> Self {
-        let name = format!("topic.{topic}.delivery.timeout.ms");
-        self.set(&name, int_millis(timeout))
-    }
-
     /// Whether retries are kept from writing a record twice. Needs [`acks`](Self::acks) all,
     /// [`retries`](Self::retries) above 0 and at most 5 requests in flight. Default: true. Kafka's
     /// name: `enable.idempotence`.
@@ -221,6 +234,42 @@ impl ProducerConfigBuilder {
     /// name: `max.in.flight.requests.per.connection`.
     pub fn max_in_flight(self, requests: usize) -> Self {
         self.set("max.in.flight.requests.per.connection", requests)
+    }
+}
+
+/// One topic, where it differs from the others. The property is `topic.NAME.` and the name of the one
+/// for all topics, and the same values are legal.
+impl ProducerConfigBuilder {
+    /// [`acks`](Self::acks) for the records of one topic. With [`idempotence`](Self::idempotence),
+    /// which is on by default and holds for all topics, anything but [`Acks::All`] is an error.
+    pub fn topic_acks(self, topic: &str, acks: Acks) -> Self {
+        self.set_for(topic, "acks", acks.wire())
+    }
+
+    /// [`delivery_timeout`](Self::delivery_timeout) for the records of one topic.
+    pub fn topic_delivery_timeout(self, topic: &str, timeout: Duration) -> Self {
+        self.set_for(topic, "delivery.timeout.ms", int_millis(timeout))
+    }
+
+    /// [`compression`](Self::compression) for the batches of one topic.
+    pub fn topic_compression(self, topic: &str, compression: CompressionType) -> Self {
+        self.set_for(topic, "compression.type", compression.name())
+    }
+
+    /// [`gzip_level`](Self::gzip_level) for the batches of one topic.
+    pub fn topic_gzip_level(self, topic: &str, level: Option<u32>) -> Self {
+        let level = level.map_or(-1, i64::from);
+        self.set_for(topic, "compression.gzip.level", level)
+    }
+
+    /// [`lz4_level`](Self::lz4_level) for the batches of one topic.
+    pub fn topic_lz4_level(self, topic: &str, level: u32) -> Self {
+        self.set_for(topic, "compression.lz4.level", level)
+    }
+
+    /// [`zstd_level`](Self::zstd_level) for the batches of one topic.
+    pub fn topic_zstd_level(self, topic: &str, level: i32) -> Self {
+        self.set_for(topic, "compression.zstd.level", level)
     }
 }
 
@@ -305,6 +354,10 @@ impl ProducerConfigBuilder {
     fn set(mut self, name: &str, value: impl ToString) -> Self {
         self.properties = self.properties.set(name, value);
         self
+    }
+
+    fn set_for(self, topic: &str, name: &str, value: impl ToString) -> Self {
+        self.set(&format!("topic.{topic}.{name}"), value)
     }
 
     fn set_object(mut self, name: &str, object: PropertyObject) -> Self {

@@ -25,6 +25,7 @@ mod table;
 #[cfg(test)]
 #[cfg(not(shuttle))]
 mod tests;
+mod topic_rules;
 mod topics;
 mod values;
 
@@ -95,6 +96,35 @@ impl Acks {
             Self::None => 0,
             Self::Leader => 1,
             Self::All => -1,
+        }
+    }
+}
+
+/// How batches are compressed (`compression.type`).
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CompressionType {
+    /// Not at all.
+    #[default]
+    None,
+    /// Small, and slow to make. Needs the feature `gzip` of this crate.
+    Gzip,
+    /// Fast, and not very small. Needs the feature `snappy`.
+    Snappy,
+    /// The fastest. Needs the feature `lz4`, or `lz4-flex` for its default level only.
+    Lz4,
+    /// Smaller than gzip and much faster; for brokers since Kafka 2.1. Needs the feature `zstd`.
+    Zstd,
+}
+
+impl CompressionType {
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Snappy => "snappy",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
         }
     }
 }

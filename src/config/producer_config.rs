@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use super::address::HostPort;
 use super::classes::{self, SerializerChoice};
-use super::table::Parsed;
+use super::topic_rules::{Times, acks, topics};
 use super::values::{Findings, Values};
-use super::{
-    Acks, Backoff, MetadataRecovery, ProducerConfig, Properties, TopicSettings, TopicTable,
-};
+use super::{Acks, Backoff, MetadataRecovery, ProducerConfig, Properties};
 use crate::error::Result;
 use crate::partitioner::Partitioner;
 use crate::sync::{Arc, AtomicU64, Ordering};
@@ -33,7 +31,7 @@ pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<Stri
     );
     warn_of_crossed_times(&values, retry, &mut findings);
     warn_of_crossed_times(&values, setup, &mut findings);
-    let times = times(&values, &mut findings);
+    let times = Times::read(&values, &mut findings);
     let topics = topics(&values, &times, idempotence, &mut findings);
     findings.no_problems()?;
 
@@ -179,100 +177,6 @@ fn client_id(values: &Values) -> String {
     format!("producer-{number}")
 }
 
-/// Times that depend on each other.
-struct Times {
-    linger: Duration,
-    request_timeout: Duration,
-    /// At least both together.
-    delivery_timeout: Duration,
-}
-
-impl Times {
-    /// That so long a delivery timeout would be too short, if it is. `name` is how it was set.
-    fn complain(&self, name: &str, delivery_timeout: Duration) -> Option<String> {
-        let delivery = delivery_timeout.as_millis();
-        let (linger, request) = (self.linger.as_millis(), self.request_timeout.as_millis());
-        (delivery_timeout < self.least()).then(|| {
-            format!(
-                "{name} ({delivery}) is less than linger.ms ({linger}) + request.timeout.ms \
-                 ({request})"
-            )
-        })
-    }
-
-    /// The shortest delivery timeout that makes sense.
-    fn least(&self) -> Duration {
-        (self.linger + self.request_timeout).min(LONGEST)
-    }
-}
-
-/// The longest that Kafka's timeouts can be.
-const LONGEST: Duration = Duration::from_millis(0x7fff_ffff);
-
-fn times(values: &Values, findings: &mut Findings<'_>) -> Times {
-    let name = "delivery.timeout.ms";
-    let mut times = Times {
-        linger: values.millis("linger.ms").min(LONGEST),
-        request_timeout: values.millis("request.timeout.ms"),
-        delivery_timeout: values.millis(name),
-    };
-    if let Some(complaint) = times.complain(name, times.delivery_timeout) {
-        let least = times.least();
-        if values.is_set(name) {
-            findings.problem(name, complaint);
-        } else {
-            let raised = format!("{complaint}; it is raised to {}", least.as_millis());
-            findings.warnings.push(raised);
-        }
-        times.delivery_timeout = least;
-    }
-    times
-}
-
-/// What holds for all topics, and what is set for single ones. One topic's `acks` are no reason to
-/// take idempotence from all others, so that contradicting it is an error even where it is on by
-/// default.
-fn topics(
-    values: &Values,
-    times: &Times,
-    idempotence: bool,
-    findings: &mut Findings<'_>,
-) -> TopicTable {
-    let common = TopicSettings {
-        acks: acks(values.text("acks")),
-        delivery_timeout: times.delivery_timeout,
-    };
-    let mut topics = TopicTable::new(common);
-    for topic in values.topics() {
-        let mut settings = common;
-        if let Some(Parsed::Text(text)) = values.of_topic(topic, "acks") {
-            settings.acks = acks(text);
-        }
-        if let Some(Parsed::Integer(millis)) = values.of_topic(topic, "delivery.timeout.ms") {
-            settings.delivery_timeout = Duration::from_millis(millis.unsigned_abs());
-            let name = format!("topic.{topic}.delivery.timeout.ms");
-            if let Some(complaint) = times.complain(&name, settings.delivery_timeout) {
-                findings.problem(&name, complaint);
-            }
-        }
-        if idempotence && settings.acks != Acks::All {
-            let name = format!("topic.{topic}.acks");
-            findings.problem(&name, acks_need_all(&name, values));
-        }
-        topics.set(topic, settings);
-    }
-    topics
-}
-
-fn acks_need_all(name: &str, values: &Values) -> String {
-    let switch = "enable.idempotence";
-    if values.is_set(switch) {
-        format!("{name} must be all with {switch}=true")
-    } else {
-        format!("{name} must be all, as {switch} is true; {switch}=false is for all topics at once")
-    }
-}
-
 fn warn_of_crossed_times(
     values: &Values,
     (initial, max): (&str, &str),
@@ -307,14 +211,6 @@ fn reconnect_backoff(values: &Values) -> Backoff {
 fn connections_max_idle(values: &Values) -> Option<Duration> {
     let name = "connections.max.idle.ms";
     (values.integer(name) >= 0).then(|| values.millis(name))
-}
-
-fn acks(text: &str) -> Acks {
-    match text {
-        "0" => Acks::None,
-        "1" => Acks::Leader,
-        _ => Acks::All,
-    }
 }
 
 fn metadata_recovery(values: &Values) -> MetadataRecovery {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Acks;
+use crate::compression::Compression;
 
 /// The settings of one topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub(crate) struct TopicSettings {
     pub(crate) acks: Acks,
     /// At least `linger.ms` + `request.timeout.ms`.
     pub(crate) delivery_timeout: Duration,
+    /// `None`: not at all.
+    pub(crate) compression: Option<Compression>,
 }
 
 /// The settings of every topic.
@@ -27,6 +30,7 @@ impl Default for TopicSettings {
         Self {
             acks: Acks::default(),
             delivery_timeout: Duration::from_millis(120_000),
+            compression: None,
         }
     }
 }

@@ -30,10 +30,14 @@ impl<'a> Findings<'a> {
     /// Something is wrong with the property `name`. The message begins with where it was written,
     /// if that was in a file.
     pub(super) fn problem(&mut self, name: &str, message: String) {
-        self.problems.push(match self.properties.place(name) {
+        let problem = match self.properties.place(name) {
             Some(place) => format!("{place}: {message}"),
             None => message,
-        });
+        };
+        // What is wrong for all topics is found again with each that has something of its own.
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     /// An error if there was a problem so far; it names all of them.

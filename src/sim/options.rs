@@ -173,8 +173,8 @@ impl Options {
                 seed: 1,
             },
             topics: TopicTable::new(TopicSettings {
-                acks: Acks::All,
                 delivery_timeout: ms(10_000),
+                ..TopicSettings::default()
             }),
             setup_timeout: ms(500),
             latency: (Duration::from_micros(400), Duration::from_micros(600)),
@@ -344,6 +344,7 @@ fn sender_settings(seed: u64, brokers: u16, d: &mut Dice) -> (Settings, TopicSet
     let topic = TopicSettings {
         acks,
         delivery_timeout: linger + request_timeout + slack,
+        compression: None,
     };
     (settings, topic)
 }
@@ -357,6 +358,7 @@ fn topics(seed: u64, topic: TopicSettings) -> TopicTable {
     let mut topics = TopicTable::new(TopicSettings {
         acks: d.pick(&[Acks::All, Acks::Leader, Acks::None]),
         delivery_timeout: topic.delivery_timeout * d.between(1, 3) / 2,
+        compression: None,
     });
     topics.set(TOPIC, topic);
     topics

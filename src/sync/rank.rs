@@ -29,6 +29,8 @@ pub(crate) enum Rank {
     MemoryLine,
     /// The answer to one of those.
     MemoryAnswer,
+    /// Compressors that nobody uses.
+    Compressors,
     /// Whose turn it is among partitions.
     Turns,
     /// Commands for the I/O thread.
@@ -94,6 +96,7 @@ mod held {
         Rank::Notices,
         Rank::MemoryLine,
         Rank::MemoryAnswer,
+        Rank::Compressors,
         Rank::Turns,
         Rank::Mailbox,
         Rank::Answer,

@@ -9,7 +9,7 @@ use std::process::Command;
 /// The modules of the crate, lowest first. A row may use the rows before it; modules of one row do
 /// not know each other.
 const LAYERS: [&[&str]; 9] = [
-    &["ids", "sync"],
+    &["ids", "sync", "compression"],
     &["protocol"],
     &["record", "error"],
     &["serializer", "partitioner"],
@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// The mock cluster stands beside the layers, on the lowest three.
-const TESTING_MAY_USE: [&str; 5] = ["ids", "sync", "protocol", "record", "error"];
+const TESTING_MAY_USE: [&str; 6] = ["ids", "sync", "compression", "protocol", "record", "error"];
 /// The simulation, which only tests have, takes the place of the two highest layers.
 const SIM_MAY_NOT_USE: [&str; 2] = ["driver", "producer"];
 const SOCKETS: [&str; 3] = [

@@ -18,6 +18,7 @@ fn hold_for_this_topic_alone() {
     let settings = |acks, seconds| TopicSettings {
         acks,
         delivery_timeout: Duration::from_secs(seconds),
+        compression: None,
     };
     assert_eq!(topics.of("orders"), settings(Acks::All, 40));
     assert_eq!(topics.of("logs"), settings(Acks::Leader, 120));
@@ -49,7 +50,9 @@ fn the_end_of_the_name_is_the_property_and_dots_before_it_are_the_topics() {
 
 #[test]
 fn other_ends_are_refused_with_the_known_ones() {
-    let known = "for one topic there are topic.NAME.acks, topic.NAME.delivery.timeout.ms";
+    let known = "for one topic there are topic.NAME.acks, topic.NAME.delivery.timeout.ms, \
+                 topic.NAME.compression.type, topic.NAME.compression.gzip.level, \
+                 topic.NAME.compression.lz4.level, topic.NAME.compression.zstd.level";
     for name in [
         "topic.orders.linger.ms",
         "topic.orders",
@@ -104,6 +107,16 @@ fn values_are_those_of_the_property_for_all_topics() {
             "delivery.timeout.ms",
             "2147483648",
             "out of range; it takes 0 to 2147483647",
+        ),
+        (
+            "compression.type",
+            "brotli",
+            "it takes none, gzip, snappy, lz4, zstd",
+        ),
+        (
+            "compression.zstd.level",
+            "23",
+            "out of range; it takes -131072 to 22",
         ),
     ];
     for (property, value, complaint) in cases {
@@ -186,6 +199,48 @@ fn acks_of_one_topic_do_not_bring_idempotence_back() {
     );
 }
 
+/// Codec and level of each topic.
+#[cfg(all(feature = "gzip", feature = "zstd"))]
+#[test]
+fn a_topic_may_have_a_codec_of_its_own_or_a_level_or_both() {
+    use crate::compression::{Codec, Compression};
+
+    let properties = with(&[
+        ("compression.type", "zstd"),
+        ("compression.zstd.level", "5"),
+        ("compression.gzip.level", "8"),
+        ("topic.plain.compression.type", "none"),
+        ("topic.codec.compression.type", "gzip"),
+        ("topic.level.compression.zstd.level", "9"),
+        ("topic.both.compression.type", "gzip"),
+        ("topic.both.compression.gzip.level", "2"),
+        ("topic.other.level.compression.lz4.level", "2"),
+    ]);
+    let topics = config(&properties).topics;
+    let of = |topic: &str| topics.of(topic).compression;
+    let expected = |codec, level| Some(Compression::new(codec, level).unwrap());
+    assert_eq!(of("any"), expected(Codec::Zstd, 5));
+    assert_eq!(of("plain"), None);
+    assert_eq!(of("codec"), expected(Codec::Gzip, 8));
+    assert_eq!(of("level"), expected(Codec::Zstd, 9));
+    assert_eq!(of("both"), expected(Codec::Gzip, 2));
+    assert_eq!(of("other.level"), expected(Codec::Zstd, 5));
+}
+
+/// What this build lacks is said once, with the name under which it was asked for.
+#[cfg(not(feature = "zstd"))]
+#[test]
+fn a_codec_that_is_not_built_in_is_refused_by_the_name_it_was_set_with() {
+    let one = minimal().set("topic.a.compression.type", "zstd");
+    let message = refused(&one);
+    let start = "topic.a.compression.type=zstd needs the feature `zstd`";
+    assert!(message.starts_with(start), "{message}");
+    let all = with(&[("compression.type", "zstd"), ("topic.a.acks", "all")]);
+    let message = refused(&all);
+    let start = "compression.type=zstd needs the feature `zstd`";
+    assert!(message.starts_with(start), "{message}");
+}
+
 #[test]
 fn the_longest_delivery_timeout_is_that_of_any_topic() {
     let longest = |pairs: &[(&str, &str)]| config(&with(pairs)).topics.longest_delivery_timeout();
@@ -212,7 +267,11 @@ fn the_builder_has_a_method_for_each() {
         .properties(minimal())
         .idempotence(false)
         .topic_acks("my.topic", Acks::Leader)
-        .topic_delivery_timeout("my.topic", Duration::from_secs(40));
+        .topic_delivery_timeout("my.topic", Duration::from_secs(40))
+        .topic_compression("my.topic", CompressionType::None)
+        .topic_gzip_level("my.topic", None)
+        .topic_lz4_level("my.topic", 9)
+        .topic_zstd_level("my.topic", 3);
     let set = builder.properties.iter().map(|(name, _)| name.to_owned());
     let set: BTreeSet<_> = set.filter(|name| name.starts_with("topic.")).collect();
     let known = table::per_topic().map(|one| format!("topic.my.topic.{}", one.name));
@@ -221,6 +280,7 @@ fn the_builder_has_a_method_for_each() {
     let expected = TopicSettings {
         acks: Acks::Leader,
         delivery_timeout: Duration::from_secs(40),
+        compression: None,
     };
     assert_eq!(topics.of("my.topic"), expected);
     assert_eq!(topics.of("topic").acks, Acks::All);

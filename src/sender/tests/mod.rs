@@ -72,8 +72,8 @@ fn settings() -> Settings {
 /// What holds for all topics.
 fn of_topics() -> TopicSettings {
     TopicSettings {
-        acks: Acks::All,
         delivery_timeout: DELIVERY,
+        ..TopicSettings::default()
     }
 }
 

@@ -12,6 +12,7 @@ fn two_kinds() -> TopicTable {
     let own = TopicSettings {
         acks: Acks::None,
         delivery_timeout: DELIVERY / 2,
+        ..of_topics()
     };
     topics.set(OTHER, own);
     topics
