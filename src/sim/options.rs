@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::cluster::Address;
+use crate::compression::{Codec, Compression};
 use crate::config::{Acks, TopicSettings, TopicTable};
 use crate::protocol::ApiKey;
 use crate::protocol::version::VersionRange;
@@ -344,7 +345,7 @@ fn sender_settings(seed: u64, brokers: u16, d: &mut Dice) -> (Settings, TopicSet
     let topic = TopicSettings {
         acks,
         delivery_timeout: linger + request_timeout + slack,
-        compression: None,
+        compression: compression(seed),
     };
     (settings, topic)
 }
@@ -358,10 +359,24 @@ fn topics(seed: u64, topic: TopicSettings) -> TopicTable {
     let mut topics = TopicTable::new(TopicSettings {
         acks: d.pick(&[Acks::All, Acks::Leader, Acks::None]),
         delivery_timeout: topic.delivery_timeout * d.between(1, 3) / 2,
-        compression: None,
+        compression: topic.compression.filter(|_| d.chance(500)),
     });
     topics.set(TOPIC, topic);
     topics
+}
+
+/// Mostly none, which is fastest.
+fn compression(seed: u64) -> Option<Compression> {
+    let d = &mut Dice::new(seed, Stream::Compression);
+    let (codec, level) = d.pick(&[
+        (Codec::Gzip, 1),
+        (Codec::Snappy, 0),
+        (Codec::Lz4, Compression::FAST_LZ4),
+        (Codec::Zstd, 1),
+    ]);
+    d.chance(200)
+        .then(|| Compression::new(codec, level).ok())
+        .flatten()
 }
 
 /// Brokers of many ages.

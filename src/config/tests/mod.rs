@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::table::{self, Class, Kind, Preset};
 use super::*;
+use crate::compression::{Codec, Compression};
 use crate::error::ErrorKind;
 use crate::partitioner::{PartitionRequest, TopicPartitions};
 use crate::serializer::{Context, Serialized};
@@ -56,6 +57,10 @@ fn warnings(properties: &Properties) -> Vec<String> {
 impl ProducerConfig {
     fn acks(&self) -> Acks {
         self.topics.of("any").acks
+    }
+
+    fn compression(&self) -> Option<Compression> {
+        self.topics.of("any").compression
     }
 
     fn delivery_timeout(&self) -> Duration {
