@@ -87,6 +87,51 @@ fn idempotence_goes_with_a_topic_of_its_own_time() {
     }
 }
 
+#[test]
+fn batches_are_compressed_as_their_topic_says() {
+    let topics = [
+        ("common", "zstd"),
+        ("plain", "none"),
+        ("my.json", "gzip"),
+        ("fast", "lz4"),
+    ];
+    let setup = topics
+        .into_iter()
+        .fold(Setup::new(), |setup, (topic, _)| setup.topic(topic, 1));
+    let (cluster, producer) = setup
+        .set("compression.type", "zstd")
+        .set("topic.plain.compression.type", "none")
+        .set("topic.my.json.compression.type", "gzip")
+        .set("topic.my.json.compression.gzip.level", 9)
+        .set("topic.fast.compression.type", "lz4")
+        .start();
+    let value = "the same words again and again, ".repeat(20);
+    for (topic, codec) in topics {
+        send_all(&producer, topic, &[&value]);
+        assert_eq!(cluster.batches(topic, 0)[0].compression, codec, "{topic}");
+        assert_eq!(values(&cluster, topic, 0), [value.as_str()], "{topic}");
+    }
+}
+
+#[test]
+fn a_level_of_one_topic_makes_its_batches_smaller() {
+    let (cluster, producer) = Setup::new()
+        .topic("quick", 1)
+        .topic("small", 1)
+        .set("compression.type", "zstd")
+        .set("compression.zstd.level", -1_000)
+        .set("topic.small.compression.zstd.level", 19)
+        .start();
+    let text = |number: u64| format!("{},{};", number * number % 977, number % 7);
+    let value: String = (0..2_000).map(text).collect();
+    for topic in ["quick", "small"] {
+        send_all(&producer, topic, &[&value]);
+    }
+    let bytes = |topic: &str| cluster.batches(topic, 0)[0].bytes;
+    let (quick, small) = (bytes("quick"), bytes("small"));
+    assert!(small < quick, "{small} and {quick} bytes");
+}
+
 /// Records of "hasty" have half a second, the others a minute.
 fn two_times() -> Setup {
     Setup::new()
