@@ -3,8 +3,10 @@
 use std::time::Instant;
 
 use super::*;
-use crate::error::{Fate, Result};
+use crate::compression::Codec;
+use crate::error::{ErrorKind, Fate, Result};
 use crate::record::Record;
+use crate::record::batch::BatchEncoder;
 use crate::record::decode::decode;
 use crate::record::metadata::RecordMetadata;
 
@@ -270,7 +272,7 @@ fn a_failed_batch_tells_every_caller_once() {
         appended.map_err(|(refused, _)| refused).unwrap();
     }
     drop(answers);
-    let error = Error::new(crate::ErrorKind::Closed, "closed");
+    let error = Error::new(ErrorKind::Closed, "closed");
     let outcome = queue.take().unwrap().fail(&queue, error.clone());
     for completion in outcome.completions {
         completion.fail(error.clone()).unwrap();
@@ -288,7 +290,7 @@ fn sealed() -> SealedBatch {
 
 #[test]
 fn a_failed_batch_gives_its_own_fate_to_each_record_whatever_the_error_said() {
-    let error = || Error::new(crate::ErrorKind::TimedOut, "late");
+    let error = || Error::new(ErrorKind::TimedOut, "late");
     let fates = |batch: SealedBatch, said: Fate| {
         let blamed = [(1, error().with_fate(said))].into();
         let failure = Failure::blaming(error().with_fate(said), blamed);
@@ -306,4 +308,38 @@ fn the_parts_of_a_doubtful_batch_are_doubtful() {
         |batch: SealedBatch| -> Vec<Fate> { batch.split().iter().map(SealedBatch::fate).collect() };
     assert_eq!(fates(sealed()), [Fate::NotWritten; 2]);
     assert_eq!(fates(sealed().doubted()), [Fate::MayBeWritten; 2]);
+}
+
+#[test]
+fn what_compressing_saves_goes_back_and_the_rest_stays_charged() {
+    let compression = Compression::new(Codec::Gzip, 1).unwrap();
+    let accumulator = Accumulator::new(10_000, MEMORY, true).with_compression(Some(compression));
+    accumulator.publish(&Arc::from("t"), 1, vec![0]);
+    let queue = queue(&accumulator, 0);
+    for _ in 0..5 {
+        append(&accumulator, &queue, &[1; 1_000]).unwrap();
+    }
+    let before = accumulator.budget().used();
+    assert!(before > 5_000, "{before}");
+    let sealed = queue.take().unwrap().seal(&queue, None);
+    let fixed = append::BATCH_COST + 5 * append::RECORD_COST;
+    let records = sealed.len() - BatchEncoder::HEADER_BYTES;
+    assert!(records < 500, "{records}");
+    assert_eq!(accumulator.budget().used(), fixed + records);
+    drop(sealed.succeed(Some(0), None));
+    assert_eq!(accumulator.budget().used(), 0);
+}
+
+#[test]
+fn a_batch_that_fails_unsent_is_not_compressed_for_that() {
+    let compression = Compression::new(Codec::Gzip, 1).unwrap();
+    let accumulator = Accumulator::new(10_000, MEMORY, true).with_compression(Some(compression));
+    accumulator.publish(&Arc::from("t"), 1, vec![0]);
+    let queue = queue(&accumulator, 0);
+    append(&accumulator, &queue, &[1; 1_000]).unwrap();
+    let before = queue.compressing().unwrap().ratio();
+    let error = Error::new(ErrorKind::Closed, "closed");
+    let outcome = queue.take().unwrap().fail(&queue, error);
+    assert_eq!(outcome.undelivered().len(), 1);
+    assert_eq!(queue.compressing().unwrap().ratio(), before);
 }

@@ -58,8 +58,10 @@ fn every_codec_brings_the_records_in_fewer_bytes() {
         let (cluster, producer) = setup(codec).start();
         send_all(&producer, "t", &texts(&sent));
         assert_eq!(values(&cluster, "t", 0), sent, "{codec}");
-        let [batch] = cluster.batches("t", 0)[..].try_into().unwrap();
-        let batch: linger::testing::MockBatch = batch;
+        let batches = cluster.batches("t", 0);
+        let [batch] = batches.as_slice() else {
+            panic!("one batch: {batches:?}")
+        };
         assert_eq!(batch.compression, codec);
         assert!(batch.bytes < raw / 2, "{codec}: {} bytes", batch.bytes);
         assert_eq!(cluster.violations(), Vec::<String>::new());
@@ -78,7 +80,7 @@ fn headers_keys_and_nulls_survive_every_codec() {
                 record = record.key("key");
             }
             producer.send(record, ignore).unwrap();
-            let tombstone = ProducerRecord::tombstone("t", "key");
+            let tombstone = ProducerRecord::tombstone("t").key("key");
             producer.send(tombstone, ignore).unwrap();
         }
         producer.close().unwrap();
@@ -107,8 +109,12 @@ fn what_does_not_get_smaller_is_sent_as_it_is() {
 #[test]
 fn batches_fill_to_batch_size_of_compressed_bytes() {
     for codec in CODECS {
-        let (cluster, producer) = setup(codec).set("batch.size", 2_000).start();
-        let sent = clicks(20_000);
+        // Little memory: batches open no faster than others are seen to become smaller.
+        let (cluster, producer) = setup(codec)
+            .set("batch.size", 2_000)
+            .set("buffer.memory", 200_000)
+            .start();
+        let sent = clicks(60_000);
         for value in &sent {
             producer
                 .send(ProducerRecord::new("t", value), ignore)
@@ -118,9 +124,9 @@ fn batches_fill_to_batch_size_of_compressed_bytes() {
         assert_eq!(values(&cluster, "t", 0), sent);
         let sizes = sizes(&cluster);
         // Until it is known how well that goes, they are smaller.
-        let later = &sizes[sizes.len() / 2..sizes.len() - 1];
+        let later = &sizes[sizes.len() * 3 / 4..sizes.len() - 1];
         let average = later.iter().sum::<usize>() / later.len();
-        assert!((1_700..=2_000).contains(&average), "{codec}: {average}");
+        assert!((1_500..=2_000).contains(&average), "{codec}: {average}");
         let too_large = sizes.iter().filter(|bytes| **bytes > 2_000).count();
         assert!(too_large * 10 < sizes.len(), "{codec}: {sizes:?}");
     }
