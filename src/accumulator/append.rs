@@ -8,13 +8,11 @@ use crate::accumulator::batch::{BatchId, OpenBatch};
 use crate::accumulator::budget::Reservation;
 use crate::accumulator::completion::{Callback, Completion};
 use crate::accumulator::partition::{PartitionQueue, QueueState};
-use crate::accumulator::topics::{Lane, Topic};
+use crate::accumulator::topics::{Topic, step_aside};
 use crate::accumulator::{Accumulator, Notice};
-use crate::error::Result;
-use crate::record::Record;
 use crate::record::batch::BatchEncoder;
-use crate::record::metadata::RecordMetadata;
-use crate::sync::{Arc, Ordering};
+use crate::record::{Record, encoded_size_upper_bound};
+use crate::sync::{Arc, MutexGuard, Ordering};
 
 /// What `buffer.memory` is charged for a batch besides its encoded records: the batch's header, its
 /// bookkeeping here and in the sender, and its place in a request.
@@ -45,96 +43,134 @@ pub(crate) enum Refused {
     Forked,
 }
 
-/// The most that [`Accumulator::try_append`] can charge for a record.
-pub(crate) fn most_needed<F>(record: &Record<'_>) -> usize {
-    let bytes = usize::try_from(record.encoded_size_upper_bound()).unwrap_or(usize::MAX);
-    bytes.saturating_add(BATCH_COST + RECORD_COST + size_of::<F>())
+/// The most that [`Accumulator::try_append`] can charge for a record with this content, whose callback
+/// captures so many bytes.
+pub(crate) fn most_needed(content: usize, callback_bytes: usize) -> usize {
+    encoded_size_upper_bound(content).saturating_add(BATCH_COST + RECORD_COST + callback_bytes)
 }
 
 /// A record that comes to be appended, with what was brought for it.
-struct Arrival<'a, C> {
-    record: &'a Record<'a>,
+#[derive(Debug)]
+pub(crate) struct Arrival<'a> {
+    pub(crate) record: Record<'a>,
+    /// Its [content size](Record::content_size).
+    pub(crate) content: usize,
     /// What its callback captures, in bytes.
-    callback_bytes: usize,
-    reserved: Option<Reservation>,
-    clock: C,
+    pub(crate) callback_bytes: usize,
+}
+
+/// A record is in its batch, and the batch waits under its lock for the record's callback.
+#[must_use = "the batch has a record whose callback is missing"]
+pub(crate) struct Placed<'t> {
+    state: MutexGuard<'t, QueueState>,
+    queue: &'t Arc<PartitionQueue>,
+    appended: Appended,
+    timestamp_ms: i64,
+    sizes: [Option<u32>; 2],
+    /// Whose turn ends with this record.
+    turn: Option<&'t Topic>,
+}
+
+impl<'a> Arrival<'a> {
+    pub(crate) fn new(record: Record<'a>, callback_bytes: usize) -> Self {
+        Self {
+            content: record.content_size(),
+            record,
+            callback_bytes,
+        }
+    }
+
+    /// The sizes of key and value.
+    fn sizes(&self) -> [Option<u32>; 2] {
+        // A record is smaller than 2 GiB: the producer has checked it against max.request.size.
+        let size = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        [self.record.key.map(size), self.record.value.map(size)]
+    }
+}
+
+impl<'t> Placed<'t> {
+    /// Puts the record's callback beside it, and lets others at the batch.
+    pub(crate) fn complete(
+        mut self,
+        callback: Box<Callback>,
+    ) -> (Appended, &'t Arc<PartitionQueue>) {
+        let batch = self.state.batches.back_mut();
+        let batch = batch.expect("the record was placed in it under this lock");
+        let completion = Completion::new(callback, self.timestamp_ms, self.sizes);
+        batch.completions.push(completion);
+        self.state.accepted += 1;
+        drop(self.state);
+        if let Some(topic) = self.turn {
+            topic.end_turn(self.queue);
+        }
+        (self.appended, self.queue)
+    }
 }
 
 impl Accumulator {
-    /// Adds a record to its partition's open batch, or to a new one, and returns at once. A refusal
-    /// hands the callback back.
+    /// Adds a record to its partition's open batch, or to a new one, and returns at once.
     ///
     /// `reserved`, if given, holds what [`most_needed`] says; what is left of it goes back. `clock`
     /// is read if the record opens a batch.
     ///
     /// Runs on: caller.
-    pub(crate) fn try_append<F>(
+    pub(crate) fn place<'t>(
         &self,
-        clock: impl FnOnce() -> Instant,
-        queue: &Arc<PartitionQueue>,
-        record: &Record<'_>,
-        callback: Box<F>,
+        clock: &dyn Fn() -> Instant,
+        queue: &'t Arc<PartitionQueue>,
+        arrival: &Arrival<'_>,
         reserved: Option<Reservation>,
-    ) -> Result<Appended, (Refused, Box<F>)>
-    where
-        F: FnOnce(Result<RecordMetadata>) + Send + 'static,
-    {
-        let arrival = Arrival {
-            record,
-            callback_bytes: size_of::<F>(),
-            reserved,
-            clock,
-        };
+    ) -> Result<Placed<'t>, Refused> {
         let mut state = queue.state.lock();
-        self.append_to(queue, &mut state, arrival, callback)
+        let appended = self.add(clock, queue, &mut state, arrival, reserved)?;
+        Ok(Placed {
+            state,
+            queue,
+            appended,
+            timestamp_ms: arrival.record.timestamp_ms,
+            sizes: arrival.sizes(),
+            turn: None,
+        })
     }
 
-    /// [`try_append`](Self::try_append) for a record without a key, to the partition whose turn it
-    /// is. Returns the partition as well, also with a refusal: whoever waits for memory may find it
-    /// another one's turn.
+    /// [`place`](Self::place) for a record without a key, in the partition whose turn it is.
     ///
     /// Runs on: caller.
-    pub(crate) fn try_append_keyless<'t, F>(
+    pub(crate) fn place_keyless<'t>(
         &self,
-        clock: impl FnOnce() -> Instant,
+        clock: &dyn Fn() -> Instant,
         topic: &'t Topic,
-        lane: &Lane,
-        record: &Record<'_>,
-        callback: Box<F>,
+        arrival: &Arrival<'_>,
         reserved: Option<Reservation>,
-    ) -> Result<(Appended, &'t Arc<PartitionQueue>), (Refused, Box<F>)>
-    where
-        F: FnOnce(Result<RecordMetadata>) + Send + 'static,
-    {
-        let arrival = Arrival {
-            record,
-            callback_bytes: size_of::<F>(),
-            reserved,
-            clock,
-        };
+    ) -> Result<Placed<'t>, Refused> {
         loop {
-            let mut queue = topic.sticky_partition(lane);
+            let mut queue = topic.sticky_partition();
             let mut state = match queue.state.try_lock() {
                 Some(state) => state,
                 None => {
-                    lane.step_aside();
-                    queue = topic.sticky_partition(lane);
+                    step_aside();
+                    queue = topic.sticky_partition();
                     queue.state.lock()
                 }
             };
-            if self.turn_is_over(queue, &mut state, record) {
+            if self.turn_is_over(queue, &mut state, arrival) {
                 drop(state);
-                topic.end_turn(lane, queue);
+                topic.end_turn(queue);
                 continue;
             }
-            let appended = self.append_to(queue, &mut state, arrival, callback)?;
-            state.turn_bytes = state.turn_bytes.saturating_add(record.content_size());
-            if appended.filled {
-                state.turn_bytes = 0;
-                drop(state);
-                topic.end_turn(lane, queue);
-            }
-            return Ok((appended, queue));
+            let appended = self.add(clock, queue, &mut state, arrival, reserved)?;
+            state.turn_bytes = match appended.filled {
+                true => 0,
+                false => state.turn_bytes.saturating_add(arrival.content),
+            };
+            return Ok(Placed {
+                state,
+                queue,
+                appended,
+                timestamp_ms: arrival.record.timestamp_ms,
+                sizes: arrival.sizes(),
+                turn: appended.filled.then_some(topic),
+            });
         }
     }
 
@@ -144,13 +180,13 @@ impl Accumulator {
         &self,
         queue: &Arc<PartitionQueue>,
         state: &mut QueueState,
-        record: &Record<'_>,
+        arrival: &Arrival<'_>,
     ) -> bool {
         if state.turn_bytes == 0 {
             return false;
         }
         let is_over = match state.batches.back_mut() {
-            Some(batch) => !self.has_room(queue, batch, record),
+            Some(batch) => self.room_for(queue, batch, arrival).is_none(),
             None => state.turn_bytes >= self.batch_size,
         };
         if is_over {
@@ -159,110 +195,84 @@ impl Accumulator {
         is_over
     }
 
-    fn append_to<F>(
+    fn add(
         &self,
+        clock: &dyn Fn() -> Instant,
         queue: &Arc<PartitionQueue>,
         state: &mut QueueState,
-        arrival: Arrival<'_, impl FnOnce() -> Instant>,
-        callback: Box<F>,
-    ) -> Result<Appended, (Refused, Box<F>)>
-    where
-        F: FnOnce(Result<RecordMetadata>) + Send + 'static,
-    {
-        let record = arrival.record;
-        match self.place(queue, state, arrival) {
-            Ok((batch, appended)) => {
-                let callback: Box<Callback> = callback;
-                batch.completions.push(Completion::new(
-                    callback,
-                    record.timestamp_ms,
-                    record.key,
-                    record.value,
-                ));
-                state.accepted += 1;
-                Ok(appended)
-            }
-            Err(refused) => Err((refused, callback)),
-        }
-    }
-
-    fn place<'a>(
-        &self,
-        queue: &Arc<PartitionQueue>,
-        state: &'a mut QueueState,
-        arrival: Arrival<'_, impl FnOnce() -> Instant>,
-    ) -> Result<(&'a mut OpenBatch, Appended), Refused> {
+        arrival: &Arrival<'_>,
+        mut reserved: Option<Reservation>,
+    ) -> Result<Appended, Refused> {
         if state.closed {
             return Err(Refused::Closed);
         }
         let Arrival {
             record,
+            content,
             callback_bytes,
-            mut reserved,
-            clock,
         } = arrival;
         let cost = RECORD_COST + callback_bytes;
-        let has_room = state
-            .batches
-            .back_mut()
-            .is_some_and(|batch| self.has_room(queue, batch, record));
-        if has_room {
-            let batch = state
-                .batches
-                .back_mut()
-                .expect("has_room() saw it under this lock");
-            let bytes = batch.encoder.size_of_next(record);
+        let open = state.batches.back_mut();
+        let open = open.and_then(|batch| Some((self.room_for(queue, batch, arrival)?, batch)));
+        if let Some((bytes, batch)) = open {
             charge(&mut batch.reservation, bytes + cost, reserved.as_mut())?;
-        } else {
-            // A queue whose batches did not expire from front to back would keep one for ever.
-            let last = state.batches.back().map(|batch| batch.opened);
-            let now = clock();
-            let now = last.map_or(now, |last| now.max(last));
-            let opened = self.open(now, queue, record, cost, reserved.as_mut())?;
-            let notice = Notice::Opened {
-                queue: Arc::clone(queue),
-                batch: opened.id,
-                opened: opened.opened,
-            };
-            queue.note_opened();
-            state.batches.push_back(opened);
-            self.notify(notice);
+            batch.encoder.append(record, *content);
+            let filled = batch.estimated_len() >= self.batch_size;
+            if filled {
+                self.fill(queue, batch);
+            }
+            return Ok(Appended {
+                batch: batch.id,
+                filled,
+                wake: filled,
+            });
         }
-        let batch = state
-            .batches
-            .back_mut()
-            .expect("there is a batch, found or pushed");
-        batch.encoder.append(record);
-        let filled = batch.estimated_len() >= self.batch_size;
-        if filled && !batch.is_full {
-            self.fill(queue, batch);
-        }
-        let appended = Appended {
+        // A queue whose batches did not expire from front to back would keep one for ever.
+        let last = state.batches.back().map(|batch| batch.opened);
+        let now = clock();
+        let now = last.map_or(now, |last| now.max(last));
+        let mut batch = self.open(now, queue, arrival, cost, reserved.as_mut())?;
+        queue.note_opened();
+        self.notify(Notice::Opened {
+            queue: Arc::clone(queue),
             batch: batch.id,
+            opened: batch.opened,
+        });
+        batch.encoder.append(record, *content);
+        let filled = batch.estimated_len() >= self.batch_size;
+        if filled {
+            self.fill(queue, &mut batch);
+        }
+        let id = batch.id;
+        state.batches.push_back(batch);
+        Ok(Appended {
+            batch: id,
             filled,
-            wake: !has_room || filled,
-        };
-        Ok((batch, appended))
+            wake: true,
+        })
     }
 
-    /// Whether the record goes into this batch; if not, the batch is full from now on.
-    fn has_room(
+    /// How many bytes the record takes in this batch; if it has no room for them, it is full from
+    /// now on.
+    fn room_for(
         &self,
         queue: &Arc<PartitionQueue>,
         batch: &mut OpenBatch,
-        record: &Record<'_>,
-    ) -> bool {
+        arrival: &Arrival<'_>,
+    ) -> Option<usize> {
         if batch.is_full {
-            return false;
+            return None;
         }
+        let encoder = &batch.encoder;
+        let bytes = encoder.size_of_next(arrival.record.timestamp_ms, arrival.content);
         // How well the record can be compressed is not guessed: an uncommon one may be large.
-        let bytes = batch.encoder.size_of_next(record);
         let fits = batch.estimated_len() + bytes <= self.batch_size
-            && batch.encoder.len() + bytes <= self.raw_limit();
-        if !fits {
-            self.fill(queue, batch);
+            && encoder.len() + bytes <= self.raw_limit();
+        if fits {
+            return Some(bytes);
         }
-        fits
+        self.fill(queue, batch);
+        None
     }
 
     /// How large a batch may become that is to be compressed: however well that goes, a few batches
@@ -281,7 +291,7 @@ impl Accumulator {
         &self,
         now: Instant,
         queue: &PartitionQueue,
-        record: &Record<'_>,
+        arrival: &Arrival<'_>,
         cost: usize,
         reserved: Option<&mut Reservation>,
     ) -> Result<OpenBatch, Refused> {
@@ -291,7 +301,7 @@ impl Accumulator {
         let compressing = queue.compressing();
         let limit = compressing.map_or(self.batch_size, |_| self.raw_limit());
         let encoder = BatchEncoder::new(limit);
-        let bytes = encoder.size_of_next(record);
+        let bytes = encoder.size_of_next(arrival.record.timestamp_ms, arrival.content);
         let mut reservation = Reservation::empty(&self.budget);
         charge(&mut reservation, BATCH_COST + bytes + cost, reserved)?;
         Ok(OpenBatch {

@@ -72,19 +72,17 @@ impl From<Error> for Failure {
 }
 
 impl Completion {
+    /// With the sizes of key and value.
     pub(crate) fn new(
         callback: Box<Callback>,
         timestamp_ms: i64,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
+        [key_size, value_size]: [Option<u32>; 2],
     ) -> Self {
-        // A record is smaller than 2 GiB: the producer has checked it against max.request.size.
-        let size = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         Self {
             callback: Some(callback),
             timestamp_ms,
-            key_size: key.map(size),
-            value_size: value.map(size),
+            key_size,
+            value_size,
         }
     }
 
@@ -153,7 +151,7 @@ mod tests {
     #[test]
     fn a_panic_stays_inside() {
         let callback = Box::new(|_| panic!("a user's mistake"));
-        let completion = Completion::new(callback, 0, None, None);
+        let completion = Completion::new(callback, 0, [None; 2]);
         assert_eq!(
             completion.fail(Error::new(ErrorKind::Closed, "closed")),
             Err(Panicked)
@@ -164,7 +162,7 @@ mod tests {
     fn a_dropped_completion_still_answers() {
         let (answers, answer) = mpsc::channel();
         let callback = Box::new(move |result| answers.send(result).unwrap());
-        drop(Completion::new(callback, 0, None, None));
+        drop(Completion::new(callback, 0, [None; 2]));
         let error: Error = answer.recv().unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Internal);
         assert_eq!(error.fate(), Fate::MayBeWritten, "nobody knows any more");

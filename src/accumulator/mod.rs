@@ -33,14 +33,14 @@ mod tests;
 
 use std::time::Instant;
 
-pub(crate) use append::{Appended, Refused, most_needed};
+pub(crate) use append::{Arrival, Placed, Refused, most_needed};
 pub(crate) use batch::{BatchId, Outcome, SealedBatch};
 #[cfg(test)]
 pub(crate) use budget::InLine;
 pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
 pub(crate) use completion::Failure;
 pub(crate) use partition::{Head, PartitionId, PartitionQueue};
-pub(crate) use topics::{Lane, Topic, Topics};
+pub(crate) use topics::{Topic, Topics};
 pub use undelivered::UndeliveredRecord;
 
 use crate::config::TopicTable;

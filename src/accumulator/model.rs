@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::append::Appended;
 use super::*;
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::Record;
@@ -190,8 +191,9 @@ impl Calls {
             headers: &[],
         };
         let callback = Box::new(self.callback(name));
-        let appended = accumulator.try_append(start, queue, &record, callback, None);
-        appended.map_err(|(refused, _)| refused)
+        let arrival = Arrival::new(record, size_of_val(&*callback));
+        let placed = accumulator.place(&start, queue, &arrival, None)?;
+        Ok(placed.complete(callback).0)
     }
 
     /// Each of these once.
@@ -392,17 +394,19 @@ fn a_caller_that_waits_for_memory_appends_in_the_end() {
             value: Some(&value),
             headers: &[],
         };
-        let mut callback = Box::new(calls.callback(name));
+        let callback = Box::new(calls.callback(name));
+        let arrival = Arrival::new(record, size_of_val(&*callback));
         let mut reserved = None;
         loop {
-            let appended = accumulator.try_append(start, queue, &record, callback, reserved.take());
-            callback = match appended {
-                Ok(_) => return,
-                Err((Refused::NoMemory, callback)) => callback,
-                Err((Refused::Closed | Refused::Forked, _)) => panic!("nobody closes or forks"),
-            };
-            // The test's callbacks have one size.
-            let needed = most_needed::<[usize; 2]>(&record);
+            match accumulator.place(&start, queue, &arrival, reserved.take()) {
+                Ok(placed) => {
+                    _ = placed.complete(callback);
+                    return;
+                }
+                Err(Refused::NoMemory) => {}
+                Err(Refused::Closed | Refused::Forked) => panic!("nobody closes or forks"),
+            }
+            let needed = most_needed(arrival.content, arrival.callback_bytes);
             reserved = Some(accumulator.budget().wait(needed, None, || {}).unwrap());
         }
     }

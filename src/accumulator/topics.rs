@@ -45,25 +45,24 @@ impl Topic {
         self.queues.get(..self.partitions).unwrap_or(&self.queues)
     }
 
-    /// The partition that keyless records of this lane go to at the moment.
-    pub(super) fn sticky_partition(&self, lane: &Lane) -> &Arc<PartitionQueue> {
-        let current = self.sticky.current(lane).load(Ordering::Acquire);
+    /// The partition that keyless records of this thread go to at the moment.
+    pub(super) fn sticky_partition(&self) -> &Arc<PartitionQueue> {
+        let current = self.sticky.current().load(Ordering::Acquire);
         match self.live().get(current) {
             Some(queue) => queue,
-            None => self.next_turn(lane, current),
+            None => self.next_turn(current),
         }
     }
 
-    /// The partition has had its turn: the lane moves on to the next one, unless another thread has
-    /// moved it already.
-    pub(super) fn end_turn(&self, lane: &Lane, queue: &PartitionQueue) {
-        lane.step_back();
+    /// The partition has had its turn: another one is next, unless another thread has seen to that.
+    pub(super) fn end_turn(&self, queue: &PartitionQueue) {
         let index = usize::try_from(queue.index()).unwrap_or(NOBODY);
-        self.next_turn(lane, index);
+        self.next_turn(index);
+        step_back();
     }
 
-    fn next_turn(&self, lane: &Lane, before: usize) -> &Arc<PartitionQueue> {
-        let current = self.sticky.current(lane);
+    fn next_turn(&self, before: usize) -> &Arc<PartitionQueue> {
+        let current = self.sticky.current();
         let mut turns = self.sticky.turns.lock();
         let now = current.load(Ordering::Acquire);
         if now != before
@@ -118,26 +117,27 @@ const NOBODY: usize = usize::MAX;
 /// More threads than this that send at full speed share lanes again.
 const LANES: usize = 8;
 
-impl Sticky {
-    fn current(&self, lane: &Lane) -> &AtomicUsize {
-        let [first, ..] = &self.lanes;
-        self.lanes.get(lane.0.get()).unwrap_or(first)
-    }
+thread_local! {
+    /// Which of a topic's sticky partitions this thread uses. All begin with the same one, so that a
+    /// few records fill one batch and not several; who finds its lock taken steps aside to the next
+    /// lane, and comes a step back with each turn.
+    static LANE: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Which of a topic's sticky partitions a thread uses. All begin with the same one, so that a few
-/// records fill one batch and not several; who finds its lock taken steps aside to the next lane, and
-/// comes a step back with each turn.
-#[derive(Debug, Default)]
-pub(crate) struct Lane(Cell<usize>);
+/// This thread goes to another partition than the one that keeps it waiting.
+pub(super) fn step_aside() {
+    LANE.set((LANE.get() + 1) % LANES);
+}
 
-impl Lane {
-    pub(super) fn step_aside(&self) {
-        self.0.set((self.0.get() + 1) % LANES);
-    }
+fn step_back() {
+    LANE.set(LANE.get().saturating_sub(1));
+}
 
-    fn step_back(&self) {
-        self.0.set(self.0.get().saturating_sub(1));
+impl Sticky {
+    /// Of this thread's lane.
+    fn current(&self) -> &AtomicUsize {
+        let [first, ..] = &self.lanes;
+        self.lanes.get(LANE.get()).unwrap_or(first)
     }
 }
 

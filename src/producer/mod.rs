@@ -2,6 +2,7 @@
 //! the rest is the I/O thread's.
 
 mod close;
+mod gate;
 mod handle;
 #[cfg(test)]
 #[cfg(shuttle)]
@@ -28,7 +29,8 @@ use crate::sender::Command;
 use crate::serializer::Serializer;
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Arc, Mutex, Rank, Ranked};
-use send::{Accepted, Limit, Patience};
+use gate::{Gate, Limit, Patience, check_topic_name};
+use send::Accepted;
 
 /// Sends records from any thread; clones share one I/O thread, and the last one closes it.
 ///
@@ -312,13 +314,13 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// # Errors
     /// As [`send`](Self::send) for the topic.
     pub fn partitions_for(&self, topic: &str) -> Result<Vec<PartitionInfo>> {
-        send::check_topic_name(topic)?;
+        check_topic_name(topic)?;
         let shared = &self.handle.shared;
         if shared.accumulator.is_closed() {
-            return Err(self.closed());
+            return Err(self.gate().closed());
         }
         if !shared.view().topics.contains_key(topic) {
-            self.await_topic(topic, None, &self.patience())?;
+            self.gate().await_topic(topic, None, &self.patience())?;
         }
         let view = shared.view();
         let partitions = view
@@ -377,6 +379,13 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     {
         self.submit(&record, callback, patience, |_| ())
             .map_err(|(error, callback)| SendError::new(error, record, callback))
+    }
+
+    fn gate(&self) -> Gate<'_> {
+        Gate {
+            shared: &self.handle.shared,
+            settings: &self.settings,
+        }
     }
 
     /// How long a call may wait here.

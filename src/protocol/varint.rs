@@ -18,12 +18,25 @@ pub(crate) fn put_signed(out: &mut Vec<u8>, value: i64) {
     put_unsigned(out, zigzag(value));
 }
 
+/// Gives the bytes of [`put_signed`] to `push`, one by one.
+#[inline]
+pub(crate) fn each_byte(value: i64, mut push: impl FnMut(u8)) {
+    let mut value = zigzag(value);
+    while value >= 0x80 {
+        push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    push((value & 0x7f) as u8);
+}
+
 /// How many bytes [`put_signed`] writes for `value`.
+#[inline]
 pub(crate) fn signed_len(value: i64) -> usize {
     unsigned_len(zigzag(value))
 }
 
 /// How many bytes [`put_unsigned`] writes for `value`.
+#[inline]
 pub(crate) fn unsigned_len(value: u64) -> usize {
     let bits = 64 - (value | 1).leading_zeros() as usize;
     bits.div_ceil(7)
@@ -53,6 +66,7 @@ pub(crate) fn read_signed(bytes: &[u8]) -> Option<(i64, usize)> {
     Some(((raw >> 1).cast_signed() ^ -(raw & 1).cast_signed(), used))
 }
 
+#[inline]
 fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)).cast_unsigned()
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::accumulator::{InLine, Refused, Reservation, most_needed};
+use crate::accumulator::{Arrival, InLine, Refused, Reservation, most_needed};
 use crate::error::Result;
 use crate::record::metadata::RecordMetadata;
 use crate::record::{Header, Record};
@@ -226,27 +226,22 @@ impl World {
             value: Some(&sent.value),
             headers: &headers,
         };
-        let callback = callback(&self.checker.told, id);
-        let needed = needed(&record, &callback);
+        let callback = Box::new(callback(&self.checker.told, id));
+        let arrival = Arrival::new(record, size_of_val(&*callback));
+        let needed = most_needed(arrival.content, arrival.callback_bytes);
         let preempt = self.stage.weather.mix.preempt;
         let late = match self.stage.weather.strikes("preempted caller", preempt) {
             true => self.stage.weather.dice.micros(1, 2_000),
             false => Duration::ZERO,
         };
         let now = (self.stage.now - late).max(self.stage.start);
-        let callback = Box::new(callback);
-        let appended = match topic.queue(sent.partition) {
-            Some(queue) => self
-                .accumulator
-                .try_append(|| now, queue, &record, callback, reserved)
-                .map(|appended| (appended, Arc::clone(queue))),
+        let clock = || now;
+        let placed = match topic.queue(sent.partition) {
+            Some(queue) => self.accumulator.place(&clock, queue, &arrival, reserved),
             // The choice is the producer's.
-            None => self
-                .accumulator
-                .try_append_keyless(|| now, &topic, &self.lane, &record, callback, reserved)
-                .map(|(appended, queue)| (appended, Arc::clone(queue))),
+            None => { &self.accumulator }.place_keyless(&clock, &topic, &arrival, reserved),
         };
-        match appended {
+        match placed.map(|placed| placed.complete(callback)) {
             Ok((appended, queue)) => {
                 self.checker.redirect(id, queue.index());
                 self.wake |= appended.wake;
@@ -264,8 +259,8 @@ impl World {
                 self.checker.on_accepted(self.stage.now, id, batch);
                 true
             }
-            Err((Refused::Closed | Refused::Forked, _)) => true,
-            Err((Refused::NoMemory, _)) => self.await_memory(index, id, needed),
+            Err(Refused::Closed | Refused::Forked) => true,
+            Err(Refused::NoMemory) => self.await_memory(index, id, needed),
         }
     }
 
@@ -444,8 +439,4 @@ impl World {
 fn callback(told: &Told, id: RecordId) -> impl FnOnce(Result<RecordMetadata>) + Send + use<> {
     let told = Arc::clone(told);
     move |result| told.lock().push((id, result))
-}
-
-fn needed<F>(record: &Record<'_>, _: &F) -> usize {
-    most_needed::<F>(record)
 }

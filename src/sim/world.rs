@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::accumulator::{Accumulator, Lane, Outcome};
+use crate::accumulator::{Accumulator, Outcome};
 use crate::cluster::{Address, ClusterView};
 use crate::error::{ErrorKind, Fate};
 use crate::ids::NodeId;
@@ -35,8 +35,6 @@ pub(super) struct World {
     pub(super) checker: Checker,
     habits: Habits,
     pub(super) callers: Vec<Caller>,
-    /// All callers use one: they are never in each other's way.
-    pub(super) lane: Lane,
     /// Decides what callers do.
     pub(super) dice: Dice,
     pub(super) commands: u64,
@@ -84,7 +82,6 @@ impl World {
             checker: Checker::new(&options),
             habits: Habits::new(&options),
             callers: Vec::new(),
-            lane: Lane::default(),
             dice: Dice::new(seed, Stream::Workload),
             commands: 0,
             settled_gaps: None,

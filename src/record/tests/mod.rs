@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use crate::compression::{Codec, Damaged};
 use crate::record::batch::{BatchEncoder, ProducerStamp};
 use crate::record::decode::{BatchError, BatchHeader, DecodedRecord, check, decode};
+use crate::record::encoded_size_upper_bound;
 use crate::record::{Header, Record};
 
 type OwnedHeaders = Vec<(String, Option<Vec<u8>>)>;
@@ -59,9 +60,13 @@ fn append(batch: &mut BatchEncoder, record: &Owned) {
         value: record.value.as_deref(),
         headers: &headers,
     };
-    let (before, promised) = (batch.len(), batch.size_of_next(&record));
-    let bound = usize::try_from(record.encoded_size_upper_bound()).unwrap();
-    batch.append(&record);
+    let content = record.content_size();
+    let (before, promised) = (
+        batch.len(),
+        batch.size_of_next(record.timestamp_ms, content),
+    );
+    let bound = encoded_size_upper_bound(content);
+    batch.append(&record, content);
     assert_eq!(batch.len(), before + promised);
     assert!(BatchEncoder::HEADER_BYTES + promised <= bound);
 }

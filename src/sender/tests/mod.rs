@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::accumulator::{Outcome, PartitionQueue};
+use crate::accumulator::{Arrival, Outcome, PartitionQueue};
 use crate::config::{Acks, TopicSettings, TopicTable};
 use crate::error::Result;
 use crate::ids::TopicId;
@@ -303,10 +303,10 @@ impl World {
             let offset = result.map(|metadata| metadata.offset());
             told.lock().push((value, offset));
         });
-        let appended = self
-            .accumulator
-            .try_append(|| self.now, queue, &record, callback, None);
-        appended.map_err(|(refused, _)| refused).unwrap();
+        let arrival = Arrival::new(record, size_of_val(&*callback));
+        let clock = || self.now;
+        let placed = self.accumulator.place(&clock, queue, &arrival, None);
+        placed.map(|placed| placed.complete(callback)).unwrap();
     }
 
     /// Appends, and lets it linger long enough to be sent.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::accumulator::Accumulator;
+use crate::accumulator::{Accumulator, Arrival};
 use crate::error::ErrorKind;
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::Response;
@@ -456,13 +456,13 @@ impl World {
         };
         let told = Arc::clone(&self.checker.told);
         let callback = Box::new(move |result| told.lock().push((id, result)));
-        let appended =
-            self.accumulator
-                .try_append(|| self.stage.now, &queue, &record, callback, None);
-        let Ok(appended) = appended else {
+        let arrival = Arrival::new(record, size_of_val(&*callback));
+        let clock = || self.stage.now;
+        let Ok(placed) = self.accumulator.place(&clock, &queue, &arrival, None) else {
             self.accumulator.budget().note_refusal();
             return;
         };
+        let (appended, _) = placed.complete(callback);
         let numbers = [id.into(), partition.into(), appended.batch.number as i64];
         self.stage.note("append", numbers, || {
             format!(
