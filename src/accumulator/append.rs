@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::accumulator::batch::{BatchId, OpenBatch};
 use crate::accumulator::budget::Reservation;
 use crate::accumulator::completion::{Callback, Completion};
+use crate::accumulator::packing::{Jobs, Packing};
 use crate::accumulator::partition::{PartitionQueue, QueueState};
 use crate::accumulator::topics::{Topic, step_aside};
 use crate::accumulator::{Accumulator, Notice};
@@ -62,6 +63,7 @@ pub(crate) struct Arrival<'a> {
 /// A record is in its batch, and the batch waits under its lock for the record's callback.
 #[must_use = "the batch has a record whose callback is missing"]
 pub(crate) struct Placed<'t> {
+    accumulator: &'t Accumulator,
     state: MutexGuard<'t, QueueState>,
     queue: &'t Arc<PartitionQueue>,
     appended: Appended,
@@ -99,7 +101,12 @@ impl<'t> Placed<'t> {
         let completion = Completion::new(callback, self.timestamp_ms, self.sizes);
         batch.completions.push(completion);
         self.state.accepted += 1;
+        let jobs = (self.appended.wake)
+            .then(|| Jobs::claim(self.accumulator, self.queue, &mut self.state));
         drop(self.state);
+        if let Some(jobs) = jobs {
+            jobs.run();
+        }
         if let Some(topic) = self.turn {
             topic.end_turn(self.queue);
         }
@@ -115,15 +122,19 @@ impl Accumulator {
     ///
     /// Runs on: caller.
     pub(crate) fn place<'t>(
-        &self,
+        &'t self,
         clock: &dyn Fn() -> Instant,
         queue: &'t Arc<PartitionQueue>,
         arrival: &Arrival<'_>,
         reserved: Option<Reservation>,
     ) -> Result<Placed<'t>, Refused> {
         let mut state = queue.state.lock();
-        let appended = self.add(clock, queue, &mut state, arrival, reserved)?;
+        let appended = match self.add(clock, queue, &mut state, arrival, reserved) {
+            Ok(appended) => appended,
+            Err(refused) => return Err(self.refuse(refused, queue, state)),
+        };
         Ok(Placed {
+            accumulator: self,
             state,
             queue,
             appended,
@@ -137,7 +148,7 @@ impl Accumulator {
     ///
     /// Runs on: caller.
     pub(crate) fn place_keyless<'t>(
-        &self,
+        &'t self,
         clock: &dyn Fn() -> Instant,
         topic: &'t Topic,
         arrival: &Arrival<'_>,
@@ -154,16 +165,22 @@ impl Accumulator {
                 }
             };
             if self.turn_is_over(queue, &mut state, arrival) {
+                let jobs = Jobs::claim(self, queue, &mut state);
                 drop(state);
+                jobs.run();
                 topic.end_turn(queue);
                 continue;
             }
-            let appended = self.add(clock, queue, &mut state, arrival, reserved)?;
+            let appended = match self.add(clock, queue, &mut state, arrival, reserved) {
+                Ok(appended) => appended,
+                Err(refused) => return Err(self.refuse(refused, queue, state)),
+            };
             state.turn_bytes = match appended.filled {
                 true => 0,
                 false => state.turn_bytes.saturating_add(arrival.content),
             };
             return Ok(Placed {
+                accumulator: self,
                 state,
                 queue,
                 appended,
@@ -172,6 +189,19 @@ impl Accumulator {
                 turn: appended.filled.then_some(topic),
             });
         }
+    }
+
+    /// The record is not taken, but it may have shown that a batch is full.
+    fn refuse(
+        &self,
+        refused: Refused,
+        queue: &Arc<PartitionQueue>,
+        mut state: MutexGuard<'_, QueueState>,
+    ) -> Refused {
+        let jobs = Jobs::claim(self, queue, &mut state);
+        drop(state);
+        jobs.run();
+        refused
     }
 
     /// A turn lasts until a batch is full, or `batch.size` bytes have gone into batches that left
@@ -282,8 +312,17 @@ impl Accumulator {
         self.batch_size.max(self.budget.total() / SHARE)
     }
 
+    /// The batch takes no more. The I/O thread hears of it now, or when this caller has compressed
+    /// it.
     fn fill(&self, queue: &Arc<PartitionQueue>, batch: &mut OpenBatch) {
         batch.is_full = true;
+        if let Some(compressing) = queue.compressing() {
+            if compressing.note_more_work() {
+                batch.packing = Some(Packing::Asked);
+                return;
+            }
+            batch.packing = Some(Packing::Left);
+        }
         self.notify(Notice::Full(Arc::clone(queue)));
     }
 
@@ -308,6 +347,7 @@ impl Accumulator {
             id: BatchId::new(self.next_batch.fetch_add(1, Ordering::SeqCst)),
             opened: now,
             encoder,
+            packing: None,
             ratio: compressing.map(|compressing| compressing.ratio()),
             completions: Vec::new(),
             reservation,

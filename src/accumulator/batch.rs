@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::accumulator::budget::Reservation;
 use crate::accumulator::completion::{Completion, Failure, Written};
 use crate::accumulator::compressing::estimated_len;
+use crate::accumulator::packing::Packing;
 use crate::accumulator::partition::PartitionQueue;
 use crate::accumulator::undelivered::UndeliveredRecord;
 use crate::error::{Error, Fate, Result};
@@ -35,6 +36,8 @@ pub(crate) struct OpenBatch {
     pub(crate) id: BatchId,
     pub(crate) opened: Instant,
     pub(crate) encoder: BatchEncoder,
+    /// Once it is full, if it is to be compressed.
+    pub(super) packing: Option<Packing>,
     /// What compressing is guessed to leave of it; `None` if it stays as it is.
     pub(crate) ratio: Option<f64>,
     pub(crate) completions: Vec<Completion>,
@@ -48,11 +51,20 @@ pub(crate) struct OpenBatch {
 impl OpenBatch {
     /// Its size on the wire, by a guess if it is to be compressed.
     pub(crate) fn estimated_len(&self) -> usize {
-        estimated_len(&self.encoder, self.ratio)
+        match &self.packing {
+            None | Some(Packing::Left | Packing::Asked) => estimated_len(&self.encoder, self.ratio),
+            Some(Packing::Under(records)) => estimated_len(records, self.ratio),
+            Some(Packing::Done(packed)) => packed.len(),
+        }
     }
 
-    /// Ends the batch: compresses it, and writes its header and checksum. Runs on: I/O thread, with
-    /// no lock held.
+    /// Whether a caller compresses it, who will tell when that is done.
+    pub(super) fn is_packing(&self) -> bool {
+        matches!(self.packing, Some(Packing::Under(_)))
+    }
+
+    /// Ends the batch: compresses it, unless a caller has done that, and writes its header and
+    /// checksum. Runs on: I/O thread, with no lock held.
     pub(crate) fn seal(
         self,
         queue: &Arc<PartitionQueue>,
@@ -70,10 +82,29 @@ impl OpenBatch {
         stamp: Option<ProducerStamp>,
         pack: impl FnOnce(BatchEncoder) -> PackedBatch,
     ) -> SealedBatch {
-        let before = self.encoder.len();
-        let packed = pack(self.encoder);
         self.reservation.settle();
-        self.reservation.give_back(before - packed.len());
+        let pack = |records: BatchEncoder| {
+            let before = records.len();
+            let packed = pack(records);
+            self.reservation.give_back(before - packed.len());
+            packed
+        };
+        let packed = match self.packing {
+            None | Some(Packing::Asked) => pack(self.encoder),
+            Some(Packing::Left) => {
+                let packed = pack(self.encoder);
+                if let Some(compressing) = queue.compressing() {
+                    compressing.note_less_work();
+                }
+                packed
+            }
+            // A caller compresses it, but its time has come.
+            Some(Packing::Under(records)) => {
+                let own = |records: Arc<BatchEncoder>| BatchEncoder::clone(&records);
+                pack(Arc::try_unwrap(records).unwrap_or_else(own))
+            }
+            Some(Packing::Done(packed)) => packed,
+        };
         let bytes = packed.seal(stamp.unwrap_or(ProducerStamp::NONE));
         let reservation = Arc::new(self.reservation);
         SealedBatch {

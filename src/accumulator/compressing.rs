@@ -3,7 +3,7 @@
 
 use crate::compression::{Codec, Compression, Compressor};
 use crate::record::batch::{BatchEncoder, PackedBatch};
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank, Ranked};
+use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering, Rank, Ranked};
 
 /// A topic's compression. One per topic, kept when the topic is replaced.
 #[derive(Debug)]
@@ -76,11 +76,31 @@ impl Compressing {
         });
     }
 
+    /// A batch is full; returns whether the I/O thread has enough to compress without it.
+    pub(super) fn note_more_work(&self) -> bool {
+        let work = &self.compressors.left;
+        let is_enough = work.load(Ordering::Relaxed) >= ENOUGH;
+        if !is_enough {
+            work.fetch_add(1, Ordering::Relaxed);
+        }
+        is_enough
+    }
+
+    /// The I/O thread has compressed one of those.
+    pub(super) fn note_less_work(&self) {
+        self.compressors.left.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// A broker has called a batch too large: the next ones count as if nothing made them smaller.
     pub(crate) fn note_too_large(&self) {
         self.set_ratio(1.0);
     }
 }
+
+/// How many full batches the I/O thread compresses by itself, one after the other, before callers
+/// compress what they fill. So a single caller has a second thread that helps, and with several the
+/// I/O thread does not hold them up.
+const ENOUGH: usize = 1;
 
 /// The size of a batch on the wire, by the guess that it was opened with.
 pub(super) fn estimated_len(batch: &BatchEncoder, ratio: Option<f64>) -> usize {
@@ -112,6 +132,8 @@ fn as_usize(bytes: f64) -> usize {
 #[derive(Debug)]
 pub(super) struct Compressors {
     idle: Mutex<Vec<Compressor>>,
+    /// How many full batches were left to the I/O thread, of all topics.
+    left: AtomicUsize,
 }
 
 impl Compressors {
@@ -121,6 +143,7 @@ impl Compressors {
     pub(super) fn new() -> Self {
         Self {
             idle: Mutex::ranked(Rank::Compressors, Vec::new()),
+            left: AtomicUsize::new(0),
         }
     }
 

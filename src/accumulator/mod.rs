@@ -23,6 +23,7 @@ mod compressing;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod model;
+mod packing;
 mod partition;
 mod topics;
 mod undelivered;

@@ -51,8 +51,18 @@ pub(crate) struct Head {
     pub(crate) opened: Instant,
     /// Whether it need not linger: full, or somebody waits for it.
     pub(crate) is_ready: bool,
+    /// Whether a caller compresses it: it is not ready before that is done.
+    pub(crate) is_packing: bool,
     /// On the wire, by a guess if it is to be compressed.
     pub(crate) bytes: usize,
+}
+
+impl QueueState {
+    /// The batch, if it has not left.
+    pub(super) fn find(&mut self, id: BatchId) -> Option<&mut OpenBatch> {
+        let index = self.batches.partition_point(|batch| batch.id < id);
+        self.batches.get_mut(index).filter(|batch| batch.id == id)
+    }
 }
 
 impl PartitionQueue {
@@ -135,6 +145,7 @@ impl PartitionQueue {
             id: batch.id,
             opened: batch.opened,
             is_ready: batch.is_full || batch.is_urgent || state.batches.len() > 1,
+            is_packing: batch.is_packing(),
             bytes: batch.estimated_len(),
         })
     }
@@ -156,13 +167,7 @@ impl PartitionQueue {
     /// Runs on: caller that waits for one of its records.
     pub(super) fn expedite(&self, id: BatchId) -> bool {
         let expedite = |batch: &mut OpenBatch| batch.is_urgent = true;
-        self.state
-            .lock()
-            .batches
-            .iter_mut()
-            .find(|batch| batch.id == id)
-            .map(expedite)
-            .is_some()
+        self.state.lock().find(id).map(expedite).is_some()
     }
 
     /// Refuses appends from now on.

@@ -153,7 +153,7 @@ impl Gate<'_> {
 
     /// Puts the record into a batch, and waits for memory if need be.
     pub(super) fn place<'t>(
-        &self,
+        &'t self,
         draft: &Draft<'_>,
         topic: &'t Topic,
         arrival: &Arrival<'_>,

@@ -49,7 +49,8 @@ impl ProducerStamp {
     }
 }
 
-/// A batch that takes records, until [`seal`](BatchEncoder::seal) makes it final bytes.
+/// A batch that takes records, until it is [packed](PackedBatch).
+#[derive(Clone)]
 pub(crate) struct BatchEncoder {
     /// Invariant: empty before the first record, then the header's space and the records.
     buffer: Vec<u8>,
