@@ -13,7 +13,7 @@ use crate::accumulator::topics::{Topic, step_aside};
 use crate::accumulator::{Accumulator, Notice};
 use crate::record::batch::BatchEncoder;
 use crate::record::{Record, encoded_size_upper_bound};
-use crate::sync::{Arc, MutexGuard, Ordering};
+use crate::sync::{Arc, Ordering};
 
 /// What `buffer.memory` is charged for a batch besides its encoded records: the batch's header, its
 /// bookkeeping here and in the sender, and its place in a request.
@@ -51,67 +51,39 @@ pub(crate) fn most_needed(content: usize, callback_bytes: usize) -> usize {
 }
 
 /// A record that comes to be appended, with what was brought for it.
-#[derive(Debug)]
 pub(crate) struct Arrival<'a> {
     pub(crate) record: Record<'a>,
     /// Its [content size](Record::content_size).
     pub(crate) content: usize,
     /// What its callback captures, in bytes.
     pub(crate) callback_bytes: usize,
-}
-
-/// A record is in its batch, and the batch waits under its lock for the record's callback.
-#[must_use = "the batch has a record whose callback is missing"]
-pub(crate) struct Placed<'t> {
-    accumulator: &'t Accumulator,
-    state: MutexGuard<'t, QueueState>,
-    queue: &'t Arc<PartitionQueue>,
-    appended: Appended,
-    timestamp_ms: i64,
-    sizes: [Option<u32>; 2],
-    /// Whose turn ends with this record.
-    turn: Option<&'t Topic>,
+    /// Gives the callback away: called once, when the record is in its batch.
+    callback: &'a mut dyn FnMut() -> Box<Callback>,
 }
 
 impl<'a> Arrival<'a> {
-    pub(crate) fn new(record: Record<'a>, callback_bytes: usize) -> Self {
+    pub(crate) fn new(
+        record: Record<'a>,
+        callback_bytes: usize,
+        callback: &'a mut dyn FnMut() -> Box<Callback>,
+    ) -> Self {
         Self {
             content: record.content_size(),
             record,
             callback_bytes,
+            callback,
         }
-    }
-
-    /// The sizes of key and value.
-    fn sizes(&self) -> [Option<u32>; 2] {
-        // A record is smaller than 2 GiB: the producer has checked it against max.request.size.
-        let size = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        [self.record.key.map(size), self.record.value.map(size)]
     }
 }
 
-impl<'t> Placed<'t> {
-    /// Puts the record's callback beside it, and lets others at the batch.
-    pub(crate) fn complete(
-        mut self,
-        callback: Box<Callback>,
-    ) -> (Appended, &'t Arc<PartitionQueue>) {
-        let batch = self.state.batches.back_mut();
-        let batch = batch.expect("the record was placed in it under this lock");
-        let completion = Completion::new(callback, self.timestamp_ms, self.sizes);
-        batch.completions.push(completion);
-        self.state.accepted += 1;
-        let jobs = (self.appended.wake)
-            .then(|| Jobs::claim(self.accumulator, self.queue, &mut self.state));
-        drop(self.state);
-        if let Some(jobs) = jobs {
-            jobs.run();
-        }
-        if let Some(topic) = self.turn {
-            topic.end_turn(self.queue);
-        }
-        (self.appended, self.queue)
-    }
+/// A callback, ready to be given away once.
+#[cfg(test)]
+pub(crate) fn boxed<F>(callback: F) -> impl FnMut() -> Box<Callback>
+where
+    F: FnOnce(crate::error::Result<crate::RecordMetadata>) + Send + 'static,
+{
+    let mut callback = Some(callback);
+    move || -> Box<Callback> { Box::new(callback.take().expect("given away once")) }
 }
 
 impl Accumulator {
@@ -121,39 +93,31 @@ impl Accumulator {
     /// is read if the record opens a batch.
     ///
     /// Runs on: caller.
-    pub(crate) fn place<'t>(
-        &'t self,
+    pub(crate) fn append(
+        &self,
         clock: &dyn Fn() -> Instant,
-        queue: &'t Arc<PartitionQueue>,
-        arrival: &Arrival<'_>,
+        queue: &Arc<PartitionQueue>,
+        arrival: &mut Arrival<'_>,
         reserved: Option<Reservation>,
-    ) -> Result<Placed<'t>, Refused> {
+    ) -> Result<Appended, Refused> {
         let mut state = queue.state.lock();
-        let appended = match self.add(clock, queue, &mut state, arrival, reserved) {
-            Ok(appended) => appended,
-            Err(refused) => return Err(self.refuse(refused, queue, state)),
-        };
-        Ok(Placed {
-            accumulator: self,
-            state,
-            queue,
-            appended,
-            timestamp_ms: arrival.record.timestamp_ms,
-            sizes: arrival.sizes(),
-            turn: None,
-        })
+        let appended = self.add(clock, queue, &mut state, arrival, reserved);
+        let jobs = self.claim_jobs(queue, &mut state, &appended);
+        drop(state);
+        jobs.run();
+        appended
     }
 
-    /// [`place`](Self::place) for a record without a key, in the partition whose turn it is.
+    /// [`append`](Self::append) for a record without a key, in the partition whose turn it is.
     ///
     /// Runs on: caller.
-    pub(crate) fn place_keyless<'t>(
-        &'t self,
+    pub(crate) fn append_keyless<'t>(
+        &self,
         clock: &dyn Fn() -> Instant,
         topic: &'t Topic,
-        arrival: &Arrival<'_>,
+        arrival: &mut Arrival<'_>,
         reserved: Option<Reservation>,
-    ) -> Result<Placed<'t>, Refused> {
+    ) -> Result<(Appended, &'t Arc<PartitionQueue>), Refused> {
         loop {
             let mut queue = topic.sticky_partition();
             let mut state = match queue.state.try_lock() {
@@ -167,41 +131,39 @@ impl Accumulator {
             if self.turn_is_over(queue, &mut state, arrival) {
                 let jobs = Jobs::claim(self, queue, &mut state);
                 drop(state);
-                jobs.run();
                 topic.end_turn(queue);
+                jobs.run();
                 continue;
             }
-            let appended = match self.add(clock, queue, &mut state, arrival, reserved) {
-                Ok(appended) => appended,
-                Err(refused) => return Err(self.refuse(refused, queue, state)),
-            };
-            state.turn_bytes = match appended.filled {
-                true => 0,
-                false => state.turn_bytes.saturating_add(arrival.content),
-            };
-            return Ok(Placed {
-                accumulator: self,
-                state,
-                queue,
-                appended,
-                timestamp_ms: arrival.record.timestamp_ms,
-                sizes: arrival.sizes(),
-                turn: appended.filled.then_some(topic),
-            });
+            let appended = self.add(clock, queue, &mut state, arrival, reserved);
+            let has_filled = matches!(&appended, Ok(appended) if appended.filled);
+            if has_filled {
+                state.turn_bytes = 0;
+            } else if appended.is_ok() {
+                state.turn_bytes = state.turn_bytes.saturating_add(arrival.content);
+            }
+            let jobs = self.claim_jobs(queue, &mut state, &appended);
+            drop(state);
+            if has_filled {
+                topic.end_turn(queue);
+            }
+            jobs.run();
+            return appended.map(|appended| (appended, queue));
         }
     }
 
-    /// The record is not taken, but it may have shown that a batch is full.
-    fn refuse(
-        &self,
-        refused: Refused,
-        queue: &Arc<PartitionQueue>,
-        mut state: MutexGuard<'_, QueueState>,
-    ) -> Refused {
-        let jobs = Jobs::claim(self, queue, &mut state);
-        drop(state);
-        jobs.run();
-        refused
+    /// What this caller has to compress. Also a record that is not taken may have shown that a batch
+    /// is full.
+    fn claim_jobs<'a>(
+        &'a self,
+        queue: &'a Arc<PartitionQueue>,
+        state: &mut QueueState,
+        appended: &Result<Appended, Refused>,
+    ) -> Jobs<'a> {
+        match appended {
+            Ok(appended) if !appended.wake => Jobs::NONE,
+            _ => Jobs::claim(self, queue, state),
+        }
     }
 
     /// A turn lasts until a batch is full, or `batch.size` bytes have gone into batches that left
@@ -230,55 +192,51 @@ impl Accumulator {
         clock: &dyn Fn() -> Instant,
         queue: &Arc<PartitionQueue>,
         state: &mut QueueState,
-        arrival: &Arrival<'_>,
+        arrival: &mut Arrival<'_>,
         mut reserved: Option<Reservation>,
     ) -> Result<Appended, Refused> {
         if state.closed {
             return Err(Refused::Closed);
         }
-        let Arrival {
-            record,
-            content,
-            callback_bytes,
-        } = arrival;
-        let cost = RECORD_COST + callback_bytes;
+        let cost = RECORD_COST + arrival.callback_bytes;
         let open = state.batches.back_mut();
         let open = open.and_then(|batch| Some((self.room_for(queue, batch, arrival)?, batch)));
-        if let Some((bytes, batch)) = open {
-            charge(&mut batch.reservation, bytes + cost, reserved.as_mut())?;
-            batch.encoder.append(record, *content);
-            let filled = batch.estimated_len() >= self.batch_size;
-            if filled {
-                self.fill(queue, batch);
+        let is_new = open.is_none();
+        let batch = match open {
+            Some((bytes, batch)) => {
+                charge(&mut batch.reservation, bytes + cost, reserved.as_mut())?;
+                batch
             }
-            return Ok(Appended {
-                batch: batch.id,
-                filled,
-                wake: filled,
-            });
-        }
-        // A queue whose batches did not expire from front to back would keep one for ever.
-        let last = state.batches.back().map(|batch| batch.opened);
-        let now = clock();
-        let now = last.map_or(now, |last| now.max(last));
-        let mut batch = self.open(now, queue, arrival, cost, reserved.as_mut())?;
-        queue.note_opened();
-        self.notify(Notice::Opened {
-            queue: Arc::clone(queue),
-            batch: batch.id,
-            opened: batch.opened,
-        });
-        batch.encoder.append(record, *content);
+            None => {
+                // A queue whose batches did not expire from front to back would keep one for ever.
+                let last = state.batches.back().map(|batch| batch.opened);
+                let now = clock();
+                let now = last.map_or(now, |last| now.max(last));
+                let batch = self.open(now, queue, arrival, cost, reserved.as_mut())?;
+                queue.note_opened();
+                self.notify(Notice::Opened {
+                    queue: Arc::clone(queue),
+                    batch: batch.id,
+                    opened: batch.opened,
+                });
+                state.batches.push_back(batch);
+                let pushed = state.batches.back_mut();
+                pushed.expect("it was pushed just now")
+            }
+        };
+        state.accepted += 1;
+        batch.encoder.append(&arrival.record, arrival.content);
+        batch
+            .completions
+            .push(Completion::new((arrival.callback)(), &arrival.record));
         let filled = batch.estimated_len() >= self.batch_size;
         if filled {
-            self.fill(queue, &mut batch);
+            self.fill(queue, batch);
         }
-        let id = batch.id;
-        state.batches.push_back(batch);
         Ok(Appended {
-            batch: id,
+            batch: batch.id,
             filled,
-            wake: true,
+            wake: is_new || filled,
         })
     }
 

@@ -34,12 +34,14 @@ mod tests;
 
 use std::time::Instant;
 
-pub(crate) use append::{Arrival, Placed, Refused, most_needed};
+#[cfg(test)]
+pub(crate) use append::boxed;
+pub(crate) use append::{Appended, Arrival, Refused, most_needed};
 pub(crate) use batch::{BatchId, Outcome, SealedBatch};
 #[cfg(test)]
 pub(crate) use budget::InLine;
 pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
-pub(crate) use completion::Failure;
+pub(crate) use completion::{Callback, Failure};
 pub(crate) use partition::{Head, PartitionId, PartitionQueue};
 pub(crate) use topics::{Topic, Topics};
 pub use undelivered::UndeliveredRecord;

@@ -203,10 +203,9 @@ impl Calls {
             value: Some(&value),
             headers: &[],
         };
-        let callback = Box::new(self.callback(name));
-        let arrival = Arrival::new(record, size_of_val(&*callback));
-        let placed = accumulator.place(&start, queue, &arrival, None)?;
-        Ok(placed.complete(callback).0)
+        let mut callback = boxed(self.callback(name));
+        let mut arrival = Arrival::new(record, 16, &mut callback);
+        accumulator.append(&start, queue, &mut arrival, None)
     }
 
     /// Each of these once.
@@ -408,15 +407,12 @@ fn a_caller_that_waits_for_memory_appends_in_the_end() {
             value: Some(&value),
             headers: &[],
         };
-        let callback = Box::new(calls.callback(name));
-        let arrival = Arrival::new(record, size_of_val(&*callback));
+        let mut callback = boxed(calls.callback(name));
+        let mut arrival = Arrival::new(record, 16, &mut callback);
         let mut reserved = None;
         loop {
-            match accumulator.place(&start, queue, &arrival, reserved.take()) {
-                Ok(placed) => {
-                    _ = placed.complete(callback);
-                    return;
-                }
+            match accumulator.append(&start, queue, &mut arrival, reserved.take()) {
+                Ok(_) => return,
                 Err(Refused::NoMemory) => {}
                 Err(Refused::Closed | Refused::Forked) => panic!("nobody closes or forks"),
             }

@@ -6,12 +6,14 @@ use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{
-    Arrival, NoMemory, PartitionQueue, Placed, Refused, Reservation, Topic, Topics, most_needed,
+    Appended, Arrival, BatchId, NoMemory, PartitionQueue, Refused, Reservation, Topic, Topics,
+    most_needed,
 };
 use crate::driver::{End, Shared};
 use crate::error::{Error, ErrorKind, Result};
 use crate::partitioner::{PartitionRequest, TopicPartitions, partition_for_key};
-use crate::producer::{Settings, now};
+use crate::producer::Settings;
+use crate::producer::clock::now;
 use crate::record::encoded_size_upper_bound;
 use crate::sender::Command;
 use crate::sync::{Arc, Snapshot, assert_unlocked};
@@ -26,13 +28,15 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    pub(super) const NONE: Self = Self::new(None);
+    pub(super) fn none() -> Self {
+        Self::new(None)
+    }
 
     pub(super) fn until(limit: Limit) -> Self {
         Self::new(Some(limit))
     }
 
-    const fn new(limit: Option<Limit>) -> Self {
+    fn new(limit: Option<Limit>) -> Self {
         Self {
             limit,
             deadline: OnceCell::new(),
@@ -62,6 +66,9 @@ pub(super) struct Draft<'a> {
     pub(super) timestamp_ms: Option<i64>,
 }
 
+/// Where a record is, once it is on its way.
+pub(super) type Accepted<'a> = (&'a Arc<PartitionQueue>, BatchId);
+
 /// Where a record goes.
 enum Target<'a> {
     Partition(&'a Arc<PartitionQueue>),
@@ -82,11 +89,6 @@ impl Gate<'_> {
     /// A view of the topics, to borrow from while a record is on its way.
     pub(super) fn topics(&self) -> Snapshot<Topics> {
         self.shared.accumulator.topics()
-    }
-
-    /// Tells the I/O thread that there is something new to look at.
-    pub(super) fn wake(&self) {
-        self.shared.wake();
     }
 
     /// The topic, with the partition if one is named; waits for metadata if need be.
@@ -151,28 +153,34 @@ impl Gate<'_> {
     }
 
     /// Puts the record into a batch, and waits for memory if need be.
-    pub(super) fn place<'t>(
-        &'t self,
+    pub(super) fn append<'t>(
+        &self,
         draft: &Draft<'_>,
         topic: &'t Topic,
-        arrival: &Arrival<'_>,
+        arrival: &mut Arrival<'_>,
         patience: &Patience,
-    ) -> Result<Placed<'t>> {
+    ) -> Result<Accepted<'t>> {
         self.check_size(draft, arrival)?;
         let target = self.choose(draft, topic, arrival)?;
         let accumulator = &self.shared.accumulator;
         let mut reserved = None;
         loop {
-            let placed = match target {
-                Target::Partition(queue) => {
-                    accumulator.place(&now, queue, arrival, reserved.take())
-                }
+            let reserved_now = reserved.take();
+            let appended = match target {
+                Target::Partition(queue) => accumulator
+                    .append(&now, queue, arrival, reserved_now)
+                    .map(|appended| (appended, queue)),
                 Target::Round(topic) => {
-                    accumulator.place_keyless(&now, topic, arrival, reserved.take())
+                    accumulator.append_keyless(&now, topic, arrival, reserved_now)
                 }
             };
-            match placed {
-                Ok(placed) => return Ok(placed),
+            match appended {
+                Ok((Appended { batch, wake, .. }, queue)) => {
+                    if wake {
+                        self.shared.wake();
+                    }
+                    return Ok((queue, batch));
+                }
                 Err(Refused::Closed) => return Err(self.closed()),
                 Err(Refused::Forked) => return Err(End::Forked(accumulator.home()).error()),
                 Err(Refused::NoMemory) => reserved = Some(self.reserve(arrival, patience)?),

@@ -1,6 +1,7 @@
 //! What users call. Serializes, chooses a partition, appends and waits, all on the caller's thread;
 //! the rest is the I/O thread's.
 
+mod clock;
 mod close;
 mod gate;
 mod handle;
@@ -12,7 +13,7 @@ mod send;
 mod send_error;
 
 use std::fmt;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 pub use close::CloseReport;
 pub use handle::SendHandle;
@@ -29,8 +30,8 @@ use crate::sender::Command;
 use crate::serializer::Serializer;
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Arc, Mutex, Rank, Ranked};
-use gate::{Gate, Limit, Patience, check_topic_name};
-use send::Accepted;
+use clock::now;
+use gate::{Accepted, Gate, Limit, Patience, check_topic_name};
 
 /// Sends records from any thread; clones share one I/O thread, and the last one closes it.
 ///
@@ -215,7 +216,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        self.send_within(record, callback, &Patience::NONE)
+        self.send_within(record, callback, &Patience::none())
     }
 
     /// [`send`](Self::send) with a limit of its own for this call, in place of `max.block.ms`.
@@ -416,24 +417,4 @@ fn misuse(call: &str) -> Error {
         "{call} inside a callback would never return: it waits for the thread that runs callbacks"
     );
     Error::new(ErrorKind::Misuse, text)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "deadlines of calls start on the caller's thread"
-)]
-fn now() -> Instant {
-    Instant::now()
-}
-
-/// Milliseconds since 1970; 0 if the machine's clock stands before that.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "records are stamped with the wall clock"
-)]
-fn wall_clock_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

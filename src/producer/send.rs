@@ -4,18 +4,16 @@
 
 use std::cell::RefCell;
 
-use crate::accumulator::{Arrival, BatchId, PartitionQueue};
+use crate::accumulator::{Arrival, Callback};
 use crate::error::{Error, ErrorKind, Result};
-use crate::producer::gate::{Draft, Patience};
+use crate::producer::Producer;
+use crate::producer::clock::wall_clock_ms;
+use crate::producer::gate::{Accepted, Draft, Patience};
 use crate::producer::record::ProducerRecord;
-use crate::producer::{Producer, wall_clock_ms};
 use crate::record::Record;
 use crate::record::metadata::RecordMetadata;
 use crate::serializer::{Context, Serialized, Serializer};
-use crate::sync::{Arc, assert_unlocked};
-
-/// Where a record is, once it is on its way.
-pub(super) type Accepted<'a> = (&'a Arc<PartitionQueue>, BatchId);
+use crate::sync::assert_unlocked;
 
 thread_local! {
     /// What serializers write to: kept from record to record, so that they allocate nothing.
@@ -32,19 +30,27 @@ struct Buffers {
 const KEPT_BUFFER_BYTES: usize = 1024 * 1024;
 
 impl Buffers {
-    /// Runs `serialize` with buffers that are empty. They are taken out, not borrowed: a serializer
-    /// may send records of its own.
+    /// Runs `serialize` with buffers that are empty: those of this thread, unless a serializer that
+    /// uses them sends records of its own.
     fn lend<T>(serialize: impl FnOnce(&mut Self) -> T) -> T {
-        let mut buffers = BUFFERS.try_with(RefCell::take).unwrap_or_default();
-        buffers.key.clear();
-        buffers.value.clear();
-        let result = serialize(&mut buffers);
-        let largest = buffers.key.capacity().max(buffers.value.capacity());
-        if (1..=KEPT_BUFFER_BYTES).contains(&largest) {
-            // A thread that is ending has no place to keep them.
-            BUFFERS.try_with(|kept| kept.replace(buffers)).ok();
+        let mut serialize = Some(serialize);
+        let lent = BUFFERS.try_with(|buffers| {
+            let buffers = &mut *buffers.try_borrow_mut().ok()?;
+            buffers.key.clear();
+            buffers.value.clear();
+            let result = serialize.take().map(|serialize| serialize(buffers));
+            for buffer in [&mut buffers.key, &mut buffers.value] {
+                if buffer.capacity() > KEPT_BUFFER_BYTES {
+                    *buffer = Vec::new();
+                }
+            }
+            result
+        });
+        // A thread that is ending has none any more.
+        match lent.ok().flatten() {
+            Some(result) => result,
+            None => { serialize.take() }.expect("it has not run")(&mut Self::default()),
         }
-        result
     }
 }
 
@@ -68,31 +74,24 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         };
         let known = gate.topics();
         let mut awaited = None;
-        Buffers::lend(|buffers| {
-            let arrived = gate
-                .topic(&draft, patience, &known, &mut awaited)
-                .and_then(|topic| {
-                    let (key, value) = self.serialize(record, buffers)?;
-                    let record = Record {
-                        timestamp_ms: draft.timestamp_ms.unwrap_or_else(wall_clock_ms),
-                        key,
-                        value,
-                        headers: &record.headers,
-                    };
-                    let arrival = Arrival::new(record, size_of::<F>());
-                    gate.place(&draft, topic, &arrival, patience)
-                });
-            match arrived {
-                Ok(placed) => {
-                    let (appended, queue) = placed.complete(Box::new(callback));
-                    if appended.wake {
-                        gate.wake();
-                    }
-                    Ok(accepted((queue, appended.batch)))
-                }
-                Err(error) => Err((error, callback)),
-            }
-        })
+        let mut callback = Some(callback);
+        let result = Buffers::lend(|buffers| {
+            let topic = gate.topic(&draft, patience, &known, &mut awaited)?;
+            let (key, value) = self.serialize(record, buffers)?;
+            let encoded = Record {
+                timestamp_ms: draft.timestamp_ms.unwrap_or_else(wall_clock_ms),
+                key,
+                value,
+                headers: &record.headers,
+            };
+            let mut take = || -> Box<Callback> {
+                Box::new(callback.take().expect("a record is appended once"))
+            };
+            let mut arrival = Arrival::new(encoded, size_of::<F>(), &mut take);
+            gate.append(&draft, topic, &mut arrival, patience)
+                .map(accepted)
+        });
+        result.map_err(|error| (error, callback.expect("a refused record was not appended")))
     }
 
     #[expect(clippy::type_complexity, reason = "a key and a value")]

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::accumulator::{Arrival, InLine, Refused, Reservation, most_needed};
+use crate::accumulator::{Arrival, InLine, Refused, Reservation, boxed, most_needed};
 use crate::error::Result;
 use crate::record::metadata::RecordMetadata;
 use crate::record::{Header, Record};
@@ -226,9 +226,11 @@ impl World {
             value: Some(&sent.value),
             headers: &headers,
         };
-        let callback = Box::new(callback(&self.checker.told, id));
-        let arrival = Arrival::new(record, size_of_val(&*callback));
-        let needed = most_needed(arrival.content, arrival.callback_bytes);
+        let callback = callback(&self.checker.told, id);
+        let callback_bytes = size_of_val(&callback);
+        let mut callback = boxed(callback);
+        let mut arrival = Arrival::new(record, callback_bytes, &mut callback);
+        let needed = most_needed(arrival.content, callback_bytes);
         let preempt = self.stage.weather.mix.preempt;
         let late = match self.stage.weather.strikes("preempted caller", preempt) {
             true => self.stage.weather.dice.micros(1, 2_000),
@@ -236,12 +238,15 @@ impl World {
         };
         let now = (self.stage.now - late).max(self.stage.start);
         let clock = || now;
-        let placed = match topic.queue(sent.partition) {
-            Some(queue) => self.accumulator.place(&clock, queue, &arrival, reserved),
+        let accumulator = &self.accumulator;
+        let appended = match topic.queue(sent.partition) {
+            Some(queue) => accumulator
+                .append(&clock, queue, &mut arrival, reserved)
+                .map(|appended| (appended, queue)),
             // The choice is the producer's.
-            None => { &self.accumulator }.place_keyless(&clock, &topic, &arrival, reserved),
+            None => accumulator.append_keyless(&clock, &topic, &mut arrival, reserved),
         };
-        match placed.map(|placed| placed.complete(callback)) {
+        match appended {
             Ok((appended, queue)) => {
                 self.checker.redirect(id, queue.index());
                 self.wake |= appended.wake;

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::accumulator::{Accumulator, Arrival};
+use crate::accumulator::{Accumulator, Arrival, boxed};
 use crate::error::ErrorKind;
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::Response;
@@ -455,14 +455,16 @@ impl World {
             headers: &[],
         };
         let told = Arc::clone(&self.checker.told);
-        let callback = Box::new(move |result| told.lock().push((id, result)));
-        let arrival = Arrival::new(record, size_of_val(&*callback));
+        let callback = move |result| told.lock().push((id, result));
+        let callback_bytes = size_of_val(&callback);
+        let mut callback = boxed(callback);
+        let mut arrival = Arrival::new(record, callback_bytes, &mut callback);
         let clock = || self.stage.now;
-        let Ok(placed) = self.accumulator.place(&clock, &queue, &arrival, None) else {
+        let appended = self.accumulator.append(&clock, &queue, &mut arrival, None);
+        let Ok(appended) = appended else {
             self.accumulator.budget().note_refusal();
             return;
         };
-        let (appended, _) = placed.complete(callback);
         let numbers = [id.into(), partition.into(), appended.batch.number as i64];
         self.stage.note("append", numbers, || {
             format!(
