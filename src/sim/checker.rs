@@ -51,6 +51,8 @@ pub(super) struct Checker {
     retries: u32,
     acks: i16,
     idempotence: bool,
+    /// Whether values take less memory than they have bytes.
+    compresses: bool,
     max_message_bytes: usize,
     /// Whether nothing of an earlier epoch gets into a log after something of a later one.
     has_fences: bool,
@@ -97,6 +99,9 @@ pub(super) struct Sent {
     is_absent: bool,
 }
 
+/// What a record takes besides its encoded bytes, at the least.
+const BOOKKEEPING_BYTES: usize = 40;
+
 impl Checker {
     pub(super) fn new(options: &Options) -> Self {
         let sender = &options.sender;
@@ -117,6 +122,7 @@ impl Checker {
             retries: options.sender.retries,
             acks: options.sender.acks,
             idempotence: options.sender.idempotence,
+            compresses: options.compression.is_some(),
             max_message_bytes: options.max_message_bytes,
             has_fences: options.sender.idempotence && options.first_epoch == 0,
             has_memory: true,
@@ -473,8 +479,12 @@ impl Checker {
         broken_if(I6, used > total, || {
             format!("{used} of {total} bytes of memory are in use")
         });
-        broken_if(I6, used < self.open_bytes, || {
-            format!("{used} bytes in use for records of {}", self.open_bytes)
+        let least = match self.compresses {
+            true => self.open_in_order.len() * BOOKKEEPING_BYTES,
+            false => self.open_bytes,
+        };
+        broken_if(I6, used < least, || {
+            format!("{used} bytes in use for records that take {least}")
         });
         for (node, requests) in in_flight {
             broken_if(I10, requests > self.max_in_flight, || {
