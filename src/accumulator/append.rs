@@ -118,6 +118,7 @@ impl Accumulator {
         arrival: &mut Arrival<'_>,
         reserved: Option<Reservation>,
     ) -> Result<(Appended, &'t Arc<PartitionQueue>), Refused> {
+        let mut has_ended_turn = false;
         loop {
             let mut queue = topic.sticky_partition();
             let mut state = match queue.state.try_lock() {
@@ -129,6 +130,7 @@ impl Accumulator {
                 }
             };
             if self.turn_is_over(queue, &mut state, arrival) {
+                has_ended_turn = true;
                 let jobs = Jobs::claim(self, queue, &mut state);
                 drop(state);
                 topic.end_turn(queue);
@@ -148,7 +150,10 @@ impl Accumulator {
                 topic.end_turn(queue);
             }
             jobs.run();
-            return appended.map(|appended| (appended, queue));
+            let mut appended = appended?;
+            // The batch that it had no room in is full, though the record went elsewhere.
+            appended.wake |= has_ended_turn;
+            return Ok((appended, queue));
         }
     }
 
