@@ -1,5 +1,5 @@
 //! The names and numbers of things: brokers, topics, requests, processes, and records in the log's
-//! order. Plain values; no logic beyond printing, comparing and counting on.
+//! order. Plain values; no logic beyond printing, comparing, counting on and what names are legal.
 
 use std::fmt;
 
@@ -21,6 +21,23 @@ impl TopicId {
     /// Whether the broker told an id.
     pub(crate) fn is_known(self) -> bool {
         self.0 != [0; 16]
+    }
+}
+
+/// Why no broker takes this as the name of a topic; `None` if they do.
+pub(crate) fn topic_name_fault(name: &str) -> Option<&'static str> {
+    const MAX_BYTES: usize = 249;
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() {
+        Some("it is empty")
+    } else if name == "." || name == ".." {
+        Some("it must not be . or ..")
+    } else if name.len() > MAX_BYTES {
+        Some("it is longer than 249 characters")
+    } else if !name.chars().all(legal) {
+        Some("only ASCII letters, digits, '.', '_' and '-' are allowed")
+    } else {
+        None
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) const RECORD_COST: usize = size_of::<Completion>();
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Appended {
     pub(crate) batch: BatchId,
+    /// Bytes by which the batch grew, its header included if the record opened it.
+    bytes: usize,
     /// Whether the batch takes no more.
     pub(crate) filled: bool,
     /// Whether the I/O thread must be told: there is a batch it does not know, or one is full.
@@ -141,8 +143,8 @@ impl Accumulator {
             let has_filled = matches!(&appended, Ok(appended) if appended.filled);
             if has_filled {
                 state.turn_bytes = 0;
-            } else if appended.is_ok() {
-                state.turn_bytes = state.turn_bytes.saturating_add(arrival.content);
+            } else if let Ok(appended) = &appended {
+                state.turn_bytes = state.turn_bytes.saturating_add(appended.bytes);
             }
             let jobs = self.claim_jobs(queue, &mut state, &appended);
             drop(state);
@@ -207,10 +209,10 @@ impl Accumulator {
         let open = state.batches.back_mut();
         let open = open.and_then(|batch| Some((self.room_for(queue, batch, arrival)?, batch)));
         let is_new = open.is_none();
-        let batch = match open {
+        let (before, batch) = match open {
             Some((bytes, batch)) => {
                 charge(&mut batch.reservation, bytes + cost, reserved.as_mut())?;
-                batch
+                (batch.encoder.len(), batch)
             }
             None => {
                 // A queue whose batches did not expire from front to back would keep one for ever.
@@ -227,7 +229,7 @@ impl Accumulator {
                 });
                 state.batches.push_back(batch);
                 let pushed = state.batches.back_mut();
-                pushed.expect("it was pushed just now")
+                (0, pushed.expect("it was pushed just now"))
             }
         };
         state.accepted += 1;
@@ -241,6 +243,7 @@ impl Accumulator {
         }
         Ok(Appended {
             batch: batch.id,
+            bytes: batch.encoder.len() - before,
             filled,
             wake: is_new || filled,
         })

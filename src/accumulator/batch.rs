@@ -180,6 +180,11 @@ impl SealedBatch {
         self.completions.len() > 1
     }
 
+    /// When it fails, if it has no outcome by then.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.opened + self.queue.settings().delivery_timeout
+    }
+
     /// Its partition, as errors name it.
     pub(crate) fn name(&self) -> String {
         format!("\"{}\"-{}", self.queue.topic(), self.queue.index())
@@ -306,6 +311,11 @@ impl Outcome {
             tell(index, completion, &self.result);
         }
         self.reservation.recycler().give_completions(completions);
+    }
+
+    /// By when it was due.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.opened + self.queue.settings().delivery_timeout
     }
 
     /// Copies of its records, in order, if they failed.

@@ -47,7 +47,7 @@ pub(crate) use partition::{Head, PartitionId, PartitionQueue};
 pub(crate) use topics::{Topic, Topics};
 pub use undelivered::UndeliveredRecord;
 
-use crate::compression::Compression;
+use crate::config::TopicTable;
 use crate::error::Error;
 use crate::ids::ProcessId;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank, Ranked, Snapshot, Swap};
@@ -93,10 +93,15 @@ impl Accumulator {
         }
     }
 
-    /// Compresses the batches of all topics.
-    pub(crate) fn with_compression(self, compression: Option<Compression>) -> Self {
-        self.change(|topics| topics.set_compression(compression));
+    /// The same, with other settings of topics than the defaults.
+    pub(crate) fn with_settings(self, settings: TopicTable) -> Self {
+        self.change(|topics| topics.set_settings(settings));
         self
+    }
+
+    /// What holds for the records of each topic; a queue knows its own.
+    pub(crate) fn settings(&self) -> Arc<TopicTable> {
+        Arc::clone(self.topics.load().settings())
     }
 
     /// The process that made it, the only one where batches are drained.

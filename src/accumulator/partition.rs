@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::accumulator::batch::{BatchId, OpenBatch};
 use crate::accumulator::compressing::Compressing;
+use crate::config::TopicSettings;
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, Rank, Ranked};
 
 /// A partition's number in this producer, over all topics; counts from 0 and is never reused.
@@ -18,6 +19,7 @@ pub(crate) struct PartitionQueue {
     id: PartitionId,
     topic: Arc<str>,
     index: i32,
+    settings: TopicSettings,
     /// How its batches are compressed, if they are.
     compressing: Option<Arc<Compressing>>,
     pub(super) state: Mutex<QueueState>,
@@ -77,12 +79,14 @@ impl PartitionQueue {
         id: PartitionId,
         topic: Arc<str>,
         index: i32,
+        settings: TopicSettings,
         compressing: Option<Arc<Compressing>>,
     ) -> Self {
         Self {
             id,
             topic,
             index,
+            settings,
             compressing,
             state: Mutex::ranked(Rank::Partition, QueueState::default()),
             load: AtomicUsize::new(0),
@@ -100,6 +104,11 @@ impl PartitionQueue {
 
     pub(crate) fn index(&self) -> i32 {
         self.index
+    }
+
+    /// What holds for its records, as for all of its topic.
+    pub(crate) fn settings(&self) -> &TopicSettings {
+        &self.settings
     }
 
     /// How its batches are compressed, if they are.

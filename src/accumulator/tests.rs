@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use super::append::Appended;
 use super::*;
-use crate::compression::Codec;
+use crate::compression::{Codec, Compression};
+use crate::config::TopicSettings;
 use crate::error::{ErrorKind, Fate, Result};
 use crate::record::Record;
 use crate::record::batch::BatchEncoder;
@@ -316,10 +317,17 @@ fn the_parts_of_a_doubtful_batch_are_doubtful() {
     assert_eq!(fates(sealed().doubted()), [Fate::MayBeWritten; 2]);
 }
 
+/// Compresses all topics.
+fn compressed() -> TopicTable {
+    TopicTable::new(TopicSettings {
+        compression: Compression::new(Codec::Gzip, 1).ok(),
+        ..TopicSettings::default()
+    })
+}
+
 #[test]
 fn what_compressing_saves_goes_back_and_the_rest_stays_charged() {
-    let compression = Compression::new(Codec::Gzip, 1).unwrap();
-    let accumulator = Accumulator::new(10_000, MEMORY, true).with_compression(Some(compression));
+    let accumulator = Accumulator::new(10_000, MEMORY, true).with_settings(compressed());
     accumulator.publish(&Arc::from("t"), 1, vec![0]);
     let queue = queue(&accumulator, 0);
     for _ in 0..5 {
@@ -338,8 +346,7 @@ fn what_compressing_saves_goes_back_and_the_rest_stays_charged() {
 
 #[test]
 fn a_batch_that_fails_unsent_is_not_compressed_for_that() {
-    let compression = Compression::new(Codec::Gzip, 1).unwrap();
-    let accumulator = Accumulator::new(10_000, MEMORY, true).with_compression(Some(compression));
+    let accumulator = Accumulator::new(10_000, MEMORY, true).with_settings(compressed());
     accumulator.publish(&Arc::from("t"), 1, vec![0]);
     let queue = queue(&accumulator, 0);
     append(&accumulator, &queue, &[1; 1_000]).unwrap();

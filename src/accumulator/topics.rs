@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 
 use crate::accumulator::compressing::{Compressing, Compressors};
 use crate::accumulator::partition::{PartitionId, PartitionQueue};
-use crate::compression::Compression;
+use crate::config::TopicTable;
 use crate::partitioner::WeightedRoundRobin;
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, Rank, Ranked};
 
@@ -147,8 +147,9 @@ pub(crate) struct Topics {
     by_name: HashMap<Arc<str>, Arc<Topic>, RandomState>,
     partitions: usize,
     adaptive: bool,
+    /// What holds for the records of each.
+    settings: Arc<TopicTable>,
     closed: bool,
-    compression: Option<Compression>,
     compressors: Arc<Compressors>,
 }
 
@@ -158,20 +159,19 @@ impl Topics {
             by_name: HashMap::default(),
             partitions: 0,
             adaptive,
+            settings: Arc::default(),
             closed: false,
-            compression: None,
             compressors: Arc::new(Compressors::new()),
         }
     }
 
-    /// For topics that are published from now on.
-    pub(super) fn set_compression(&mut self, compression: Option<Compression>) {
-        self.compression = compression;
+    /// Counts for topics that are published from now on.
+    pub(super) fn set_settings(&mut self, settings: TopicTable) {
+        self.settings = Arc::new(settings);
     }
 
-    /// How the batches of a topic are compressed: the one place where that is decided.
-    fn compression_of(&self, _name: &str) -> Option<Compression> {
-        self.compression
+    pub(super) fn settings(&self) -> &Arc<TopicTable> {
+        &self.settings
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<Topic>> {
@@ -186,16 +186,18 @@ impl Topics {
     pub(crate) fn publish(&mut self, name: &Arc<str>, partitions: usize, available: Vec<i32>) {
         let old = self.by_name.get(name);
         let mut queues = old.map(|topic| topic.queues.clone()).unwrap_or_default();
+        let settings = self.settings.of(name);
         let compressing = match old {
             Some(topic) => topic.compressing.clone(),
-            None => self
-                .compression_of(name)
+            None => settings
+                .compression
                 .map(|compression| Arc::new(Compressing::new(compression, &self.compressors))),
         };
         while queues.len() < partitions {
             let index = i32::try_from(queues.len()).unwrap_or(i32::MAX);
             let id = PartitionId(self.partitions);
-            let queue = PartitionQueue::new(id, Arc::clone(name), index, compressing.clone());
+            let name = Arc::clone(name);
+            let queue = PartitionQueue::new(id, name, index, settings, compressing.clone());
             if self.closed {
                 queue.close();
             }

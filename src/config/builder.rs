@@ -161,14 +161,7 @@ impl ProducerConfigBuilder {
     /// How batches are compressed, each as a whole. What a level costs and brings is said at the
     /// setters of levels. Default: [`CompressionType::None`]. Kafka's name: `compression.type`.
     pub fn compression(self, compression: CompressionType) -> Self {
-        let name = match compression {
-            CompressionType::None => "none",
-            CompressionType::Gzip => "gzip",
-            CompressionType::Snappy => "snappy",
-            CompressionType::Lz4 => "lz4",
-            CompressionType::Zstd => "zstd",
-        };
-        self.set("compression.type", name)
+        self.set("compression.type", compression.name())
     }
 
     /// How hard gzip tries, from 1 to 9; `None`: its own default, which is 6. Default: `None`.
@@ -241,6 +234,42 @@ impl ProducerConfigBuilder {
     /// name: `max.in.flight.requests.per.connection`.
     pub fn max_in_flight(self, requests: usize) -> Self {
         self.set("max.in.flight.requests.per.connection", requests)
+    }
+}
+
+/// One topic, where it differs from the others. The property is `topic.NAME.` and the name of the one
+/// for all topics, and the same values are legal.
+impl ProducerConfigBuilder {
+    /// [`acks`](Self::acks) for the records of one topic. With [`idempotence`](Self::idempotence),
+    /// which is on by default and holds for all topics, anything but [`Acks::All`] is an error.
+    pub fn topic_acks(self, topic: &str, acks: Acks) -> Self {
+        self.set_for(topic, "acks", acks.wire())
+    }
+
+    /// [`delivery_timeout`](Self::delivery_timeout) for the records of one topic.
+    pub fn topic_delivery_timeout(self, topic: &str, timeout: Duration) -> Self {
+        self.set_for(topic, "delivery.timeout.ms", int_millis(timeout))
+    }
+
+    /// [`compression`](Self::compression) for the batches of one topic.
+    pub fn topic_compression(self, topic: &str, compression: CompressionType) -> Self {
+        self.set_for(topic, "compression.type", compression.name())
+    }
+
+    /// [`gzip_level`](Self::gzip_level) for the batches of one topic.
+    pub fn topic_gzip_level(self, topic: &str, level: Option<u32>) -> Self {
+        let level = level.map_or(-1, i64::from);
+        self.set_for(topic, "compression.gzip.level", level)
+    }
+
+    /// [`lz4_level`](Self::lz4_level) for the batches of one topic.
+    pub fn topic_lz4_level(self, topic: &str, level: u32) -> Self {
+        self.set_for(topic, "compression.lz4.level", level)
+    }
+
+    /// [`zstd_level`](Self::zstd_level) for the batches of one topic.
+    pub fn topic_zstd_level(self, topic: &str, level: i32) -> Self {
+        self.set_for(topic, "compression.zstd.level", level)
     }
 }
 
@@ -325,6 +354,10 @@ impl ProducerConfigBuilder {
     fn set(mut self, name: &str, value: impl ToString) -> Self {
         self.properties = self.properties.set(name, value);
         self
+    }
+
+    fn set_for(self, topic: &str, name: &str, value: impl ToString) -> Self {
+        self.set(&format!("topic.{topic}.{name}"), value)
     }
 
     fn set_object(mut self, name: &str, object: PropertyObject) -> Self {

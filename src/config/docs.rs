@@ -93,11 +93,12 @@ fn write_section(
         };
         writeln!(
             out,
-            "| `{}` | {} |{passes} {} | {} |",
+            "| `{}` | {} |{passes} {} | {}{} |",
             definition.name,
             default(definition),
             range(definition),
             definition.meaning,
+            of_topics(definition),
         )
         .unwrap();
     }
@@ -110,6 +111,13 @@ fn default(definition: &Definition) -> String {
         Preset::Text("") if matches!(definition.kind, Kind::List) => "an empty list".to_owned(),
         Preset::Text("") => "see its meaning".to_owned(),
         Preset::Text(text) => format!("`{text}`"),
+    }
+}
+
+fn of_topics(definition: &Definition) -> String {
+    match definition.is_per_topic {
+        true => format!(" For one topic: `topic.NAME.{}`.", definition.name),
+        false => String::new(),
     }
 }
 

@@ -7,7 +7,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::compression::Compression;
 use crate::error::Result;
 use crate::partitioner::Partitioner;
 use crate::serializer::Serializer;
@@ -26,12 +25,15 @@ mod table;
 #[cfg(test)]
 #[cfg(not(shuttle))]
 mod tests;
+mod topic_rules;
+mod topics;
 mod values;
 
 pub(crate) use address::HostPort;
 pub use builder::ProducerConfigBuilder;
 use classes::SerializerChoice;
 pub use properties::{Properties, PropertyObject};
+pub(crate) use topics::{TopicSettings, TopicTable};
 
 /// The settings of a producer: complete, checked, immutable.
 ///
@@ -49,11 +51,10 @@ pub struct ProducerConfig {
     adaptive_partitioning: bool,
     partition_availability_timeout: Option<Duration>,
 
-    acks: Acks,
+    topics: TopicTable,
     retries: u32,
     retry_backoff: Backoff,
     request_timeout: Duration,
-    delivery_timeout: Duration,
     idempotence: bool,
     max_in_flight: usize,
 
@@ -62,7 +63,6 @@ pub struct ProducerConfig {
     buffer_memory: usize,
     max_block: Duration,
     max_request_size: usize,
-    compression: Option<Compression>,
 
     reconnect_backoff: Backoff,
     connection_setup_timeout: Backoff,
@@ -115,6 +115,18 @@ pub enum CompressionType {
     Lz4,
     /// Smaller than gzip and much faster; for brokers since Kafka 2.1. Needs the feature `zstd`.
     Zstd,
+}
+
+impl CompressionType {
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Snappy => "snappy",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        }
+    }
 }
 
 /// What to do when none of the known brokers can be reached (`metadata.recovery.strategy`).
@@ -198,8 +210,9 @@ impl ProducerConfig {
         self.partition_availability_timeout
     }
 
-    pub(crate) fn acks(&self) -> Acks {
-        self.acks
+    /// What holds for each topic. With idempotence all `acks` are [`Acks::All`].
+    pub(crate) fn topics(&self) -> &TopicTable {
+        &self.topics
     }
 
     /// How often a batch is sent again after the first time.
@@ -215,17 +228,12 @@ impl ProducerConfig {
         self.request_timeout
     }
 
-    /// At least `linger` + `request_timeout`.
-    pub(crate) fn delivery_timeout(&self) -> Duration {
-        self.delivery_timeout
-    }
-
-    /// Requests without an answer, by connection; at least 1.
     /// `enable.idempotence`, unless other settings rule it out.
     pub(crate) fn idempotence(&self) -> bool {
         self.idempotence
     }
 
+    /// Requests without an answer, by connection; at least 1.
     pub(crate) fn max_in_flight(&self) -> usize {
         self.max_in_flight
     }
@@ -252,11 +260,6 @@ impl ProducerConfig {
     pub(crate) fn max_request_size(&self) -> usize {
         const ROOM_FOR_NAMES: usize = 128 * 1024;
         self.max_request_size.min(0x7fff_ffff - ROOM_FOR_NAMES)
-    }
-
-    /// How batches are compressed; `None`: not at all.
-    pub(crate) fn compression(&self) -> Option<Compression> {
-        self.compression
     }
 
     pub(crate) fn reconnect_backoff(&self) -> Backoff {
@@ -310,7 +313,7 @@ impl fmt::Debug for ProducerConfig {
             .field("client_id", &self.client_id)
             .field("key_serializer", &self.key_serializer)
             .field("value_serializer", &self.value_serializer)
-            .field("acks", &self.acks)
+            .field("topics", &self.topics)
             .field("linger", &self.linger)
             .field("batch_size", &self.batch_size)
             .field("buffer_memory", &self.buffer_memory)

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::address::HostPort;
 use super::classes::{self, SerializerChoice};
+use super::topic_rules::{Times, acks, topics};
 use super::values::{Findings, Values};
 use super::{Acks, Backoff, MetadataRecovery, ProducerConfig, Properties};
-use crate::compression::{Codec, Compression};
 use crate::error::Result;
 use crate::partitioner::Partitioner;
 use crate::sync::{Arc, AtomicU64, Ordering};
@@ -24,7 +24,6 @@ pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<Stri
     check_sizes(&values, &mut findings);
     check_client_id(&values, &mut findings);
     let idempotence = idempotence(&values, &mut findings);
-    let compression = compression(&values, &mut findings);
     let retry = ("retry.backoff.ms", "retry.backoff.max.ms");
     let setup = (
         "socket.connection.setup.timeout.ms",
@@ -32,7 +31,8 @@ pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<Stri
     );
     warn_of_crossed_times(&values, retry, &mut findings);
     warn_of_crossed_times(&values, setup, &mut findings);
-    let (linger, request_timeout, delivery_timeout) = timeouts(&values, &mut findings);
+    let times = Times::read(&values, &mut findings);
+    let topics = topics(&values, &times, idempotence, &mut findings);
     findings.no_problems()?;
 
     let checked = "a missing serializer is a problem";
@@ -46,19 +46,17 @@ pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<Stri
         adaptive_partitioning: values.boolean("partitioner.adaptive.partitioning.enable"),
         partition_availability_timeout: Some(values.millis("partitioner.availability.timeout.ms"))
             .filter(|timeout| !timeout.is_zero()),
-        acks: acks(&values),
+        topics,
         idempotence,
         retries: u32::try_from(values.integer("retries")).expect("0 to i32::MAX in the table"),
         retry_backoff: backoff(&values, retry),
-        request_timeout,
-        delivery_timeout,
+        request_timeout: times.request_timeout,
         max_in_flight: values.size("max.in.flight.requests.per.connection"),
-        linger,
+        linger: times.linger,
         batch_size: values.size("batch.size").max(1),
         buffer_memory: values.size("buffer.memory"),
         max_block: values.millis("max.block.ms"),
         max_request_size: values.size("max.request.size"),
-        compression,
         reconnect_backoff: reconnect_backoff(&values),
         connection_setup_timeout: backoff(&values, setup),
         connections_max_idle: connections_max_idle(&values),
@@ -155,7 +153,7 @@ fn idempotence(values: &Values, findings: &mut Findings<'_>) -> bool {
         findings.problem("max.in.flight.requests.per.connection", message);
     }
     let mut contradicted = false;
-    let no_acks = (acks(values) != Acks::All).then_some(("acks", "must be all"));
+    let no_acks = (acks(values.text("acks")) != Acks::All).then_some(("acks", "must be all"));
     let no_retries = (values.integer("retries") == 0).then_some(("retries", "must not be 0"));
     for (culprit, rule) in [no_acks, no_retries].into_iter().flatten() {
         contradicted = true;
@@ -170,39 +168,6 @@ fn idempotence(values: &Values, findings: &mut Findings<'_>) -> bool {
     !contradicted
 }
 
-fn compression(values: &Values, findings: &mut Findings<'_>) -> Option<Compression> {
-    let name = "compression.type";
-    let (codec, level_name) = match values.text(name) {
-        "gzip" => (Codec::Gzip, Some("compression.gzip.level")),
-        "snappy" => (Codec::Snappy, None),
-        "lz4" => (Codec::Lz4, Some("compression.lz4.level")),
-        "zstd" => (Codec::Zstd, Some("compression.zstd.level")),
-        _ => return None,
-    };
-    let level = level_name.map_or(0, |name| values.integer(name));
-    let level = i32::try_from(level).expect("the table's ranges are narrower");
-    match (Compression::new(codec, level), level_name) {
-        (Ok(compression), _) => Some(compression),
-        (Err(missing), Some(level_name)) if missing.for_the_level => {
-            let feature = missing.feature;
-            let message = format!(
-                "{level_name}={level} needs the feature `{feature}` of linger, which this build \
-                 lacks: without it there is only the default level"
-            );
-            findings.problem(level_name, message);
-            None
-        }
-        (Err(missing), _) => {
-            let feature = missing.feature;
-            let message = format!(
-                "{name}={codec} needs the feature `{feature}` of linger, which this build lacks"
-            );
-            findings.problem(name, message);
-            None
-        }
-    }
-}
-
 fn client_id(values: &Values) -> String {
     static LAST_NUMBER: AtomicU64 = AtomicU64::new(0);
     if values.is_set("client.id") {
@@ -210,29 +175,6 @@ fn client_id(values: &Values) -> String {
     }
     let number = LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1;
     format!("producer-{number}")
-}
-
-/// The linger, the request timeout, and the delivery timeout that is at least both together.
-fn timeouts(values: &Values, findings: &mut Findings<'_>) -> (Duration, Duration, Duration) {
-    let longest = i64::from(i32::MAX);
-    let linger = values.integer("linger.ms").min(longest);
-    let request = values.integer("request.timeout.ms");
-    let least = linger.saturating_add(request).min(longest);
-    let mut delivery = values.integer("delivery.timeout.ms");
-    if delivery < least {
-        let sum = format!("linger.ms ({linger}) + request.timeout.ms ({request})");
-        let message = format!("delivery.timeout.ms ({delivery}) is less than {sum}");
-        if values.is_set("delivery.timeout.ms") {
-            findings.problem("delivery.timeout.ms", message);
-        } else {
-            findings
-                .warnings
-                .push(format!("{message}; it is raised to {least}"));
-        }
-        delivery = least;
-    }
-    let millis = |millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0));
-    (millis(linger), millis(request), millis(delivery))
 }
 
 fn warn_of_crossed_times(
@@ -269,14 +211,6 @@ fn reconnect_backoff(values: &Values) -> Backoff {
 fn connections_max_idle(values: &Values) -> Option<Duration> {
     let name = "connections.max.idle.ms";
     (values.integer(name) >= 0).then(|| values.millis(name))
-}
-
-fn acks(values: &Values) -> Acks {
-    match values.text("acks") {
-        "0" => Acks::None,
-        "1" => Acks::Leader,
-        _ => Acks::All,
-    }
 }
 
 fn metadata_recovery(values: &Values) -> MetadataRecovery {

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::nearest::nearest;
 use super::properties::{Entry, Properties, Value};
-use super::table::{self, Class, Definition, HIDDEN, Kind, Parsed, Preset};
+use super::table::{self, Class, Definition, HIDDEN, Kind, Parsed, Preset, TOPIC_PREFIX};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ids::topic_name_fault;
 
 /// What is to be said about the properties.
 #[derive(Debug)]
@@ -29,10 +30,14 @@ impl<'a> Findings<'a> {
     /// Something is wrong with the property `name`. The message begins with where it was written,
     /// if that was in a file.
     pub(super) fn problem(&mut self, name: &str, message: String) {
-        self.problems.push(match self.properties.place(name) {
+        let problem = match self.properties.place(name) {
             Some(place) => format!("{place}: {message}"),
             None => message,
-        });
+        };
+        // What is wrong for all topics is found again with each that has something of its own.
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     /// An error if there was a problem so far; it names all of them.
@@ -52,7 +57,12 @@ impl<'a> Findings<'a> {
 pub(super) struct Values {
     parsed: BTreeMap<&'static str, Parsed>,
     set: BTreeSet<&'static str>,
+    /// By topic, what is set for it alone.
+    topics: BTreeMap<String, TopicValues>,
 }
+
+/// What is set for one topic alone, by the names of the properties that hold for all.
+type TopicValues = BTreeMap<&'static str, Parsed>;
 
 impl Values {
     /// Reads all properties. What is wrong with them is added to the findings.
@@ -60,14 +70,15 @@ impl Values {
         let mut values = Self {
             parsed: BTreeMap::new(),
             set: BTreeSet::new(),
+            topics: BTreeMap::new(),
         };
         for (name, entry) in properties.entries() {
             let Some(definition) = table::find(name) else {
-                findings.problem(name, unknown(name));
+                values.read_for_topic(name, entry, findings);
                 continue;
             };
             values.set.insert(definition.name);
-            match read_value(definition, entry) {
+            match read_value(name, definition, entry) {
                 Ok(value) => {
                     values.parsed.insert(definition.name, value);
                 }
@@ -88,6 +99,26 @@ impl Values {
             }
         }
         values
+    }
+
+    /// Reads a property that holds for one topic; no other names are left.
+    fn read_for_topic(&mut self, name: &str, entry: &Entry, findings: &mut Findings<'_>) {
+        let Some((topic, definition)) = table::find_per_topic(name) else {
+            return findings.problem(name, unknown(name));
+        };
+        let value = match topic_name_fault(topic) {
+            Some(fault) => Err(format!(
+                "{name}: {topic:?} is not a legal topic name: {fault}"
+            )),
+            None => read_value(name, definition, entry),
+        };
+        match value {
+            Ok(value) => {
+                let values = self.topics.entry(topic.to_owned()).or_default();
+                values.insert(definition.name, value);
+            }
+            Err(complaint) => findings.problem(name, complaint),
+        }
     }
 
     /// One warning for each reason to ignore values that are not the defaults.
@@ -116,6 +147,16 @@ impl Values {
             let warning = format!("{push}=true has no effect yet: no metrics are pushed");
             findings.warnings.push(warning);
         }
+    }
+
+    /// The topics for which something is set.
+    pub(super) fn topics(&self) -> impl Iterator<Item = &str> {
+        self.topics.keys().map(String::as_str)
+    }
+
+    /// What a property is set to for this topic alone.
+    pub(super) fn of_topic(&self, topic: &str, name: &str) -> Option<&Parsed> {
+        self.topics.get(topic)?.get(name)
     }
 
     /// Whether the user has set the property, if only to its default.
@@ -183,14 +224,20 @@ pub(super) fn not_asked_for(switch: &str) -> String {
 }
 
 fn unknown(name: &str) -> String {
+    if name.starts_with(TOPIC_PREFIX) {
+        let known: Vec<_> = table::per_topic()
+            .map(|definition| format!("{TOPIC_PREFIX}NAME.{}", definition.name))
+            .collect();
+        let known = known.join(", ");
+        return format!("unknown property {name:?}; for one topic there are {known}");
+    }
     let known = table::all().map(|definition| definition.name);
     let nearest = nearest(name, known).expect("the table has rows");
     format!("unknown property {name:?}; did you mean {nearest:?}?")
 }
 
 /// The value of a set property, if it may be set to this now.
-fn read_value(definition: &Definition, entry: &Entry) -> Result<Parsed, String> {
-    let name = definition.name;
+fn read_value(name: &str, definition: &Definition, entry: &Entry) -> Result<Parsed, String> {
     let text = match &entry.value {
         Value::Text(text) => text.trim(),
         Value::Object(object) => {

@@ -204,7 +204,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
             config.buffer_memory(),
             config.adaptive_partitioning(),
         )
-        .with_compression(config.compression()),
+        .with_settings(config.topics().clone()),
         counters: Arc::clone(&counters),
         mailbox: Mailbox::default(),
         view: Mutex::ranked(Rank::View, Arc::default()),
@@ -263,11 +263,9 @@ fn sender_settings(config: &ProducerConfig) -> sender::Settings {
                 port: one.port,
             })
             .collect(),
-        acks: config.acks().wire(),
         retries: config.retries(),
         idempotence: config.idempotence(),
         linger: config.linger().min(AGES),
-        delivery_timeout: config.delivery_timeout().min(AGES),
         request_timeout: config.request_timeout().min(AGES),
         // Batches that go together leave as much room for the names of their partitions.
         max_request_size: config.max_request_size().min(1 << 30),

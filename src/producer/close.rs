@@ -31,12 +31,13 @@ const GRACE: Duration = Duration::from_millis(80);
 
 impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// Closes all clones: accepts nothing more, sends what was accepted, runs the callbacks, and
-    /// ends the I/O thread. What is not acknowledged within `delivery.timeout.ms` fails.
+    /// ends the I/O thread. What is not acknowledged within the `delivery.timeout.ms` of
+    /// its topic fails.
     ///
     /// # Errors
     /// As [`close_timeout`](Self::close_timeout).
     pub fn close(&self) -> Result<CloseReport> {
-        self.handle.close(self.handle.delivery_timeout)
+        self.handle.close(self.handle.longest_delivery_timeout)
     }
 
     /// [`close`](Self::close) with a limit of its own: what is not done by then fails with
@@ -204,11 +205,11 @@ impl Drop for Handle {
         if shared.is_io_thread() {
             // Waiting for this thread here would be waiting for ourselves.
             shared.accumulator.close();
-            let deadline = now().checked_add(self.delivery_timeout);
+            let deadline = now().checked_add(self.longest_delivery_timeout);
             shared.post(Command::Close(deadline)).ok();
             return;
         }
-        match self.close(self.delivery_timeout) {
+        match self.close(self.longest_delivery_timeout) {
             Ok(report) if report.failed > 0 => log::warn!(
                 "closing a dropped producer: {} records were not written, {} may be written",
                 report.not_written,

@@ -11,6 +11,7 @@ use crate::accumulator::{
 };
 use crate::driver::{End, Shared};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ids::topic_name_fault;
 use crate::partitioner::{PartitionRequest, TopicPartitions, partition_for_key};
 use crate::producer::Settings;
 use crate::producer::clock::now;
@@ -299,20 +300,11 @@ fn check(record: &Draft<'_>) -> Result<()> {
 
 /// What brokers take as the name of a topic. Asked only of names that are not known yet.
 pub(super) fn check_topic_name(name: &str) -> Result<()> {
-    const MAX_BYTES: usize = 249;
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let why = if name.is_empty() {
-        "it is empty"
-    } else if name == "." || name == ".." {
-        "it must not be . or .."
-    } else if name.len() > MAX_BYTES {
-        "it is longer than 249 characters"
-    } else if !name.chars().all(legal) {
-        "only ASCII letters, digits, '.', '_' and '-' are allowed"
-    } else {
+    const ENOUGH_TO_SHOW: usize = 249;
+    let Some(why) = topic_name_fault(name) else {
         return Ok(());
     };
-    let shown: String = name.chars().take(MAX_BYTES).collect();
+    let shown: String = name.chars().take(ENOUGH_TO_SHOW).collect();
     let text = format!("{shown:?} is not a legal topic name: {why}");
     Err(Error::new(ErrorKind::InvalidRecord, text))
 }

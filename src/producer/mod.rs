@@ -100,7 +100,8 @@ struct Settings {
 struct Handle {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    delivery_timeout: Duration,
+    /// Of all topics.
+    longest_delivery_timeout: Duration,
 }
 
 /// A partition of a topic, as the brokers describe it.
@@ -159,7 +160,7 @@ impl<K: ?Sized + 'static, V: ?Sized + 'static> Producer<K, V> {
         let handle = Handle {
             shared,
             thread: Mutex::ranked(Rank::Thread, Some(thread)),
-            delivery_timeout: config.delivery_timeout(),
+            longest_delivery_timeout: config.topics().longest_delivery_timeout(),
         };
         Ok(Self {
             handle: Arc::new(handle),

@@ -17,6 +17,7 @@ mod backoff;
 mod closing;
 mod event;
 mod identity;
+mod lines;
 mod metadata;
 mod nodes;
 mod outcomes;
@@ -59,12 +60,10 @@ use timers::{Timer, Timers};
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) bootstrap: Vec<Address>,
-    pub(crate) acks: i16,
     pub(crate) retries: u32,
     /// Whether batches carry a producer id and sequences.
     pub(crate) idempotence: bool,
     pub(crate) linger: Duration,
-    pub(crate) delivery_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) max_request_size: usize,
     pub(crate) max_in_flight: usize,
@@ -314,7 +313,7 @@ impl Sender {
             return;
         };
         node.ready.retain(|partition| {
-            let partition = partitions.get(partition);
+            let partition = partitions.get(&partition);
             partition.is_some_and(|partition| partition.place == Place::Queued(id))
         });
         if !node.ready.is_empty() {

@@ -1,12 +1,12 @@
 //! The brokers as the sender sees them: reachable or not, busy or not, and which partitions have
 //! something for them. Decides whom to ask for metadata. Owns no socket, reads no clock.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::accumulator::PartitionId;
 use crate::cluster::Address;
 use crate::ids::{NodeId, RequestId};
+use crate::sender::lines::Lines;
 
 /// How long a connection attempt for metadata may take before another broker is tried beside it
 /// (the pause that RFC 8305 proposes between addresses).
@@ -21,9 +21,9 @@ pub(super) struct Node {
     pub(super) failures: u32,
     /// Unanswered, in the order of sending.
     pub(super) requests: BTreeSet<RequestId>,
-    /// Partitions with a batch for this broker, each at most once, in the order they became ready.
-    /// An entry counts only if the partition agrees that it stands here.
-    pub(super) ready: VecDeque<PartitionId>,
+    /// Partitions with a batch for this broker, each at most once. An entry counts only if the
+    /// partition agrees that it stands here.
+    pub(super) ready: Lines,
     pub(super) last_attempt: Option<Instant>,
     pub(super) last_used: Instant,
     /// The broker asked for a pause (KIP-219).
@@ -52,7 +52,7 @@ impl Node {
             link: Link::Down,
             failures: 0,
             requests: BTreeSet::new(),
-            ready: VecDeque::new(),
+            ready: Lines::default(),
             last_attempt: None,
             last_used: now,
             throttled_until: None,

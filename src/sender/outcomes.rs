@@ -15,10 +15,9 @@ impl Sender {
     /// Hands an outcome to the driver, as soon as all older batches of its partition have theirs.
     pub(super) fn deliver(&mut self, outcome: Outcome) {
         let is_open = self.incomplete.contains(&outcome.batch);
-        let deadline = outcome.opened + self.settings.delivery_timeout;
         let id = outcome.queue.id();
         self.timers
-            .cancel(deadline, Timer::Delivery(id, outcome.batch));
+            .cancel(outcome.deadline(), Timer::Delivery(id, outcome.batch));
         let partition = self.partitions.get_mut(&id);
         let partition = partition.expect("its batches were registered with it");
         let second = partition.held.insert(outcome.batch, outcome);

@@ -188,7 +188,7 @@ impl Sender {
                     opened,
                 } => {
                     self.incomplete.insert(batch);
-                    let deadline = opened + self.settings.delivery_timeout;
+                    let deadline = opened + queue.settings().delivery_timeout;
                     self.timers
                         .set(deadline, Timer::Delivery(queue.id(), batch));
                     self.refresh.touch(now, queue.topic());
@@ -279,7 +279,7 @@ impl Sender {
             return;
         };
         if partition.place != Place::Queued(leader) {
-            node.ready.push_back(id);
+            node.ready.push(partition.queue.settings().acks, id);
             self.note_waiting(now, leader);
             self.place(id, Place::Queued(leader));
         }
@@ -344,7 +344,13 @@ impl Sender {
         batch: BatchId,
         accumulator: &Accumulator,
     ) {
-        let timeout = self.settings.delivery_timeout;
+        let Some(queue) = self.queue_of(id) else {
+            return;
+        };
+        let timeout = queue.settings().delivery_timeout.as_millis();
+        let limit = accumulator
+            .settings()
+            .delivery_timeout_property(queue.topic());
         self.resolve_early(id, batch, |attempts, cause| {
             let tried = match attempts {
                 0 => "never sent".to_owned(),
@@ -354,10 +360,7 @@ impl Sender {
             let cause = cause
                 .map(|error| format!("; last error: {error}"))
                 .unwrap_or_default();
-            let timeout = timeout.as_millis();
-            let text = format!(
-                "not acknowledged within delivery.timeout.ms ({timeout} ms), {tried}{cause}"
-            );
+            let text = format!("not acknowledged within {limit} ({timeout} ms), {tried}{cause}");
             (ErrorKind::TimedOut, text)
         });
         self.go_on(now, id, accumulator);

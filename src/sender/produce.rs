@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::accumulator::{Accumulator, PartitionId, SealedBatch};
+use crate::config::Acks;
 use crate::error::{Error, ErrorKind};
 use crate::ids::{NodeId, RequestId, TopicId};
 use crate::protocol::Request;
@@ -12,7 +13,7 @@ use crate::protocol::messages::{
     ProducePartition, ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopic,
 };
 use crate::sender::event::Output;
-use crate::sender::partitions::{Place, Retry};
+use crate::sender::partitions::{Partition, Place, Retry};
 use crate::sender::refusal::{failure, refusal};
 use crate::sender::requests::{Content, Flying};
 use crate::sender::sequence::Producer;
@@ -24,13 +25,13 @@ impl Sender {
     /// Sends what is ready to every broker that can take it.
     pub(super) fn send_batches(&mut self, now: Instant, accumulator: &Accumulator) {
         for id in self.nodes.with_work() {
-            while self.node_can_take(now, id) {
-                let batches = self.fill_request(now, id);
+            while let Some(acks) = self.whom_to_serve(now, id) {
+                let batches = self.fill_request(now, id, acks);
                 if batches.is_empty() {
-                    break;
+                    continue;
                 }
                 let partitions: Vec<_> = batches.iter().map(|flying| flying.partition).collect();
-                self.send_produce(now, id, batches);
+                self.send_produce(now, id, acks, batches);
                 self.note_taken(id, accumulator);
                 // The next batch of each may follow at once.
                 for partition in partitions {
@@ -45,43 +46,37 @@ impl Sender {
 
     /// A partition that has moved away leaves its entry behind; nobody connects for its sake.
     fn drop_stale_entries(&mut self, id: NodeId) {
-        while let Some(first) = self
-            .nodes
-            .find(id)
-            .and_then(|node| node.ready.front().copied())
-        {
-            if self.next_size(id, first) > 0 {
-                return;
-            }
-            if let Some(node) = self.nodes.find(id) {
-                node.ready.pop_front();
-            }
+        let partitions = &self.partitions;
+        if let Some(node) = self.nodes.find(id) {
+            node.ready
+                .drop_first_while(|partition| next_size(partitions, id, partition) == 0);
         }
     }
 
-    fn node_can_take(&mut self, now: Instant, id: NodeId) -> bool {
+    /// Which of the broker's lines is served next, if it can take anything.
+    fn whom_to_serve(&mut self, now: Instant, id: NodeId) -> Option<Acks> {
         let max_in_flight = self.settings.max_in_flight;
-        self.nodes
-            .find(id)
-            .is_some_and(|node| !node.ready.is_empty() && node.can_take(now, max_in_flight))
+        let node = self.nodes.find(id)?;
+        node.can_take(now, max_in_flight)
+            .then(|| node.ready.take_turn())?
     }
 
-    /// Takes a batch of each partition in the broker's line, up to `max.request.size`; the first
-    /// one always fits.
-    fn fill_request(&mut self, now: Instant, node: NodeId) -> Vec<Flying> {
+    /// Takes a batch of each partition in one of the broker's lines, up to `max.request.size`; the
+    /// first one always fits.
+    fn fill_request(&mut self, now: Instant, node: NodeId, acks: Acks) -> Vec<Flying> {
         let mut batches = Vec::new();
         let mut bytes = 0;
         while let Some(id) = self
             .nodes
             .find(node)
-            .and_then(|node| node.ready.front().copied())
+            .and_then(|node| node.ready.first(acks))
         {
-            let size = self.next_size(node, id);
+            let size = next_size(&self.partitions, node, id);
             if !batches.is_empty() && bytes + size > self.settings.max_request_size {
                 break;
             }
             if let Some(node) = self.nodes.find(node) {
-                node.ready.pop_front();
+                node.ready.pop(acks);
             }
             // Zero: the entry is out of date, the partition stands elsewhere by now.
             if size > 0
@@ -92,20 +87,6 @@ impl Sender {
             }
         }
         batches
-    }
-
-    /// Bytes of the batch that the partition has for this broker; 0 if it has none.
-    fn next_size(&self, node: NodeId, id: PartitionId) -> usize {
-        let Some(partition) = self.partitions.get(&id) else {
-            return 0;
-        };
-        if partition.place != Place::Queued(node) {
-            return 0;
-        }
-        match partition.retries.front() {
-            Some(retry) => retry.batch.len(),
-            None => partition.queue.head().map_or(0, |head| head.bytes),
-        }
     }
 
     fn take_next(&mut self, now: Instant, node: NodeId, id: PartitionId) -> Option<Flying> {
@@ -140,10 +121,7 @@ impl Sender {
         };
         let mut batch = self.fit(now, id, batch)?;
         let partition = self.partitions.get_mut(&id)?;
-        debug_assert!(
-            batch.opened + self.settings.delivery_timeout > now,
-            "expired before sent"
-        );
+        debug_assert!(batch.deadline() > now, "expired before sent");
         batch.attempts += 1;
         partition.depart(batch.id, node);
         let topic = self.view.topics.get(&**batch.queue.topic());
@@ -178,7 +156,7 @@ impl Sender {
         Some(batch)
     }
 
-    fn send_produce(&mut self, now: Instant, node: NodeId, batches: Vec<Flying>) {
+    fn send_produce(&mut self, now: Instant, node: NodeId, acks: Acks, batches: Vec<Flying>) {
         let mut topics: BTreeMap<Arc<str>, ProduceTopic> = BTreeMap::new();
         for batch in batches
             .iter()
@@ -204,7 +182,7 @@ impl Sender {
         let timeout_ms = i32::try_from(self.settings.request_timeout.as_millis());
         let request = ProduceRequest {
             transactional_id: None,
-            acks: self.settings.acks,
+            acks: acks.wire(),
             timeout_ms: timeout_ms.unwrap_or(i32::MAX),
             topics: topics.into_values().collect(),
         };
@@ -375,7 +353,7 @@ impl Sender {
 
     /// Takes a batch apart; its parts go as its retries would.
     fn keep_parts(&mut self, now: Instant, id: PartitionId, batch: SealedBatch) {
-        let deadline = batch.opened + self.settings.delivery_timeout;
+        let deadline = batch.deadline();
         for (index, part) in batch.split().into_iter().enumerate() {
             if index > 0 {
                 part.queue.note_opened();
@@ -475,6 +453,24 @@ impl Sender {
         self.mend(id);
         self.fail_lost(id);
         self.evaluate(now, id, accumulator);
+    }
+}
+
+/// Bytes of the batch that the partition has for this broker; 0 if it has none.
+fn next_size(
+    partitions: &BTreeMap<PartitionId, Partition>,
+    node: NodeId,
+    id: PartitionId,
+) -> usize {
+    let Some(partition) = partitions.get(&id) else {
+        return 0;
+    };
+    if partition.place != Place::Queued(node) {
+        return 0;
+    }
+    match partition.retries.front() {
+        Some(retry) => retry.batch.len(),
+        None => partition.queue.head().map_or(0, |head| head.bytes),
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::ErrorCode;
 use crate::accumulator::{Accumulator, BatchId};
+use crate::config::Acks;
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::NodeId;
 use crate::protocol::Request;
@@ -49,7 +50,7 @@ pub(super) struct Checker {
     linger: Duration,
     request_timeout: Duration,
     retries: u32,
-    acks: i16,
+    acks: Acks,
     idempotence: bool,
     /// Whether values take less memory than they have bytes.
     compresses: bool,
@@ -116,13 +117,13 @@ impl Checker {
             opened: BTreeMap::new(),
             arrived: BTreeMap::new(),
             pauses: Vec::new(),
-            delivery_timeout: options.sender.delivery_timeout,
+            delivery_timeout: options.topic().delivery_timeout,
             linger: options.sender.linger,
             request_timeout: options.sender.request_timeout,
             retries: options.sender.retries,
-            acks: options.sender.acks,
+            acks: options.topic().acks,
             idempotence: options.sender.idempotence,
-            compresses: options.compression.is_some(),
+            compresses: options.topic().compression.is_some(),
             max_message_bytes: options.max_message_bytes,
             has_fences: options.sender.idempotence && options.first_epoch == 0,
             has_memory: true,
@@ -316,7 +317,7 @@ impl Checker {
                     format!("record {id} is told as {metadata:?}")
                 });
                 let has_offset =
-                    metadata.offset().is_some() || self.acks == 0 || self.tells_duplicates;
+                    metadata.offset().is_some() || self.acks == Acks::None || self.tells_duplicates;
                 broken_if(I2, !has_offset, || format!("record {id} has no offset"));
                 Ok(metadata.offset())
             }
@@ -479,6 +480,7 @@ impl Checker {
         broken_if(I6, used > total, || {
             format!("{used} of {total} bytes of memory are in use")
         });
+        // What is compressed gives back what that has saved.
         let least = match self.compresses {
             true => self.open_in_order.len() * BOOKKEEPING_BYTES,
             false => self.open_bytes,
@@ -592,7 +594,7 @@ impl Checker {
             });
             // With acks=0 a request may be lost and nobody knows. What nobody has acknowledged may
             // come late where no epoch fences it.
-            let is_acknowledged = self.acks != 0 && matches!(sent.outcome, Some(Ok(_)));
+            let is_acknowledged = self.acks != Acks::None && matches!(sent.outcome, Some(Ok(_)));
             let has_place = is_first && self.has_memory && (is_acknowledged || self.has_fences);
             broken_if(I4, has_place && newest > Some(sent.order), || {
                 format!("record {id} in partition {partition} is behind one that was sent later")
@@ -607,7 +609,7 @@ impl Checker {
             if sent.partition != partition {
                 continue;
             }
-            if sent.outcome == Some(Ok(None)) && self.acks != 0 {
+            if sent.outcome == Some(Ok(None)) && self.acks != Acks::None {
                 broken_if(I2, !logs.iter().any(|log| log.contains(&id)), || {
                     format!("record {id} was acknowledged, and is not in partition {partition}")
                 });

@@ -19,6 +19,7 @@ pub(super) enum Stream {
     Sender,
     Short,
     Compression,
+    Topics,
 }
 
 impl Dice {

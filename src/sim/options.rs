@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::cluster::Address;
 use crate::compression::{Codec, Compression};
+use crate::config::{Acks, TopicSettings, TopicTable};
 use crate::protocol::ApiKey;
 use crate::protocol::version::VersionRange;
 use crate::sender::{Backoff, Settings};
@@ -21,10 +22,11 @@ pub(super) struct Options {
     pub(super) versions: BTreeMap<ApiKey, VersionRange>,
     pub(super) topic_ids: bool,
     pub(super) batch_size: usize,
-    pub(super) compression: Option<Compression>,
     pub(super) buffer_memory: usize,
     pub(super) max_block: Duration,
     pub(super) sender: Settings,
+    /// What holds for each topic; only [`TOPIC`] is sent to.
+    pub(super) topics: TopicTable,
     pub(super) setup_timeout: Duration,
     /// Between machines, one way.
     pub(super) latency: (Duration, Duration),
@@ -146,16 +148,13 @@ impl Options {
             versions: BTreeMap::new(),
             topic_ids: true,
             batch_size: 1_000,
-            compression: None,
             buffer_memory: 100_000,
             max_block: ms(5_000),
             sender: Settings {
                 bootstrap: vec![bootstrap(1)],
-                acks: -1,
                 retries: u32::MAX,
                 idempotence: false,
                 linger: ms(5),
-                delivery_timeout: ms(10_000),
                 request_timeout: ms(1_000),
                 max_request_size: 10_000,
                 max_in_flight: 5,
@@ -174,6 +173,10 @@ impl Options {
                 availability_timeout: None,
                 seed: 1,
             },
+            topics: TopicTable::new(TopicSettings {
+                delivery_timeout: ms(10_000),
+                ..TopicSettings::default()
+            }),
             setup_timeout: ms(500),
             latency: (Duration::from_micros(400), Duration::from_micros(600)),
             socket_bytes: LARGE_SOCKET,
@@ -199,16 +202,21 @@ impl Options {
         let largest = value_bytes.1 as usize + 800;
         let heal_after = ms(d.pick(&[0, 500, 3_000, 3_000, 10_000]));
         let (versions, topic_ids) = versions(d);
+        let partitions = d.pick(&[1, 1, 2, 3, 3, 8]);
+        let batch_size = d.pick(&[0, 1, 100, 200, 500, 500, 2_000]);
+        let buffer_memory = largest * d.pick(&[1, 2, 4, 10, 100]);
+        let max_block = ms(d.pick(&[0, 100, 1_000, 1_000, 5_000, 5_000]));
+        let (sender, topic) = sender_settings(seed, brokers, d);
         let mut options = Self {
             brokers,
-            partitions: d.pick(&[1, 1, 2, 3, 3, 8]),
+            partitions,
             versions,
             topic_ids,
-            batch_size: d.pick(&[0, 1, 100, 200, 500, 500, 2_000]),
-            compression: compression(seed),
-            buffer_memory: largest * d.pick(&[1, 2, 4, 10, 100]),
-            max_block: ms(d.pick(&[0, 100, 1_000, 1_000, 5_000, 5_000])),
-            sender: sender_settings(seed, brokers, d),
+            batch_size,
+            buffer_memory,
+            max_block,
+            sender,
+            topics: topics(seed, topic),
             setup_timeout: ms(d.pick(&[100, 300, 1_000])),
             latency: d.pick(&[
                 (Duration::from_micros(50), Duration::from_micros(200)),
@@ -258,6 +266,19 @@ impl Options {
         options
     }
 
+    /// What holds for the topic that is sent to.
+    pub(super) fn topic(&self) -> TopicSettings {
+        self.topics.of(TOPIC)
+    }
+
+    pub(super) fn set_delivery_timeout(&mut self, timeout: Duration) {
+        let topic = TopicSettings {
+            delivery_timeout: timeout,
+            ..self.topic()
+        };
+        self.topics.set(TOPIC, topic);
+    }
+
     /// A time within which a record is written where nothing is wrong: connect, ask, send.
     pub(super) fn quick(&self) -> Duration {
         let sender = &self.sender;
@@ -284,7 +305,7 @@ impl Options {
     }
 }
 
-fn sender_settings(seed: u64, brokers: u16, d: &mut Dice) -> Settings {
+fn sender_settings(seed: u64, brokers: u16, d: &mut Dice) -> (Settings, TopicSettings) {
     let linger = ms(d.pick(&[0, 0, 5, 50, 300]));
     let request_timeout = ms(d.pick(&[100, 300, 1_000, 3_000]));
     // A tight one is there to expire batches, a long one to see that nothing hangs behind it.
@@ -298,19 +319,17 @@ fn sender_settings(seed: u64, brokers: u16, d: &mut Dice) -> Settings {
     };
     let max_age = d.pick(&[300, 2_000, 2_000, 300_000, 300_000, 300_000]);
     let servers = d.between(1, brokers.into());
-    let acks = d.pick(&[-1, -1, -1, 1, 0]);
+    let acks = d.pick(&[Acks::All, Acks::All, Acks::All, Acks::Leader, Acks::None]);
     let retries = d.pick(&[0, 1, 3, u32::MAX, u32::MAX, u32::MAX]);
-    Settings {
+    let settings = Settings {
         bootstrap: (1..=brokers)
             .take(servers as usize)
             .map(bootstrap)
             .collect(),
-        acks,
         retries,
         // As the configuration has it: other settings rule it out.
-        idempotence: acks == -1 && retries > 0 && d.chance(700),
+        idempotence: acks == Acks::All && retries > 0 && d.chance(700),
         linger,
-        delivery_timeout: linger + request_timeout + slack,
         request_timeout,
         max_request_size: d.pick(&[1_000, 2_000, 10_000]),
         max_in_flight: d.pick(&[1, 2, 5, 5]),
@@ -322,7 +341,28 @@ fn sender_settings(seed: u64, brokers: u16, d: &mut Dice) -> Settings {
         connections_max_idle: d.pick(&[None, None, Some(200), Some(5_000)]).map(ms),
         availability_timeout: d.pick(&[None, Some(50)]).map(ms),
         seed: Dice::new(seed, Stream::Sender).number(),
+    };
+    let topic = TopicSettings {
+        acks,
+        delivery_timeout: linger + request_timeout + slack,
+        compression: compression(seed),
+    };
+    (settings, topic)
+}
+
+/// The settings are those of all topics, or the topic's own beside others.
+fn topics(seed: u64, topic: TopicSettings) -> TopicTable {
+    let d = &mut Dice::new(seed, Stream::Topics);
+    if d.chance(500) {
+        return TopicTable::new(topic);
     }
+    let mut topics = TopicTable::new(TopicSettings {
+        acks: d.pick(&[Acks::All, Acks::Leader, Acks::None]),
+        delivery_timeout: topic.delivery_timeout * d.between(1, 3) / 2,
+        compression: topic.compression.filter(|_| d.chance(500)),
+    });
+    topics.set(TOPIC, topic);
+    topics
 }
 
 /// Mostly none, which is fastest.

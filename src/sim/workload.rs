@@ -334,7 +334,7 @@ impl World {
         let next_batch = self.accumulator.next_batch();
         let command = self.command(Command::Flush(next_batch));
         // Every batch that it waits for has been opened by now.
-        let deadline = self.stage.now + self.options.sender.delivery_timeout;
+        let deadline = self.stage.now + self.options.topic().delivery_timeout;
         self.callers[index].state = State::Flushing(command, before, deadline);
         if self.flights.have_retries() {
             self.stage.trace.mark("flush while sending again");
@@ -383,7 +383,7 @@ impl World {
                 }
                 State::Flushing(command, before, deadline) if *command == id => {
                     self.checker.on_unblocked(now, "flush", *deadline);
-                    let since = *deadline - self.options.sender.delivery_timeout;
+                    let since = *deadline - self.options.topic().delivery_timeout;
                     self.checker.check_flush(now, since);
                     self.checker.on_flushed(before);
                     caller.state = State::Running;

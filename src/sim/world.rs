@@ -78,7 +78,7 @@ impl World {
         let stage = Stage::new(seed, &options, Trace::new(reader));
         Self {
             accumulator: Accumulator::new(options.batch_size, options.buffer_memory, true)
-                .with_compression(options.compression),
+                .with_settings(options.topics.clone()),
             checker: Checker::new(&options),
             habits: Habits::new(&options),
             callers: Vec::new(),

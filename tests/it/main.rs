@@ -22,6 +22,7 @@ mod logged;
 mod metadata;
 mod metrics;
 mod observe;
+mod of_one_topic;
 mod partitioning;
 mod retries;
 mod serializers;

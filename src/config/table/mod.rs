@@ -16,6 +16,8 @@ pub(super) struct Definition {
     pub(super) default: Preset,
     /// What it means, in a sentence or two, for the documentation and for who forgot it.
     pub(super) meaning: &'static str,
+    /// Whether it can be set for one topic, too, as `topic.NAME.` and its name.
+    pub(super) is_per_topic: bool,
 }
 
 /// What becomes of a property's value.
@@ -54,9 +56,26 @@ pub(super) fn find(name: &str) -> Option<&'static Definition> {
     all().find(|definition| definition.name == name)
 }
 
+/// The topic and the property that `topic.NAME.acks` and the like speak of. Topics may have dots in
+/// their names, so that the known ends of such a name decide; nothing says that the topic's name is
+/// a legal one.
+pub(super) fn find_per_topic(name: &str) -> Option<(&str, &'static Definition)> {
+    let rest = name.strip_prefix(TOPIC_PREFIX)?;
+    let topic_of = |one: &Definition| rest.strip_suffix(one.name)?.strip_suffix('.');
+    per_topic().find_map(|one| Some((topic_of(one)?, one)))
+}
+
+/// The properties that can be set for one topic, too.
+pub(super) fn per_topic() -> impl Iterator<Item = &'static Definition> {
+    all().filter(|definition| definition.is_per_topic)
+}
+
+/// What the names of properties of one topic begin with.
+pub(super) const TOPIC_PREFIX: &str = "topic.";
+
 /// Whether a value must not be shown. Properties that are not Kafka's are judged by their names.
 pub(super) fn is_secret(name: &str) -> bool {
-    match find(name) {
+    match find(name).or_else(|| Some(find_per_topic(name)?.1)) {
         Some(definition) => matches!(definition.kind, Kind::Secret),
         None => {
             let name = name.to_lowercase();
@@ -90,12 +109,18 @@ const fn supported(
         kind,
         default: Preset::Text(default),
         meaning,
+        is_per_topic: false,
     }
 }
 
 impl Definition {
     const fn of_class(mut self, class: Class) -> Self {
         self.class = class;
+        self
+    }
+
+    const fn per_topic(mut self) -> Self {
+        self.is_per_topic = true;
         self
     }
 

@@ -109,7 +109,8 @@ pub(super) const ROWS: &[Definition] = &[
         "all",
         "How many acknowledgements make a record count as written: `0` none is waited for, `1` \
          the leader's, `all` (or `-1`) those of all replicas in sync.",
-    ),
+    )
+    .per_topic(),
     supported(
         "retries",
         Kind::int(0),
@@ -145,7 +146,8 @@ pub(super) const ROWS: &[Definition] = &[
         "How long after `send` a record is certain to have succeeded or failed. At least \
          `linger.ms` + `request.timeout.ms`: less is an error if it was set, and otherwise raised \
          to that with a warning.",
-    ),
+    )
+    .per_topic(),
     supported(
         "max.in.flight.requests.per.connection",
         Kind::int(1),
@@ -280,20 +282,23 @@ pub(super) const ROWS: &[Definition] = &[
         "none",
         "How batches are compressed, each as a whole. Needs the feature of the crate that has the \
          codec's name, which all builds have that do not say otherwise.",
-    ),
+    )
+    .per_topic(),
     supported(
         "compression.gzip.level",
         Kind::Level { min: 1, max: 9 },
         "-1",
         "How hard gzip tries; -1: its own default, which is 6.",
-    ),
+    )
+    .per_topic(),
     supported(
         "compression.lz4.level",
         Kind::Integer { min: 1, max: 17 },
         "9",
         "How hard lz4 tries. As in Kafka, 9 is the fast compressor, and all others are slow ones \
          that compress better; those above 12 do what 12 does.",
-    ),
+    )
+    .per_topic(),
     supported(
         "compression.zstd.level",
         Kind::Integer {
@@ -302,7 +307,8 @@ pub(super) const ROWS: &[Definition] = &[
         },
         "3",
         "How hard zstd tries; 0 counts as 3, and negative levels are faster than 1.",
-    ),
+    )
+    .per_topic(),
     // Metrics and plugins.
     later(
         "enable.metrics.push",

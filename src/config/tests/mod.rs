@@ -16,6 +16,7 @@ use crate::serializer::{Context, Serialized};
 mod builder;
 mod defaults;
 mod kafkas_table;
+mod of_one_topic;
 mod properties;
 mod rules_across_properties;
 mod serializers_and_partitioners;
@@ -50,6 +51,21 @@ fn refused(properties: &Properties) -> String {
 #[track_caller]
 fn warnings(properties: &Properties) -> Vec<String> {
     producer_config::check(properties).unwrap().1
+}
+
+/// What holds for a topic of which nothing is said.
+impl ProducerConfig {
+    fn acks(&self) -> Acks {
+        self.topics.of("any").acks
+    }
+
+    fn compression(&self) -> Option<Compression> {
+        self.topics.of("any").compression
+    }
+
+    fn delivery_timeout(&self) -> Duration {
+        self.topics.of("any").delivery_timeout
+    }
 }
 
 /// Data of the user's own, with a serializer and a partitioner to match.

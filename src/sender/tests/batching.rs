@@ -145,10 +145,7 @@ fn somebody_who_waits_for_a_record_ends_its_lingering() {
 
 #[test]
 fn acks_0_is_done_when_it_is_written() {
-    let mut world = World::ready(Settings {
-        acks: 0,
-        ..settings()
-    });
+    let mut world = World::ready_with(settings(), without_acks());
     world.send(0, "a");
     let request = world.the_request();
     world.append(0, "b");

@@ -15,15 +15,15 @@ fn connects_to_a_broker_when_there_is_something_for_it() {
 
 #[test]
 fn backs_off_from_a_broker_that_does_not_answer_longer_each_time() {
-    let mut world = World::ready(Settings {
+    let settings = Settings {
         reconnect_backoff: Backoff {
             initial: ms(100),
             max: ms(1_000),
         },
-        delivery_timeout: Duration::from_secs(60),
         metadata_max_age: Duration::from_secs(3_600),
         ..settings()
-    });
+    };
+    let mut world = World::ready_with(settings, patient());
     world.send(0, "a");
     for middle in [100, 200, 400, 800, 1_000] {
         world.lose(ONE);

@@ -135,10 +135,7 @@ fn callers_whose_clocks_were_read_in_another_order_than_they_appended_expire_all
 
 #[test]
 fn acks_0_expires_too() {
-    let mut world = World::ready(Settings {
-        acks: 0,
-        ..settings()
-    });
+    let mut world = World::ready_with(settings(), without_acks());
     world.append(0, "a");
     world.advance(DELIVERY);
     assert_eq!(world.failed(), [timed_out("a")]);

@@ -9,12 +9,14 @@ mod idempotence;
 mod leaders;
 mod metadata;
 mod retries;
+mod topics;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::accumulator::{Arrival, Outcome, PartitionQueue, boxed};
+use crate::config::{Acks, TopicSettings, TopicTable};
 use crate::error::Result;
 use crate::ids::TopicId;
 use crate::protocol::messages::{
@@ -50,11 +52,9 @@ fn settings() -> Settings {
     };
     Settings {
         bootstrap: vec![address(BOOTSTRAP)],
-        acks: -1,
         retries: u32::MAX,
         idempotence: false,
         linger: LINGER,
-        delivery_timeout: DELIVERY,
         request_timeout: REQUEST,
         max_request_size: 10_000,
         max_in_flight: 5,
@@ -67,6 +67,28 @@ fn settings() -> Settings {
         availability_timeout: None,
         seed: 1,
     }
+}
+
+/// What holds for all topics.
+fn of_topics() -> TopicSettings {
+    TopicSettings {
+        delivery_timeout: DELIVERY,
+        ..TopicSettings::default()
+    }
+}
+
+fn patient() -> TopicTable {
+    TopicTable::new(TopicSettings {
+        delivery_timeout: Duration::from_secs(60),
+        ..of_topics()
+    })
+}
+
+fn without_acks() -> TopicTable {
+    TopicTable::new(TopicSettings {
+        acks: Acks::None,
+        ..of_topics()
+    })
 }
 
 fn address(node: NodeId) -> Address {
@@ -113,13 +135,17 @@ struct Produce {
 }
 
 impl World {
-    #[expect(clippy::disallowed_methods, reason = "an Instant has no other source")]
     fn new(settings: Settings) -> Self {
+        Self::with(settings, TopicTable::new(of_topics()))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "an Instant has no other source")]
+    fn with(settings: Settings, topics: TopicTable) -> Self {
         let start = Instant::now();
         Self {
             now: start,
             sender: Sender::new(start, settings, Arc::default()),
-            accumulator: Accumulator::new(BATCH_SIZE, MEMORY, false),
+            accumulator: Accumulator::new(BATCH_SIZE, MEMORY, false).with_settings(topics),
             sent: BTreeMap::new(),
             connects: Vec::new(),
             disconnects: Vec::new(),
@@ -138,7 +164,11 @@ impl World {
     /// Knows topic "t" of three partitions, the last of which broker 2 leads, and is connected to
     /// both brokers.
     fn ready(settings: Settings) -> Self {
-        let mut world = Self::new(settings);
+        Self::ready_with(settings, TopicTable::new(of_topics()))
+    }
+
+    fn ready_with(settings: Settings, topics: TopicTable) -> Self {
+        let mut world = Self::with(settings, topics);
         world.await_topic(TOPIC, None, None);
         world.accept();
         world.answer_metadata();
@@ -254,6 +284,11 @@ impl World {
     }
 
     fn append_at(&mut self, partition: i32, value: &str, timestamp_ms: i64) {
+        let queue = self.queue(partition);
+        self.append_to(&queue, value, timestamp_ms);
+    }
+
+    fn append_to(&mut self, queue: &Arc<PartitionQueue>, value: &str, timestamp_ms: i64) {
         let record = Record {
             timestamp_ms,
             key: None,
@@ -268,10 +303,9 @@ impl World {
             let offset = result.map(|metadata| metadata.offset());
             told.lock().push((value, offset));
         });
-        let queue = self.queue(partition);
         let mut arrival = Arrival::new(record, 64, &mut callback);
         let clock = || self.now;
-        let appended = self.accumulator.append(&clock, &queue, &mut arrival, None);
+        let appended = self.accumulator.append(&clock, queue, &mut arrival, None);
         appended.unwrap();
     }
 

@@ -34,14 +34,14 @@ fn other_partitions_do_not_wait_for_a_retry() {
 
 #[test]
 fn backs_off_longer_each_time() {
-    let mut world = World::ready(Settings {
+    let settings = Settings {
         retry_backoff: Backoff {
             initial: ms(100),
             max: ms(1_000),
         },
-        delivery_timeout: Duration::from_secs(60),
         ..settings()
-    });
+    };
+    let mut world = World::ready_with(settings, patient());
     world.send(0, "a");
     for middle in [100, 200, 400, 800, 1_000, 1_000] {
         let request = world.the_request();

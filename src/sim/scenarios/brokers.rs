@@ -68,7 +68,7 @@ fn waits_out_a_stalled_broker_within_the_request_timeout() {
 #[test]
 fn a_broker_that_stalls_beyond_the_delivery_timeout_costs_no_more_than_its_records() {
     let mut options = Options::calm();
-    options.sender.delivery_timeout = Duration::from_millis(1_500);
+    options.set_delivery_timeout(Duration::from_millis(1_500));
     let mut world = with(options);
     world.append(1, 1);
     world.run_for(Duration::from_millis(50));

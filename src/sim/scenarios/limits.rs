@@ -30,7 +30,7 @@ fn callers_share_memory_for_two_records_and_all_get_their_turn() {
 #[test]
 fn a_record_fails_when_its_time_is_over_wherever_it_is() {
     let mut options = Options::calm();
-    options.sender.delivery_timeout = Duration::from_millis(1_200);
+    options.set_delivery_timeout(Duration::from_millis(1_200));
     let mut world = with(options);
     for _ in 0..20 {
         world.on_next(Api::Produce, refuse(ErrorCode::NOT_ENOUGH_REPLICAS));

@@ -38,7 +38,7 @@ fn a_producer_that_its_brokers_have_forgotten_goes_on() {
 fn after_the_last_epoch_comes_another_producer_id() {
     let mut options = idempotent();
     options.first_epoch = i16::MAX;
-    options.sender.delivery_timeout = Duration::from_millis(1_500);
+    options.set_delivery_timeout(Duration::from_millis(1_500));
     let mut world = with(options);
     let mut all = world.append(0, 1);
     world.run_for(Duration::from_millis(100));

@@ -3,7 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::ErrorCode;
 use crate::ids::{RequestId, TopicId};
 use crate::protocol::Response;
 use crate::protocol::messages::{
@@ -16,6 +15,7 @@ use crate::sim::options::{LONGEST_CALAMITY_MS, LONGEST_THROTTLE_MS};
 use crate::sim::schedules::cluster::{Batch, Index, Message, endpoint, node};
 use crate::sim::schedules::links::Link;
 use crate::sim::schedules::world::{Event, World};
+use crate::{Acks, ErrorCode};
 
 /// How a batch fares at its broker.
 enum Luck {
@@ -171,7 +171,7 @@ impl World {
             }
             answers.push((batch.topic, answer));
         }
-        if self.options.sender.acks == 0 {
+        if self.options.topic().acks == Acks::None {
             if has_failed {
                 self.close_by_broker(link);
             }

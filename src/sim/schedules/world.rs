@@ -98,7 +98,7 @@ impl World {
             flights: Flights::new(&options),
             sender: Sender::new(stage.now, options.sender.clone(), Arc::default()),
             accumulator: Accumulator::new(options.batch_size, options.buffer_memory, true)
-                .with_compression(options.compression),
+                .with_settings(options.topics.clone()),
             peers: Vec::new(),
             inputs: Vec::new(),
             wait: None,
@@ -418,7 +418,7 @@ impl World {
         if self.dice.chance(40) {
             let before = self.checker.open();
             let next = self.accumulator.next_batch();
-            let deadline = self.stage.now + self.options.sender.delivery_timeout;
+            let deadline = self.stage.now + self.options.topic().delivery_timeout;
             if self.flights.have_retries() {
                 self.stage.trace.mark("flush while sending again");
             }

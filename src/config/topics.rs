@@ -1,0 +1,69 @@
+//! What holds for the records of one topic: what is set for all of them, unless `topic.NAME.…` says
+//! otherwise. Nothing here is checked. Looked up when a topic becomes known, not record by record.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Acks;
+use crate::compression::Compression;
+
+/// The settings of one topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TopicSettings {
+    pub(crate) acks: Acks,
+    /// At least `linger.ms` + `request.timeout.ms`.
+    pub(crate) delivery_timeout: Duration,
+    /// `None`: not at all.
+    pub(crate) compression: Option<Compression>,
+}
+
+/// The settings of every topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TopicTable {
+    /// Of topics that have none of their own.
+    common: TopicSettings,
+    own: BTreeMap<String, TopicSettings>,
+}
+
+impl Default for TopicSettings {
+    fn default() -> Self {
+        Self {
+            acks: Acks::default(),
+            delivery_timeout: Duration::from_millis(120_000),
+            compression: None,
+        }
+    }
+}
+
+impl TopicTable {
+    pub(crate) fn new(common: TopicSettings) -> Self {
+        let own = BTreeMap::new();
+        Self { common, own }
+    }
+
+    /// Gives a topic settings of its own.
+    pub(crate) fn set(&mut self, topic: &str, settings: TopicSettings) {
+        self.own.insert(topic.to_owned(), settings);
+    }
+
+    /// What holds for a topic.
+    pub(crate) fn of(&self, topic: &str) -> TopicSettings {
+        self.own.get(topic).copied().unwrap_or(self.common)
+    }
+
+    /// Every record of every topic has its outcome after this time.
+    pub(crate) fn longest_delivery_timeout(&self) -> Duration {
+        let own = self.own.values().map(|settings| settings.delivery_timeout);
+        own.fold(self.common.delivery_timeout, Duration::max)
+    }
+
+    /// The property that says how long a record of this topic may take, for error messages.
+    pub(crate) fn delivery_timeout_property(&self, topic: &str) -> String {
+        let name = "delivery.timeout.ms";
+        if self.of(topic).delivery_timeout == self.common.delivery_timeout {
+            name.to_owned()
+        } else {
+            format!("topic.{topic}.{name}")
+        }
+    }
+}
