@@ -118,9 +118,11 @@ impl Accumulator {
         arrival: &mut Arrival<'_>,
         reserved: Option<Reservation>,
     ) -> Result<(Appended, &'t Arc<PartitionQueue>), Refused> {
+        let mut has_ended_turn = false;
         loop {
             let (queue, mut state) = enter(topic);
             if self.turn_is_over(queue, &mut state, arrival) {
+                has_ended_turn = true;
                 self.leave(queue, state, || topic.end_turn(queue));
                 continue;
             }
@@ -136,7 +138,10 @@ impl Accumulator {
                     topic.end_turn(queue);
                 }
             });
-            return appended.map(|appended| (appended, queue));
+            let mut appended = appended?;
+            // The batch that it had no room in is full, though the record went elsewhere.
+            appended.wake |= has_ended_turn;
+            return Ok((appended, queue));
         }
     }
 
