@@ -85,6 +85,9 @@
 )]
 
 mod accumulator;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod benchmarks;
 mod cluster;
 mod config;
 mod connection;

@@ -33,6 +33,8 @@ mod tests;
 use std::time::Instant;
 
 pub(crate) use append::{Appended, Refused, most_needed};
+#[cfg(feature = "testing")]
+pub(crate) use batch::OpenBatch;
 pub(crate) use batch::{BatchId, Outcome, SealedBatch};
 #[cfg(test)]
 pub(crate) use budget::InLine;
