@@ -111,12 +111,12 @@ def run(command, env, timeout):
 def fit(client, flags, scale):
     """The flags with this client's number of records."""
     flags = dict(flags)
-    paced, exact = flags.get("throughput", -1) > 0, flags.pop("exact", False)
-    if "num-records" in flags and not paced and not exact:
+    java_warmup = flags.pop("java-warmup", None)
+    if "num-records" in flags and flags.get("throughput", -1) < 0:
         flags["num-records"] = int(flags["num-records"] * FACTOR.get(client, 1) * scale)
     if client == "java" and flags.get("warmup"):
         factor = JAVA_WARMUP.get(flags.get("compression", "none"), JAVA_WARMUP_COMPRESSED)
-        flags["warmup"] = max(flags["warmup"] * factor, JAVA_WARMUP_AT_LEAST)
+        flags["warmup"] = java_warmup or max(flags["warmup"] * factor, JAVA_WARMUP_AT_LEAST)
     elif client == "krafka" and flags.get("warmup"):
         flags["warmup"] = int(flags["warmup"] * 0.4)
     return flags
