@@ -15,11 +15,14 @@ use criterion::{Criterion, Throughput};
 use linger::benchmarks::Queues;
 
 const PARTITIONS: usize = 6;
-const CALLERS: usize = 4;
+const CALLERS: i32 = 4;
 const BATCH_SIZE: usize = 16 * 1024;
 const BUFFER_MEMORY: usize = 256 * 1024 * 1024;
 /// Of one stretch: about 70 batches of 100-byte values.
 const STRETCH: u64 = 10_000;
+
+/// The partition of a caller; none is the one whose turn it is.
+type Choice = fn(i32) -> Option<i32>;
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
@@ -33,7 +36,7 @@ fn one_caller(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     for size in [100, 1024] {
         let value = vec![b'v'; size];
-        let queues = Queues::new(PARTITIONS, BATCH_SIZE, BUFFER_MEMORY);
+        let queues = Queues::new(PARTITIONS, BATCH_SIZE, BUFFER_MEMORY, None);
         group.bench_function(format!("{size} bytes"), |bencher| {
             bencher.iter_custom(|records| stretches(&queues, records, &value));
         });
@@ -47,7 +50,7 @@ fn stretches(queues: &Queues, records: u64, value: &[u8]) -> Duration {
     while left > 0 {
         let count = left.min(STRETCH);
         let started = Instant::now();
-        append(queues, started, 0, count, value);
+        append(queues, count, None, value);
         took += started.elapsed();
         queues.drain().seal().acknowledge();
         left -= count;
@@ -55,19 +58,10 @@ fn stretches(queues: &Queues, records: u64, value: &[u8]) -> Duration {
     took
 }
 
-/// So many records to a partition, and from batch to batch to the next, as keyless records go.
-fn append(queues: &Queues, now: Instant, first: usize, records: u64, value: &[u8]) {
-    let per_batch = BATCH_SIZE / (value.len() + 10) + 1;
-    let mut partition = first;
-    let mut in_batch = 0;
+fn append(queues: &Queues, records: u64, partition: Option<i32>, value: &[u8]) {
     for _ in 0..records {
-        let taken = queues.append(now, partition, black_box(value));
+        let taken = queues.append(&Instant::now, partition, black_box(value));
         assert!(taken, "there is memory for a stretch");
-        in_batch += 1;
-        if in_batch == per_batch {
-            in_batch = 0;
-            partition += 1;
-        }
     }
 }
 
@@ -75,28 +69,27 @@ fn append(queues: &Queues, now: Instant, first: usize, records: u64, value: &[u8
 fn four_callers(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("append, 4 callers");
     group.throughput(Throughput::Elements(1));
-    for (name, apart) in [("a partition each", 1), ("the same partition", 0)] {
-        let queues = Queues::new(CALLERS, BATCH_SIZE, BUFFER_MEMORY);
+    let partitions: [(&str, Choice); 3] = [
+        ("the partition whose turn it is", |_| None),
+        ("the same partition", |_| Some(0)),
+        ("a partition each", Some),
+    ];
+    for (name, partition) in partitions {
+        let queues = Queues::new(PARTITIONS, BATCH_SIZE, BUFFER_MEMORY, None);
         group.bench_function(name, |bencher| {
-            bencher.iter_custom(|records| crowded(&queues, records, apart));
+            bencher.iter_custom(|records| crowded(&queues, records, partition));
         });
     }
     group.finish();
 }
 
-/// The partitions of one caller and the next are so far apart.
-fn crowded(queues: &Queues, records: u64, apart: usize) -> Duration {
+fn crowded(queues: &Queues, records: u64, partition: Choice) -> Duration {
     let mut took = Duration::ZERO;
     let mut left = records;
     while left > 0 {
         let count = left.min(STRETCH * 4);
-        let share = count.div_ceil(CALLERS as u64);
-        took += together(|caller| {
-            let now = Instant::now();
-            for _ in 0..share {
-                queues.append(now, caller * apart, black_box(&[b'v'; 100]));
-            }
-        });
+        let share = count.div_ceil(CALLERS.unsigned_abs().into());
+        took += together(|caller| append(queues, share, partition(caller), &[b'v'; 100]));
         queues.drain().seal().acknowledge();
         left -= count;
     }
@@ -104,8 +97,8 @@ fn crowded(queues: &Queues, records: u64, apart: usize) -> Duration {
 }
 
 /// From the moment when all callers are there until the last one is done.
-fn together(work: impl Fn(usize) + Sync) -> Duration {
-    let (work, ready) = (&work, &Barrier::new(CALLERS + 1));
+fn together(work: impl Fn(i32) + Sync) -> Duration {
+    let (work, ready) = (&work, &Barrier::new(CALLERS.unsigned_abs() as usize + 1));
     let everybody = thread::scope(|scope| {
         for caller in 0..CALLERS {
             scope.spawn(move || {

@@ -72,10 +72,9 @@ fn count(function: &str) -> Result<u64, String> {
 }
 
 fn work() {
-    let queues = Queues::new(6, BATCH_SIZE, 256 * 1024 * 1024);
-    let now = Instant::now();
+    let queues = Queues::new(6, BATCH_SIZE, 256 * 1024 * 1024, None);
     for _ in 0..ROUNDS {
-        append_all(&queues, now);
+        append_all(&queues);
         let drained = drain_all(&queues);
         let sealed = seal_all(drained);
         acknowledge_all(sealed);
@@ -83,17 +82,9 @@ fn work() {
 }
 
 #[inline(never)]
-fn append_all(queues: &Queues, now: Instant) {
-    let per_batch = BATCH_SIZE / (VALUE.len() + 10);
-    let mut partition = 0;
-    let mut in_batch = 0;
+fn append_all(queues: &Queues) {
     for _ in 0..RECORDS {
-        assert!(queues.append(now, partition, black_box(&VALUE)));
-        in_batch += 1;
-        if in_batch == per_batch {
-            in_batch = 0;
-            partition += 1;
-        }
+        assert!(queues.append(&Instant::now, None, black_box(&VALUE)));
     }
 }
 

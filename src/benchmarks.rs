@@ -5,7 +5,10 @@
 use std::fmt;
 use std::time::Instant;
 
-use crate::accumulator::{Accumulator, Notice, OpenBatch, PartitionQueue, SealedBatch};
+use crate::accumulator::{
+    Accumulator, Arrival, Callback, Notice, OpenBatch, PartitionQueue, SealedBatch, Topic,
+};
+use crate::compression::{Codec as CompressionCodec, Compression};
 use crate::error::Result;
 use crate::ids::{NodeId, TopicId};
 use crate::protocol::ApiKey;
@@ -30,42 +33,56 @@ const METADATA: i16 = 12;
 /// The queues of one topic.
 pub struct Queues {
     accumulator: Accumulator,
-    queues: Vec<Arc<PartitionQueue>>,
+    topic: Arc<Topic>,
 }
 
 impl Queues {
-    /// Empty ones; the sizes are `batch.size` and `buffer.memory`.
-    pub fn new(partitions: usize, batch_size: usize, buffer_memory: usize) -> Self {
-        let accumulator = Accumulator::new(batch_size, buffer_memory, true);
+    /// Empty ones; the sizes are `batch.size` and `buffer.memory`. Batches are compressed if a codec
+    /// is named, at Kafka's default level.
+    ///
+    /// # Panics
+    /// If this build does not have the codec.
+    pub fn new(
+        partitions: usize,
+        batch_size: usize,
+        buffer_memory: usize,
+        codec: Option<&str>,
+    ) -> Self {
+        let accumulator = Accumulator::new(batch_size, buffer_memory, true)
+            .with_compression(codec.map(compression));
         let name: Arc<str> = Arc::from("benchmarks");
-        let indexes = || 0..i32::try_from(partitions).unwrap_or(i32::MAX);
-        accumulator.publish(&name, partitions, indexes().collect());
-        let topic = accumulator.topic(&name);
-        let queues = topic.iter().flat_map(|topic| {
-            let found = indexes().filter_map(|index| topic.queue(index));
-            found.cloned().collect::<Vec<_>>()
-        });
-        Self {
-            queues: queues.collect(),
-            accumulator,
-        }
+        let indexes = 0..i32::try_from(partitions).unwrap_or(i32::MAX);
+        accumulator.change(|topics| topics.publish(&name, partitions, indexes.collect()));
+        let topic = accumulator.topic(&name).expect("it was published just now");
+        Self { accumulator, topic }
     }
 
-    /// Appends a record without key to this partition, counted modulo how many there are. False if
-    /// memory is short.
-    pub fn append(&self, now: Instant, partition: usize, value: &[u8]) -> bool {
+    /// Appends a record without key to this partition, or to the one whose turn it is. False if that
+    /// does not exist or memory is short. The clock is read for a record that opens a batch.
+    pub fn append(
+        &self,
+        clock: &dyn Fn() -> Instant,
+        partition: Option<i32>,
+        value: &[u8],
+    ) -> bool {
         let record = Record {
             timestamp_ms: 1_700_000_000_000,
             key: None,
             value: Some(value),
             headers: &[],
         };
-        let queue = self.queues.get(partition % self.queues.len());
-        let Some(queue) = queue else { return false };
-        let callback = Box::new(ignore);
-        let appended = self
-            .accumulator
-            .try_append(now, queue, &record, callback, None);
+        let mut callback = || -> Box<Callback> { Box::new(ignore) };
+        let mut arrival = Arrival::new(record, 0, &mut callback);
+        let Some(partition) = partition else {
+            let appended = self
+                .accumulator
+                .append_keyless(clock, &self.topic, &mut arrival, None);
+            return appended.is_ok();
+        };
+        let Some(queue) = self.topic.queue(partition) else {
+            return false;
+        };
+        let appended = self.accumulator.append(clock, queue, &mut arrival, None);
         appended.is_ok()
     }
 
@@ -82,6 +99,18 @@ impl Queues {
         }
         Drained(batches)
     }
+}
+
+fn compression(codec: &str) -> Compression {
+    let mut codecs = (1..=4).filter_map(CompressionCodec::of_id);
+    let found = codecs.find(|one| one.name() == codec);
+    let found = found.expect("a codec that Kafka has");
+    let level = match codec {
+        "gzip" => -1,
+        "lz4" => 9,
+        _ => 3,
+    };
+    Compression::new(found, level).expect("a codec of this build")
 }
 
 fn ignore(_: Result<RecordMetadata>) {}

@@ -61,6 +61,11 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
+//! | `gzip` | yes | `compression.type=gzip`, in Rust |
+//! | `snappy` | yes | `compression.type=snappy`, in Rust |
+//! | `lz4` | yes | `compression.type=lz4` with all its levels; compiles C |
+//! | `lz4-flex` | no | `compression.type=lz4` at its default level, in Rust; no effect beside `lz4` |
+//! | `zstd` | yes | `compression.type=zstd`; compiles C |
 //! | `testing` | no | [`testing::MockCluster`](crate#features), a Kafka cluster in this process: real frames on loopback ports, readable logs, scripted faults |
 //!
 //! # Log levels
@@ -89,6 +94,7 @@ mod accumulator;
 #[doc(hidden)]
 pub mod benchmarks;
 mod cluster;
+mod compression;
 mod config;
 mod connection;
 mod driver;
@@ -110,7 +116,8 @@ mod transport;
 
 pub use accumulator::UndeliveredRecord;
 pub use config::{
-    Acks, MetadataRecovery, ProducerConfig, ProducerConfigBuilder, Properties, PropertyObject,
+    Acks, CompressionType, MetadataRecovery, ProducerConfig, ProducerConfigBuilder, Properties,
+    PropertyObject,
 };
 pub use error::{Error, ErrorKind, Fate, Result};
 pub use metrics::ProducerMetrics;

@@ -1,17 +1,18 @@
 //! The caller's half: a record goes to the end of its partition's queue. HOT: after a batch is
-//! open, nothing here allocates but the growth of the batch. Never blocks.
+//! open, nothing here allocates but the growth of the batch, and nothing is touched that callers on
+//! other partitions touch. Blocks for the partition's lock only.
 
 use std::time::Instant;
 
 use crate::accumulator::batch::{BatchId, OpenBatch};
 use crate::accumulator::budget::Reservation;
 use crate::accumulator::completion::{Callback, Completion};
+use crate::accumulator::packing::{Jobs, Packing};
 use crate::accumulator::partition::{PartitionQueue, QueueState};
+use crate::accumulator::topics::{Topic, step_aside};
 use crate::accumulator::{Accumulator, Notice};
-use crate::error::Result;
-use crate::record::Record;
 use crate::record::batch::BatchEncoder;
-use crate::record::metadata::RecordMetadata;
+use crate::record::{Record, encoded_size_upper_bound};
 use crate::sync::{Arc, Ordering};
 
 /// What `buffer.memory` is charged for a batch besides its encoded records: the batch's header, its
@@ -26,8 +27,6 @@ pub(crate) const RECORD_COST: usize = size_of::<Completion>();
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Appended {
     pub(crate) batch: BatchId,
-    /// Bytes by which the batch grew, its header included if the record opened it.
-    pub(crate) bytes: usize,
     /// Whether the batch takes no more.
     pub(crate) filled: bool,
     /// Whether the I/O thread must be told: there is a batch it does not know, or one is full.
@@ -45,149 +44,269 @@ pub(crate) enum Refused {
     Forked,
 }
 
-/// The most that [`Accumulator::try_append`] can charge for a record.
-pub(crate) fn most_needed<F>(record: &Record<'_>) -> usize {
-    let bytes = usize::try_from(record.encoded_size_upper_bound()).unwrap_or(usize::MAX);
-    bytes.saturating_add(BATCH_COST + RECORD_COST + size_of::<F>())
+/// The most that [`Accumulator::try_append`] can charge for a record with this content, whose callback
+/// captures so many bytes.
+pub(crate) fn most_needed(content: usize, callback_bytes: usize) -> usize {
+    encoded_size_upper_bound(content).saturating_add(BATCH_COST + RECORD_COST + callback_bytes)
+}
+
+/// A record that comes to be appended, with what was brought for it.
+pub(crate) struct Arrival<'a> {
+    pub(crate) record: Record<'a>,
+    /// Its [content size](Record::content_size).
+    pub(crate) content: usize,
+    /// What its callback captures, in bytes.
+    pub(crate) callback_bytes: usize,
+    /// Gives the callback away: called once, when the record is in its batch.
+    callback: &'a mut dyn FnMut() -> Box<Callback>,
+}
+
+impl<'a> Arrival<'a> {
+    pub(crate) fn new(
+        record: Record<'a>,
+        callback_bytes: usize,
+        callback: &'a mut dyn FnMut() -> Box<Callback>,
+    ) -> Self {
+        Self {
+            content: record.content_size(),
+            record,
+            callback_bytes,
+            callback,
+        }
+    }
+}
+
+/// A callback, ready to be given away once.
+#[cfg(test)]
+pub(crate) fn boxed<F>(callback: F) -> impl FnMut() -> Box<Callback>
+where
+    F: FnOnce(crate::error::Result<crate::RecordMetadata>) + Send + 'static,
+{
+    let mut callback = Some(callback);
+    move || -> Box<Callback> { Box::new(callback.take().expect("given away once")) }
 }
 
 impl Accumulator {
-    /// Adds a record to its partition's open batch, or to a new one, and returns at once. A refusal
-    /// hands the callback back.
+    /// Adds a record to its partition's open batch, or to a new one, and returns at once.
     ///
-    /// `reserved`, if given, holds what [`most_needed`] says; what is left of it goes back.
+    /// `reserved`, if given, holds what [`most_needed`] says; what is left of it goes back. `clock`
+    /// is read if the record opens a batch.
     ///
     /// Runs on: caller.
-    pub(crate) fn try_append<F>(
+    pub(crate) fn append(
         &self,
-        now: Instant,
+        clock: &dyn Fn() -> Instant,
         queue: &Arc<PartitionQueue>,
-        record: &Record<'_>,
-        callback: Box<F>,
+        arrival: &mut Arrival<'_>,
         reserved: Option<Reservation>,
-    ) -> Result<Appended, (Refused, Box<F>)>
-    where
-        F: FnOnce(Result<RecordMetadata>) + Send + 'static,
-    {
+    ) -> Result<Appended, Refused> {
         let mut state = queue.state.lock();
-        match self.place(now, queue, &mut state, record, size_of::<F>(), reserved) {
-            Ok((batch, appended)) => {
-                let callback: Box<Callback> = callback;
-                batch.completions.push(Completion::new(
-                    callback,
-                    record.timestamp_ms,
-                    record.key,
-                    record.value,
-                ));
-                Ok(appended)
-            }
-            Err(refused) => {
+        let appended = self.add(clock, queue, &mut state, arrival, reserved);
+        let jobs = self.claim_jobs(queue, &mut state, &appended);
+        drop(state);
+        jobs.run();
+        appended
+    }
+
+    /// [`append`](Self::append) for a record without a key, in the partition whose turn it is.
+    ///
+    /// Runs on: caller.
+    pub(crate) fn append_keyless<'t>(
+        &self,
+        clock: &dyn Fn() -> Instant,
+        topic: &'t Topic,
+        arrival: &mut Arrival<'_>,
+        reserved: Option<Reservation>,
+    ) -> Result<(Appended, &'t Arc<PartitionQueue>), Refused> {
+        loop {
+            let mut queue = topic.sticky_partition();
+            let mut state = match queue.state.try_lock() {
+                Some(state) => state,
+                None => {
+                    step_aside();
+                    queue = topic.sticky_partition();
+                    queue.state.lock()
+                }
+            };
+            if self.turn_is_over(queue, &mut state, arrival) {
+                let jobs = Jobs::claim(self, queue, &mut state);
                 drop(state);
-                Err((refused, callback))
+                topic.end_turn(queue);
+                jobs.run();
+                continue;
             }
+            let appended = self.add(clock, queue, &mut state, arrival, reserved);
+            let has_filled = matches!(&appended, Ok(appended) if appended.filled);
+            if has_filled {
+                state.turn_bytes = 0;
+            } else if appended.is_ok() {
+                state.turn_bytes = state.turn_bytes.saturating_add(arrival.content);
+            }
+            let jobs = self.claim_jobs(queue, &mut state, &appended);
+            drop(state);
+            if has_filled {
+                topic.end_turn(queue);
+            }
+            jobs.run();
+            return appended.map(|appended| (appended, queue));
         }
     }
 
-    fn place<'a>(
+    /// What this caller has to compress. Also a record that is not taken may have shown that a batch
+    /// is full.
+    fn claim_jobs<'a>(
+        &'a self,
+        queue: &'a Arc<PartitionQueue>,
+        state: &mut QueueState,
+        appended: &Result<Appended, Refused>,
+    ) -> Jobs<'a> {
+        match appended {
+            Ok(appended) if !appended.wake => Jobs::NONE,
+            _ => Jobs::claim(self, queue, state),
+        }
+    }
+
+    /// A turn lasts until a batch is full, or `batch.size` bytes have gone into batches that left
+    /// before they were: never to the middle of a batch, for half-full ones would be left behind.
+    fn turn_is_over(
         &self,
-        now: Instant,
         queue: &Arc<PartitionQueue>,
-        state: &'a mut QueueState,
-        record: &Record<'_>,
-        callback_bytes: usize,
-        reserved: Option<Reservation>,
-    ) -> Result<(&'a mut OpenBatch, Appended), Refused> {
+        state: &mut QueueState,
+        arrival: &Arrival<'_>,
+    ) -> bool {
+        if state.turn_bytes == 0 {
+            return false;
+        }
+        let is_over = match state.batches.back_mut() {
+            Some(batch) => self.room_for(queue, batch, arrival).is_none(),
+            None => state.turn_bytes >= self.batch_size,
+        };
+        if is_over {
+            state.turn_bytes = 0;
+        }
+        is_over
+    }
+
+    fn add(
+        &self,
+        clock: &dyn Fn() -> Instant,
+        queue: &Arc<PartitionQueue>,
+        state: &mut QueueState,
+        arrival: &mut Arrival<'_>,
+        mut reserved: Option<Reservation>,
+    ) -> Result<Appended, Refused> {
         if state.closed {
             return Err(Refused::Closed);
         }
-        let has_room = state
-            .batches
-            .back_mut()
-            .is_some_and(|batch| self.has_room(queue, batch, record));
-        let cost = RECORD_COST + callback_bytes;
-        let mut reserved = reserved;
-        if has_room {
-            let batch = state
-                .batches
-                .back_mut()
-                .expect("has_room() saw it under this lock");
-            let bytes = batch.encoder.size_of_next(record);
-            charge(&mut batch.reservation, bytes + cost, reserved.as_mut())?;
-        } else {
-            // Callers read the clock before they get the lock. A queue whose batches did not expire
-            // from front to back would keep one for ever.
-            let last = state.batches.back().map(|batch| batch.opened);
-            let now = last.map_or(now, |last| now.max(last));
-            let opened = self.open(now, record, cost, reserved.as_mut())?;
-            let notice = Notice::Opened {
-                queue: Arc::clone(queue),
-                batch: opened.id,
-                opened: opened.opened,
-            };
-            queue.note_opened();
-            state.batches.push_back(opened);
-            self.notify(notice);
-        }
-        let batch = state
-            .batches
-            .back_mut()
-            .expect("there is a batch, found or pushed");
-        let before = if has_room { batch.encoder.len() } else { 0 };
-        batch.encoder.append(record);
-        let filled = batch.encoder.len() >= self.batch_size;
-        if filled && !batch.is_full {
+        let cost = RECORD_COST + arrival.callback_bytes;
+        let open = state.batches.back_mut();
+        let open = open.and_then(|batch| Some((self.room_for(queue, batch, arrival)?, batch)));
+        let is_new = open.is_none();
+        let batch = match open {
+            Some((bytes, batch)) => {
+                charge(&mut batch.reservation, bytes + cost, reserved.as_mut())?;
+                batch
+            }
+            None => {
+                // A queue whose batches did not expire from front to back would keep one for ever.
+                let last = state.batches.back().map(|batch| batch.opened);
+                let now = clock();
+                let now = last.map_or(now, |last| now.max(last));
+                let batch = self.open(now, queue, arrival, cost, reserved.as_mut())?;
+                queue.note_opened();
+                self.notify(Notice::Opened {
+                    queue: Arc::clone(queue),
+                    batch: batch.id,
+                    opened: batch.opened,
+                });
+                state.batches.push_back(batch);
+                let pushed = state.batches.back_mut();
+                pushed.expect("it was pushed just now")
+            }
+        };
+        state.accepted += 1;
+        batch.encoder.append(&arrival.record, arrival.content);
+        batch
+            .completions
+            .push(Completion::new((arrival.callback)(), &arrival.record));
+        let filled = batch.estimated_len() >= self.batch_size;
+        if filled {
             self.fill(queue, batch);
         }
-        self.accepted.fetch_add(1, Ordering::Relaxed);
-        let appended = Appended {
+        Ok(Appended {
             batch: batch.id,
-            bytes: batch.encoder.len() - before,
             filled,
-            wake: !has_room || filled,
-        };
-        Ok((batch, appended))
+            wake: is_new || filled,
+        })
     }
 
-    /// Whether the record goes into this batch; if not, the batch is full from now on.
-    fn has_room(
+    /// How many bytes the record takes in this batch; if it has no room for them, it is full from
+    /// now on.
+    fn room_for(
         &self,
         queue: &Arc<PartitionQueue>,
         batch: &mut OpenBatch,
-        record: &Record<'_>,
-    ) -> bool {
+        arrival: &Arrival<'_>,
+    ) -> Option<usize> {
         if batch.is_full {
-            return false;
+            return None;
         }
-        let fits = batch.encoder.len() + batch.encoder.size_of_next(record) <= self.batch_size;
-        if !fits {
-            self.fill(queue, batch);
+        let encoder = &batch.encoder;
+        let bytes = encoder.size_of_next(arrival.record.timestamp_ms, arrival.content);
+        // How well the record can be compressed is not guessed: an uncommon one may be large.
+        let fits = batch.estimated_len() + bytes <= self.batch_size
+            && encoder.len() + bytes <= self.raw_limit();
+        if fits {
+            return Some(bytes);
         }
-        fits
+        self.fill(queue, batch);
+        None
     }
 
+    /// How large a batch may become that is to be compressed: however well that goes, a few batches
+    /// must not hold all of the memory.
+    fn raw_limit(&self) -> usize {
+        const SHARE: usize = 8;
+        self.batch_size.max(self.budget.total() / SHARE)
+    }
+
+    /// The batch takes no more. The I/O thread hears of it now, or when this caller has compressed
+    /// it.
     fn fill(&self, queue: &Arc<PartitionQueue>, batch: &mut OpenBatch) {
         batch.is_full = true;
+        if let Some(compressing) = queue.compressing() {
+            if compressing.note_more_work() {
+                batch.packing = Some(Packing::Asked);
+                return;
+            }
+            batch.packing = Some(Packing::Left);
+        }
         self.notify(Notice::Full(Arc::clone(queue)));
     }
 
     fn open(
         &self,
         now: Instant,
-        record: &Record<'_>,
+        queue: &PartitionQueue,
+        arrival: &Arrival<'_>,
         cost: usize,
         reserved: Option<&mut Reservation>,
     ) -> Result<OpenBatch, Refused> {
         if !self.home.is_current() {
             return Err(Refused::Forked);
         }
-        let encoder = BatchEncoder::new(self.batch_size);
-        let bytes = encoder.size_of_next(record);
+        let compressing = queue.compressing();
+        let limit = compressing.map_or(self.batch_size, |_| self.raw_limit());
+        let encoder = BatchEncoder::new(limit);
+        let bytes = encoder.size_of_next(arrival.record.timestamp_ms, arrival.content);
         let mut reservation = Reservation::empty(&self.budget);
         charge(&mut reservation, BATCH_COST + bytes + cost, reserved)?;
         Ok(OpenBatch {
             id: BatchId::new(self.next_batch.fetch_add(1, Ordering::SeqCst)),
             opened: now,
             encoder,
+            packing: None,
+            ratio: compressing.map(|compressing| compressing.ratio()),
             completions: Vec::new(),
             reservation,
             is_full: false,

@@ -5,11 +5,13 @@ use std::time::Instant;
 
 use crate::accumulator::budget::Reservation;
 use crate::accumulator::completion::{Completion, Failure, Written};
+use crate::accumulator::compressing::estimated_len;
+use crate::accumulator::packing::Packing;
 use crate::accumulator::partition::PartitionQueue;
 use crate::accumulator::undelivered::UndeliveredRecord;
 use crate::error::{Error, Fate, Result};
 use crate::protocol::frame::SharedBytes;
-use crate::record::batch::{BatchEncoder, ProducerStamp, max_timestamp_ms, restamp};
+use crate::record::batch::{BatchEncoder, PackedBatch, ProducerStamp, max_timestamp_ms, restamp};
 use crate::record::decode::{DecodedRecord, decode};
 use crate::record::split::split;
 use crate::sync::Arc;
@@ -34,6 +36,10 @@ pub(crate) struct OpenBatch {
     pub(crate) id: BatchId,
     pub(crate) opened: Instant,
     pub(crate) encoder: BatchEncoder,
+    /// Once it is full, if it is to be compressed.
+    pub(super) packing: Option<Packing>,
+    /// What compressing is guessed to leave of it; `None` if it stays as it is.
+    pub(crate) ratio: Option<f64>,
     pub(crate) completions: Vec<Completion>,
     pub(crate) reservation: Reservation,
     /// Whether nothing more goes in: it reached `batch.size`, or a record did not fit any more.
@@ -43,13 +49,63 @@ pub(crate) struct OpenBatch {
 }
 
 impl OpenBatch {
-    /// Ends the batch: writes its header and checksum. Runs on: I/O thread, with no lock held.
+    /// Its size on the wire, by a guess if it is to be compressed.
+    pub(crate) fn estimated_len(&self) -> usize {
+        match &self.packing {
+            None | Some(Packing::Left | Packing::Asked) => estimated_len(&self.encoder, self.ratio),
+            Some(Packing::Under(records)) => estimated_len(records, self.ratio),
+            Some(Packing::Done(packed)) => packed.len(),
+        }
+    }
+
+    /// Whether a caller compresses it, who will tell when that is done.
+    pub(super) fn is_packing(&self) -> bool {
+        matches!(self.packing, Some(Packing::Under(_)))
+    }
+
+    /// Ends the batch: compresses it, unless a caller has done that, and writes its header and
+    /// checksum. Runs on: I/O thread, with no lock held.
     pub(crate) fn seal(
         self,
         queue: &Arc<PartitionQueue>,
         stamp: Option<ProducerStamp>,
     ) -> SealedBatch {
-        let bytes = self.encoder.seal(stamp.unwrap_or(ProducerStamp::NONE));
+        self.seal_as(queue, stamp, |encoder| match queue.compressing() {
+            Some(compressing) => compressing.pack(encoder),
+            None => encoder.pack(),
+        })
+    }
+
+    fn seal_as(
+        mut self,
+        queue: &Arc<PartitionQueue>,
+        stamp: Option<ProducerStamp>,
+        pack: impl FnOnce(BatchEncoder) -> PackedBatch,
+    ) -> SealedBatch {
+        self.reservation.settle();
+        let pack = |records: BatchEncoder| {
+            let before = records.len();
+            let packed = pack(records);
+            self.reservation.give_back(before - packed.len());
+            packed
+        };
+        let packed = match self.packing {
+            None | Some(Packing::Asked) => pack(self.encoder),
+            Some(Packing::Left) => {
+                let packed = pack(self.encoder);
+                if let Some(compressing) = queue.compressing() {
+                    compressing.note_less_work();
+                }
+                packed
+            }
+            // A caller compresses it, but its time has come.
+            Some(Packing::Under(records)) => {
+                let own = |records: Arc<BatchEncoder>| BatchEncoder::clone(&records);
+                pack(Arc::try_unwrap(records).unwrap_or_else(own))
+            }
+            Some(Packing::Done(packed)) => packed,
+        };
+        let bytes = packed.seal(stamp.unwrap_or(ProducerStamp::NONE));
         let reservation = Arc::new(self.reservation);
         SealedBatch {
             id: self.id,
@@ -70,7 +126,7 @@ impl OpenBatch {
 
     /// Ends the batch unsent.
     pub(crate) fn fail(self, queue: &Arc<PartitionQueue>, error: Error) -> Outcome {
-        self.seal(queue, None).fail(error)
+        self.seal_as(queue, None, BatchEncoder::pack).fail(error)
     }
 }
 
@@ -136,7 +192,11 @@ impl SealedBatch {
     /// Takes a batch of several records apart into smaller ones, in order, each with its place in
     /// the sequences; the first has this one's id. They share its memory and its deadline.
     pub(crate) fn split(self) -> Vec<Self> {
-        let parts = split(self.bytes.as_slice(), self.len() / 2);
+        let pack = |encoder: BatchEncoder| match self.queue.compressing() {
+            Some(compressing) => compressing.pack(encoder),
+            None => encoder.pack(),
+        };
+        let parts = split(self.bytes.as_slice(), self.len() / 2, pack);
         let mut completions = self.completions.into_iter();
         let mut batches = Vec::with_capacity(parts.len());
         let mut records_before = 0usize;

@@ -223,6 +223,7 @@ impl InLine {
             Some(Answer::Served) => Ok(Reservation {
                 budget: self.budget,
                 bytes: self.waiter.bytes,
+                unspent: 0,
             }),
             Some(Answer::Closed) => Err(NoMemory::Closed),
             None => Err(NoMemory::TimedOut),
@@ -256,7 +257,12 @@ impl Waiter {
 pub(crate) struct Reservation {
     budget: Arc<MemoryBudget>,
     bytes: usize,
+    /// Of these: not spent yet, until [`settle`](Self::settle).
+    unspent: usize,
 }
+
+/// The most that is reserved ahead.
+const MOST_AHEAD: usize = 16 * 1024;
 
 impl Reservation {
     /// A reservation of nothing yet.
@@ -264,16 +270,31 @@ impl Reservation {
         Self {
             budget: Arc::clone(budget),
             bytes: 0,
+            unspent: 0,
         }
     }
 
     /// Grows by `bytes` if they are free and nobody waits in line. Never blocks.
+    ///
+    /// Doubles, if memory allows: what all callers share is touched a few times per batch, and not
+    /// for each record.
     pub(crate) fn try_grow(&mut self, bytes: usize) -> bool {
-        let granted = !self.budget.has_waiters() && self.budget.take(bytes);
-        if granted {
-            self.bytes += bytes;
+        if let Some(left) = self.unspent.checked_sub(bytes) {
+            self.unspent = left;
+            return true;
         }
-        granted
+        if self.budget.has_waiters() {
+            return false;
+        }
+        let missing = bytes - self.unspent;
+        let ahead = self.bytes.min(MOST_AHEAD);
+        let granted = [missing.saturating_add(ahead), missing]
+            .into_iter()
+            .find(|bytes| self.budget.take(*bytes));
+        let Some(granted) = granted else { return false };
+        self.bytes += granted;
+        self.unspent = granted - missing;
+        true
     }
 
     /// Takes `bytes` over from `other`, which must hold that many.
@@ -285,13 +306,25 @@ impl Reservation {
         other.bytes -= bytes;
         self.bytes += bytes;
     }
+
+    /// It grows no more: gives back what it has not spent.
+    pub(crate) fn settle(&mut self) {
+        self.give_back(self.unspent);
+        self.unspent = 0;
+    }
+
+    /// Returns a part of it, which it must hold.
+    pub(crate) fn give_back(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        if bytes > 0 {
+            self.budget.release(bytes);
+        }
+    }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if self.bytes > 0 {
-            self.budget.release(self.bytes);
-        }
+        self.give_back(self.bytes);
     }
 }
 

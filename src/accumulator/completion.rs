@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::record::Record;
 use crate::record::metadata::RecordMetadata;
 use crate::sync::{Arc, assert_unlocked};
 
@@ -72,19 +73,15 @@ impl From<Error> for Failure {
 }
 
 impl Completion {
-    pub(crate) fn new(
-        callback: Box<Callback>,
-        timestamp_ms: i64,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-    ) -> Self {
+    #[inline]
+    pub(crate) fn new(callback: Box<Callback>, record: &Record<'_>) -> Self {
         // A record is smaller than 2 GiB: the producer has checked it against max.request.size.
         let size = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         Self {
             callback: Some(callback),
-            timestamp_ms,
-            key_size: key.map(size),
-            value_size: value.map(size),
+            timestamp_ms: record.timestamp_ms,
+            key_size: record.key.map(size),
+            value_size: record.value.map(size),
         }
     }
 
@@ -150,10 +147,17 @@ mod tests {
 
     use super::*;
 
+    const RECORD: Record<'_> = Record {
+        timestamp_ms: 0,
+        key: None,
+        value: None,
+        headers: &[],
+    };
+
     #[test]
     fn a_panic_stays_inside() {
         let callback = Box::new(|_| panic!("a user's mistake"));
-        let completion = Completion::new(callback, 0, None, None);
+        let completion = Completion::new(callback, &RECORD);
         assert_eq!(
             completion.fail(Error::new(ErrorKind::Closed, "closed")),
             Err(Panicked)
@@ -164,7 +168,7 @@ mod tests {
     fn a_dropped_completion_still_answers() {
         let (answers, answer) = mpsc::channel();
         let callback = Box::new(move |result| answers.send(result).unwrap());
-        drop(Completion::new(callback, 0, None, None));
+        drop(Completion::new(callback, &RECORD));
         let error: Error = answer.recv().unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Internal);
         assert_eq!(error.fate(), Fate::MayBeWritten, "nobody knows any more");

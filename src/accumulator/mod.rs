@@ -9,8 +9,8 @@
 //!                  publish  (a batch was opened, a batch is full)
 //! ```
 //!
-//! Lock order: topics, then one partition, then the notices or the line of the budget. No lock is
-//! held while waiting for memory.
+//! Lock order: topics (to replace them; they are read without a lock), then one partition, then the
+//! notices or the line of the budget. No lock is held while waiting for memory.
 //!
 //! The sender learns of work from [`Notice`]s, one or two per batch, so that finding what is ready
 //! costs what is ready and not the number of partitions.
@@ -19,9 +19,11 @@ mod append;
 mod batch;
 mod budget;
 mod completion;
+mod compressing;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod model;
+mod packing;
 mod partition;
 mod topics;
 mod undelivered;
@@ -32,33 +34,35 @@ mod tests;
 
 use std::time::Instant;
 
-pub(crate) use append::{Appended, Refused, most_needed};
+#[cfg(test)]
+pub(crate) use append::boxed;
+pub(crate) use append::{Appended, Arrival, Refused, most_needed};
 #[cfg(feature = "testing")]
 pub(crate) use batch::OpenBatch;
 pub(crate) use batch::{BatchId, Outcome, SealedBatch};
 #[cfg(test)]
 pub(crate) use budget::InLine;
 pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
-pub(crate) use completion::Failure;
+pub(crate) use completion::{Callback, Failure};
 pub(crate) use partition::{Head, PartitionId, PartitionQueue};
-pub(crate) use topics::Topic;
+pub(crate) use topics::{Topic, Topics};
 pub use undelivered::UndeliveredRecord;
 
+use crate::compression::Compression;
 use crate::error::Error;
 use crate::ids::ProcessId;
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank, Ranked, RwLock};
-use topics::Topics;
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank, Ranked, Snapshot, Swap};
 
 /// The queues, the memory they may hold, and what the sender has not heard of yet.
 #[derive(Debug)]
 pub(crate) struct Accumulator {
     batch_size: usize,
     budget: Arc<MemoryBudget>,
-    topics: RwLock<Topics>,
+    topics: Swap<Topics>,
+    /// Whoever replaces the topics.
+    changes: Mutex<()>,
     notices: Mutex<Vec<Notice>>,
     next_batch: AtomicU64,
-    /// Records accepted so far.
-    accepted: AtomicU64,
     /// Where batches are drained.
     home: ProcessId,
 }
@@ -82,12 +86,18 @@ impl Accumulator {
         Self {
             batch_size,
             budget: Arc::new(MemoryBudget::new(buffer_memory)),
-            topics: RwLock::ranked(Rank::Topics, Topics::new(adaptive)),
+            topics: Swap::from_pointee(Topics::new(adaptive)),
+            changes: Mutex::ranked(Rank::Topics, ()),
             notices: Mutex::ranked(Rank::Notices, Vec::new()),
             next_batch: AtomicU64::new(0),
-            accepted: AtomicU64::new(0),
             home: ProcessId::current(),
         }
+    }
+
+    /// Compresses the batches of all topics.
+    pub(crate) fn with_compression(self, compression: Option<Compression>) -> Self {
+        self.change(|topics| topics.set_compression(compression));
+        self
     }
 
     /// The process that made it, the only one where batches are drained.
@@ -99,29 +109,27 @@ impl Accumulator {
         &self.budget
     }
 
-    /// The topic, if metadata about it has come. Runs on: caller.
+    /// The topics as they are now: a view to borrow from, which later metadata does not change.
+    ///
+    /// Runs on: caller.
+    pub(crate) fn topics(&self) -> Snapshot<Topics> {
+        self.topics.load()
+    }
+
+    /// The topic, if metadata about it has come.
     pub(crate) fn topic(&self, name: &str) -> Option<Arc<Topic>> {
-        self.topics.read().find(name).cloned()
+        self.topics.load().find(name).cloned()
     }
 
     /// Whether appends are refused.
     pub(crate) fn is_closed(&self) -> bool {
-        self.topics.read().is_closed()
+        self.topics.load().is_closed()
     }
 
     /// Records accepted so far.
     pub(crate) fn accepted(&self) -> u64 {
-        self.accepted.load(Ordering::Relaxed)
-    }
-
-    /// The partition that the built-in choice has for a record without key. Runs on: caller.
-    pub(crate) fn keyless_partition<'a>(&self, topic: &'a Topic) -> &'a Arc<PartitionQueue> {
-        topic.sticky_partition(self.batch_size)
-    }
-
-    /// A record went there: accounts for it. Runs on: caller.
-    pub(crate) fn note_keyless(&self, topic: &Topic, queue: &PartitionQueue, appended: &Appended) {
-        topic.note_keyless(queue, appended.bytes, appended.filled, self.batch_size);
+        let topics = self.topics.load();
+        topics.queues().map(|queue| queue.accepted()).sum()
     }
 
     /// A number above that of every batch opened so far.
@@ -140,9 +148,20 @@ impl Accumulator {
         waits
     }
 
-    /// Makes a topic's partitions known to callers. Runs on: I/O thread.
+    /// Makes topics and their partitions known to callers, all of them at once.
+    ///
+    /// Runs on: I/O thread.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Topics)) {
+        let _one_at_a_time = self.changes.lock();
+        let mut topics = Topics::clone(&self.topics.load());
+        change(&mut topics);
+        self.topics.store(Arc::new(topics));
+    }
+
+    /// Makes one topic's partitions known to callers.
+    #[cfg(test)]
     pub(crate) fn publish(&self, name: &Arc<str>, partitions: usize, available: Vec<i32>) {
-        self.topics.write().publish(name, partitions, available);
+        self.change(|topics| topics.publish(name, partitions, available));
     }
 
     /// Moves what happened since the last call to the end of `notices`. Runs on: I/O thread.
@@ -152,18 +171,17 @@ impl Accumulator {
 
     /// Refuses appends and everybody who waits for memory. What is queued stays.
     pub(crate) fn close(&self) {
-        self.topics.write().close();
+        self.change(Topics::close);
         self.budget.close();
     }
 
     /// The I/O thread has died: whatever is still queued fails, in order per partition. It was never
     /// sent. Nothing is accepted any more.
     pub(crate) fn abandon(&self, error: &Error) -> Vec<Outcome> {
-        let queues: Vec<_> = self.topics.read().queues().cloned().collect();
         let mut outcomes = Vec::new();
-        for queue in queues {
+        for queue in self.topics.load().queues() {
             while let Some(batch) = queue.take() {
-                outcomes.push(batch.fail(&queue, error.clone()));
+                outcomes.push(batch.fail(queue, error.clone()));
             }
         }
         self.notices.lock().clear();

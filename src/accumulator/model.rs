@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::append::Appended;
 use super::*;
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::Record;
@@ -189,9 +190,9 @@ impl Calls {
             value: Some(&value),
             headers: &[],
         };
-        let callback = Box::new(self.callback(name));
-        let appended = accumulator.try_append(start(), queue, &record, callback, None);
-        appended.map_err(|(refused, _)| refused)
+        let mut callback = boxed(self.callback(name));
+        let mut arrival = Arrival::new(record, 16, &mut callback);
+        accumulator.append(&start, queue, &mut arrival, None)
     }
 
     /// Each of these once.
@@ -392,18 +393,16 @@ fn a_caller_that_waits_for_memory_appends_in_the_end() {
             value: Some(&value),
             headers: &[],
         };
-        let mut callback = Box::new(calls.callback(name));
+        let mut callback = boxed(calls.callback(name));
+        let mut arrival = Arrival::new(record, 16, &mut callback);
         let mut reserved = None;
         loop {
-            let appended =
-                accumulator.try_append(start(), queue, &record, callback, reserved.take());
-            callback = match appended {
+            match accumulator.append(&start, queue, &mut arrival, reserved.take()) {
                 Ok(_) => return,
-                Err((Refused::NoMemory, callback)) => callback,
-                Err((Refused::Closed | Refused::Forked, _)) => panic!("nobody closes or forks"),
-            };
-            // The test's callbacks have one size.
-            let needed = most_needed::<[usize; 2]>(&record);
+                Err(Refused::NoMemory) => {}
+                Err(Refused::Closed | Refused::Forked) => panic!("nobody closes or forks"),
+            }
+            let needed = most_needed(arrival.content, arrival.callback_bytes);
             reserved = Some(accumulator.budget().wait(needed, None, || {}).unwrap());
         }
     }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::accumulator::batch::{BatchId, OpenBatch};
+use crate::accumulator::compressing::Compressing;
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, Rank, Ranked};
 
 /// A partition's number in this producer, over all topics; counts from 0 and is never reused.
@@ -17,6 +18,8 @@ pub(crate) struct PartitionQueue {
     id: PartitionId,
     topic: Arc<str>,
     index: i32,
+    /// How its batches are compressed, if they are.
+    compressing: Option<Arc<Compressing>>,
     pub(super) state: Mutex<QueueState>,
     /// How many batches wait, or are on their way and not acknowledged: the load that the
     /// built-in partitioner balances (KIP-794). Written under the lock or by the I/O thread.
@@ -33,6 +36,10 @@ pub(super) struct QueueState {
     /// Whether appends are refused. Set once, under this lock, so that the I/O thread has seen
     /// every record that was accepted.
     pub(super) closed: bool,
+    /// Records accepted so far.
+    pub(super) accepted: u64,
+    /// Bytes that the built-in partitioner has sent here since it is this partition's turn.
+    pub(super) turn_bytes: usize,
 }
 
 /// What the sender has to know of the oldest batch in a queue.
@@ -42,15 +49,32 @@ pub(crate) struct Head {
     pub(crate) opened: Instant,
     /// Whether it need not linger: full, or somebody waits for it.
     pub(crate) is_ready: bool,
+    /// Whether a caller compresses it: it is not ready before that is done.
+    pub(crate) is_packing: bool,
+    /// On the wire, by a guess if it is to be compressed.
     pub(crate) bytes: usize,
 }
 
+impl QueueState {
+    /// The batch, if it has not left.
+    pub(super) fn find(&mut self, id: BatchId) -> Option<&mut OpenBatch> {
+        let index = self.batches.partition_point(|batch| batch.id < id);
+        self.batches.get_mut(index).filter(|batch| batch.id == id)
+    }
+}
+
 impl PartitionQueue {
-    pub(super) fn new(id: PartitionId, topic: Arc<str>, index: i32) -> Self {
+    pub(super) fn new(
+        id: PartitionId,
+        topic: Arc<str>,
+        index: i32,
+        compressing: Option<Arc<Compressing>>,
+    ) -> Self {
         Self {
             id,
             topic,
             index,
+            compressing,
             state: Mutex::ranked(Rank::Partition, QueueState::default()),
             load: AtomicUsize::new(0),
             stuck: AtomicBool::new(false),
@@ -67,6 +91,11 @@ impl PartitionQueue {
 
     pub(crate) fn index(&self) -> i32 {
         self.index
+    }
+
+    /// How its batches are compressed, if they are.
+    pub(crate) fn compressing(&self) -> Option<&Arc<Compressing>> {
+        self.compressing.as_ref()
     }
 
     /// Batches that are not acknowledged yet, queued or on their way.
@@ -94,10 +123,9 @@ impl PartitionQueue {
         self.load.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Whether the next record may still go into a batch that others are in.
-    pub(super) fn has_open_batch(&self) -> bool {
-        let state = self.state.lock();
-        state.batches.back().is_some_and(|batch| !batch.is_full)
+    /// Records accepted so far.
+    pub(super) fn accepted(&self) -> u64 {
+        self.state.lock().accepted
     }
 
     /// The oldest batch, if any. Runs on: I/O thread.
@@ -108,7 +136,8 @@ impl PartitionQueue {
             id: batch.id,
             opened: batch.opened,
             is_ready: batch.is_full || batch.is_urgent || state.batches.len() > 1,
-            bytes: batch.encoder.len(),
+            is_packing: batch.is_packing(),
+            bytes: batch.estimated_len(),
         })
     }
 
@@ -129,13 +158,7 @@ impl PartitionQueue {
     /// Runs on: caller that waits for one of its records.
     pub(super) fn expedite(&self, id: BatchId) -> bool {
         let expedite = |batch: &mut OpenBatch| batch.is_urgent = true;
-        self.state
-            .lock()
-            .batches
-            .iter_mut()
-            .find(|batch| batch.id == id)
-            .map(expedite)
-            .is_some()
+        self.state.lock().find(id).map(expedite).is_some()
     }
 
     /// Refuses appends from now on.

@@ -2,9 +2,12 @@
 
 use std::time::Instant;
 
+use super::append::Appended;
 use super::*;
-use crate::error::{Fate, Result};
+use crate::compression::Codec;
+use crate::error::{ErrorKind, Fate, Result};
 use crate::record::Record;
+use crate::record::batch::BatchEncoder;
 use crate::record::decode::decode;
 use crate::record::metadata::RecordMetadata;
 
@@ -42,9 +45,19 @@ fn append(
     queue: &Arc<PartitionQueue>,
     value: &[u8],
 ) -> Result<Appended, Refused> {
-    let callback = Box::new(ignore);
-    let appended = accumulator.try_append(now(), queue, &record(value), callback, None);
-    appended.map_err(|(refused, _)| refused)
+    append_at(accumulator, now(), queue, value, None)
+}
+
+fn append_at(
+    accumulator: &Accumulator,
+    now: Instant,
+    queue: &Arc<PartitionQueue>,
+    value: &[u8],
+    reserved: Option<Reservation>,
+) -> Result<Appended, Refused> {
+    let mut callback = boxed(ignore);
+    let mut arrival = Arrival::new(record(value), 0, &mut callback);
+    accumulator.append(&|| now, queue, &mut arrival, reserved)
 }
 
 fn notices(accumulator: &Accumulator) -> Vec<Notice> {
@@ -98,9 +111,12 @@ fn memory_is_charged_as_a_batch_grows_and_comes_back_with_its_last_owner() {
     );
     append(&accumulator, &queue, &[1; 100]).unwrap();
     let two = accumulator.budget().used();
-    assert!(two > one + 100 && two < 2 * one, "{two}");
+    assert!(two > one + 100 && two <= 2 * one + 200, "{two}");
 
     let sealed = queue.take().unwrap().seal(&queue, None);
+    // What was reserved ahead is given back.
+    let two = accumulator.budget().used();
+    assert!(two > one + 100 && two < 2 * one, "{two}");
     let request = sealed.bytes.clone();
     drop(sealed.succeed(Some(0), None));
     assert_eq!(
@@ -132,17 +148,10 @@ fn a_full_budget_refuses_and_hands_the_callback_back() {
 
     let reserved = {
         drop(queue.take());
-        let needed = most_needed::<fn(Result<RecordMetadata>)>(&record(&[1; 1_000]));
+        let needed = most_needed(record(&[1; 1_000]).content_size(), 0);
         accumulator.budget().wait(needed, None, || {}).unwrap()
     };
-    let appended = accumulator.try_append(
-        now(),
-        &queue,
-        &record(&[1; 1_000]),
-        Box::new(ignore),
-        Some(reserved),
-    );
-    appended.map_err(|(refused, _)| refused).unwrap();
+    append_at(&accumulator, now(), &queue, &[1; 1_000], Some(reserved)).unwrap();
     drop(queue.take());
     assert_eq!(accumulator.budget().used(), 0);
 }
@@ -173,8 +182,7 @@ fn a_batch_is_never_older_than_the_one_before_it() {
     let early = now();
     let late = early + std::time::Duration::from_millis(1);
     for time in [late, early] {
-        let appended = accumulator.try_append(time, &queue, &record(b"x"), Box::new(ignore), None);
-        appended.map_err(|(refused, _)| refused).unwrap();
+        append_at(&accumulator, time, &queue, b"x", None).unwrap();
     }
     let times = [(); 2].map(|()| queue.take().unwrap().opened);
     assert_eq!(times, [late, late]);
@@ -194,11 +202,12 @@ fn a_waiting_caller_makes_its_batch_ready_until_it_has_left() {
 /// Appends keyless records of 100 bytes and counts them by partition.
 fn spread(accumulator: &Accumulator, records: usize) -> Vec<usize> {
     let mut counts = vec![0; 3];
+    let topic = accumulator.topic("t").unwrap();
     for _ in 0..records {
-        let topic = accumulator.topic("t").unwrap();
-        let queue = Arc::clone(accumulator.keyless_partition(&topic));
-        let appended = append(accumulator, &queue, &[0; 100]).unwrap();
-        accumulator.note_keyless(&topic, &queue, &appended);
+        let mut callback = boxed(ignore);
+        let mut arrival = Arrival::new(record(&[0; 100]), 0, &mut callback);
+        let appended = accumulator.append_keyless(&now, &topic, &mut arrival, None);
+        let (_, queue) = appended.unwrap();
         counts[usize::try_from(queue.index()).unwrap()] += 1;
     }
     counts
@@ -263,12 +272,13 @@ fn a_failed_batch_tells_every_caller_once() {
     let (answers, answered) = std::sync::mpsc::channel();
     for _ in 0..3 {
         let answers = answers.clone();
-        let callback = Box::new(move |result: Result<_>| answers.send(result.is_err()).unwrap());
-        let appended = accumulator.try_append(now(), &queue, &record(b"x"), callback, None);
-        appended.map_err(|(refused, _)| refused).unwrap();
+        let mut callback = boxed(move |result| answers.send(result.is_err()).unwrap());
+        let mut arrival = Arrival::new(record(b"x"), 8, &mut callback);
+        let appended = accumulator.append(&now, &queue, &mut arrival, None);
+        appended.unwrap();
     }
     drop(answers);
-    let error = Error::new(crate::ErrorKind::Closed, "closed");
+    let error = Error::new(ErrorKind::Closed, "closed");
     let outcome = queue.take().unwrap().fail(&queue, error.clone());
     for completion in outcome.completions {
         completion.fail(error.clone()).unwrap();
@@ -286,7 +296,7 @@ fn sealed() -> SealedBatch {
 
 #[test]
 fn a_failed_batch_gives_its_own_fate_to_each_record_whatever_the_error_said() {
-    let error = || Error::new(crate::ErrorKind::TimedOut, "late");
+    let error = || Error::new(ErrorKind::TimedOut, "late");
     let fates = |batch: SealedBatch, said: Fate| {
         let blamed = [(1, error().with_fate(said))].into();
         let failure = Failure::blaming(error().with_fate(said), blamed);
@@ -304,4 +314,38 @@ fn the_parts_of_a_doubtful_batch_are_doubtful() {
         |batch: SealedBatch| -> Vec<Fate> { batch.split().iter().map(SealedBatch::fate).collect() };
     assert_eq!(fates(sealed()), [Fate::NotWritten; 2]);
     assert_eq!(fates(sealed().doubted()), [Fate::MayBeWritten; 2]);
+}
+
+#[test]
+fn what_compressing_saves_goes_back_and_the_rest_stays_charged() {
+    let compression = Compression::new(Codec::Gzip, 1).unwrap();
+    let accumulator = Accumulator::new(10_000, MEMORY, true).with_compression(Some(compression));
+    accumulator.publish(&Arc::from("t"), 1, vec![0]);
+    let queue = queue(&accumulator, 0);
+    for _ in 0..5 {
+        append(&accumulator, &queue, &[1; 1_000]).unwrap();
+    }
+    let before = accumulator.budget().used();
+    assert!(before > 5_000, "{before}");
+    let sealed = queue.take().unwrap().seal(&queue, None);
+    let fixed = append::BATCH_COST + 5 * append::RECORD_COST;
+    let records = sealed.len() - BatchEncoder::HEADER_BYTES;
+    assert!(records < 500, "{records}");
+    assert_eq!(accumulator.budget().used(), fixed + records);
+    drop(sealed.succeed(Some(0), None));
+    assert_eq!(accumulator.budget().used(), 0);
+}
+
+#[test]
+fn a_batch_that_fails_unsent_is_not_compressed_for_that() {
+    let compression = Compression::new(Codec::Gzip, 1).unwrap();
+    let accumulator = Accumulator::new(10_000, MEMORY, true).with_compression(Some(compression));
+    accumulator.publish(&Arc::from("t"), 1, vec![0]);
+    let queue = queue(&accumulator, 0);
+    append(&accumulator, &queue, &[1; 1_000]).unwrap();
+    let before = queue.compressing().unwrap().ratio();
+    let error = Error::new(ErrorKind::Closed, "closed");
+    let outcome = queue.take().unwrap().fail(&queue, error);
+    assert_eq!(outcome.undelivered().len(), 1);
+    assert_eq!(queue.compressing().unwrap().ratio(), before);
 }

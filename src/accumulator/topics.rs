@@ -1,9 +1,15 @@
 //! The topics that callers can append to, and the built-in choice of a partition for records
-//! without a key (KIP-794). Written by the I/O thread when metadata comes, read by every caller.
+//! without a key (KIP-794). Replaced by the I/O thread when metadata comes, read by every caller.
+//! HOT: callers find their topic here without a lock and without touching what others write.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
+use crate::accumulator::compressing::{Compressing, Compressors};
 use crate::accumulator::partition::{PartitionId, PartitionQueue};
+use crate::compression::Compression;
 use crate::partitioner::WeightedRoundRobin;
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, Rank, Ranked};
 
@@ -17,6 +23,8 @@ pub(crate) struct Topic {
     /// Indexes of the partitions that have a leader.
     available: Vec<i32>,
     sticky: Arc<Sticky>,
+    /// Whether and how batches are compressed.
+    compressing: Option<Arc<Compressing>>,
 }
 
 impl Topic {
@@ -37,54 +45,33 @@ impl Topic {
         self.queues.get(..self.partitions).unwrap_or(&self.queues)
     }
 
-    /// The partition that keyless records go to at the moment. It has had its turn when
-    /// `batch_size` bytes went to it and the last of its batches has left or is full.
-    pub(super) fn sticky_partition(&self, batch_size: usize) -> &Arc<PartitionQueue> {
-        let current = self.sticky.current.load(Ordering::Acquire);
-        let has_turn = |queue: &&Arc<PartitionQueue>| {
-            self.sticky.produced.load(Ordering::Acquire) < batch_size || queue.has_open_batch()
-        };
-        match self.live().get(current).filter(has_turn) {
+    /// The partition that keyless records of this thread go to at the moment.
+    pub(super) fn sticky_partition(&self) -> &Arc<PartitionQueue> {
+        let current = self.sticky.current().load(Ordering::Acquire);
+        match self.live().get(current) {
             Some(queue) => queue,
-            None => self.switch_from(current),
+            None => self.next_turn(current),
         }
     }
 
-    /// A keyless record went to `queue`. After `batch_size` bytes it is another one's turn, but not
-    /// in the middle of a batch if that can be helped: half-full batches would be left behind.
-    pub(super) fn note_keyless(
-        &self,
-        queue: &PartitionQueue,
-        bytes: usize,
-        filled: bool,
-        batch_size: usize,
-    ) {
-        let current = self.sticky.current.load(Ordering::Acquire);
-        if self
-            .live()
-            .get(current)
-            .is_none_or(|sticky| sticky.id() != queue.id())
-        {
-            return;
-        }
-        let produced = self.sticky.produced.fetch_add(bytes, Ordering::AcqRel) + bytes;
-        if produced >= batch_size && (filled || produced >= batch_size.saturating_mul(2)) {
-            self.switch_from(current);
-        }
+    /// The partition has had its turn: another one is next, unless another thread has seen to that.
+    pub(super) fn end_turn(&self, queue: &PartitionQueue) {
+        let index = usize::try_from(queue.index()).unwrap_or(NOBODY);
+        self.next_turn(index);
+        step_back();
     }
 
-    /// Moves on to the next partition, unless another thread has done so already.
-    fn switch_from(&self, current: usize) -> &Arc<PartitionQueue> {
+    fn next_turn(&self, before: usize) -> &Arc<PartitionQueue> {
+        let current = self.sticky.current();
         let mut turns = self.sticky.turns.lock();
-        let now = self.sticky.current.load(Ordering::Acquire);
-        if now != current
+        let now = current.load(Ordering::Acquire);
+        if now != before
             && let Some(queue) = self.live().get(now)
         {
             return queue;
         }
         let chosen = turns.next(self.loads()).unwrap_or(0);
-        self.sticky.produced.store(0, Ordering::Release);
-        self.sticky.current.store(chosen, Ordering::Release);
+        current.store(chosen, Ordering::Release);
         drop(turns);
         self.live().get(chosen).unwrap_or_else(|| self.first())
     }
@@ -114,13 +101,11 @@ impl Topic {
     }
 }
 
-/// Which partition keyless records stick to. One per topic, kept when the topic is replaced.
+/// Which partitions keyless records stick to. One per topic, kept when the topic is replaced.
 #[derive(Debug)]
 struct Sticky {
-    /// Index of the partition; `NOBODY` before the first record.
-    current: AtomicUsize,
-    /// Bytes that went to it since it became the current one.
-    produced: AtomicUsize,
+    /// By lane: index of the partition; `NOBODY` before the first record.
+    lanes: [AtomicUsize; LANES],
     /// Whose turn is next; its lock also guards a switch.
     turns: Mutex<WeightedRoundRobin>,
     /// `partitioner.adaptive.partitioning.enable`.
@@ -129,26 +114,67 @@ struct Sticky {
 
 const NOBODY: usize = usize::MAX;
 
-/// All topics known by now.
-#[derive(Debug)]
-pub(super) struct Topics {
-    by_name: HashMap<Arc<str>, Arc<Topic>>,
+/// More threads than this that send at full speed share lanes again.
+const LANES: usize = 8;
+
+thread_local! {
+    /// Which of a topic's sticky partitions this thread uses. All begin with the same one, so that a
+    /// few records fill one batch and not several; who finds its lock taken steps aside to the next
+    /// lane, and comes a step back with each turn.
+    static LANE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// This thread goes to another partition than the one that keeps it waiting.
+pub(super) fn step_aside() {
+    LANE.set((LANE.get() + 1) % LANES);
+}
+
+fn step_back() {
+    LANE.set(LANE.get().saturating_sub(1));
+}
+
+impl Sticky {
+    /// Of this thread's lane.
+    fn current(&self) -> &AtomicUsize {
+        let [first, ..] = &self.lanes;
+        self.lanes.get(LANE.get()).unwrap_or(first)
+    }
+}
+
+/// All topics known by now; immutable where callers see it.
+#[derive(Clone, Debug)]
+pub(crate) struct Topics {
+    by_name: HashMap<Arc<str>, Arc<Topic>, RandomState>,
     partitions: usize,
     adaptive: bool,
     closed: bool,
+    compression: Option<Compression>,
+    compressors: Arc<Compressors>,
 }
 
 impl Topics {
     pub(super) fn new(adaptive: bool) -> Self {
         Self {
-            by_name: HashMap::new(),
+            by_name: HashMap::default(),
             partitions: 0,
             adaptive,
             closed: false,
+            compression: None,
+            compressors: Arc::new(Compressors::new()),
         }
     }
 
-    pub(super) fn find(&self, name: &str) -> Option<&Arc<Topic>> {
+    /// For topics that are published from now on.
+    pub(super) fn set_compression(&mut self, compression: Option<Compression>) {
+        self.compression = compression;
+    }
+
+    /// How the batches of a topic are compressed: the one place where that is decided.
+    fn compression_of(&self, _name: &str) -> Option<Compression> {
+        self.compression
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<&Arc<Topic>> {
         self.by_name.get(name)
     }
 
@@ -157,12 +183,19 @@ impl Topics {
     }
 
     /// Makes appends to a topic possible, or its partitions more or fewer; existing queues stay.
-    pub(super) fn publish(&mut self, name: &Arc<str>, partitions: usize, available: Vec<i32>) {
+    pub(crate) fn publish(&mut self, name: &Arc<str>, partitions: usize, available: Vec<i32>) {
         let old = self.by_name.get(name);
         let mut queues = old.map(|topic| topic.queues.clone()).unwrap_or_default();
+        let compressing = match old {
+            Some(topic) => topic.compressing.clone(),
+            None => self
+                .compression_of(name)
+                .map(|compression| Arc::new(Compressing::new(compression, &self.compressors))),
+        };
         while queues.len() < partitions {
             let index = i32::try_from(queues.len()).unwrap_or(i32::MAX);
-            let queue = PartitionQueue::new(PartitionId(self.partitions), Arc::clone(name), index);
+            let id = PartitionId(self.partitions);
+            let queue = PartitionQueue::new(id, Arc::clone(name), index, compressing.clone());
             if self.closed {
                 queue.close();
             }
@@ -172,8 +205,7 @@ impl Topics {
         let sticky = match old {
             Some(topic) => Arc::clone(&topic.sticky),
             None => Arc::new(Sticky {
-                current: AtomicUsize::new(NOBODY),
-                produced: AtomicUsize::new(0),
+                lanes: [(); LANES].map(|()| AtomicUsize::new(NOBODY)),
                 turns: Mutex::ranked(Rank::Turns, WeightedRoundRobin::default()),
                 adaptive: self.adaptive,
             }),
@@ -183,6 +215,7 @@ impl Topics {
             partitions,
             available,
             sticky,
+            compressing,
         };
         self.by_name.insert(Arc::clone(name), Arc::new(topic));
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Acks, MetadataRecovery, ProducerConfig, Properties, PropertyObject};
+use super::{Acks, CompressionType, MetadataRecovery, ProducerConfig, Properties, PropertyObject};
 use crate::error::Result;
 
 /// Makes a [`ProducerConfig`], setting by setting.
@@ -153,6 +153,41 @@ impl ProducerConfigBuilder {
     /// (`message.max.bytes`). Default: 1048576. Kafka's name: `max.request.size`.
     pub fn max_request_size(self, bytes: usize) -> Self {
         self.set("max.request.size", bytes)
+    }
+}
+
+/// Compression.
+impl ProducerConfigBuilder {
+    /// How batches are compressed, each as a whole. What a level costs and brings is said at the
+    /// setters of levels. Default: [`CompressionType::None`]. Kafka's name: `compression.type`.
+    pub fn compression(self, compression: CompressionType) -> Self {
+        let name = match compression {
+            CompressionType::None => "none",
+            CompressionType::Gzip => "gzip",
+            CompressionType::Snappy => "snappy",
+            CompressionType::Lz4 => "lz4",
+            CompressionType::Zstd => "zstd",
+        };
+        self.set("compression.type", name)
+    }
+
+    /// How hard gzip tries, from 1 to 9; `None`: its own default, which is 6. Default: `None`.
+    /// Kafka's name: `compression.gzip.level`, with -1 for `None`.
+    pub fn gzip_level(self, level: Option<u32>) -> Self {
+        self.set("compression.gzip.level", level.map_or(-1, i64::from))
+    }
+
+    /// How hard lz4 tries, from 1 to 17. As in Kafka, 9 is the fast compressor, and all others are
+    /// slow ones that compress better; those above 12 do what 12 does. Default: 9. Kafka's name:
+    /// `compression.lz4.level`.
+    pub fn lz4_level(self, level: u32) -> Self {
+        self.set("compression.lz4.level", level)
+    }
+
+    /// How hard zstd tries, from -131072 to 22; 0 counts as 3, and negative levels are faster than
+    /// 1. Default: 3. Kafka's name: `compression.zstd.level`.
+    pub fn zstd_level(self, level: i32) -> Self {
+        self.set("compression.zstd.level", level)
     }
 }
 

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::compression::Compression;
 use crate::error::Result;
 use crate::partitioner::Partitioner;
 use crate::serializer::Serializer;
@@ -61,6 +62,7 @@ pub struct ProducerConfig {
     buffer_memory: usize,
     max_block: Duration,
     max_request_size: usize,
+    compression: Option<Compression>,
 
     reconnect_backoff: Backoff,
     connection_setup_timeout: Backoff,
@@ -96,6 +98,23 @@ impl Acks {
             Self::All => -1,
         }
     }
+}
+
+/// How batches are compressed (`compression.type`).
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CompressionType {
+    /// Not at all.
+    #[default]
+    None,
+    /// Small, and slow to make. Needs the feature `gzip` of this crate.
+    Gzip,
+    /// Fast, and not very small. Needs the feature `snappy`.
+    Snappy,
+    /// The fastest. Needs the feature `lz4`, or `lz4-flex` for its default level only.
+    Lz4,
+    /// Smaller than gzip and much faster; for brokers since Kafka 2.1. Needs the feature `zstd`.
+    Zstd,
 }
 
 /// What to do when none of the known brokers can be reached (`metadata.recovery.strategy`).
@@ -233,6 +252,11 @@ impl ProducerConfig {
     pub(crate) fn max_request_size(&self) -> usize {
         const ROOM_FOR_NAMES: usize = 128 * 1024;
         self.max_request_size.min(0x7fff_ffff - ROOM_FOR_NAMES)
+    }
+
+    /// How batches are compressed; `None`: not at all.
+    pub(crate) fn compression(&self) -> Option<Compression> {
+        self.compression
     }
 
     pub(crate) fn reconnect_backoff(&self) -> Backoff {

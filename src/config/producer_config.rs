@@ -6,6 +6,7 @@ use super::address::HostPort;
 use super::classes::{self, SerializerChoice};
 use super::values::{Findings, Values};
 use super::{Acks, Backoff, MetadataRecovery, ProducerConfig, Properties};
+use crate::compression::{Codec, Compression};
 use crate::error::Result;
 use crate::partitioner::Partitioner;
 use crate::sync::{Arc, AtomicU64, Ordering};
@@ -23,6 +24,7 @@ pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<Stri
     check_sizes(&values, &mut findings);
     check_client_id(&values, &mut findings);
     let idempotence = idempotence(&values, &mut findings);
+    let compression = compression(&values, &mut findings);
     let retry = ("retry.backoff.ms", "retry.backoff.max.ms");
     let setup = (
         "socket.connection.setup.timeout.ms",
@@ -56,6 +58,7 @@ pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<Stri
         buffer_memory: values.size("buffer.memory"),
         max_block: values.millis("max.block.ms"),
         max_request_size: values.size("max.request.size"),
+        compression,
         reconnect_backoff: reconnect_backoff(&values),
         connection_setup_timeout: backoff(&values, setup),
         connections_max_idle: connections_max_idle(&values),
@@ -165,6 +168,39 @@ fn idempotence(values: &Values, findings: &mut Findings<'_>) -> bool {
         }
     }
     !contradicted
+}
+
+fn compression(values: &Values, findings: &mut Findings<'_>) -> Option<Compression> {
+    let name = "compression.type";
+    let (codec, level_name) = match values.text(name) {
+        "gzip" => (Codec::Gzip, Some("compression.gzip.level")),
+        "snappy" => (Codec::Snappy, None),
+        "lz4" => (Codec::Lz4, Some("compression.lz4.level")),
+        "zstd" => (Codec::Zstd, Some("compression.zstd.level")),
+        _ => return None,
+    };
+    let level = level_name.map_or(0, |name| values.integer(name));
+    let level = i32::try_from(level).expect("the table's ranges are narrower");
+    match (Compression::new(codec, level), level_name) {
+        (Ok(compression), _) => Some(compression),
+        (Err(missing), Some(level_name)) if missing.for_the_level => {
+            let feature = missing.feature;
+            let message = format!(
+                "{level_name}={level} needs the feature `{feature}` of linger, which this build \
+                 lacks: without it there is only the default level"
+            );
+            findings.problem(level_name, message);
+            None
+        }
+        (Err(missing), _) => {
+            let feature = missing.feature;
+            let message = format!(
+                "{name}={codec} needs the feature `{feature}` of linger, which this build lacks"
+            );
+            findings.problem(name, message);
+            None
+        }
+    }
 }
 
 fn client_id(values: &Values) -> String {

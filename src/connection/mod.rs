@@ -31,11 +31,13 @@ use std::time::{Duration, Instant};
 use handshake::{Handshake, Step};
 use in_flight::{InFlight, Pending};
 
+use crate::compression::Codec;
 use crate::error::ErrorKind;
 use crate::ids::RequestId;
 use crate::protocol::frame::FrameReader;
 use crate::protocol::version::{ApiVersions, VersionRange};
 use crate::protocol::{self, ApiKey, Request, Response};
+use crate::record::batch::codec_of;
 use crate::sync::Arc;
 
 /// What all connections of a producer have in common.
@@ -131,13 +133,18 @@ impl Connection {
     ) -> Result<(), Refused> {
         debug_assert!(self.can_send(), "ask can_send before");
         let api = request.api_key();
-        let ours = versions_for(&request);
+        let (ours, because) = versions_for(&request);
         let theirs = match &self.state {
             State::Ready(versions) => versions.range(api),
             State::Handshake(_) => None,
         };
         let Some(version) = theirs.and_then(|theirs| ours.newest_common(theirs)) else {
-            return Err(Refused { api, ours, theirs });
+            return Err(Refused {
+                api,
+                ours,
+                theirs,
+                because,
+            });
         };
         self.queue(now, Some(id), &request, version);
         Ok(())
@@ -287,19 +294,23 @@ impl Connection {
     }
 }
 
-/// The versions in which this very request can be written. From 13 on, Produce names topics by id
-/// only, and brokers before 2.8 tell none.
-fn versions_for(request: &Request) -> VersionRange {
-    let ours = request.api_key().versions();
-    match request {
-        Request::Produce(produce) if !produce.topics.iter().all(|topic| topic.id.is_known()) => {
-            VersionRange::new(ours.min, ours.max.min(12))
+/// The versions in which this very request can be written, and why not in older ones. From 13 on,
+/// Produce names topics by id only, and brokers before 2.8 tell none. Before 7 it has no zstd
+/// (KIP-110).
+fn versions_for(request: &Request) -> (VersionRange, &'static str) {
+    let mut ours = request.api_key().versions();
+    let mut because = "";
+    if let Request::Produce(produce) = request {
+        if !produce.topics.iter().all(|topic| topic.id.is_known()) {
+            ours = VersionRange::new(ours.min, ours.max.min(12));
         }
-        Request::Produce(_)
-        | Request::Metadata(_)
-        | Request::ApiVersions(_)
-        | Request::InitProducerId(_) => ours,
+        let mut batches = produce.topics.iter().flat_map(|topic| &topic.partitions);
+        if batches.any(|batch| codec_of(batch.records.as_slice()) == Some(Codec::Zstd)) {
+            ours = VersionRange::new(ours.min.max(7), ours.max);
+            because = " for compression.type=zstd";
+        }
     }
+    (ours, because)
 }
 
 /// Looks at the correlation id first: the answer to another request is most likely no readable
@@ -378,15 +389,22 @@ pub(crate) struct Refused {
     api: ApiKey,
     ours: VersionRange,
     theirs: Option<VersionRange>,
+    /// What keeps this very request from older versions: empty, or the end of the sentence.
+    because: &'static str,
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { api, ours, theirs } = self;
+        let Self {
+            api,
+            ours,
+            theirs,
+            because,
+        } = self;
         match theirs {
             Some(theirs) => write!(
                 f,
-                "the broker speaks {api} versions {theirs}, this client {ours}"
+                "the broker speaks {api} versions {theirs}, this client {ours}{because}"
             ),
             None => write!(f, "the broker does not speak {api}"),
         }

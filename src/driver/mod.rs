@@ -202,7 +202,8 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
             config.batch_size(),
             config.buffer_memory(),
             config.adaptive_partitioning(),
-        ),
+        )
+        .with_compression(config.compression()),
         counters: Arc::clone(&counters),
         mailbox: Mailbox::default(),
         view: Mutex::ranked(Rank::View, Arc::default()),
@@ -406,16 +407,16 @@ impl Driver {
     }
 
     fn publish(&self, view: Arc<ClusterView>) {
-        for (name, topic) in &view.topics {
-            let leaders = (0i32..).zip(&topic.partitions);
-            let available = leaders
-                .filter(|(_, one)| one.leader.is_some())
-                .map(|(index, _)| index)
-                .collect();
-            self.shared
-                .accumulator
-                .publish(name, topic.partitions.len(), available);
-        }
+        self.shared.accumulator.change(|topics| {
+            for (name, topic) in &view.topics {
+                let leaders = (0i32..).zip(&topic.partitions);
+                let available = leaders
+                    .filter(|(_, one)| one.leader.is_some())
+                    .map(|(index, _)| index)
+                    .collect();
+                topics.publish(name, topic.partitions.len(), available);
+            }
+        });
         *self.shared.view.lock() = view;
     }
 }

@@ -1,5 +1,5 @@
-//! Plain counters of what a producer did. Never read by the code that decides; any thread may
-//! count, any thread may read.
+//! Plain counters of what a producer did. Never read by the code that decides; the I/O thread
+//! counts, any thread may read.
 
 use crate::sync::{AtomicU64, Ordering};
 
@@ -60,8 +60,10 @@ impl Counters {
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
+    /// Runs on: I/O thread. It is the only one, so two plain instructions do.
     pub(crate) fn add(&self, count: usize) {
-        self.0.fetch_add(count as u64, Ordering::Relaxed);
+        let value = self.value() + count as u64;
+        self.0.store(value, Ordering::Relaxed);
     }
 
     pub(crate) fn value(&self) -> u64 {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::error::Error;
 
 use super::{PartitionRequest, Partitioner, TopicPartitions};
-use crate::sync::{AtomicUsize, Ordering, Rank, Ranked, RwLock};
+use crate::sync::{Arc, AtomicUsize, Ordering, Swap};
 
 /// Gives the records of a topic to its partitions in turn, whatever their keys.
 ///
@@ -17,26 +17,30 @@ use crate::sync::{AtomicUsize, Ordering, Rank, Ranked, RwLock};
 #[derive(Debug)]
 pub struct RoundRobinPartitioner {
     /// By topic: how many records had their turn. An entry for every topic ever sent to.
-    turns: RwLock<HashMap<String, AtomicUsize>>,
+    turns: Swap<HashMap<String, Arc<AtomicUsize>>>,
 }
 
 impl RoundRobinPartitioner {
     /// Starts with the first partition of every topic.
     pub fn new() -> Self {
         Self {
-            turns: RwLock::ranked(Rank::Turns, HashMap::new()),
+            turns: Swap::default(),
         }
     }
 
     fn next_turn(&self, topic: &str) -> usize {
-        if let Some(turns) = self.turns.read().get(topic) {
-            return turns.fetch_add(1, Ordering::Relaxed);
+        let take = |turns: &AtomicUsize| turns.fetch_add(1, Ordering::Relaxed);
+        if let Some(turns) = self.turns.load().get(topic) {
+            return take(turns);
         }
-        self.turns
-            .write()
-            .entry(topic.to_owned())
-            .or_default()
-            .fetch_add(1, Ordering::Relaxed)
+        let turns = Arc::<AtomicUsize>::default();
+        self.turns.rcu(|known| {
+            let mut known = HashMap::clone(known);
+            let turns = Arc::clone(&turns);
+            known.entry(topic.to_owned()).or_insert(turns);
+            known
+        });
+        self.turns.load().get(topic).map_or(0, |turns| take(turns))
     }
 }
 
@@ -115,8 +119,8 @@ mod tests {
     #[test]
     fn survives_the_end_of_its_counter() {
         let partitioner = RoundRobinPartitioner::new();
-        let turns = HashMap::from([("t".to_owned(), AtomicUsize::new(usize::MAX))]);
-        *partitioner.turns.write() = turns;
+        let turns = HashMap::from([("t".to_owned(), Arc::new(AtomicUsize::new(usize::MAX)))]);
+        partitioner.turns.store(Arc::new(turns));
         for _ in 0..3 {
             assert!((0..3).contains(&choose(&partitioner, "t", 3, &[0, 1, 2])));
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::accumulator::{BatchId, PartitionQueue};
 use crate::driver::{Shared, Slot};
 use crate::error::{Error, ErrorKind, Fate, Result};
-use crate::producer::now;
+use crate::producer::clock::now;
 use crate::record::metadata::RecordMetadata;
 use crate::sync::Arc;
 

@@ -1,7 +1,9 @@
 //! What users call. Serializes, chooses a partition, appends and waits, all on the caller's thread;
 //! the rest is the I/O thread's.
 
+mod clock;
 mod close;
+mod gate;
 mod handle;
 #[cfg(test)]
 #[cfg(shuttle)]
@@ -11,7 +13,7 @@ mod send;
 mod send_error;
 
 use std::fmt;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 pub use close::CloseReport;
 pub use handle::SendHandle;
@@ -28,7 +30,8 @@ use crate::sender::Command;
 use crate::serializer::Serializer;
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Arc, Mutex, Rank, Ranked};
-use send::{Limit, Patience};
+use clock::now;
+use gate::{Accepted, Gate, Limit, Patience, check_topic_name};
 
 /// Sends records from any thread; clones share one I/O thread, and the last one closes it.
 ///
@@ -197,7 +200,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        self.send_within(record, callback, self.patience())
+        self.send_within(record, callback, &self.patience())
     }
 
     /// [`send`](Self::send), but never blocks. For a topic that is not known yet it asks for
@@ -213,7 +216,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        self.send_within(record, callback, Patience::None)
+        self.send_within(record, callback, &Patience::none())
     }
 
     /// [`send`](Self::send) with a limit of its own for this call, in place of `max.block.ms`.
@@ -229,8 +232,8 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        let patience = self.patience_of(timeout, Limit::Caller(timeout));
-        self.send_within(record, callback, patience)
+        let patience = Patience::until(Limit::Caller(timeout));
+        self.send_within(record, callback, &patience)
     }
 
     /// Sends a record and blocks until it is acknowledged: for programs that send one at a time.
@@ -257,15 +260,15 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         let outcome = Arc::new(Slot::default());
         let filled = Arc::clone(&outcome);
         let callback = move |result| filled.fill(result);
-        match self.submit(&record, callback, self.patience()) {
-            Ok(accepted) => Ok(SendHandle {
-                shared: Arc::clone(&self.handle.shared),
-                outcome,
-                queue: accepted.queue,
-                batch: accepted.batch,
-            }),
-            Err((error, _)) => Err(error),
-        }
+        let shared = &self.handle.shared;
+        let handle = |(queue, batch): Accepted<'_>| SendHandle {
+            shared: Arc::clone(shared),
+            outcome,
+            queue: Arc::clone(queue),
+            batch,
+        };
+        self.submit(&record, callback, &self.patience(), handle)
+            .map_err(|(error, _)| error)
     }
 
     /// Blocks until every record accepted before this call has its outcome and its callback has
@@ -311,13 +314,13 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// # Errors
     /// As [`send`](Self::send) for the topic.
     pub fn partitions_for(&self, topic: &str) -> Result<Vec<PartitionInfo>> {
-        send::check_topic_name(topic)?;
+        check_topic_name(topic)?;
         let shared = &self.handle.shared;
         if shared.accumulator.is_closed() {
-            return Err(self.closed());
+            return Err(self.gate().closed());
         }
         if !shared.view().topics.contains_key(topic) {
-            self.await_topic(topic, None, self.patience())?;
+            self.gate().await_topic(topic, None, &self.patience())?;
         }
         let view = shared.view();
         let partitions = view
@@ -369,31 +372,25 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         &self,
         record: ProducerRecord<'a, K, V>,
         callback: F,
-        patience: Patience,
+        patience: &Patience,
     ) -> Result<(), SendError<'a, K, V, F>>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        match self.submit(&record, callback, patience) {
-            Ok(_) => Ok(()),
-            Err((error, callback)) => Err(SendError::new(error, record, callback)),
+        self.submit(&record, callback, patience, |_| ())
+            .map_err(|(error, callback)| SendError::new(error, record, callback))
+    }
+
+    fn gate(&self) -> Gate<'_> {
+        Gate {
+            shared: &self.handle.shared,
+            settings: &self.settings,
         }
     }
 
     /// How long a call may wait here.
     fn patience(&self) -> Patience {
-        let limit = self.settings.max_block;
-        self.patience_of(limit, Limit::MaxBlock(limit))
-    }
-
-    fn patience_of(&self, timeout: Duration, limit: Limit) -> Patience {
-        if self.handle.shared.is_io_thread() {
-            return Patience::None;
-        }
-        Patience::Until {
-            deadline: now().checked_add(timeout),
-            limit,
-        }
+        Patience::until(Limit::MaxBlock(self.settings.max_block))
     }
 }
 
@@ -420,24 +417,4 @@ fn misuse(call: &str) -> Error {
         "{call} inside a callback would never return: it waits for the thread that runs callbacks"
     );
     Error::new(ErrorKind::Misuse, text)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "deadlines of calls start on the caller's thread"
-)]
-fn now() -> Instant {
-    Instant::now()
-}
-
-/// Milliseconds since 1970; 0 if the machine's clock stands before that.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "records are stamped with the wall clock"
-)]
-fn wall_clock_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

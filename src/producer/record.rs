@@ -30,7 +30,8 @@ pub struct ProducerRecord<'a, K: ?Sized, V: ?Sized> {
 
 impl<'a, K: ?Sized, V: ?Sized> ProducerRecord<'a, K, V> {
     /// A record without key, for the partition that the producer chooses, stamped with the time of
-    /// `send`.
+    /// `send`: on Linux, records that a thread sends within one tick of the system's clock (usually
+    /// 4 ms) share the time of the first of them.
     pub fn new<B: Borrow<V> + ?Sized>(topic: &'a str, value: &'a B) -> Self {
         Self {
             value: Some(value.borrow()),

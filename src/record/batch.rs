@@ -1,5 +1,6 @@
-//! Encodes records into one batch of format v2, append-only, into one buffer. Never compresses,
-//! never looks back at a record; callers append under the partition's lock, the I/O thread seals.
+//! Encodes records into one batch of format v2, append-only, into one buffer. Never looks back at a
+//! record; callers append under the partition's lock, any thread compresses with no lock held, the
+//! I/O thread seals.
 //!
 //! ```text
 //!   offset size                         offset size
@@ -14,6 +15,7 @@
 //!
 //! The checksum leaves out what a broker overwrites: base offset, length, leader epoch.
 
+use crate::compression::{Codec, Compression, Compressor};
 use crate::ids::sequence_after;
 use crate::protocol::varint;
 use crate::record::walk::{BatchHeader, EncodedRecord};
@@ -47,7 +49,8 @@ impl ProducerStamp {
     }
 }
 
-/// A batch that takes records, until [`seal`](BatchEncoder::seal) makes it final bytes.
+/// A batch that takes records, until it is [packed](PackedBatch).
+#[derive(Clone)]
 pub(crate) struct BatchEncoder {
     /// Invariant: empty before the first record, then the header's space and the records.
     buffer: Vec<u8>,
@@ -75,10 +78,10 @@ impl BatchEncoder {
         }
     }
 
-    /// An empty batch for records of the one with this header.
+    /// An empty batch for records of the one with this header, whose codec it leaves out.
     pub(crate) fn with_attributes_of(header: &BatchHeader, size_limit: usize) -> Self {
         Self {
-            attributes: header.attributes,
+            attributes: header.attributes & !CODEC,
             ..Self::new(size_limit)
         }
     }
@@ -88,30 +91,23 @@ impl BatchEncoder {
         usize::try_from(self.record_count).expect("it counts up from 0")
     }
 
-    /// How many bytes [`append`](Self::append) will add for this record.
-    pub(crate) fn size_of_next(&self, record: &Record<'_>) -> usize {
-        self.size_with(record.timestamp_ms, record.content_size())
-    }
-
-    /// How many bytes [`append_encoded`](Self::append_encoded) will add for this record.
-    pub(crate) fn size_of_next_encoded(&self, record: &EncodedRecord<'_>) -> usize {
-        self.size_with(record.timestamp_ms, record.content.len())
-    }
-
-    fn size_with(&self, timestamp_ms: i64, content: usize) -> usize {
+    /// How many bytes [`append`](Self::append) will add for a record with this content.
+    #[inline]
+    pub(crate) fn size_of_next(&self, timestamp_ms: i64, content: usize) -> usize {
         let body = self.body_size(timestamp_ms, content);
         varint::signed_len(signed(body)).saturating_add(body)
     }
 
-    /// Adds a record. The caller has refused records whose
-    /// [upper bound](Record::encoded_size_upper_bound) does not fit an `i32`. Allocates only to
-    /// let the buffer grow.
+    /// Adds a record with its [content size](Record::content_size). The caller has refused records
+    /// whose [upper bound](crate::record::encoded_size_upper_bound) does not fit an `i32`. Allocates
+    /// only to let the buffer grow.
     ///
     /// Runs on: caller.
-    pub(crate) fn append(&mut self, record: &Record<'_>) {
-        self.begin_record(record.timestamp_ms, record.content_size());
+    pub(crate) fn append(&mut self, record: &Record<'_>, content: usize) {
+        let key = record.key.map_or(-1, |key| signed(key.len()));
+        self.begin_record(record.timestamp_ms, content, Some(key));
         let out = &mut self.buffer;
-        put_nullable(out, record.key);
+        out.extend_from_slice(record.key.unwrap_or_default());
         put_nullable(out, record.value);
         varint::put_signed(out, signed(record.headers.len()));
         for header in record.headers {
@@ -124,23 +120,38 @@ impl BatchEncoder {
     ///
     /// Runs on: I/O thread.
     pub(crate) fn append_encoded(&mut self, record: &EncodedRecord<'_>) {
-        self.begin_record(record.timestamp_ms, record.content.len());
+        self.begin_record(record.timestamp_ms, record.content.len(), None);
         self.buffer.extend_from_slice(record.content);
     }
 
-    /// Makes room for a record and writes what comes before its content.
-    fn begin_record(&mut self, timestamp_ms: i64, content: usize) {
+    /// Makes room for a record, counts it, and writes what comes before its content, or with `first`
+    /// also the first number of that.
+    #[inline]
+    fn begin_record(&mut self, timestamp_ms: i64, content: usize, first: Option<i64>) {
         let body = self.body_size(timestamp_ms, content);
-        self.make_room(varint::MAX_VARLONG_BYTES.saturating_add(body));
+        self.make_room(body.saturating_add(MOST_START_BYTES));
         if self.record_count == 0 {
             self.base_timestamp_ms = timestamp_ms;
             self.max_timestamp_ms = timestamp_ms;
         }
-        let out = &mut self.buffer;
-        varint::put_signed(out, signed(body));
-        out.push(0); // Attributes: none are defined.
-        varint::put_signed(out, timestamp_ms.wrapping_sub(self.base_timestamp_ms));
-        varint::put_signed(out, i64::from(self.record_count));
+        // Written where they belong: pushed to the vector one by one, these few bytes would take as
+        // long as the copy of a value of 500.
+        let before = self.buffer.len();
+        self.buffer.extend_from_slice(&[0; MOST_START_BYTES]);
+        let mut room = self.buffer.get_mut(before..).unwrap_or_default();
+        let mut put = |value| {
+            let len = varint::write_signed(room, value);
+            room = std::mem::take(&mut room).get_mut(len..).unwrap_or_default();
+        };
+        put(signed(body));
+        put(0); // Attributes: none are defined.
+        put(timestamp_ms.wrapping_sub(self.base_timestamp_ms));
+        put(i64::from(self.record_count));
+        if let Some(first) = first {
+            put(first);
+        }
+        let left = room.len();
+        self.buffer.truncate(before + MOST_START_BYTES - left);
         self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
         self.record_count = self
             .record_count
@@ -159,30 +170,47 @@ impl BatchEncoder {
         self.buffer.capacity()
     }
 
-    /// Writes the header, with lengths and checksum, and gives the finished bytes.
-    ///
-    /// Runs on: I/O thread.
-    pub(crate) fn seal(mut self, producer: ProducerStamp) -> Vec<u8> {
+    /// Ends the batch as it is. Runs on: I/O thread.
+    pub(crate) fn pack(mut self) -> PackedBatch {
         if self.buffer.is_empty() {
             self.buffer.resize(Self::HEADER_BYTES, 0);
         }
-        let length = i32::try_from(self.buffer.len() - 12)
-            .expect("the caller closes a batch at its limit, and refuses records above an i32");
-        let (header, records) = self
-            .buffer
-            .split_first_chunk_mut::<{ Self::HEADER_BYTES }>()
-            .expect("the header's space comes first");
-        header[0..8].copy_from_slice(&0i64.to_be_bytes());
-        header[8..12].copy_from_slice(&length.to_be_bytes());
-        header[12..16].copy_from_slice(&(-1i32).to_be_bytes());
-        header[16] = 2;
-        header[21..23].copy_from_slice(&self.attributes.to_be_bytes());
-        header[23..27].copy_from_slice(&(self.record_count - 1).to_be_bytes());
-        header[27..35].copy_from_slice(&self.base_timestamp_ms.to_be_bytes());
-        header[35..43].copy_from_slice(&self.max_timestamp_ms.to_be_bytes());
-        header[57..61].copy_from_slice(&self.record_count.to_be_bytes());
-        put_stamp(header, records, producer);
-        self.buffer
+        let buffer = std::mem::take(&mut self.buffer);
+        self.packed(buffer, 0, None)
+    }
+
+    /// The batch with its records compressed; `None` if that makes it no smaller.
+    ///
+    /// Runs on: any thread.
+    pub(crate) fn compress(
+        &self,
+        compression: Compression,
+        compressor: &mut Compressor,
+    ) -> Option<PackedBatch> {
+        let records = self.buffer.get(Self::HEADER_BYTES..)?;
+        let stream = compressor.compress(compression, records)?;
+        let mut buffer = Vec::with_capacity(Self::HEADER_BYTES + stream.len());
+        buffer.resize(Self::HEADER_BYTES, 0);
+        buffer.extend_from_slice(stream);
+        let codec = compression.codec().id();
+        Some(self.packed(buffer, codec, Some(crc32c::crc32c(stream))))
+    }
+
+    fn packed(&self, buffer: Vec<u8>, codec: i16, records_crc: Option<u32>) -> PackedBatch {
+        PackedBatch {
+            buffer,
+            attributes: self.attributes | codec,
+            base_timestamp_ms: self.base_timestamp_ms,
+            max_timestamp_ms: self.max_timestamp_ms,
+            record_count: self.record_count,
+            records_crc,
+        }
+    }
+
+    /// [`pack`](Self::pack) and [`seal`](PackedBatch::seal).
+    #[cfg(test)]
+    pub(crate) fn seal(self, producer: ProducerStamp) -> Vec<u8> {
+        self.pack().seal(producer)
     }
 
     /// The record's bytes after its own length.
@@ -219,6 +247,61 @@ impl BatchEncoder {
     }
 }
 
+/// The numbers at the start of a record: two lengths and an offset of 32 bits, a timestamp, and the
+/// attributes.
+const MOST_START_BYTES: usize = 5 + 1 + 10 + 5 + 5;
+
+/// A batch that takes no more records, compressed or not: all of it is final but whose it is.
+pub(crate) struct PackedBatch {
+    /// The header's space, and what follows it.
+    buffer: Vec<u8>,
+    attributes: i16,
+    base_timestamp_ms: i64,
+    max_timestamp_ms: i64,
+    record_count: i32,
+    /// The checksum of what follows the header, if it has been computed.
+    records_crc: Option<u32>,
+}
+
+impl PackedBatch {
+    /// The batch's size on the wire, header included.
+    pub(crate) fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Writes the header, with lengths and checksum, and gives the finished bytes.
+    ///
+    /// Runs on: I/O thread.
+    pub(crate) fn seal(mut self, producer: ProducerStamp) -> Vec<u8> {
+        let length = i32::try_from(self.buffer.len() - 12)
+            .expect("the caller closes a batch at its limit, and refuses records above an i32");
+        let (header, records) = self
+            .buffer
+            .split_first_chunk_mut::<{ BatchEncoder::HEADER_BYTES }>()
+            .expect("the header's space comes first");
+        header[0..8].copy_from_slice(&0i64.to_be_bytes());
+        header[8..12].copy_from_slice(&length.to_be_bytes());
+        header[12..16].copy_from_slice(&(-1i32).to_be_bytes());
+        header[16] = 2;
+        header[21..23].copy_from_slice(&self.attributes.to_be_bytes());
+        header[23..27].copy_from_slice(&(self.record_count - 1).to_be_bytes());
+        header[27..35].copy_from_slice(&self.base_timestamp_ms.to_be_bytes());
+        header[35..43].copy_from_slice(&self.max_timestamp_ms.to_be_bytes());
+        header[57..61].copy_from_slice(&self.record_count.to_be_bytes());
+        put_stamp(header, records, self.records_crc, producer);
+        self.buffer
+    }
+}
+
+impl std::fmt::Debug for PackedBatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PackedBatch")
+            .field("record_count", &self.record_count)
+            .field("bytes", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for BatchEncoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BatchEncoder")
@@ -237,8 +320,17 @@ pub(crate) fn restamp(bytes: &[u8], producer: ProducerStamp) -> Vec<u8> {
     let (header, records) = copy
         .split_first_chunk_mut()
         .expect("a sealed batch begins with its header");
-    put_stamp(header, records, producer);
+    put_stamp(header, records, None, producer);
     copy
+}
+
+/// The bits of the attributes that say how the records are compressed.
+pub(super) const CODEC: i16 = 0x07;
+
+/// How a sealed batch's records are compressed, if they are.
+pub(crate) fn codec_of(bytes: &[u8]) -> Option<Codec> {
+    let attributes = bytes.get(21..)?.first_chunk()?;
+    Codec::of_id(i16::from_be_bytes(*attributes) & CODEC)
 }
 
 /// The largest timestamp in a sealed batch, as its header has it.
@@ -251,12 +343,17 @@ pub(crate) fn max_timestamp_ms(bytes: &[u8]) -> Option<i64> {
 fn put_stamp(
     header: &mut [u8; BatchEncoder::HEADER_BYTES],
     records: &[u8],
+    records_crc: Option<u32>,
     producer: ProducerStamp,
 ) {
     header[43..51].copy_from_slice(&producer.producer_id.to_be_bytes());
     header[51..53].copy_from_slice(&producer.epoch.to_be_bytes());
     header[53..57].copy_from_slice(&producer.base_sequence.to_be_bytes());
-    let crc = crc32c::crc32c_append(crc32c::crc32c(&header[21..]), records);
+    let crc = crc32c::crc32c(&header[21..]);
+    let crc = match records_crc {
+        Some(records_crc) => crc32c::crc32c_combine(crc, records_crc, records.len()),
+        None => crc32c::crc32c_append(crc, records),
+    };
     header[17..21].copy_from_slice(&crc.to_be_bytes());
 }
 

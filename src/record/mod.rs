@@ -32,20 +32,10 @@ pub(crate) struct Record<'a> {
 }
 
 impl Record<'_> {
-    /// The most that a batch of this record alone can take, header included: what Java compares
-    /// with `max.request.size` and `buffer.memory` before the record has a batch. Computed in 64
-    /// bits, so a caller that refuses what is above an `i32` keeps the encoder's sizes in range.
-    pub(crate) fn encoded_size_upper_bound(&self) -> u64 {
-        const LENGTH_TIMESTAMP_OFFSET_ATTRIBUTES: usize = 5 + 10 + 5 + 1;
-        let bytes = batch::BatchEncoder::HEADER_BYTES
-            .saturating_add(LENGTH_TIMESTAMP_OFFSET_ATTRIBUTES)
-            .saturating_add(self.content_size());
-        u64::try_from(bytes).unwrap_or(u64::MAX)
-    }
-
     /// The encoded bytes that do not depend on the record's place in the batch: key, value and
-    /// headers with their lengths.
-    fn content_size(&self) -> usize {
+    /// headers with their lengths. Computed once per record, and passed on.
+    #[inline]
+    pub(crate) fn content_size(&self) -> usize {
         let mut bytes = varint::signed_len(signed(self.headers.len()));
         bytes = bytes.saturating_add(nullable_size(self.key));
         bytes = bytes.saturating_add(nullable_size(self.value));
@@ -57,7 +47,16 @@ impl Record<'_> {
     }
 }
 
+/// The most that a batch of one record with this content can take, header included: what Java
+/// compares with `max.request.size` and `buffer.memory` before the record has a batch. A caller that
+/// refuses what is above an `i32` keeps the encoder's sizes in range.
+pub(crate) fn encoded_size_upper_bound(content: usize) -> usize {
+    const LENGTH_TIMESTAMP_OFFSET_ATTRIBUTES: usize = 5 + 10 + 5 + 1;
+    content.saturating_add(batch::BatchEncoder::HEADER_BYTES + LENGTH_TIMESTAMP_OFFSET_ATTRIBUTES)
+}
+
 /// A length and its bytes; null is the length −1.
+#[inline]
 fn nullable_size(bytes: Option<&[u8]>) -> usize {
     match bytes {
         Some(bytes) => varint::signed_len(signed(bytes.len())) + bytes.len(),

@@ -2,10 +2,12 @@
 //! batch needs, and what [`decode`](super::decode) builds on. Trusts no length or count that it is
 //! told, and never allocates by one.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use crate::compression::{Codec, Damaged, decompress};
 use crate::protocol::varint;
-use crate::record::batch::{BatchEncoder, ProducerStamp};
+use crate::record::batch::{BatchEncoder, CODEC, ProducerStamp};
 
 /// The fixed 61 bytes in front of a batch's records; the layout is drawn in
 /// [`batch`](super::batch).
@@ -44,7 +46,9 @@ pub(crate) enum BatchError {
         index: i32,
         problem: &'static str,
     },
-    Compressed(&'static str),
+    /// The attributes name a codec that Kafka does not have.
+    UnknownCodec(i16),
+    Compression(Damaged),
 }
 
 impl fmt::Display for BatchError {
@@ -59,21 +63,35 @@ impl fmt::Display for BatchError {
             Self::RecordCount(count) => write!(f, "record count {count} cannot be"),
             Self::RecordBytes => f.write_str("bytes are left after the last record"),
             Self::Record { index, problem } => write!(f, "record {index}: {problem}"),
-            Self::Compressed(codec) => write!(f, "codec {codec} not supported yet"),
+            Self::UnknownCodec(id) => write!(f, "codec {id} is unknown"),
+            Self::Compression(damaged) => damaged.fmt(f),
         }
     }
 }
 
 impl BatchHeader {
-    /// The codec's name, if the records are compressed.
-    pub(crate) fn codec(&self) -> Option<&'static str> {
-        match self.attributes & 0x07 {
-            0 => None,
-            1 => Some("gzip"),
-            2 => Some("snappy"),
-            3 => Some("lz4"),
-            4 => Some("zstd"),
-            _ => Some("unknown"),
+    /// How the records are compressed, if they are.
+    pub(crate) fn codec(&self) -> Result<Option<Codec>, BatchError> {
+        match self.attributes & CODEC {
+            0 => Ok(None),
+            id => Codec::of_id(id)
+                .map(Some)
+                .ok_or(BatchError::UnknownCodec(id)),
+        }
+    }
+
+    /// The records of the batch that has this header, decompressed if need be: up to `limit` bytes.
+    pub(crate) fn records<'a>(
+        &self,
+        bytes: &'a [u8],
+        limit: usize,
+    ) -> Result<Cow<'a, [u8]>, BatchError> {
+        let (_, stream) = split_header(bytes)?;
+        match self.codec()? {
+            None => Ok(Cow::Borrowed(stream)),
+            Some(codec) => decompress(codec, stream, limit)
+                .map(Cow::Owned)
+                .map_err(BatchError::Compression),
         }
     }
 
@@ -132,16 +150,18 @@ pub(crate) struct EncodedRecord<'a> {
     pub(crate) content: &'a [u8],
 }
 
-/// Shows every record to `visit`; fails unless the batch holds just as many as its header says.
+/// What the records of one batch are at most, decompressed: a batch of ours is no larger before it
+/// is compressed.
+pub(crate) const LARGEST_RECORDS: usize = i32::MAX as usize;
+
+/// Shows every one of the [records](BatchHeader::records) to `visit`; fails unless they are just as
+/// many as the header says.
 pub(crate) fn walk<'a>(
     header: &BatchHeader,
-    bytes: &'a [u8],
+    records: &'a [u8],
     mut visit: impl FnMut(EncodedRecord<'a>) -> Result<(), BatchError>,
 ) -> Result<(), BatchError> {
-    if let Some(codec) = header.codec() {
-        return Err(BatchError::Compressed(codec));
-    }
-    let (_, mut rest) = split_header(bytes)?;
+    let mut rest = records;
     for index in 0..header.record_count {
         let mut outer = Cursor { rest, index };
         let length = outer.length("its length is no number")?;

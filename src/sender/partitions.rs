@@ -136,7 +136,8 @@ impl Partition {
             }
         };
         match self.queue.head() {
-            Some(head) if has_room => Next::New(head),
+            // What a caller compresses is not there yet: it tells when it is done.
+            Some(head) if has_room && !head.is_packing => Next::New(head),
             _ => Next::Nothing,
         }
     }

@@ -127,7 +127,7 @@ impl Sender {
         if partition.in_flight.is_empty() {
             sequences.note_alone(now);
         }
-        let mut batch = if let Some(Retry { mut batch, .. }) = partition.retries.pop_front() {
+        let batch = if let Some(Retry { mut batch, .. }) = partition.retries.pop_front() {
             if let (Some(identity), None) = (identity, batch.stamp) {
                 batch.set_stamp(sequences.stamp(identity, batch.completions.len()));
             }
@@ -138,6 +138,8 @@ impl Sender {
             let stamp = identity.map(|identity| sequences.stamp(identity, records));
             open.seal(&partition.queue, stamp)
         };
+        let mut batch = self.fit(now, id, batch)?;
+        let partition = self.partitions.get_mut(&id)?;
         debug_assert!(
             batch.opened + self.settings.delivery_timeout > now,
             "expired before sent"
@@ -153,6 +155,27 @@ impl Sender {
             has_left: true,
             batch: Some(batch),
         })
+    }
+
+    /// The batch, if a request can hold it; else the first part of it that does. By how much a batch
+    /// can be compressed is not known before.
+    fn fit(&mut self, now: Instant, id: PartitionId, batch: SealedBatch) -> Option<SealedBatch> {
+        let mut batch = batch;
+        while batch.queue.compressing().is_some()
+            && batch.len() > self.settings.max_request_size
+            && batch.has_several()
+            && batch.attempts == 0
+        {
+            log::debug!(
+                "{} has a batch of {} bytes, which is more than max.request.size: splitting",
+                batch.name(),
+                batch.len()
+            );
+            self.keep_parts(now, id, batch);
+            let partition = self.partitions.get_mut(&id)?;
+            batch = partition.retries.pop_front()?.batch;
+        }
+        Some(batch)
     }
 
     fn send_produce(&mut self, now: Instant, node: NodeId, batches: Vec<Flying>) {
@@ -343,6 +366,15 @@ impl Sender {
             batch.name(),
             batch.len()
         );
+        if let Some(compressing) = batch.queue.compressing() {
+            compressing.note_too_large();
+        }
+        self.keep_parts(now, id, batch);
+        self.go_on(now, id, accumulator);
+    }
+
+    /// Takes a batch apart; its parts go as its retries would.
+    fn keep_parts(&mut self, now: Instant, id: PartitionId, batch: SealedBatch) {
         let deadline = batch.opened + self.settings.delivery_timeout;
         for (index, part) in batch.split().into_iter().enumerate() {
             if index > 0 {
@@ -358,7 +390,6 @@ impl Sender {
                 });
             }
         }
-        self.go_on(now, id, accumulator);
     }
 
     /// `acks=0`: written is all that will ever be known.

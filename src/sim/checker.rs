@@ -170,11 +170,9 @@ impl Checker {
             .map_or(usize::MAX, |record| record.order)
     }
 
-    /// Where the partitioner wants it after all.
+    /// Where the partitioner has put it.
     pub(super) fn redirect(&mut self, id: RecordId, partition: i32) {
-        let record = &mut self.records[id as usize];
-        record.partition = partition;
-        record.value[4..8].copy_from_slice(&partition.to_be_bytes());
+        self.records[id as usize].partition = partition;
     }
 
     pub(super) fn on_accepted(&mut self, now: Instant, id: RecordId, batch: BatchId) {

@@ -18,6 +18,7 @@ pub(super) enum Stream {
     Workload,
     Sender,
     Short,
+    Compression,
 }
 
 impl Dice {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::cluster::Address;
+use crate::compression::{Codec, Compression};
 use crate::protocol::ApiKey;
 use crate::protocol::version::VersionRange;
 use crate::sender::{Backoff, Settings};
@@ -20,6 +21,7 @@ pub(super) struct Options {
     pub(super) versions: BTreeMap<ApiKey, VersionRange>,
     pub(super) topic_ids: bool,
     pub(super) batch_size: usize,
+    pub(super) compression: Option<Compression>,
     pub(super) buffer_memory: usize,
     pub(super) max_block: Duration,
     pub(super) sender: Settings,
@@ -144,6 +146,7 @@ impl Options {
             versions: BTreeMap::new(),
             topic_ids: true,
             batch_size: 1_000,
+            compression: None,
             buffer_memory: 100_000,
             max_block: ms(5_000),
             sender: Settings {
@@ -202,6 +205,7 @@ impl Options {
             versions,
             topic_ids,
             batch_size: d.pick(&[0, 1, 100, 200, 500, 500, 2_000]),
+            compression: compression(seed),
             buffer_memory: largest * d.pick(&[1, 2, 4, 10, 100]),
             max_block: ms(d.pick(&[0, 100, 1_000, 1_000, 5_000, 5_000])),
             sender: sender_settings(seed, brokers, d),
@@ -319,6 +323,20 @@ fn sender_settings(seed: u64, brokers: u16, d: &mut Dice) -> Settings {
         availability_timeout: d.pick(&[None, Some(50)]).map(ms),
         seed: Dice::new(seed, Stream::Sender).number(),
     }
+}
+
+/// Mostly none, which is fastest.
+fn compression(seed: u64) -> Option<Compression> {
+    let d = &mut Dice::new(seed, Stream::Compression);
+    let (codec, level) = d.pick(&[
+        (Codec::Gzip, 1),
+        (Codec::Snappy, 0),
+        (Codec::Lz4, Compression::FAST_LZ4),
+        (Codec::Zstd, 1),
+    ]);
+    d.chance(200)
+        .then(|| Compression::new(codec, level).ok())
+        .flatten()
 }
 
 /// Brokers of many ages.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::accumulator::{InLine, PartitionQueue, Refused, Reservation, Topic, most_needed};
+use crate::accumulator::{Arrival, InLine, Refused, Reservation, boxed, most_needed};
 use crate::error::Result;
 use crate::record::metadata::RecordMetadata;
 use crate::record::{Header, Record};
@@ -213,7 +213,6 @@ impl World {
         let Some(topic) = self.accumulator.topic(TOPIC) else {
             return true;
         };
-        let (queue, is_sticky) = self.choose(&topic, id);
         let sent = self.checker.record(id);
         let headers: Vec<_> = header_of(sent)
             .map(|(name, value)| Header {
@@ -228,21 +227,28 @@ impl World {
             headers: &headers,
         };
         let callback = callback(&self.checker.told, id);
-        let needed = needed(&record, &callback);
+        let callback_bytes = size_of_val(&callback);
+        let mut callback = boxed(callback);
+        let mut arrival = Arrival::new(record, callback_bytes, &mut callback);
+        let needed = most_needed(arrival.content, callback_bytes);
         let preempt = self.stage.weather.mix.preempt;
         let late = match self.stage.weather.strikes("preempted caller", preempt) {
             true => self.stage.weather.dice.micros(1, 2_000),
             false => Duration::ZERO,
         };
         let now = (self.stage.now - late).max(self.stage.start);
-        let appended =
-            self.accumulator
-                .try_append(now, &queue, &record, Box::new(callback), reserved);
+        let clock = || now;
+        let accumulator = &self.accumulator;
+        let appended = match topic.queue(sent.partition) {
+            Some(queue) => accumulator
+                .append(&clock, queue, &mut arrival, reserved)
+                .map(|appended| (appended, queue)),
+            // The choice is the producer's.
+            None => accumulator.append_keyless(&clock, &topic, &mut arrival, reserved),
+        };
         match appended {
-            Ok(appended) => {
-                if is_sticky {
-                    self.accumulator.note_keyless(&topic, &queue, &appended);
-                }
+            Ok((appended, queue)) => {
+                self.checker.redirect(id, queue.index());
                 self.wake |= appended.wake;
                 broken_if(I1, self.accumulator.is_closed(), || {
                     format!("record {id} was accepted after the close")
@@ -258,20 +264,9 @@ impl World {
                 self.checker.on_accepted(self.stage.now, id, batch);
                 true
             }
-            Err((Refused::Closed | Refused::Forked, _)) => true,
-            Err((Refused::NoMemory, _)) => self.await_memory(index, id, needed),
+            Err(Refused::Closed | Refused::Forked) => true,
+            Err(Refused::NoMemory) => self.await_memory(index, id, needed),
         }
-    }
-
-    /// Partition −1 leaves the choice to the producer.
-    fn choose(&mut self, topic: &Arc<Topic>, id: RecordId) -> (Arc<PartitionQueue>, bool) {
-        let wanted = self.checker.record(id).partition;
-        if let Some(queue) = topic.queue(wanted) {
-            return (Arc::clone(queue), false);
-        }
-        let queue = Arc::clone(self.accumulator.keyless_partition(topic));
-        self.checker.redirect(id, queue.index());
-        (queue, true)
     }
 
     /// False: the caller waits.
@@ -449,8 +444,4 @@ impl World {
 fn callback(told: &Told, id: RecordId) -> impl FnOnce(Result<RecordMetadata>) + Send + use<> {
     let told = Arc::clone(told);
     move |result| told.lock().push((id, result))
-}
-
-fn needed<F>(record: &Record<'_>, _: &F) -> usize {
-    most_needed::<F>(record)
 }

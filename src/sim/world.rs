@@ -77,7 +77,8 @@ impl World {
     pub(super) fn new(seed: u64, options: Options, reader: Reader) -> Self {
         let stage = Stage::new(seed, &options, Trace::new(reader));
         Self {
-            accumulator: Accumulator::new(options.batch_size, options.buffer_memory, true),
+            accumulator: Accumulator::new(options.batch_size, options.buffer_memory, true)
+                .with_compression(options.compression),
             checker: Checker::new(&options),
             habits: Habits::new(&options),
             callers: Vec::new(),

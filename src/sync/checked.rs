@@ -39,6 +39,14 @@ impl<T> Mutex<T> {
         }
     }
 
+    /// `None` if another thread holds it.
+    #[track_caller]
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        let held = Held::begin(self.rank);
+        let inner = self.inner.try_lock()?;
+        Some(MutexGuard { inner, held })
+    }
+
     pub(crate) fn get_mut(&mut self) -> &mut T {
         self.inner.get_mut()
     }
@@ -116,79 +124,5 @@ impl Condvar {
     ) -> raw::WaitTimeoutResult {
         assert_only(Some(guard.held.rank()));
         self.0.wait_for(&mut guard.inner, timeout)
-    }
-}
-
-pub(crate) struct RwLock<T> {
-    rank: Rank,
-    inner: raw::RwLock<T>,
-}
-
-#[must_use]
-pub(crate) struct RwLockReadGuard<'a, T> {
-    inner: raw::RwLockReadGuard<'a, T>,
-    _held: Held,
-}
-
-#[must_use]
-pub(crate) struct RwLockWriteGuard<'a, T> {
-    inner: raw::RwLockWriteGuard<'a, T>,
-    _held: Held,
-}
-
-impl<T> Ranked<T> for RwLock<T> {
-    fn ranked(rank: Rank, value: T) -> Self {
-        Self {
-            rank,
-            inner: raw::RwLock::new(value),
-        }
-    }
-}
-
-impl<T> RwLock<T> {
-    #[track_caller]
-    pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
-        let _held = Held::begin(self.rank);
-        RwLockReadGuard {
-            inner: self.inner.read(),
-            _held,
-        }
-    }
-
-    #[track_caller]
-    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
-        let _held = Held::begin(self.rank);
-        RwLockWriteGuard {
-            inner: self.inner.write(),
-            _held,
-        }
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for RwLock<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
-    }
-}
-
-impl<T> Deref for RwLockReadGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.inner
-    }
-}
-
-impl<T> Deref for RwLockWriteGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.inner
-    }
-}
-
-impl<T> DerefMut for RwLockWriteGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.inner
     }
 }

@@ -19,6 +19,13 @@ mod tests;
 
 pub(crate) use std::sync::{Arc, OnceLock};
 
+/// A value that is replaced whole and read without a lock: `load` gives a [`Snapshot`]. The model
+/// checker does not schedule it.
+pub(crate) use arc_swap::ArcSwap as Swap;
+
+/// What a [`Swap`] held when it was read.
+pub(crate) type Snapshot<T> = arc_swap::Guard<Arc<T>>;
+
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 #[cfg(not(all(test, shuttle)))]
@@ -32,9 +39,9 @@ pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Order
 pub(crate) use shuttle::thread;
 
 #[cfg(debug_assertions)]
-pub(crate) use checked::{Condvar, Mutex, RwLock};
+pub(crate) use checked::{Condvar, Mutex};
 #[cfg(not(debug_assertions))]
-pub(crate) use raw::{Condvar, Mutex, RwLock};
+pub(crate) use raw::{Condvar, Mutex};
 
 pub(crate) use rank::{Rank, Ranked, assert_unlocked};
 

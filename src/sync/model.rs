@@ -118,31 +118,6 @@ impl Condvar {
     }
 }
 
-pub(super) struct RwLock<T>(shuttle::sync::RwLock<T>);
-
-pub(super) type RwLockReadGuard<'a, T> = shuttle::sync::RwLockReadGuard<'a, T>;
-pub(super) type RwLockWriteGuard<'a, T> = shuttle::sync::RwLockWriteGuard<'a, T>;
-
-impl<T> RwLock<T> {
-    pub(super) fn new(value: T) -> Self {
-        Self(shuttle::sync::RwLock::new(value))
-    }
-
-    pub(super) fn read(&self) -> RwLockReadGuard<'_, T> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn write(&self) -> RwLockWriteGuard<'_, T> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<T> fmt::Debug for RwLock<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RwLock")
-    }
-}
-
 /// The time, and who wants to know when it is late. All threads of a schedule run on one thread of
 /// the system, so this is shared by them, and looking at it is no place to change schedules.
 #[derive(Default)]

@@ -14,12 +14,12 @@
 //! code (callbacks, serializers, partitioners) runs with no lock held.
 
 #[cfg(not(debug_assertions))]
-use super::{Mutex, RwLock};
+use super::Mutex;
 
 /// Which lock it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
-    /// The table of topics.
+    /// Whoever replaces the table of topics.
     Topics,
     /// One partition's queue of batches.
     Partition,
@@ -29,6 +29,8 @@ pub(crate) enum Rank {
     MemoryLine,
     /// The answer to one of those.
     MemoryAnswer,
+    /// Compressors that nobody uses.
+    Compressors,
     /// Whose turn it is among partitions.
     Turns,
     /// Commands for the I/O thread.
@@ -56,13 +58,6 @@ pub(crate) trait Ranked<T> {
 
 #[cfg(not(debug_assertions))]
 impl<T> Ranked<T> for Mutex<T> {
-    fn ranked(_: Rank, value: T) -> Self {
-        Self::new(value)
-    }
-}
-
-#[cfg(not(debug_assertions))]
-impl<T> Ranked<T> for RwLock<T> {
     fn ranked(_: Rank, value: T) -> Self {
         Self::new(value)
     }
@@ -101,6 +96,7 @@ mod held {
         Rank::Notices,
         Rank::MemoryLine,
         Rank::MemoryAnswer,
+        Rank::Compressors,
         Rank::Turns,
         Rank::Mailbox,
         Rank::Answer,

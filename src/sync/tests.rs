@@ -13,15 +13,15 @@ fn panic_of(mistake: impl FnOnce() + Send) -> String {
 
 #[test]
 fn a_lock_against_the_order_panics_and_names_both() {
-    let topics = RwLock::ranked(Rank::Topics, ());
+    let topics = Mutex::ranked(Rank::Topics, ());
     let partition = Mutex::ranked(Rank::Partition, ());
     {
-        let _topics = topics.read();
+        let _topics = topics.lock();
         let _partition = partition.lock();
     }
     let text = panic_of(|| {
         let _partition = partition.lock();
-        let _topics = topics.read();
+        let _topics = topics.lock();
     });
     assert!(
         text.contains("Topics is locked while Partition is held"),
@@ -65,11 +65,11 @@ fn a_wait_under_another_lock_panics() {
 
 #[test]
 fn locks_may_be_given_back_in_any_order() {
-    let topics = RwLock::ranked(Rank::Topics, ());
+    let topics = Mutex::ranked(Rank::Topics, ());
     let partition = Mutex::ranked(Rank::Partition, ());
-    let held = (topics.write(), partition.lock());
+    let held = (topics.lock(), partition.lock());
     drop(held.0);
     drop(held.1);
     assert_unlocked();
-    drop(topics.read());
+    drop(topics.lock());
 }

@@ -32,6 +32,8 @@ pub struct MockBatch {
     pub records: usize,
     /// Its size on the wire, header included.
     pub bytes: usize,
+    /// How its records are compressed, as `compression.type` has it: `none`, or the codec's name.
+    pub compression: &'static str,
     /// The largest of its records' timestamps, as the producer set them.
     pub max_timestamp_ms: i64,
     /// The idempotent producer's id, or −1.
@@ -209,6 +211,10 @@ impl PartitionLog {
             base_offset: batch.base_offset,
             records: usize::try_from(batch.header.record_count).unwrap_or(0),
             bytes: batch.header.batch_bytes,
+            compression: match batch.header.codec() {
+                Ok(Some(codec)) => codec.name(),
+                Ok(None) | Err(_) => "none",
+            },
             max_timestamp_ms: batch.header.max_timestamp_ms,
             producer_id: batch.header.producer.producer_id,
             producer_epoch: batch.header.producer.epoch,

@@ -439,12 +439,13 @@ mod tests {
 
     fn frame_body() -> Vec<u8> {
         let mut batch = BatchEncoder::new(1_000);
-        batch.append(&Record {
+        let record = Record {
             timestamp_ms: 5,
             key: None,
             value: Some(b"x"),
             headers: &[],
-        });
+        };
+        batch.append(&record, record.content_size());
         let request = Request::Produce(ProduceRequest {
             transactional_id: None,
             acks: 1,

@@ -110,7 +110,7 @@ fn batch(values: &[&str]) -> Vec<u8> {
 fn stamped(values: &[&str], stamp: ProducerStamp) -> Vec<u8> {
     let mut batch = BatchEncoder::new(16_384);
     for (timestamp_ms, value) in (1_000..).zip(values) {
-        batch.append(&Record {
+        let record = Record {
             timestamp_ms,
             key: Some(b"k"),
             value: Some(value.as_bytes()),
@@ -118,7 +118,8 @@ fn stamped(values: &[&str], stamp: ProducerStamp) -> Vec<u8> {
                 name: "h",
                 value: None,
             }],
-        });
+        };
+        batch.append(&record, record.content_size());
     }
     batch.seal(stamp)
 }

@@ -10,6 +10,7 @@ mod backpressure;
 mod bad_input;
 mod batching;
 mod callbacks;
+mod compression;
 mod deadlines;
 mod death;
 mod delivery;

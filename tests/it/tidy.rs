@@ -9,7 +9,7 @@ use std::process::Command;
 /// The modules of the crate, lowest first. A row may use the rows before it; modules of one row do
 /// not know each other.
 const LAYERS: [&[&str]; 9] = [
-    &["ids", "sync"],
+    &["ids", "sync", "compression"],
     &["protocol"],
     &["record", "error"],
     &["serializer", "partitioner"],
@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// The mock cluster stands beside the layers, on the lowest three.
-const TESTING_MAY_USE: [&str; 5] = ["ids", "sync", "protocol", "record", "error"];
+const TESTING_MAY_USE: [&str; 6] = ["ids", "sync", "compression", "protocol", "record", "error"];
 /// The simulation, which only tests have, takes the place of the two highest layers. The doors for
 /// the benchmarks stand above all of them and may use everything.
 const SIM_MAY_NOT_USE: [&str; 2] = ["driver", "producer"];
@@ -34,7 +34,7 @@ const SOCKETS: [&str; 3] = [
 const NO_HASH_MAP: [&str; 3] = ["src/sender/", "src/connection/", "src/cluster/"];
 const LEFT_OVERS: [&str; 6] = ["TODO", "FIXME", "XXX", "dbg", "todo", "unimplemented"];
 const MAX_LINES: usize = 700;
-const MAX_CRATES: usize = 25;
+const MAX_CRATES: usize = 30;
 /// They bind C libraries, or need a C compiler.
 const BANNED_CRATES: [&str; 3] = ["openssl-sys", "native-tls", "aws-lc-sys"];
 
@@ -123,7 +123,7 @@ fn every_module_has_a_layer() {
 #[test]
 fn sockets_are_in_one_layer_and_in_the_mock_cluster_server() {
     let opens = |line: &str| {
-        ["std::net", "rustix::"]
+        ["std::net", "rustix::net", "rustix::event", "rustix::io"]
             .iter()
             .any(|word| line.contains(word))
     };

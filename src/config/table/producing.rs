@@ -73,7 +73,9 @@ pub(super) const ROWS: &[Definition] = &[
         Kind::int(0),
         "16384",
         "How large, in bytes, a batch of records for one partition becomes; a larger record gets \
-         a batch of its own, and 0 gives one to every record. At most `buffer.memory`, which \
+         a batch of its own, and 0 gives one to every record. With compression it is the \
+         compressed size that counts, by a guess from the batches before; uncompressed, a batch \
+         then takes up to an eighth of `buffer.memory`. At most `buffer.memory`, which \
          Kafka finds out only when it sends.",
     ),
     supported(
@@ -268,40 +270,39 @@ pub(super) const ROWS: &[Definition] = &[
         "Whether transactions are part of an external two-phase commit.",
     ),
     // Compression.
-    later(
+    supported(
         "compression.type",
         Kind::Choice {
-            values: &["none"],
-            later: &["gzip", "snappy", "lz4", "zstd"],
+            values: &["none", "gzip", "snappy", "lz4", "zstd"],
+            later: &[],
             ignores_case: false,
         },
-        Preset::Text("none"),
-        "How batches are compressed.",
+        "none",
+        "How batches are compressed, each as a whole. Needs the feature of the crate that has the \
+         codec's name, which all builds have that do not say otherwise.",
     ),
-    later(
+    supported(
         "compression.gzip.level",
         Kind::Level { min: 1, max: 9 },
-        Preset::Text("-1"),
-        "How hard gzip tries; -1: its own default.",
-    )
-    .of_class(Class::LaterWith("compression.type")),
-    later(
+        "-1",
+        "How hard gzip tries; -1: its own default, which is 6.",
+    ),
+    supported(
         "compression.lz4.level",
         Kind::Integer { min: 1, max: 17 },
-        Preset::Text("9"),
-        "How hard lz4 tries.",
-    )
-    .of_class(Class::LaterWith("compression.type")),
-    later(
+        "9",
+        "How hard lz4 tries. As in Kafka, 9 is the fast compressor, and all others are slow ones \
+         that compress better; those above 12 do what 12 does.",
+    ),
+    supported(
         "compression.zstd.level",
         Kind::Integer {
             min: -131_072,
             max: 22,
         },
-        Preset::Text("3"),
-        "How hard zstd tries.",
-    )
-    .of_class(Class::LaterWith("compression.type")),
+        "3",
+        "How hard zstd tries; 0 counts as 3, and negative levels are faster than 1.",
+    ),
     // Metrics and plugins.
     later(
         "enable.metrics.push",

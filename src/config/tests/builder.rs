@@ -19,6 +19,10 @@ fn full() -> ProducerConfigBuilder {
         .buffer_memory(4)
         .max_block(ms(5))
         .max_request_size(6)
+        .compression(CompressionType::Zstd)
+        .gzip_level(Some(1))
+        .lz4_level(2)
+        .zstd_level(-4)
         .acks(Acks::None)
         .retries(7)
         .retry_backoff(ms(8))
@@ -71,6 +75,7 @@ fn sets_what_it_says() {
     assert_eq!(config.buffer_memory(), 4);
     assert_eq!(config.max_block(), ms(5));
     assert_eq!(config.max_request_size(), 6);
+    assert_eq!(config.compression(), Compression::new(Codec::Zstd, -4).ok());
     assert_eq!(config.acks(), Acks::None);
     assert_eq!(config.retries(), 7);
     assert_eq!(config.retry_backoff(), backoff(8, 9));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::table::{self, Class, Kind, Preset};
 use super::*;
+use crate::compression::{Codec, Compression};
 use crate::error::ErrorKind;
 use crate::partitioner::{PartitionRequest, TopicPartitions};
 use crate::serializer::{Context, Serialized};

@@ -117,6 +117,37 @@ fn are_all_checked_before_anything_is_reported() {
 }
 
 #[test]
+fn of_compression_are_those_of_the_codec() {
+    let levels = [
+        ("compression.gzip.level", "1"),
+        ("compression.lz4.level", "17"),
+        ("compression.zstd.level", "-131072"),
+    ];
+    let cases = [
+        ("none", None),
+        ("gzip", Some((Codec::Gzip, 1))),
+        ("snappy", Some((Codec::Snappy, 0))),
+        ("lz4", Some((Codec::Lz4, 17))),
+        ("zstd", Some((Codec::Zstd, -131_072))),
+    ];
+    for (name, expected) in cases {
+        let config = config(&with(&levels).set("compression.type", name));
+        let expected = expected.map(|(codec, level)| Compression::new(codec, level).unwrap());
+        assert_eq!(config.compression(), expected, "{name}");
+    }
+    for (name, level) in [
+        ("compression.gzip.level", "10"),
+        ("compression.gzip.level", "0"),
+        ("compression.lz4.level", "18"),
+        ("compression.zstd.level", "23"),
+    ] {
+        // Whether the codec is in use or not.
+        let message = refused(&with(&[(name, level)]));
+        assert!(message.contains("out of range"), "{message}");
+    }
+}
+
+#[test]
 fn with_unknown_names_are_refused_with_the_nearest_name() {
     let cases = [
         ("bootstrap.server", "bootstrap.servers"),

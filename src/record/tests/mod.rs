@@ -8,8 +8,10 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use crate::compression::{Codec, Damaged};
 use crate::record::batch::{BatchEncoder, ProducerStamp};
 use crate::record::decode::{BatchError, BatchHeader, DecodedRecord, check, decode};
+use crate::record::encoded_size_upper_bound;
 use crate::record::{Header, Record};
 
 type OwnedHeaders = Vec<(String, Option<Vec<u8>>)>;
@@ -58,9 +60,13 @@ fn append(batch: &mut BatchEncoder, record: &Owned) {
         value: record.value.as_deref(),
         headers: &headers,
     };
-    let (before, promised) = (batch.len(), batch.size_of_next(&record));
-    let bound = usize::try_from(record.encoded_size_upper_bound()).unwrap();
-    batch.append(&record);
+    let content = record.content_size();
+    let (before, promised) = (
+        batch.len(),
+        batch.size_of_next(record.timestamp_ms, content),
+    );
+    let bound = encoded_size_upper_bound(content);
+    batch.append(&record, content);
     assert_eq!(batch.len(), before + promised);
     assert!(BatchEncoder::HEADER_BYTES + promised <= bound);
 }
@@ -274,11 +280,11 @@ fn each_lie_has_its_error() {
     let uneven = forge(good.clone(), 57, &3i32.to_be_bytes());
     assert_eq!(check(&uneven), Err(BatchError::RecordCount(3)));
     let lz4 = forge(good.clone(), 21, &3i16.to_be_bytes());
-    assert_eq!(check(&lz4), Err(BatchError::Compressed("lz4")));
-    assert_eq!(
-        BatchError::Compressed("lz4").to_string(),
-        "codec lz4 not supported yet"
-    );
+    let damaged = BatchError::Compression(Damaged::Stream(Codec::Lz4));
+    assert_eq!(damaged.to_string(), "the records are no lz4 stream");
+    assert_eq!(check(&lz4), Err(damaged));
+    let unknown = forge(good.clone(), 21, &5i16.to_be_bytes());
+    assert_eq!(check(&unknown), Err(BatchError::UnknownCodec(5)));
 
     // The first record: length 14 at 61, offset at 64, value's length at 66, headers from 72 on.
     let with = |at: usize, byte: u8| {

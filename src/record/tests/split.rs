@@ -43,7 +43,7 @@ proptest! {
     ) {
         let bytes = forge(sealed(&records, stamp), 21, &attributes.to_be_bytes());
         let (_, original) = decode(&bytes).unwrap();
-        let parts = split(&bytes, limit);
+        let parts = split(&bytes, limit, BatchEncoder::pack);
         let mut together: Vec<DecodedRecord> = Vec::new();
         for part in &parts {
             let (header, mut records) = decode(&part.bytes).unwrap();
@@ -73,7 +73,11 @@ proptest! {
 
     #[test]
     fn a_part_takes_what_fits(records in vec(any_record(), 2..12), limit in 0..30_000usize) {
-        let parts = split(&sealed(&records, ProducerStamp::NONE), limit);
+        let parts = split(
+            &sealed(&records, ProducerStamp::NONE),
+            limit,
+            BatchEncoder::pack,
+        );
         let mut first = 0;
         for part in parts.iter().take(parts.len() - 1) {
             let with_one_more = &records[first..=first + part.records];
@@ -103,7 +107,11 @@ fn headers_survive_repeated_and_null() {
     ];
     let headers = record.headers.clone();
     let records = [small("first"), record];
-    let parts = split(&sealed(&records, ProducerStamp::NONE), 0);
+    let parts = split(
+        &sealed(&records, ProducerStamp::NONE),
+        0,
+        BatchEncoder::pack,
+    );
     let (_, second) = decode(&parts[1].bytes).unwrap();
     assert_eq!(second[0].headers, headers);
 }
@@ -116,7 +124,7 @@ fn sequences_go_on_through_the_largest_one() {
         epoch: 2,
         base_sequence: i32::MAX,
     };
-    let sequences: Vec<i32> = split(&sealed(&records, stamp), 0)
+    let sequences: Vec<i32> = split(&sealed(&records, stamp), 0, BatchEncoder::pack)
         .iter()
         .map(|part| {
             BatchHeader::read(&part.bytes)

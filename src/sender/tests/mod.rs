@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::accumulator::{Outcome, PartitionQueue};
+use crate::accumulator::{Arrival, Outcome, PartitionQueue, boxed};
 use crate::error::Result;
 use crate::ids::TopicId;
 use crate::protocol::messages::{
@@ -262,17 +262,17 @@ impl World {
         };
         let (told, value) = (Arc::clone(&self.told), value.to_owned());
         let timestamps = Arc::clone(&self.timestamps);
-        let callback = Box::new(move |result: Result<crate::RecordMetadata>| {
+        let mut callback = boxed(move |result: Result<crate::RecordMetadata>| {
             let times = result.iter().map(|metadata| metadata.timestamp_ms());
             timestamps.lock().extend(times);
             let offset = result.map(|metadata| metadata.offset());
             told.lock().push((value, offset));
         });
         let queue = self.queue(partition);
-        let appended = self
-            .accumulator
-            .try_append(self.now, &queue, &record, callback, None);
-        appended.map_err(|(refused, _)| refused).unwrap();
+        let mut arrival = Arrival::new(record, 64, &mut callback);
+        let clock = || self.now;
+        let appended = self.accumulator.append(&clock, &queue, &mut arrival, None);
+        appended.unwrap();
     }
 
     /// Appends, and lets it linger long enough to be sent.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::accumulator::Accumulator;
+use crate::accumulator::{Accumulator, Arrival, boxed};
 use crate::error::ErrorKind;
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::Response;
@@ -97,7 +97,8 @@ impl World {
             dice: Dice::new(seed, Stream::Workload),
             flights: Flights::new(&options),
             sender: Sender::new(stage.now, options.sender.clone(), Arc::default()),
-            accumulator: Accumulator::new(options.batch_size, options.buffer_memory, true),
+            accumulator: Accumulator::new(options.batch_size, options.buffer_memory, true)
+                .with_compression(options.compression),
             peers: Vec::new(),
             inputs: Vec::new(),
             wait: None,
@@ -454,10 +455,12 @@ impl World {
             headers: &[],
         };
         let told = Arc::clone(&self.checker.told);
-        let callback = Box::new(move |result| told.lock().push((id, result)));
-        let appended = self
-            .accumulator
-            .try_append(self.stage.now, &queue, &record, callback, None);
+        let callback = move |result| told.lock().push((id, result));
+        let callback_bytes = size_of_val(&callback);
+        let mut callback = boxed(callback);
+        let mut arrival = Arrival::new(record, callback_bytes, &mut callback);
+        let clock = || self.stage.now;
+        let appended = self.accumulator.append(&clock, &queue, &mut arrival, None);
         let Ok(appended) = appended else {
             self.accumulator.budget().note_refusal();
             return;

@@ -21,6 +21,7 @@
 //! the same here: there are no followers.
 
 use crate::ErrorCode;
+use crate::compression::Damaged;
 use crate::ids::NodeId;
 use crate::protocol::Response;
 use crate::protocol::frame::SharedBytes;
@@ -255,12 +256,15 @@ fn check(records: &SharedBytes, max_message_bytes: usize) -> Result<BatchHeader,
     let header = decode::check(bytes).map_err(|error| Problem {
         code: match error {
             BatchError::Truncated | BatchError::Checksum { .. } => ErrorCode::CORRUPT_MESSAGE,
-            BatchError::Compressed(_) => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+            BatchError::UnknownCodec(_) | BatchError::Compression(Damaged::NotBuiltIn(_)) => {
+                ErrorCode::UNSUPPORTED_COMPRESSION_TYPE
+            }
             BatchError::TrailingBytes
             | BatchError::Magic(_)
             | BatchError::RecordCount(_)
             | BatchError::RecordBytes
-            | BatchError::Record { .. } => ErrorCode::INVALID_RECORD,
+            | BatchError::Record { .. }
+            | BatchError::Compression(_) => ErrorCode::INVALID_RECORD,
         },
         record: match error {
             BatchError::Record { index, .. } => Some(index),
