@@ -212,7 +212,8 @@ impl Accumulator {
                 let last = state.batches.back().map(|batch| batch.opened);
                 let now = clock();
                 let now = last.map_or(now, |last| now.max(last));
-                let batch = self.open(now, queue, arrival, cost, reserved.as_mut())?;
+                let batch =
+                    self.open(now, queue, state.is_busy, arrival, cost, reserved.as_mut())?;
                 queue.note_opened();
                 self.notify(Notice::Opened {
                     queue: Arc::clone(queue),
@@ -288,6 +289,7 @@ impl Accumulator {
         &self,
         now: Instant,
         queue: &PartitionQueue,
+        is_busy: bool,
         arrival: &Arrival<'_>,
         cost: usize,
         reserved: Option<&mut Reservation>,
@@ -297,7 +299,11 @@ impl Accumulator {
         }
         let compressing = queue.compressing();
         let limit = compressing.map_or(self.batch_size, |_| self.raw_limit());
-        let encoder = BatchEncoder::new(limit);
+        let (buffer, completions) = match is_busy {
+            true => self.budget.recycler().take(),
+            false => Default::default(),
+        };
+        let encoder = BatchEncoder::with_buffer(buffer, limit);
         let bytes = encoder.size_of_next(arrival.record.timestamp_ms, arrival.content);
         let mut reservation = Reservation::empty(&self.budget);
         charge(&mut reservation, BATCH_COST + bytes + cost, reserved)?;
@@ -307,7 +313,7 @@ impl Accumulator {
             encoder,
             packing: None,
             ratio: compressing.map(|compressing| compressing.ratio()),
-            completions: Vec::new(),
+            completions,
             reservation,
             is_full: false,
             is_urgent: false,

@@ -113,7 +113,7 @@ impl OpenBatch {
             opened: self.opened,
             bytes: SharedBytes::new(ChargedBytes {
                 bytes,
-                _reservation: Arc::clone(&reservation),
+                reservation: Arc::clone(&reservation),
             }),
             reservation,
             completions: self.completions,
@@ -134,7 +134,14 @@ impl OpenBatch {
 /// owner is gone: the outcome after its callbacks, or the request that still carries them.
 struct ChargedBytes {
     bytes: Vec<u8>,
-    _reservation: Arc<Reservation>,
+    reservation: Arc<Reservation>,
+}
+
+impl Drop for ChargedBytes {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.reservation.recycler().give_buffer(bytes);
+    }
 }
 
 impl AsRef<[u8]> for ChargedBytes {
@@ -181,11 +188,8 @@ impl SealedBatch {
     /// Gives the batch its place in the partition's sequences; its records stay as they are.
     pub(crate) fn set_stamp(&mut self, stamp: ProducerStamp) {
         let bytes = restamp(self.bytes.as_slice(), stamp);
-        let _reservation = Arc::clone(&self.reservation);
-        self.bytes = SharedBytes::new(ChargedBytes {
-            bytes,
-            _reservation,
-        });
+        let reservation = Arc::clone(&self.reservation);
+        self.bytes = SharedBytes::new(ChargedBytes { bytes, reservation });
         self.stamp = Some(stamp);
     }
 
@@ -208,7 +212,7 @@ impl SealedBatch {
                 opened: self.opened,
                 bytes: SharedBytes::new(ChargedBytes {
                     bytes: part.bytes,
-                    _reservation: Arc::clone(&self.reservation),
+                    reservation: Arc::clone(&self.reservation),
                 }),
                 reservation: Arc::clone(&self.reservation),
                 completions: completions.by_ref().take(part.records).collect(),
@@ -276,6 +280,7 @@ impl SealedBatch {
             completions: self.completions,
             result,
             bytes: self.bytes,
+            reservation: self.reservation,
         }
     }
 }
@@ -290,9 +295,19 @@ pub(crate) struct Outcome {
     pub(crate) completions: Vec<Completion>,
     pub(crate) result: Result<Written, Failure>,
     bytes: SharedBytes,
+    reservation: Arc<Reservation>,
 }
 
 impl Outcome {
+    /// Hands out what its callers are owed, in the order of `send`, with the result that they share.
+    pub(crate) fn tell(mut self, mut tell: impl FnMut(i64, Completion, &Result<Written, Failure>)) {
+        let mut completions = std::mem::take(&mut self.completions);
+        for (index, completion) in (0i64..).zip(completions.drain(..)) {
+            tell(index, completion, &self.result);
+        }
+        self.reservation.recycler().give_completions(completions);
+    }
+
     /// Copies of its records, in order, if they failed.
     pub(crate) fn undelivered(&self) -> Vec<UndeliveredRecord> {
         let Err(failure) = &self.result else {

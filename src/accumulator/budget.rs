@@ -1,5 +1,6 @@
 //! The memory that queued and in-flight records may hold: `buffer.memory`. The only place where a
-//! caller blocks for memory. Allocates nothing itself; it counts. Any thread reserves and releases.
+//! caller blocks for memory. Allocates nothing itself; it counts, and has the recycler at hand. Any
+//! thread reserves and releases.
 //!
 //! Waiters are served in order of arrival, and while anybody waits nobody overtakes: a large record
 //! is not starved by small ones.
@@ -7,6 +8,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use crate::accumulator::recycler::Recycler;
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, Rank, Ranked};
 
 /// Counts the bytes in use, and lets callers wait for some.
@@ -20,6 +22,8 @@ pub(crate) struct MemoryBudget {
     /// Whether a caller that does not wait was refused and the I/O thread has not heard of it.
     refused: AtomicBool,
     queue: Mutex<Queue>,
+    /// What nobody uses, and nobody is charged for.
+    recycler: Recycler,
 }
 
 #[derive(Debug, Default)]
@@ -53,8 +57,10 @@ pub(crate) enum NoMemory {
 }
 
 impl MemoryBudget {
-    pub(crate) fn new(total: usize) -> Self {
+    /// For batches of about `batch_size`, whose memory is recycled.
+    pub(crate) fn new(total: usize, batch_size: usize) -> Self {
         Self {
+            recycler: Recycler::new(batch_size, total),
             total,
             used: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
@@ -69,6 +75,10 @@ impl MemoryBudget {
 
     pub(crate) fn used(&self) -> usize {
         self.used.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn recycler(&self) -> &Recycler {
+        &self.recycler
     }
 
     /// Whether somebody waits for memory: batches then leave without waiting for `linger.ms`.
@@ -307,6 +317,10 @@ impl Reservation {
         self.bytes += bytes;
     }
 
+    pub(super) fn recycler(&self) -> &Recycler {
+        self.budget.recycler()
+    }
+
     /// It grows no more: gives back what it has not spent.
     pub(crate) fn settle(&mut self) {
         self.give_back(self.unspent);
@@ -343,7 +357,7 @@ mod tests {
 
     #[test]
     fn never_gives_more_than_it_has_and_gets_all_of_it_back() {
-        let budget = Arc::new(MemoryBudget::new(100));
+        let budget = Arc::new(MemoryBudget::new(100, 10));
         let first = reserve(&budget, 60).unwrap();
         assert!(reserve(&budget, 41).is_none());
         let second = reserve(&budget, 40).unwrap();
@@ -358,7 +372,7 @@ mod tests {
         reason = "a test of waiting reads the clock"
     )]
     fn gives_up_at_the_deadline_and_leaves_the_line() {
-        let budget = Arc::new(MemoryBudget::new(100));
+        let budget = Arc::new(MemoryBudget::new(100, 10));
         let all = reserve(&budget, 100).unwrap();
         let deadline = Instant::now() + Duration::from_millis(20);
         assert_eq!(
@@ -373,7 +387,7 @@ mod tests {
 
     #[test]
     fn serves_in_order_of_arrival_so_that_a_large_waiter_is_not_starved() {
-        let budget = Arc::new(MemoryBudget::new(100));
+        let budget = Arc::new(MemoryBudget::new(100, 10));
         let half = reserve(&budget, 50).unwrap();
         let other_half = reserve(&budget, 50).unwrap();
         let (queued, is_queued) = mpsc::channel();
@@ -406,7 +420,7 @@ mod tests {
 
     #[test]
     fn closing_answers_everybody_who_waits() {
-        let budget = Arc::new(MemoryBudget::new(10));
+        let budget = Arc::new(MemoryBudget::new(10, 10));
         let all = reserve(&budget, 10).unwrap();
         let (queued, is_queued) = mpsc::channel();
         let waiter = thread::Builder::new().spawn({

@@ -25,6 +25,7 @@ mod compressing;
 mod model;
 mod packing;
 mod partition;
+mod recycler;
 mod topics;
 mod undelivered;
 
@@ -85,7 +86,7 @@ impl Accumulator {
     pub(crate) fn new(batch_size: usize, buffer_memory: usize, adaptive: bool) -> Self {
         Self {
             batch_size,
-            budget: Arc::new(MemoryBudget::new(buffer_memory)),
+            budget: Arc::new(MemoryBudget::new(buffer_memory, batch_size)),
             topics: Swap::from_pointee(Topics::new(adaptive)),
             changes: Mutex::ranked(Rank::Topics, ()),
             notices: Mutex::ranked(Rank::Notices, Vec::new()),

@@ -41,7 +41,7 @@ mod memory {
     #[test]
     fn whoever_waits_is_served_when_memory_comes_back() {
         check(50_000, || {
-            let budget = Arc::new(MemoryBudget::new(3));
+            let budget = Arc::new(MemoryBudget::new(3, 1));
             let threads = [1, 2, 3].map(|bytes| {
                 let budget = Arc::clone(&budget);
                 thread::spawn(move || {
@@ -60,7 +60,7 @@ mod memory {
     #[test]
     fn who_gives_up_loses_nothing() {
         check(50_000, || {
-            let budget = Arc::new(MemoryBudget::new(3));
+            let budget = Arc::new(MemoryBudget::new(3, 1));
             let deadline = start() + Duration::from_secs(1);
             let held = reserve(&budget, 2).unwrap();
             let large = spawn_waiter(&budget, 3, Some(deadline));
@@ -78,7 +78,7 @@ mod memory {
     #[test]
     fn who_waits_gives_up_at_the_deadline() {
         check(20_000, || {
-            let budget = Arc::new(MemoryBudget::new(1));
+            let budget = Arc::new(MemoryBudget::new(1, 1));
             let all = reserve(&budget, 1).unwrap();
             let deadline = start() + Duration::from_secs(1);
             let waiters = [(); 2].map(|()| spawn_waiter(&budget, 1, Some(deadline)));
@@ -95,7 +95,7 @@ mod memory {
     #[test]
     fn closing_answers_everybody_who_waits_or_comes_later() {
         check(50_000, || {
-            let budget = Arc::new(MemoryBudget::new(2));
+            let budget = Arc::new(MemoryBudget::new(2, 1));
             let held = reserve(&budget, 2).unwrap();
             let deadline = start() + Duration::from_secs(1);
             let waiters = [None, Some(deadline), None].map(|until| spawn_waiter(&budget, 1, until));
@@ -112,7 +112,7 @@ mod memory {
     #[test]
     fn when_the_first_in_line_gives_up_the_next_one_has_its_turn() {
         check(50_000, || {
-            let budget = Arc::new(MemoryBudget::new(3));
+            let budget = Arc::new(MemoryBudget::new(3, 1));
             let deadline = start() + Duration::from_secs(1);
             let held = reserve(&budget, 2).unwrap();
             let large = spawn_waiter(&budget, 3, Some(deadline));

@@ -36,6 +36,9 @@ pub(super) struct QueueState {
     /// Whether appends are refused. Set once, under this lock, so that the I/O thread has seen
     /// every record that was accepted.
     pub(super) closed: bool,
+    /// Whether the last batch that left was full: the next one will be, too, and may have the memory
+    /// of one at once.
+    pub(super) is_busy: bool,
     /// Records accepted so far.
     pub(super) accepted: u64,
     /// Bytes that the built-in partitioner has sent here since it is this partition's turn.
@@ -60,6 +63,12 @@ impl QueueState {
     pub(super) fn find(&mut self, id: BatchId) -> Option<&mut OpenBatch> {
         let index = self.batches.partition_point(|batch| batch.id < id);
         self.batches.get_mut(index).filter(|batch| batch.id == id)
+    }
+
+    fn take(&mut self) -> Option<OpenBatch> {
+        let batch = self.batches.pop_front()?;
+        self.is_busy = batch.is_full;
+        Some(batch)
     }
 }
 
@@ -143,14 +152,14 @@ impl PartitionQueue {
 
     /// Takes the oldest batch out. Runs on: I/O thread.
     pub(crate) fn take(&self) -> Option<OpenBatch> {
-        self.state.lock().batches.pop_front()
+        self.state.lock().take()
     }
 
     /// Takes the oldest batch out if it is this one. Runs on: I/O thread.
     pub(crate) fn take_if(&self, id: BatchId) -> Option<OpenBatch> {
         let mut state = self.state.lock();
         state.batches.front().filter(|batch| batch.id == id)?;
-        state.batches.pop_front()
+        state.take()
     }
 
     /// Marks the batch so that it leaves without lingering, if it has not left.

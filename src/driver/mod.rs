@@ -124,9 +124,10 @@ impl Shared {
         {
             kept.insert(outcome.batch, outcome.undelivered());
         }
-        for (index, completion) in (0i64..).zip(outcome.completions) {
+        let queue = Arc::clone(&outcome.queue);
+        outcome.tell(|index, completion, result| {
             // Counted one by one: a close that runs out of time tells how many are left.
-            let called = match &outcome.result {
+            let called = match result {
                 Ok(written) => {
                     let called = completion.succeed(written, index);
                     counters.records_acknowledged.add(1);
@@ -143,13 +144,13 @@ impl Shared {
                     called
                 }
             };
-            counters
-                .callbacks_panicked
-                .add(usize::from(called.is_err()));
-        }
+            if called.is_err() {
+                counters.callbacks_panicked.add(1);
+            }
+        });
         let took = now().saturating_duration_since(started);
         if took > SLOW_CALLBACKS {
-            let (topic, partition) = (outcome.queue.topic(), outcome.queue.index());
+            let (topic, partition) = (queue.topic(), queue.index());
             log::warn!(
                 "the callbacks of {records} records of \"{topic}\"-{partition} ran for {took:?}; \
                  nothing is sent meanwhile"

@@ -68,8 +68,14 @@ impl BatchEncoder {
     /// An empty batch, which owns no memory yet. The caller stops appending at `size_limit` bytes
     /// (a first record may be larger); the buffer does not double beyond it.
     pub(crate) fn new(size_limit: usize) -> Self {
+        Self::with_buffer(Vec::new(), size_limit)
+    }
+
+    /// The same in memory that was used before; `buffer` is empty.
+    pub(crate) fn with_buffer(buffer: Vec<u8>, size_limit: usize) -> Self {
+        debug_assert!(buffer.is_empty(), "another batch's bytes");
         Self {
-            buffer: Vec::new(),
+            buffer,
             size_limit,
             attributes: 0,
             base_timestamp_ms: 0,
@@ -242,7 +248,7 @@ impl BatchEncoder {
             return;
         }
         let doubled = self.buffer.capacity().saturating_mul(2);
-        let capacity = needed.max(doubled.min(self.size_limit));
+        let capacity = needed.max(doubled.min(self.size_limit + MOST_START_BYTES));
         self.buffer.reserve_exact(capacity - self.buffer.len());
     }
 }

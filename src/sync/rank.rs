@@ -6,7 +6,7 @@
 //! |---|---|
 //! | nothing | any lock |
 //! | `Topics` | `Partition` |
-//! | `Partition` | `Notices` or `MemoryLine` |
+//! | `Partition` | `Notices`, `MemoryLine` or `Recycler` |
 //! | `MemoryLine`, also in `Partition` | `MemoryAnswer` |
 //! | any other | nothing |
 //!
@@ -31,6 +31,8 @@ pub(crate) enum Rank {
     MemoryAnswer,
     /// Compressors that nobody uses.
     Compressors,
+    /// Memory of batches that nobody uses.
+    Recycler,
     /// Whose turn it is among partitions.
     Turns,
     /// Commands for the I/O thread.
@@ -97,6 +99,7 @@ mod held {
         Rank::MemoryLine,
         Rank::MemoryAnswer,
         Rank::Compressors,
+        Rank::Recycler,
         Rank::Turns,
         Rank::Mailbox,
         Rank::Answer,
@@ -146,7 +149,7 @@ mod held {
                 (Self::Topics, Self::Partition)
                     | (
                         Self::Partition,
-                        Self::Notices | Self::MemoryLine | Self::MemoryAnswer
+                        Self::Notices | Self::MemoryLine | Self::MemoryAnswer | Self::Recycler
                     )
                     | (Self::MemoryLine, Self::MemoryAnswer)
             )
