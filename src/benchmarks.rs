@@ -146,12 +146,13 @@ impl Sealed {
     /// Answers their callbacks and gives their memory back.
     pub fn acknowledge(self) {
         for batch in self.0 {
-            let outcome = batch.succeed(Some(0), None);
-            if let Ok(written) = &outcome.result {
-                for (index, completion) in (0..).zip(outcome.completions) {
-                    let _: Result<(), _> = completion.succeed(written, index);
-                }
-            }
+            batch
+                .succeed(Some(0), None)
+                .tell(|index, completion, result| {
+                    if let Ok(written) = result {
+                        let _: Result<(), _> = completion.succeed(written, index);
+                    }
+                });
         }
     }
 }
