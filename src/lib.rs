@@ -90,6 +90,9 @@
 )]
 
 mod accumulator;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod benchmarks;
 mod cluster;
 mod compression;
 mod config;
