@@ -9,6 +9,7 @@ use crate::accumulator::{
     Accumulator, Arrival, Callback, Notice, OpenBatch, PartitionQueue, SealedBatch, Topic,
 };
 use crate::compression::{Codec as CompressionCodec, Compression};
+use crate::config::{TopicSettings, TopicTable};
 use crate::error::Result;
 use crate::ids::{NodeId, TopicId};
 use crate::protocol::ApiKey;
@@ -48,8 +49,11 @@ impl Queues {
         buffer_memory: usize,
         codec: Option<&str>,
     ) -> Self {
-        let accumulator = Accumulator::new(batch_size, buffer_memory, true)
-            .with_compression(codec.map(compression));
+        let settings = TopicTable::new(TopicSettings {
+            compression: codec.map(compression),
+            ..TopicSettings::default()
+        });
+        let accumulator = Accumulator::new(batch_size, buffer_memory, true).with_settings(settings);
         let name: Arc<str> = Arc::from("benchmarks");
         let indexes = 0..i32::try_from(partitions).unwrap_or(i32::MAX);
         accumulator.change(|topics| topics.publish(&name, partitions, indexes.collect()));
