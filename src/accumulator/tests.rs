@@ -376,8 +376,7 @@ fn whoever_shows_that_a_batch_is_full_wakes_the_io_thread_wherever_the_record_go
 
 #[test]
 fn callers_compress_what_they_fill_once_the_io_thread_has_enough_to_do() {
-    let compression = Compression::new(Codec::Gzip, 1).unwrap();
-    let accumulator = Accumulator::new(1_000, MEMORY, true).with_compression(Some(compression));
+    let accumulator = Accumulator::new(1_000, MEMORY, true).with_settings(compressed());
     accumulator.publish(&Arc::from("t"), 1, vec![0]);
     let queue = queue(&accumulator, 0);
     let mut charged = Vec::new();
