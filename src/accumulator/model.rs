@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::append::Appended;
 use super::*;
-use crate::compression::Codec;
+use crate::compression::{Codec, Compression};
+use crate::config::TopicSettings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::Record;
 use crate::record::decode::decode;
@@ -430,8 +431,11 @@ mod compressing {
     const PADDING: usize = 100;
 
     fn accumulator() -> (Arc<Accumulator>, Arc<PartitionQueue>) {
-        let compression = Compression::new(Codec::Snappy, 0).unwrap();
-        let accumulator = Accumulator::new(75, 1 << 20, false).with_compression(Some(compression));
+        let settings = TopicTable::new(TopicSettings {
+            compression: Compression::new(Codec::Snappy, 0).ok(),
+            ..TopicSettings::default()
+        });
+        let accumulator = Accumulator::new(75, 1 << 20, false).with_settings(settings);
         accumulator.publish(&Arc::from("t"), 1, vec![0]);
         let queue = Arc::clone(accumulator.topic("t").unwrap().queue(0).unwrap());
         (Arc::new(accumulator), queue)
