@@ -59,9 +59,8 @@ impl Ledger {
         // How small a batch is that was compressed shows when it arrives.
         let values = |account: &Account| if compresses { 0 } else { account.values };
         let accounts = self.0.values();
-        let costs = accounts.map(|account| {
-            account.fixed() + account.encoded.unwrap_or_else(|| values(account))
-        });
+        let costs = accounts
+            .map(|account| account.fixed() + account.encoded.unwrap_or_else(|| values(account)));
         costs.sum()
     }
 
