@@ -14,6 +14,7 @@ use crate::protocol::broker::decode_request;
 use crate::record::batch::BatchEncoder;
 use crate::record::decode::decode;
 use crate::record::metadata::RecordMetadata;
+use crate::sim::ledger::{Ledger, RECORD_BYTES};
 use crate::sim::options::{Options, TOPIC};
 use crate::sim::promise::{I1, I2, I3, I4, I5, I6, I7, I8, I10, I12, I13, broken_if, give_up};
 use crate::sync::{Arc, Mutex};
@@ -38,8 +39,8 @@ pub(super) struct Checker {
     /// By partition: how many records had been accepted before the newest one that has its outcome,
     /// and when it was told.
     newest_told: BTreeMap<i32, (usize, Instant)>,
-    /// Bytes of their values.
-    open_bytes: usize,
+    /// What they cost.
+    ledger: Ledger,
     /// When each batch was opened, as far as the checker can see.
     opened: BTreeMap<BatchId, Instant>,
     /// The bytes of each batch that has arrived, by its first record, and how often it has.
@@ -93,15 +94,13 @@ pub(super) struct Sent {
     /// Its batch's; `None` until it is accepted.
     deadline: Option<Instant>,
     accepted: Option<Instant>,
+    batch: Option<u64>,
     /// How many were accepted before it.
     order: usize,
     outcome: Option<Result<Option<i64>, ErrorKind>>,
     /// Whether its error said that it is not in the log.
     is_absent: bool,
 }
-
-/// What a record takes besides its encoded bytes, at the least.
-const BOOKKEEPING_BYTES: usize = 40;
 
 impl Checker {
     pub(super) fn new(options: &Options) -> Self {
@@ -113,7 +112,7 @@ impl Checker {
             open: BTreeSet::new(),
             open_in_order: BTreeSet::new(),
             newest_told: BTreeMap::new(),
-            open_bytes: 0,
+            ledger: Ledger::default(),
             opened: BTreeMap::new(),
             arrived: BTreeMap::new(),
             pauses: Vec::new(),
@@ -160,6 +159,7 @@ impl Checker {
             header: id % 5 == 0,
             deadline: None,
             accepted: None,
+            batch: None,
             order: usize::MAX,
             outcome: None,
             is_absent: false,
@@ -191,7 +191,8 @@ impl Checker {
         self.accepted += 1;
         self.open.insert(id);
         self.open_in_order.insert((record.order, id));
-        self.open_bytes += record.value.len();
+        record.batch = Some(batch.number);
+        self.ledger.on_accepted(batch.number, record.value.len());
     }
 
     pub(super) fn on_pause(&mut self, from: Instant, to: Instant) {
@@ -340,7 +341,9 @@ impl Checker {
         record.is_absent = is_absent;
         self.open.remove(&id);
         self.open_in_order.remove(&(record.order, id));
-        self.open_bytes -= record.value.len();
+        if let Some(batch) = record.batch {
+            self.ledger.on_outcome(batch);
+        }
     }
 
     /// What may still succeed is not given up before its time is over.
@@ -452,6 +455,10 @@ impl Checker {
             )
         });
         let times = *times;
+        let sent = self.records.get(ids[0] as usize);
+        if let Some(batch) = sent.and_then(|sent| sent.batch) {
+            self.ledger.on_arrived(batch, ids.len(), bytes.len());
+        }
         broken_if(I10, times - 1 > self.retries, || {
             format!("the batch of record {} was sent {times} times", ids[0])
         });
@@ -480,13 +487,9 @@ impl Checker {
         broken_if(I6, used > total, || {
             format!("{used} of {total} bytes of memory are in use")
         });
-        // What is compressed gives back what that has saved.
-        let least = match self.compresses {
-            true => self.open_in_order.len() * BOOKKEEPING_BYTES,
-            false => self.open_bytes,
-        };
+        let least = self.ledger.least(self.compresses);
         broken_if(I6, used < least, || {
-            format!("{used} bytes in use for records that take {least}")
+            format!("{used} bytes in use for records that cost {least}")
         });
         for (node, requests) in in_flight {
             broken_if(I10, requests > self.max_in_flight, || {
@@ -506,6 +509,14 @@ impl Checker {
                 )
             });
         }
+    }
+
+    /// No request carries anything, and no memory waits for whom it was given to.
+    pub(super) fn check_cost(&self, accumulator: &Accumulator) {
+        let (used, most) = (accumulator.budget().used(), self.ledger.most());
+        broken_if(I6, used > most, || {
+            format!("{used} bytes in use for records that cost no more than {most}")
+        });
     }
 
     /// The oldest request that has not ended was sent then.
@@ -660,9 +671,6 @@ impl Checker {
 
 /// The part of a batch before its records.
 const HEADER_BYTES: usize = BatchEncoder::HEADER_BYTES;
-
-/// What a record takes besides its value, at most.
-const RECORD_BYTES: usize = 50;
 
 /// A caller that was held up may have read the clock so much earlier.
 const PREEMPTED: Duration = Duration::from_millis(5);

@@ -34,6 +34,7 @@ mod dice;
 mod flights;
 mod habits;
 mod hunt;
+mod ledger;
 mod level;
 mod lies;
 mod network;

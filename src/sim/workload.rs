@@ -71,6 +71,11 @@ impl Caller {
         matches!(self.state, State::AwaitingMemory { .. })
     }
 
+    /// Whether the memory that it waits for is its own by now.
+    pub(super) fn is_given_memory(&self) -> bool {
+        matches!(&self.state, State::AwaitingMemory { place, .. } if place.is_answered())
+    }
+
     /// Whether it is in no call that waits.
     pub(super) fn has_returned(&self) -> bool {
         matches!(self.state, State::Running | State::Done)

@@ -241,6 +241,12 @@ impl World {
         let now = self.stage.now;
         self.checker
             .after_step(now, &self.accumulator, self.client.in_flight());
+        let mut callers = self.callers.iter();
+        // What is left of requests at the end is dropped with the connections.
+        let is_idle = !self.stopped && !self.flights.are_aloft();
+        if is_idle && !callers.any(Caller::is_given_memory) {
+            self.checker.check_cost(&self.accumulator);
+        }
         self.checker.on_oldest(now, self.client.oldest());
         true
     }
@@ -362,13 +368,13 @@ impl World {
             )
         });
         self.stage.trace.mark(mark(&outcome));
-        for (index, completion) in (0..).zip(outcome.completions) {
-            let called = match &outcome.result {
+        outcome.tell(|index, completion, result| {
+            let called = match result {
                 Ok(written) => completion.succeed(written, index),
                 Err(failure) => completion.fail(failure.of_record(index).clone()),
             };
             called.expect("the checker's callbacks do not panic");
-        }
+        });
         self.checker.on_told(self.stage.now);
     }
 

@@ -1,0 +1,88 @@
+//! What the records that live cost of `buffer.memory`: a record its encoded size, 40 bytes and what
+//! its callback captures, a batch 512. Knows of sizes only what it has seen arrive at a broker.
+
+use std::collections::BTreeMap;
+
+use crate::record::batch::BatchEncoder;
+use crate::sim::checker::{RecordId, Told};
+
+/// What a batch costs, its header included.
+const BATCH: usize = 512;
+/// What a record costs besides its bytes: its bookkeeping, and what the callback captures here.
+const RECORD: usize = 40 + size_of::<(Told, RecordId)>();
+/// What a record takes besides its value, at most.
+pub(super) const RECORD_BYTES: usize = 50;
+
+/// The batches that have records without an outcome, by their number.
+#[derive(Debug, Default)]
+pub(super) struct Ledger(BTreeMap<u64, Account>);
+
+#[derive(Debug, Default)]
+struct Account {
+    records: usize,
+    /// Of these: without an outcome.
+    open: usize,
+    /// Bytes of their values.
+    values: usize,
+    /// What the records take in the batch, once it has arrived in one piece.
+    encoded: Option<usize>,
+}
+
+impl Ledger {
+    pub(super) fn on_accepted(&mut self, batch: u64, value: usize) {
+        let account = self.0.entry(batch).or_default();
+        account.records += 1;
+        account.open += 1;
+        account.values += value;
+    }
+
+    /// A batch has arrived, or a part of one.
+    pub(super) fn on_arrived(&mut self, batch: u64, records: usize, bytes: usize) {
+        if let Some(account) = self.0.get_mut(&batch)
+            && account.records == records
+        {
+            account.encoded = bytes.checked_sub(BatchEncoder::HEADER_BYTES);
+        }
+    }
+
+    pub(super) fn on_outcome(&mut self, batch: u64) {
+        if let Some(account) = self.0.get_mut(&batch) {
+            account.open -= 1;
+            if account.open == 0 {
+                self.0.remove(&batch);
+            }
+        }
+    }
+
+    /// All of this memory is in use. A batch keeps what it has until its last part has its outcome.
+    pub(super) fn least(&self, compresses: bool) -> usize {
+        // How small a batch is that was compressed shows when it arrives.
+        let values = |account: &Account| if compresses { 0 } else { account.values };
+        let accounts = self.0.values();
+        let costs = accounts
+            .map(|account| account.fixed() + account.encoded.unwrap_or_else(|| values(account)));
+        costs.sum()
+    }
+
+    /// No more is in use while no request carries anything, and nobody has got any memory that he
+    /// has not come for.
+    pub(super) fn most(&self) -> usize {
+        // A batch that still grows has reserved as much again ahead.
+        let ahead = |account: &Account| {
+            2 * (account.fixed() + account.values + account.records * RECORD_BYTES)
+        };
+        let accounts = self.0.values();
+        let costs = accounts.map(|account| match account.encoded {
+            Some(encoded) => account.fixed() + encoded,
+            None => ahead(account),
+        });
+        costs.sum()
+    }
+}
+
+impl Account {
+    /// What does not depend on how large the records are.
+    fn fixed(&self) -> usize {
+        BATCH + self.records * RECORD
+    }
+}
