@@ -120,8 +120,8 @@ pub use error::{Error, ErrorKind, Fate, Result};
 pub use metrics::ProducerMetrics;
 pub use partitioner::{PartitionRequest, Partitioner, RoundRobinPartitioner, TopicPartitions};
 pub use producer::{
-    CloseReport, Node, OwnedProducerRecord, PartitionInfo, Producer, ProducerRecord, SendError,
-    SendHandle,
+    CloseReport, Group, GroupFailure, GroupOnce, GroupReport, Node, OwnedProducerRecord,
+    PartitionInfo, Producer, ProducerRecord, SendError, SendHandle,
 };
 pub use protocol::error_code::ErrorCode;
 pub use record::Header;

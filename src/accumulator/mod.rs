@@ -20,6 +20,7 @@ mod batch;
 mod budget;
 mod completion;
 mod compressing;
+mod group;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod model;
@@ -42,7 +43,8 @@ pub(crate) use batch::{BatchId, Outcome, SealedBatch};
 #[cfg(test)]
 pub(crate) use budget::InLine;
 pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
-pub(crate) use completion::{Callback, Failure};
+pub(crate) use completion::{Completions, Failure, Panicked, caught};
+pub(crate) use group::GroupFunction;
 pub(crate) use partition::{Head, PartitionId, PartitionQueue};
 pub(crate) use topics::{Topic, Topics};
 pub use undelivered::UndeliveredRecord;

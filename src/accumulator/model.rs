@@ -238,15 +238,8 @@ impl Drainer {
                 (value[0], value[1])
             });
             self.drained.extend(names);
-            for (index, completion) in (0..).zip(sealed.succeed(Some(0), None).completions) {
-                let written = completion::Written {
-                    topic: Arc::clone(queue.topic()),
-                    partition: 0,
-                    base_offset: Some(0),
-                    log_append_time_ms: None,
-                };
-                completion.succeed(&written, index).unwrap();
-            }
+            let outcome = sealed.succeed(Some(0), None);
+            outcome.tell(|_, called| called.unwrap()).unwrap();
         }
     }
 
