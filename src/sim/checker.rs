@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::ErrorCode;
-use crate::accumulator::{Accumulator, BatchId};
+use crate::accumulator::{Accumulator, BatchId, GroupFunction};
 use crate::config::Acks;
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::NodeId;
@@ -25,10 +25,33 @@ pub(super) type RecordId = u32;
 /// What callbacks were told, in the order of the calls.
 pub(super) type Told = Arc<Mutex<Vec<(RecordId, Result<RecordMetadata>)>>>;
 
+/// The group of all records that belong to one.
+pub(super) struct Group(pub(super) Arc<GroupFunction<RecordId>>);
+
+impl Group {
+    fn telling(told: &Told) -> Self {
+        let told = Arc::clone(told);
+        Self(GroupFunction::new(
+            move |id, result: Result<&RecordMetadata, &Error>| {
+                let result = result.cloned().map_err(Error::clone);
+                told.lock().push((id, result));
+            },
+        ))
+    }
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Group")
+    }
+}
+
 /// Everything that was sent, and what became of it.
 #[derive(Debug)]
 pub(super) struct Checker {
     pub(super) told: Told,
+    /// Tells the same, for records that have no callback of their own.
+    pub(super) group: Group,
     records: Vec<Sent>,
     accepted: usize,
     /// Of the accepted ones, those without an outcome.
@@ -102,8 +125,10 @@ pub(super) struct Sent {
 impl Checker {
     pub(super) fn new(options: &Options) -> Self {
         let sender = &options.sender;
+        let told = Told::default();
         Self {
-            told: Told::default(),
+            group: Group::telling(&told),
+            told,
             records: Vec::new(),
             accepted: 0,
             open: BTreeSet::new(),

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::accumulator::{Arrival, InLine, Refused, Reservation, boxed, most_needed};
+use crate::accumulator::{Arrival, Completions, InLine, Refused, Reservation, boxed, most_needed};
 use crate::error::Result;
 use crate::record::metadata::RecordMetadata;
 use crate::record::{Header, Record};
@@ -228,8 +228,14 @@ impl World {
         };
         let callback = callback(&self.checker.told, id);
         let callback_bytes = size_of_val(&callback);
-        let mut callback = boxed(callback);
-        let mut arrival = Arrival::new(record, callback_bytes, &mut callback);
+        let mut own = boxed(callback);
+        let group = Arc::clone(&self.checker.group.0);
+        // Every other record is told by the group; all of them are charged alike.
+        let mut owe = |completions: &mut Completions, record: &Record<'_>| match id % 2 {
+            0 => own(completions, record),
+            _ => completions.push_token(&group, id, record),
+        };
+        let mut arrival = Arrival::new(record, callback_bytes, &mut owe);
         let needed = most_needed(arrival.content, callback_bytes);
         let preempt = self.stage.weather.mix.preempt;
         let late = match self.stage.weather.strikes("preempted caller", preempt) {
