@@ -1,5 +1,5 @@
-//! Records that share one completion function: each carries a token instead of a callback of its own,
-//! and allocates nothing. A group decides nothing; its records go the way of all others.
+//! Records that share one completion function: each carries a token in place of a callback of its
+//! own, and allocates nothing. A group decides nothing; its records go the way of all others.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank, Ranked};
 /// was; from [`Producer::group`]. A record allocates nothing, whatever the function captures.
 ///
 /// ```
-/// use linger::{Error, Producer, ProducerRecord, RecordMetadata};
+/// use linger::{Producer, ProducerRecord};
 /// # use linger::Properties;
 /// # let cluster = linger::testing::MockCluster::start()?;
 /// # let properties = Properties::new()
@@ -25,7 +25,7 @@ use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank, Ranked};
 /// #     .set("key.serializer", "string")
 /// #     .set("value.serializer", "string");
 /// let producer: Producer<str, str> = Producer::new(&properties)?;
-/// let lines = producer.group(|line: u64, result: Result<&RecordMetadata, &Error>| match result {
+/// let lines = producer.group(|line: u64, result| match result {
 ///     Ok(metadata) => println!("line {line}: {metadata}"),
 ///     Err(error) => eprintln!("line {line}: {error}"),
 /// });
@@ -156,7 +156,7 @@ impl<K: ?Sized, V: ?Sized, T> Group<K, V, T> {
 /// nothing, unless it fails.
 ///
 /// ```
-/// use linger::{GroupReport, Producer, ProducerRecord};
+/// use linger::{Producer, ProducerRecord};
 /// # use linger::Properties;
 /// # let cluster = linger::testing::MockCluster::start()?;
 /// # let properties = Properties::new()
@@ -164,7 +164,7 @@ impl<K: ?Sized, V: ?Sized, T> Group<K, V, T> {
 /// #     .set("key.serializer", "string")
 /// #     .set("value.serializer", "string");
 /// let producer: Producer<str, str> = Producer::new(&properties)?;
-/// let file = producer.group_once(|report: GroupReport<usize>| {
+/// let file = producer.group_once(|report| {
 ///     println!("{} lines are written", report.acknowledged);
 ///     for failure in report.failures {
 ///         eprintln!("line {}: {}", failure.token, failure.error);

@@ -179,7 +179,8 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     ///
     /// `Ok(())`: the record is accepted, and `callback` runs **exactly once**, on success, failure,
     /// close and drop, normally on the I/O thread, in the order of `send` per partition. It gets
-    /// where the record landed, or why it was not acknowledged.
+    /// where the record landed, or why it was not acknowledged. A callback that captures something is
+    /// one allocation; a [`group`](Self::group) does without.
     ///
     /// Blocks for at most `max.block.ms` (60 s) if metadata has to come first or `buffer.memory` is
     /// full. Inside a callback it acts as [`try_send`](Self::try_send).
