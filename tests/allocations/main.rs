@@ -53,7 +53,7 @@ fn allocations(
 fn a_callback_that_captures_nothing_costs_nothing() {
     let (_cluster, producer) = start();
     let count = allocations(&producer, |record, _| {
-        producer.send(record, |_| ()).unwrap()
+        producer.send(record, |_| ()).unwrap();
     });
     assert!(count <= GROWTH, "{count}");
 }
