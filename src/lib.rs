@@ -93,6 +93,9 @@
 )]
 
 mod accumulator;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod benchmarks;
 mod cluster;
 mod compression;
 mod config;

@@ -13,7 +13,7 @@ use crate::accumulator::topics::{Topic, step_aside};
 use crate::accumulator::{Accumulator, Notice};
 use crate::record::batch::BatchEncoder;
 use crate::record::{Record, encoded_size_upper_bound};
-use crate::sync::{Arc, Ordering};
+use crate::sync::{Arc, MutexGuard, Ordering};
 
 /// What `buffer.memory` is charged for a batch besides its encoded records: the batch's header, its
 /// bookkeeping here and in the sender, and its place in a request.
@@ -105,9 +105,7 @@ impl Accumulator {
     ) -> Result<Appended, Refused> {
         let mut state = queue.state.lock();
         let appended = self.add(clock, queue, &mut state, arrival, reserved);
-        let jobs = self.claim_jobs(queue, &mut state, &appended);
-        drop(state);
-        jobs.run();
+        self.leave(queue, state, || ());
         appended
     }
 
@@ -121,21 +119,12 @@ impl Accumulator {
         arrival: &mut Arrival<'_>,
         reserved: Option<Reservation>,
     ) -> Result<(Appended, &'t Arc<PartitionQueue>), Refused> {
+        let mut has_ended_turn = false;
         loop {
-            let mut queue = topic.sticky_partition();
-            let mut state = match queue.state.try_lock() {
-                Some(state) => state,
-                None => {
-                    step_aside();
-                    queue = topic.sticky_partition();
-                    queue.state.lock()
-                }
-            };
+            let (queue, mut state) = enter(topic);
             if self.turn_is_over(queue, &mut state, arrival) {
-                let jobs = Jobs::claim(self, queue, &mut state);
-                drop(state);
-                topic.end_turn(queue);
-                jobs.run();
+                has_ended_turn = true;
+                self.leave(queue, state, || topic.end_turn(queue));
                 continue;
             }
             let appended = self.add(clock, queue, &mut state, arrival, reserved);
@@ -145,28 +134,34 @@ impl Accumulator {
             } else if let Ok(appended) = &appended {
                 state.turn_bytes = state.turn_bytes.saturating_add(appended.bytes);
             }
-            let jobs = self.claim_jobs(queue, &mut state, &appended);
-            drop(state);
-            if has_filled {
-                topic.end_turn(queue);
-            }
-            jobs.run();
-            return appended.map(|appended| (appended, queue));
+            self.leave(queue, state, || {
+                if has_filled {
+                    topic.end_turn(queue);
+                }
+            });
+            let mut appended = appended?;
+            // The batch that it had no room in is full, though the record went elsewhere.
+            appended.wake |= has_ended_turn;
+            return Ok((appended, queue));
         }
     }
 
-    /// What this caller has to compress. Also a record that is not taken may have shown that a batch
-    /// is full.
-    fn claim_jobs<'a>(
-        &'a self,
-        queue: &'a Arc<PartitionQueue>,
-        state: &mut QueueState,
-        appended: &Result<Appended, Refused>,
-    ) -> Jobs<'a> {
-        match appended {
-            Ok(appended) if !appended.wake => Jobs::NONE,
-            _ => Jobs::claim(self, queue, state),
+    /// Lets others at the partition, does what comes `next`, and then compresses what this caller has
+    /// found to be full.
+    fn leave(
+        &self,
+        queue: &Arc<PartitionQueue>,
+        mut state: MutexGuard<'_, QueueState>,
+        next: impl FnOnce(),
+    ) {
+        if queue.compressing().is_none() {
+            drop(state);
+            return next();
         }
+        let jobs = Jobs::claim(self, queue, &mut state);
+        drop(state);
+        next();
+        jobs.run();
     }
 
     /// A turn lasts until a batch is full, or `batch.size` bytes have gone into batches that left
@@ -321,6 +316,18 @@ impl Accumulator {
             is_urgent: false,
         })
     }
+}
+
+/// The partition whose turn it is, for this caller alone. One that is taken leads to another lane: to
+/// wait for it would cost more than to begin a batch elsewhere.
+fn enter(topic: &Topic) -> (&Arc<PartitionQueue>, MutexGuard<'_, QueueState>) {
+    let queue = topic.sticky_partition();
+    if let Some(state) = queue.state.try_lock() {
+        return (queue, state);
+    }
+    step_aside();
+    let queue = topic.sticky_partition();
+    (queue, queue.state.lock())
 }
 
 /// Charges a batch, from the caller's reservation if it has waited for one.

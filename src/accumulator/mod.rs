@@ -36,9 +36,13 @@ mod tests;
 
 use std::time::Instant;
 
+#[cfg(feature = "testing")]
+pub(crate) use append::Owed;
 #[cfg(test)]
 pub(crate) use append::boxed;
 pub(crate) use append::{Appended, Arrival, Refused, most_needed};
+#[cfg(feature = "testing")]
+pub(crate) use batch::OpenBatch;
 pub(crate) use batch::{BatchId, Outcome, SealedBatch};
 #[cfg(test)]
 pub(crate) use budget::InLine;

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::append::Appended;
 use super::*;
+use crate::compression::{Codec, Compression};
+use crate::config::TopicSettings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::Record;
 use crate::record::decode::decode;
@@ -183,7 +185,19 @@ impl Calls {
         queue: &Arc<PartitionQueue>,
         name: (u8, u8),
     ) -> Result<Appended, Refused> {
-        let value = [name.0, name.1];
+        self.append_padded(accumulator, queue, name, 0)
+    }
+
+    /// With so many bytes more, which compress well.
+    fn append_padded(
+        &self,
+        accumulator: &Accumulator,
+        queue: &Arc<PartitionQueue>,
+        name: (u8, u8),
+        padding: usize,
+    ) -> Result<Appended, Refused> {
+        let mut value = vec![name.0, name.1];
+        value.resize(2 + padding, 7);
         let record = Record {
             timestamp_ms: 0,
             key: None,
@@ -225,7 +239,8 @@ struct Drainer {
 
 impl Drainer {
     fn drain(&mut self, accumulator: &Accumulator, queue: &Arc<PartitionQueue>, all: bool) {
-        while let Some(head) = queue.head().filter(|head| all || head.is_ready) {
+        let is_next = |head: &Head| all || head.is_ready && !head.is_packing;
+        while let Some(head) = queue.head().filter(is_next) {
             let batch = queue.take_if(head.id).unwrap();
             self.ready += usize::from(batch.is_full);
             self.hear(accumulator);
@@ -398,5 +413,110 @@ fn a_caller_that_waits_for_memory_appends_in_the_end() {
             let needed = most_needed(arrival.content, arrival.callback_bytes);
             reserved = Some(accumulator.budget().wait(needed, None, || {}).unwrap());
         }
+    }
+}
+
+/// Callers compress what they fill, while the I/O thread takes what is ready.
+mod compressing {
+    use super::*;
+
+    /// Each record fills a batch. The I/O thread compresses the first one, its caller the second.
+    const PADDING: usize = 100;
+
+    fn accumulator() -> (Arc<Accumulator>, Arc<PartitionQueue>) {
+        let settings = TopicTable::new(TopicSettings {
+            compression: Compression::new(Codec::Snappy, 0).ok(),
+            ..TopicSettings::default()
+        });
+        let accumulator = Accumulator::new(75, 1 << 20, false).with_settings(settings);
+        accumulator.publish(&Arc::from("t"), 1, vec![0]);
+        let queue = Arc::clone(accumulator.topic("t").unwrap().queue(0).unwrap());
+        (Arc::new(accumulator), queue)
+    }
+
+    /// Two callers, and the records that each of them got rid of.
+    fn callers(
+        accumulator: &Arc<Accumulator>,
+        queue: &Arc<PartitionQueue>,
+        calls: &Calls,
+    ) -> [thread::JoinHandle<Vec<(u8, u8)>>; 2] {
+        [0, 1].map(|caller| {
+            let (accumulator, queue) = (Arc::clone(accumulator), Arc::clone(queue));
+            let calls = calls.clone();
+            thread::spawn(move || {
+                let names = (0..2).map(|record| (caller, record));
+                let accepted = |name: &(u8, u8)| {
+                    let result = calls.append_padded(&accumulator, &queue, *name, PADDING);
+                    result.is_ok()
+                };
+                names.take_while(accepted).collect()
+            })
+        })
+    }
+
+    #[test]
+    fn nothing_is_lost_and_each_full_batch_is_told_once() {
+        check(10_000, || {
+            let (accumulator, queue) = accumulator();
+            let calls = Calls::default();
+            let callers = callers(&accumulator, &queue, &calls);
+            let mut drainer = Drainer::default();
+            for _ in 0..3 {
+                drainer.drain(&accumulator, &queue, false);
+                thread::yield_now();
+            }
+            let sent = join(callers).concat();
+            drainer.drain(&accumulator, &queue, false);
+            drainer.hear(&accumulator);
+            assert_eq!((drainer.full, drainer.ready), (4, 4));
+            for caller in [0, 1] {
+                let own = drainer.drained.iter().filter(|name| name.0 == caller);
+                assert!(own.map(|name| name.1).eq(0..2), "{:?}", drainer.drained);
+            }
+            calls.assert_all(sent);
+            assert_at_rest(accumulator.budget());
+        });
+    }
+
+    /// Whether a caller is at it or not: the I/O thread takes what expires, with all its records.
+    #[test]
+    fn what_expires_goes_whatever_its_caller_is_at() {
+        check(10_000, || {
+            let (accumulator, queue) = accumulator();
+            let calls = Calls::default();
+            let callers = callers(&accumulator, &queue, &calls);
+            let mut expired = Vec::new();
+            let mut expire = || {
+                while let Some(batch) = queue.head().and_then(|head| queue.take_if(head.id)) {
+                    let error = Error::new(ErrorKind::TimedOut, "late");
+                    let outcome = batch.fail(&queue, error);
+                    assert_eq!(outcome.undelivered().len(), 1);
+                    expired.push(outcome.batch);
+                }
+            };
+            for _ in 0..3 {
+                expire();
+                thread::yield_now();
+            }
+            let sent = join(callers).concat();
+            expire();
+            assert_eq!(expired.len(), 4);
+            assert!(expired.is_sorted());
+            calls.assert_all(sent);
+            assert_at_rest(accumulator.budget());
+        });
+    }
+
+    #[test]
+    fn a_close_and_the_sweep_after_it_see_every_record() {
+        check(10_000, || {
+            let (accumulator, queue) = accumulator();
+            let calls = Calls::default();
+            let callers = callers(&accumulator, &queue, &calls);
+            accumulator.close();
+            sweep(&accumulator);
+            calls.assert_all(join(callers).concat());
+            assert_at_rest(accumulator.budget());
+        });
     }
 }

@@ -51,8 +51,6 @@ enum Result {
 pub(super) struct Jobs<'a>([Option<Job<'a>>; 2]);
 
 impl<'a> Jobs<'a> {
-    pub(super) const NONE: Self = Self([None, None]);
-
     /// Takes the records of the batches that were filled under this lock. There are two of them at
     /// most: one that had no room for a record, and one that the record has filled on its own.
     pub(super) fn claim(
@@ -61,7 +59,7 @@ impl<'a> Jobs<'a> {
         state: &mut QueueState,
     ) -> Self {
         let Some(compressing) = queue.compressing() else {
-            return Self::NONE;
+            return Self([None, None]);
         };
         let mut last = state.batches.iter_mut().rev();
         let claim = |batch: &mut OpenBatch| {

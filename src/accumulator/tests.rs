@@ -354,3 +354,51 @@ fn a_batch_that_fails_unsent_is_not_compressed_for_that() {
     assert_eq!(outcome.undelivered().len(), 1);
     assert_eq!(queue.compressing().unwrap().ratio(), before);
 }
+
+#[test]
+fn whoever_shows_that_a_batch_is_full_wakes_the_io_thread_wherever_the_record_goes() {
+    let accumulator = accumulator(300, MEMORY);
+    for partition in 0..3 {
+        append(&accumulator, &queue(&accumulator, partition), b"keyed").unwrap();
+    }
+    let topic = accumulator.topic("t").unwrap();
+    for _ in 0..50 {
+        notices(&accumulator);
+        let mut callback = boxed(ignore);
+        let mut arrival = Arrival::new(record(&[0; 100]), 0, &mut callback);
+        let appended = accumulator.append_keyless(&now, &topic, &mut arrival, None);
+        let (appended, _) = appended.unwrap();
+        assert!(appended.wake || notices(&accumulator).is_empty());
+    }
+}
+
+#[test]
+fn callers_compress_what_they_fill_once_the_io_thread_has_enough_to_do() {
+    let accumulator = Accumulator::new(1_000, MEMORY, true).with_settings(compressed());
+    accumulator.publish(&Arc::from("t"), 1, vec![0]);
+    let queue = queue(&accumulator, 0);
+    let mut charged = Vec::new();
+    for _ in 0..3 {
+        let before = accumulator.budget().used();
+        // Alone in its batch, which it fills.
+        append(&accumulator, &queue, &[1; 5_000]).unwrap();
+        charged.push(accumulator.budget().used() - before);
+    }
+    assert!(charged[0] > 5_000, "left to the I/O thread: {charged:?}");
+    assert!(charged[1] < 1_000 && charged[2] < 1_000, "{charged:?}");
+    let full = |notice: &Notice| matches!(notice, Notice::Full(_));
+    assert_eq!(
+        notices(&accumulator).iter().filter(|one| full(one)).count(),
+        3
+    );
+    let sealed: Vec<_> = (0..3)
+        .map(|_| queue.take().unwrap().seal(&queue, None))
+        .collect();
+    for batch in &sealed {
+        let (_, records) = decode(batch.bytes.as_slice()).unwrap();
+        assert_eq!(records[0].value.as_deref(), Some(&[1; 5_000][..]));
+    }
+    // It has nothing to do any more.
+    append(&accumulator, &queue, &[1; 5_000]).unwrap();
+    assert!(queue.head().unwrap().bytes > 4_000);
+}

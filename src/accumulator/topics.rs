@@ -16,6 +16,7 @@ use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, Rank, Ranked};
 /// A topic as of one metadata response; immutable, replaced whole.
 #[derive(Debug)]
 pub(crate) struct Topic {
+    name: Arc<str>,
     /// By partition index. Those behind `partitions` are of a topic that was made anew with fewer:
     /// they keep what they have, and get nothing more.
     queues: Vec<Arc<PartitionQueue>>,
@@ -144,7 +145,9 @@ impl Sticky {
 /// All topics known by now; immutable where callers see it.
 #[derive(Clone, Debug)]
 pub(crate) struct Topics {
-    by_name: HashMap<Arc<str>, Arc<Topic>, RandomState>,
+    topics: Vec<Arc<Topic>>,
+    /// Their places in `topics`.
+    by_name: HashMap<Arc<str>, usize, RandomState>,
     partitions: usize,
     adaptive: bool,
     /// What holds for the records of each.
@@ -156,6 +159,7 @@ pub(crate) struct Topics {
 impl Topics {
     pub(super) fn new(adaptive: bool) -> Self {
         Self {
+            topics: Vec::new(),
             by_name: HashMap::default(),
             partitions: 0,
             adaptive,
@@ -174,8 +178,19 @@ impl Topics {
         &self.settings
     }
 
+    /// Most threads send to one topic: the last one found is tried before its name is hashed, which
+    /// takes as long as all the rest of the way to the partition.
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<Topic>> {
-        self.by_name.get(name)
+        thread_local! {
+            static LAST: Cell<usize> = const { Cell::new(0) };
+        }
+        let last = self.topics.get(LAST.get());
+        if let Some(topic) = last.filter(|topic| *topic.name == *name) {
+            return Some(topic);
+        }
+        let place = *self.by_name.get(name)?;
+        LAST.set(place);
+        self.topics.get(place)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -184,7 +199,8 @@ impl Topics {
 
     /// Makes appends to a topic possible, or its partitions more or fewer; existing queues stay.
     pub(crate) fn publish(&mut self, name: &Arc<str>, partitions: usize, available: Vec<i32>) {
-        let old = self.by_name.get(name);
+        let place = self.by_name.get(name).copied();
+        let old = place.and_then(|place| self.topics.get(place));
         let mut queues = old.map(|topic| topic.queues.clone()).unwrap_or_default();
         let settings = self.settings.of(name);
         let compressing = match old {
@@ -213,18 +229,25 @@ impl Topics {
             }),
         };
         let topic = Topic {
+            name: Arc::clone(name),
             queues,
             partitions,
             available,
             sticky,
             compressing,
         };
-        self.by_name.insert(Arc::clone(name), Arc::new(topic));
+        match place.and_then(|place| self.topics.get_mut(place)) {
+            Some(old) => *old = Arc::new(topic),
+            None => {
+                self.by_name.insert(Arc::clone(name), self.topics.len());
+                self.topics.push(Arc::new(topic));
+            }
+        }
     }
 
-    /// Every queue there is, in no particular order.
+    /// Every queue there is.
     pub(super) fn queues(&self) -> impl Iterator<Item = &Arc<PartitionQueue>> {
-        self.by_name.values().flat_map(|topic| &topic.queues)
+        self.topics.iter().flat_map(|topic| &topic.queues)
     }
 
     /// Refuses appends to every partition, known and to come.

@@ -1,5 +1,8 @@
 //! Every codec there and back, at every level, and what it makes of streams that nobody wrote.
 
+use std::fs;
+use std::path::Path;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -153,6 +156,38 @@ fn frames_are_as_kafka_writes_them() {
             let level = if codec == Codec::Lz4 { 9 } else { 1 };
             let stream = compress(codec, level, &raw).unwrap();
             assert!(stream.starts_with(start), "{codec}: {:x?}", &stream[..16]);
+        }
+    }
+}
+
+/// Made by Kafka 4.3.1's own `org.apache.kafka.common.compress.Compression`, which was given
+/// `text(70_000)` in pieces of 100 bytes.
+const OF_KAFKA: [(Codec, &str); 7] = [
+    (Codec::Gzip, "gzip-default.bin"),
+    (Codec::Gzip, "gzip-9.bin"),
+    (Codec::Snappy, "snappy.bin"),
+    (Codec::Lz4, "lz4-9.bin"),
+    (Codec::Lz4, "lz4-17.bin"),
+    (Codec::Zstd, "zstd-3.bin"),
+    (Codec::Zstd, "zstd-22.bin"),
+];
+
+#[test]
+fn what_kafka_compresses_is_read_and_written_no_larger() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/compression");
+    let raw = text(70_000);
+    let built_in = |(codec, _): &&(Codec, &str)| codec.is_built_in();
+    for (codec, name) in OF_KAFKA.iter().filter(built_in) {
+        let stream = fs::read(folder.join(name)).unwrap();
+        let back = decompress(*codec, &stream, raw.len());
+        assert_eq!(back.as_ref(), Ok(&raw), "{name}");
+        let level = name.trim_end_matches(".bin").split('-').nth(1);
+        let level = level.and_then(|level| level.parse().ok()).unwrap_or(-1);
+        if Compression::new(*codec, level).is_ok() {
+            let ours = compress(*codec, level, &raw).unwrap();
+            let most = stream.len() * 102 / 100;
+            assert!(ours.len() <= most, "{name}: {} > {most}", ours.len());
+            assert_eq!(ours[..4], stream[..4], "{name}");
         }
     }
 }

@@ -74,8 +74,9 @@ pub(super) struct Checker {
     request_timeout: Duration,
     retries: u32,
     acks: Acks,
-    compresses: bool,
     idempotence: bool,
+    /// Whether values take less memory than they have bytes.
+    compresses: bool,
     max_message_bytes: usize,
     /// Whether nothing of an earlier epoch gets into a log after something of a later one.
     has_fences: bool,
@@ -122,6 +123,9 @@ pub(super) struct Sent {
     is_absent: bool,
 }
 
+/// What a record takes besides its encoded bytes, at the least.
+const BOOKKEEPING_BYTES: usize = 40;
+
 impl Checker {
     pub(super) fn new(options: &Options) -> Self {
         let sender = &options.sender;
@@ -143,8 +147,8 @@ impl Checker {
             request_timeout: options.sender.request_timeout,
             retries: options.sender.retries,
             acks: options.topic().acks,
-            compresses: options.topic().compression.is_some(),
             idempotence: options.sender.idempotence,
+            compresses: options.topic().compression.is_some(),
             max_message_bytes: options.max_message_bytes,
             has_fences: options.sender.idempotence && options.first_epoch == 0,
             has_memory: true,
@@ -502,9 +506,12 @@ impl Checker {
             format!("{used} of {total} bytes of memory are in use")
         });
         // What is compressed gives back what that has saved.
-        let is_short = !self.compresses && used < self.open_bytes;
-        broken_if(I6, is_short, || {
-            format!("{used} bytes in use for records of {}", self.open_bytes)
+        let least = match self.compresses {
+            true => self.open_in_order.len() * BOOKKEEPING_BYTES,
+            false => self.open_bytes,
+        };
+        broken_if(I6, used < least, || {
+            format!("{used} bytes in use for records that take {least}")
         });
         for (node, requests) in in_flight {
             broken_if(I10, requests > self.max_in_flight, || {

@@ -39,9 +39,9 @@ pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Order
 pub(crate) use shuttle::thread;
 
 #[cfg(debug_assertions)]
-pub(crate) use checked::{Condvar, Mutex};
+pub(crate) use checked::{Condvar, Mutex, MutexGuard};
 #[cfg(not(debug_assertions))]
-pub(crate) use raw::{Condvar, Mutex};
+pub(crate) use raw::{Condvar, Mutex, MutexGuard};
 
 pub(crate) use rank::{Rank, Ranked, assert_unlocked};
 

@@ -65,7 +65,7 @@ def cargo(packages):
     # Incremental builds have smaller codegen units: what they measure is not the release.
     env = {**os.environ, "CARGO_TARGET_DIR": str(CARGO_TARGET), "CARGO_INCREMENTAL": "0"}
     wanted = [word for package in packages for word in ("-p", package)]
-    sh(["cargo", "build", "--release", "--locked", "--manifest-path", HERE / "Cargo.toml", *wanted], env=env)
+    sh(["cargo", "build", "--release", "--manifest-path", HERE / "Cargo.toml", *wanted], env=env)
 
 
 def fetch_kafka():
@@ -87,15 +87,17 @@ def build_librdkafka_peer():
 
 
 def built_by_cargo():
-    if not glob.glob(f"{RELEASE}/build/rdkafka-sys-*/out/lib/librdkafka.a"):
+    def found():
+        return glob.glob(f"{RELEASE}/build/rdkafka-sys-*/out/src/librdkafka.a")
+
+    if not found():
         cargo(["rdkafka-peer"])
-    found = glob.glob(f"{RELEASE}/build/rdkafka-sys-*/out/lib/librdkafka.a")
-    library = Path(max(found, key=os.path.getmtime))
-    return library.parent.parent / "include", library
+    library = Path(max(found(), key=os.path.getmtime))
+    return copy_headers(library.parent), library
 
 
 def build_librdkafka(source):
-    out, include = DIR / "librdkafka", DIR / "include"
+    out = DIR / "librdkafka"
     library = out / "src/librdkafka.a"
     if not library.exists():
         # The zstd that zstd-sys built, laid out as CMake expects it.
@@ -108,10 +110,16 @@ def build_librdkafka(source):
         options += [f"-DCMAKE_PREFIX_PATH={prefix}", *[f"-D{one}=OFF" for one in without]]
         sh(["cmake", "-S", source, "-B", out, *options])
         sh(["cmake", "--build", out, "-j2", "--target", "rdkafka"])
+    return copy_headers(Path(source, "src")), library
+
+
+def copy_headers(source):
+    """To where an installation has them: librdkafka/rdkafka.h."""
+    include = DIR / "include"
     (include / "librdkafka").mkdir(parents=True, exist_ok=True)
-    for header in Path(source, "src").glob("rdkafka*.h"):
+    for header in source.glob("rdkafka*.h"):
         shutil.copy(header, include / "librdkafka")
-    return include, library
+    return include
 
 
 def zstd():

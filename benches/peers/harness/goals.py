@@ -91,8 +91,9 @@ def codec_rows(case):
     yield from against_best(case, "cpu_us_rec", "at most 0.7 × the best peer's", 0.7)
 
 
-def table():
-    lines = list(rows())
+def table(parts):
+    """The rows of these parts."""
+    lines = [line for line in rows() if any(line.startswith(f"| {part}: ") for part in parts)]
     if not lines:
         return ""
     head = ["| case | goal | Linger | limit | compared with | met |", "|---|---|--:|--:|--:|---|"]

@@ -111,12 +111,12 @@ def run(command, env, timeout):
 def fit(client, flags, scale):
     """The flags with this client's number of records."""
     flags = dict(flags)
-    paced, exact = flags.get("throughput", -1) > 0, flags.pop("exact", False)
-    if "num-records" in flags and not paced and not exact:
+    java_warmup = flags.pop("java-warmup", None)
+    if "num-records" in flags and flags.get("throughput", -1) < 0:
         flags["num-records"] = int(flags["num-records"] * FACTOR.get(client, 1) * scale)
     if client == "java" and flags.get("warmup"):
         factor = JAVA_WARMUP.get(flags.get("compression", "none"), JAVA_WARMUP_COMPRESSED)
-        flags["warmup"] = max(flags["warmup"] * factor, JAVA_WARMUP_AT_LEAST)
+        flags["warmup"] = java_warmup or max(flags["warmup"] * factor, JAVA_WARMUP_AT_LEAST)
     elif client == "krafka" and flags.get("warmup"):
         flags["warmup"] = int(flags["warmup"] * 0.4)
     return flags
@@ -136,15 +136,19 @@ def sweep(part, server, cases, options, runs=None, env=None, timeout=180):
 def keep(part, result):
     with open(RAW / f"{part}.jsonl", "a") as file:
         file.write(json.dumps(result) + "\n")
-    name = f"  {result['client']:16} {result['case']:34}"
+    print(f"  {result['client']:16} {result['case']:34} {summary(result)}", file=sys.stderr)
+
+
+def summary(result):
+    """A few words for whoever watches."""
     if "failed" in result:
-        print(f"{name} FAILED {result['failed']}", file=sys.stderr)
-    else:
-        print(
-            f"{name} {result['rec_s']:>10.0f}/s {result['cpu_us_rec']:7.3f} us CPU  p99 {result['p99_us']:.0f} us"
-            f"  errors {result['errors']}  others {result['noise']:.2f}",
-            file=sys.stderr,
-        )
+        return f"FAILED {result['failed']}"
+    words = f"errors {result['errors']}, others' cores {result['noise']:.2f}"
+    if result["mode"] == "startup":
+        return f"{result['first_ack_ms']:.1f} ms, {words}"
+    if result["mode"] == "idle":
+        return f"{result['idle_switches']} wake-ups, {result['idle_cpu_ms']:.1f} ms CPU, {words}"
+    return f"{result['rec_s']:>9.0f}/s, {result['cpu_us_rec']:.3f} us CPU, p99 {result['p99_us']:.0f} us, {words}"
 
 
 def forget(part, clients):

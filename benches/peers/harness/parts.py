@@ -45,9 +45,12 @@ def partitions(options):
     """100-byte values to so many partitions, explicitly and in turn."""
     for count in (6, 10_000):
         flags = {"num-records": 1_000_000, "warmup": 200_000, "record-size": 100, "partitions": count}
+        if count > 1000:
+            # It is slow enough there to be warm sooner.
+            flags["java-warmup"] = 1_000_000
         case = (f"{count} partitions", {**flags, **DEFAULT, "buffer-memory": 256 << 20})
         with Sink(partitions=count) as sink:
-            sweep("partitions", sink, [case], options, timeout=120)
+            sweep("partitions", sink, [case], options, timeout=300)
 
 
 def kafka(options):
@@ -98,6 +101,32 @@ def allocs(options):
         sweep("allocs", sink, [("100 B values", flags)], options, runs=1, env={"LD_PRELOAD": str(BIN / "allocs.so")})
 
 
+def settings(options):
+    """What each setting of Linger costs: the case of one caller, with one thing changed."""
+    changes = {
+        "as in `table`": {},
+        "batch.size 1 KiB": {"batch-size": 1 << 10},
+        "batch.size 4 KiB": {"batch-size": 4 << 10},
+        "batch.size 64 KiB": {"batch-size": 64 << 10},
+        "batch.size 1 MiB": {"batch-size": 1 << 20},
+        "linger.ms 0": {"linger-ms": 0},
+        "acks 1, no idempotence": {"acks": 1, "idempotence": "false"},
+        "no idempotence": {"idempotence": "false"},
+        "1 request in flight": {"in-flight": 1},
+        "buffer.memory 4 MiB": {"buffer-memory": 4 << 20},
+        "1,000 keys": {"keys": 1000},
+        "partitions named, in turn": {"partitions": 6},
+        "1 KiB values": {"record-size": 1024, "num-records": 1_000_000},
+        "every record timed": {"sample": 1},
+        "lz4": {"compression": "lz4"},
+        "zstd": {"compression": "zstd"},
+    }
+    chosen, options.clients = options.clients, ["linger"]
+    with Sink() as sink:
+        sweep("settings", sink, [(name, {**SMALL, **DEFAULT, **change}) for name, change in changes.items()], options)
+    options.clients = chosen
+
+
 def floor(_options):
     """What no client can beat: the bytes alone."""
     out = ""
@@ -146,12 +175,12 @@ def profile_of(client, sink):
     ]
 
 
-PARTS = [floor, table, tuned, codecs, partitions, kafka, latency, delay, idle, startup, allocs, profile]
+PARTS = [floor, table, tuned, codecs, partitions, kafka, latency, delay, idle, startup, allocs, settings, profile]
 NAMES = {part.__name__: part for part in PARTS}
 
 
 def measure(name, options):
-    forget(name, options.clients)
+    forget(name, ["linger"] if name == "settings" else options.clients)
     NAMES[name](options)
 
 

@@ -18,6 +18,7 @@ COLUMNS = {
     "latency": ["p50_us", "p99_us", "p999_us", "max_us", "cpu_us_rec", "server_cpu_us_rec", "rec_s", "peak_rss_mb", "noise", "errors"],
     "idle": ["idle_switches", "idle_cpu_ms", "threads", "rss_mb", "errors"],
     "startup": ["first_ack_ms", "peak_rss_mb", "errors"],
+    "settings": ["cpu_us_rec", "caller_cpu_ns_rec", "rec_s", "peak_rss_mb", "rec_per_batch", "batch_per_req", "p50_us", "p99_us", "noise", "errors"],
     "allocs": ["allocs_rec", "alloc_bytes_rec", "vol_switches", "errors"],
 }
 TITLES = {
@@ -88,20 +89,26 @@ def of_case(part, case, clients):
         value = median(clients[client], key)
         return (value is None, 0 if value is None else sign * value)
 
-    results = [result for one in clients.values() for result in good(one)]
-    columns = [column for column in COLUMNS[part] if any(column in result for result in results)]
     server = next(iter(clients.values()))[0]["server"]
-    lines = [f"\n**{case}** ({server})\n", "| client | " + " | ".join(TITLES[column] for column in columns) + " | runs |"]
+    ranked = {client: clients[client] for client in sorted(clients, key=rank)}
+    return [f"\n**{case}** ({server})\n", *rows(part, "client", ranked)]
+
+
+def rows(part, what, named):
+    """One row for each name and its results."""
+    results = [result for one in named.values() for result in good(one)]
+    columns = [column for column in COLUMNS[part] if any(column in result for result in results)]
+    lines = [f"| {what} | " + " | ".join(TITLES[column] for column in columns) + " | runs |"]
     lines.append("|---|" + "--:|" * (len(columns) + 1))
-    for client in sorted(clients, key=rank):
-        done, tried = good(clients[client]), clients[client]
+    for name, tried in named.items():
+        done = good(tried)
         if not done:
             why = " ".join(tried[0]["failed"].split())[-120:].replace("|", "/")
-            lines.append(f"| {client} | failed: {why} |" + " |" * len(columns))
+            lines.append(f"| {name} | failed: {why} |" + " |" * len(columns))
             continue
         cells = " | ".join(cell(done, column) for column in columns)
         runs = f"{len(done)}" + (f" of {len(tried)}" if len(done) < len(tried) else "")
-        lines.append(f"| {client} | {cells} | {runs} |")
+        lines.append(f"| {name} | {cells} | {runs} |")
     return lines
 
 
@@ -109,6 +116,9 @@ def of_part(part):
     if part.__name__ not in COLUMNS:
         file = RAW / f"{part.__name__}.md"
         text = file.read_text().strip() if file.exists() else ""
+    elif part.__name__ == "settings":
+        cases = load("settings")
+        text = "\n".join(rows("settings", "setting", {case: found["linger"] for case, found in cases.items()}) if cases else [])
     else:
         cases = load(part.__name__)
         text = "\n".join(line for case, clients in cases.items() for line in of_case(part.__name__, case, clients)).strip()

@@ -1,5 +1,6 @@
 //! One real broker: what Linger sends is read back by Kafka's own consumer and log dumper.
 
+mod compression;
 mod content;
 mod delivery;
 mod examples;

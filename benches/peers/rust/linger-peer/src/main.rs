@@ -2,6 +2,7 @@
 //! whose latency is sampled.
 
 use std::ops::Range;
+use std::process;
 use std::thread;
 
 use linger::{Producer, ProducerRecord, Properties};
@@ -44,7 +45,10 @@ fn producer(a: &Args) -> Producer<[u8], [u8]> {
             "max.in.flight.requests.per.connection",
             a.in_flight.to_string(),
         );
-    Producer::new(&properties).expect("a producer")
+    Producer::new(&properties).unwrap_or_else(|error| {
+        eprintln!("{error}");
+        process::exit(1)
+    })
 }
 
 /// One caller's part.
