@@ -246,7 +246,7 @@ fn a_panic_in_a_group_is_counted_and_the_others_are_told() {
     let outcomes = Outcomes::new();
     let callbacks = outcomes.callbacks();
     let group = producer.group(move |token: u32, result: Result<&RecordMetadata, &Error>| {
-        assert!(token % 2 == 0, "a user's mistake");
+        assert!(token.is_multiple_of(2), "a user's mistake");
         callbacks.tagged(token)(result.cloned().map_err(Error::clone));
     });
     let once = producer.group_once(|_: GroupReport<u32>| panic!("another one"));
