@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::ErrorCode;
-use crate::accumulator::{Accumulator, BatchId, GroupFunction};
+use crate::accumulator::{Accumulator, BatchId};
 use crate::config::Acks;
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::NodeId;
@@ -16,6 +16,7 @@ use crate::record::decode::decode;
 use crate::record::metadata::RecordMetadata;
 use crate::sim::options::{Options, TOPIC};
 use crate::sim::promise::{I1, I2, I3, I4, I5, I6, I7, I8, I10, I12, I13, broken_if, give_up};
+use crate::sim::workload::Group;
 use crate::sync::{Arc, Mutex};
 use crate::testing::{Api, MockRecord};
 
@@ -24,27 +25,6 @@ pub(super) type RecordId = u32;
 
 /// What callbacks were told, in the order of the calls.
 pub(super) type Told = Arc<Mutex<Vec<(RecordId, Result<RecordMetadata>)>>>;
-
-/// The group of all records that belong to one.
-pub(super) struct Group(pub(super) Arc<GroupFunction<RecordId>>);
-
-impl Group {
-    fn telling(told: &Told) -> Self {
-        let told = Arc::clone(told);
-        Self(GroupFunction::new(
-            move |id, result: Result<&RecordMetadata, &Error>| {
-                let result = result.cloned().map_err(Error::clone);
-                told.lock().push((id, result));
-            },
-        ))
-    }
-}
-
-impl std::fmt::Debug for Group {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Group")
-    }
-}
 
 /// Everything that was sent, and what became of it.
 #[derive(Debug)]

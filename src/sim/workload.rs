@@ -4,8 +4,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::accumulator::{Arrival, Completions, InLine, Refused, Reservation, boxed, most_needed};
-use crate::error::Result;
+use crate::accumulator::{
+    Arrival, Completions, GroupFunction, InLine, Refused, Reservation, boxed, most_needed,
+};
+use crate::error::{Error, Result};
 use crate::record::metadata::RecordMetadata;
 use crate::record::{Header, Record};
 use crate::sender::{Command, CommandId, Input};
@@ -450,4 +452,25 @@ impl World {
 fn callback(told: &Told, id: RecordId) -> impl FnOnce(Result<RecordMetadata>) + Send + use<> {
     let told = Arc::clone(told);
     move |result| told.lock().push((id, result))
+}
+
+/// The group of all records that belong to one.
+pub(super) struct Group(pub(super) Arc<GroupFunction<RecordId>>);
+
+impl Group {
+    pub(super) fn telling(told: &Told) -> Self {
+        let told = Arc::clone(told);
+        Self(GroupFunction::new(
+            move |id, result: Result<&RecordMetadata, &Error>| {
+                let result = result.cloned().map_err(Error::clone);
+                told.lock().push((id, result));
+            },
+        ))
+    }
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Group")
+    }
 }

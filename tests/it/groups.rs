@@ -291,29 +291,19 @@ fn a_groups_function_may_send_and_must_not_wait() {
 
 #[test]
 fn tokens_count_as_memory_until_their_records_are_told() {
-    let (cluster, producer) = setup().set("batch.size", 16_384).start();
+    let (cluster, producer) = setup().start();
     producer.partitions_for("orders").unwrap();
     cluster.pause_broker(cluster.nodes()[0]);
     let used = || producer.metrics().buffer_used_bytes;
-    let send = |large: bool| {
-        let record = ProducerRecord::new("orders", "x").partition(0);
-        match large {
-            true => {
-                let group = producer.group(|_: [u8; 1_000], _: Result<&_, &Error>| ());
-                group.send(record, [0; 1_000]).unwrap();
-            }
-            false => producer.send(record, ignore).unwrap(),
-        }
-    };
-    send(false);
-    let before = used();
-    send(true);
-    assert!(
-        (before + 1_000..before + 1_100).contains(&used()),
-        "{}",
-        used()
-    );
+    let record = || ProducerRecord::new("orders", "x").partition(0);
+    producer.send(record(), ignore).unwrap();
+    let of_a_callback = used();
+    let group = producer.group(|_: [u8; 10_000], _| ());
+    group.send(record(), [0; 10_000]).unwrap();
+    let of_both = used();
     cluster.resume_broker(cluster.nodes()[0]);
+    assert!(of_a_callback < 2_000, "{of_a_callback}");
+    assert!(of_both >= 10_000, "{of_both}");
     producer.flush().unwrap();
     eventually("all memory is back", || used() == 0);
 }
