@@ -25,11 +25,13 @@ const VALUE: [u8; 100] = [b'v'; 100];
 const BATCH_SIZE: usize = 16 * 1024;
 
 /// What is counted: the functions below of these names, with all that they call.
-const STAGES: [(&str, &str); 4] = [
+const STAGES: [(&str, &str); 6] = [
     ("append_all", "append: caller, lock, budget, encoding"),
     ("drain_all", "drain: notices, queues"),
     ("seal_all", "seal: header, checksum"),
     ("acknowledge_all", "acknowledge: callbacks, memory back"),
+    ("append_group", "append, of a group"),
+    ("acknowledge_group", "acknowledge, of a group"),
 ];
 
 fn main() -> ExitCode {
@@ -78,6 +80,8 @@ fn work() {
         let drained = drain_all(&queues);
         let sealed = seal_all(drained);
         acknowledge_all(sealed);
+        append_group(&queues);
+        acknowledge_group(queues.drain().seal());
     }
 }
 
@@ -100,5 +104,19 @@ fn seal_all(drained: Drained) -> Sealed {
 
 #[inline(never)]
 fn acknowledge_all(sealed: Sealed) {
+    black_box(sealed).acknowledge();
+}
+
+#[inline(never)]
+fn append_group(queues: &Queues) {
+    for token in 0..RECORDS {
+        assert!(queues.append_token(&Instant::now, None, black_box(&VALUE), token));
+    }
+}
+
+#[inline(never)]
+fn acknowledge_group(sealed: Sealed) {
+    // Differs from the one above, or the compiler would make one function of both.
+    assert!(sealed.batches() > 1);
     black_box(sealed).acknowledge();
 }

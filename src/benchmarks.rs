@@ -6,11 +6,12 @@ use std::fmt;
 use std::time::Instant;
 
 use crate::accumulator::{
-    Accumulator, Arrival, Callback, Notice, OpenBatch, PartitionQueue, SealedBatch, Topic,
+    Accumulator, Arrival, Completions, GroupFunction, Notice, OpenBatch, Owed, PartitionQueue,
+    SealedBatch, Topic,
 };
 use crate::compression::{Codec as CompressionCodec, Compression};
 use crate::config::{TopicSettings, TopicTable};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{NodeId, TopicId};
 use crate::protocol::ApiKey;
 use crate::protocol::error_code::ErrorCode;
@@ -35,6 +36,7 @@ const METADATA: i16 = 12;
 pub struct Queues {
     accumulator: Accumulator,
     topic: Arc<Topic>,
+    group: Arc<GroupFunction<u64>>,
 }
 
 impl Queues {
@@ -58,16 +60,48 @@ impl Queues {
         let indexes = 0..i32::try_from(partitions).unwrap_or(i32::MAX);
         accumulator.change(|topics| topics.publish(&name, partitions, indexes.collect()));
         let topic = accumulator.topic(&name).expect("it was published just now");
-        Self { accumulator, topic }
+        Self {
+            accumulator,
+            topic,
+            group: GroupFunction::new(ignore_token),
+        }
     }
 
-    /// Appends a record without key to this partition, or to the one whose turn it is. False if that
-    /// does not exist or memory is short. The clock is read for a record that opens a batch.
+    /// Appends a record without key to this partition, or to the one whose turn it is, with a
+    /// callback that captures nothing. False if the partition does not exist or memory is short. The
+    /// clock is read for a record that opens a batch.
     pub fn append(
         &self,
         clock: &dyn Fn() -> Instant,
         partition: Option<i32>,
         value: &[u8],
+    ) -> bool {
+        let mut owe = |completions: &mut Completions, record: &Record<'_>| {
+            completions.push(Box::new(ignore), record);
+        };
+        self.add(clock, partition, value, &mut owe)
+    }
+
+    /// The same for a record of a group, with a token in place of the callback.
+    pub fn append_token(
+        &self,
+        clock: &dyn Fn() -> Instant,
+        partition: Option<i32>,
+        value: &[u8],
+        token: u64,
+    ) -> bool {
+        let mut owe = |completions: &mut Completions, record: &Record<'_>| {
+            completions.push_token(&self.group, token, record);
+        };
+        self.add(clock, partition, value, &mut owe)
+    }
+
+    fn add(
+        &self,
+        clock: &dyn Fn() -> Instant,
+        partition: Option<i32>,
+        value: &[u8],
+        owe: &mut Owed<'_>,
     ) -> bool {
         let record = Record {
             timestamp_ms: 1_700_000_000_000,
@@ -75,8 +109,7 @@ impl Queues {
             value: Some(value),
             headers: &[],
         };
-        let mut callback = || -> Box<Callback> { Box::new(ignore) };
-        let mut arrival = Arrival::new(record, 0, &mut callback);
+        let mut arrival = Arrival::new(record, size_of::<u64>(), owe);
         let Some(partition) = partition else {
             let appended = self
                 .accumulator
@@ -119,6 +152,8 @@ fn compression(codec: &str) -> Compression {
 
 fn ignore(_: Result<RecordMetadata>) {}
 
+fn ignore_token(_: u64, _: Result<&RecordMetadata, &Error>) {}
+
 /// Batches that have left their queues.
 pub struct Drained(Vec<(Arc<PartitionQueue>, OpenBatch)>);
 
@@ -147,16 +182,13 @@ impl Sealed {
         self.0.len()
     }
 
-    /// Answers their callbacks and gives their memory back.
+    /// Calls their callbacks and groups, and gives their memory back.
     pub fn acknowledge(self) {
         for batch in self.0 {
-            batch
-                .succeed(Some(0), None)
-                .tell(|index, completion, result| {
-                    if let Ok(written) = result {
-                        let _: Result<(), _> = completion.succeed(written, index);
-                    }
-                });
+            let ended = batch.succeed(Some(0), None).tell(|_, called| {
+                called.expect("what does nothing does not panic");
+            });
+            ended.expect("nor does it when it ends");
         }
     }
 }

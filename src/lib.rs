@@ -30,6 +30,9 @@
 //! the brokers that lead their partitions, retries what is worth retrying, and calls each record's
 //! callback exactly once.
 //!
+//! Records that share a function and need no closure of their own go through a [`Group`]: it allocates
+//! nothing per record. A [`GroupOnce`] calls once, when all of its records have their outcome.
+//!
 //! # What is promised
 //!
 //! - Every accepted record's callback runs exactly once: on success, failure, close, drop, and after
@@ -123,8 +126,8 @@ pub use error::{Error, ErrorKind, Fate, Result};
 pub use metrics::ProducerMetrics;
 pub use partitioner::{PartitionRequest, Partitioner, RoundRobinPartitioner, TopicPartitions};
 pub use producer::{
-    CloseReport, Node, OwnedProducerRecord, PartitionInfo, Producer, ProducerRecord, SendError,
-    SendHandle,
+    CloseReport, Group, GroupFailure, GroupOnce, GroupReport, Node, OwnedProducerRecord,
+    PartitionInfo, Producer, ProducerRecord, SendError, SendHandle,
 };
 pub use protocol::error_code::ErrorCode;
 pub use record::Header;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::accumulator::batch::{BatchId, OpenBatch};
 use crate::accumulator::budget::Reservation;
-use crate::accumulator::completion::{Callback, Completion};
+use crate::accumulator::completion::{Completion, Completions};
 use crate::accumulator::packing::{Jobs, Packing};
 use crate::accumulator::partition::{PartitionQueue, QueueState};
 use crate::accumulator::topics::{Topic, step_aside};
@@ -20,7 +20,7 @@ use crate::sync::{Arc, MutexGuard, Ordering};
 pub(crate) const BATCH_COST: usize = 512;
 
 /// What `buffer.memory` is charged for a record besides its encoded bytes and what its callback
-/// captures.
+/// captures, or its token takes.
 pub(crate) const RECORD_COST: usize = size_of::<Completion>();
 
 /// A record is in a batch.
@@ -57,35 +57,36 @@ pub(crate) struct Arrival<'a> {
     pub(crate) record: Record<'a>,
     /// Its [content size](Record::content_size).
     pub(crate) content: usize,
-    /// What its callback captures, in bytes.
+    /// What its callback captures, or its token takes, in bytes.
     pub(crate) callback_bytes: usize,
-    /// Gives the callback away: called once, when the record is in its batch.
-    callback: &'a mut dyn FnMut() -> Box<Callback>,
+    /// Gives the callback or the token away: called once, when the record is in its batch.
+    owed: &'a mut Owed<'a>,
 }
 
+/// Adds what a record's caller is owed to what its batch owes.
+pub(crate) type Owed<'a> = dyn FnMut(&mut Completions, &Record<'_>) + 'a;
+
 impl<'a> Arrival<'a> {
-    pub(crate) fn new(
-        record: Record<'a>,
-        callback_bytes: usize,
-        callback: &'a mut dyn FnMut() -> Box<Callback>,
-    ) -> Self {
+    pub(crate) fn new(record: Record<'a>, callback_bytes: usize, owed: &'a mut Owed<'a>) -> Self {
         Self {
             content: record.content_size(),
             record,
             callback_bytes,
-            callback,
+            owed,
         }
     }
 }
 
 /// A callback, ready to be given away once.
 #[cfg(test)]
-pub(crate) fn boxed<F>(callback: F) -> impl FnMut() -> Box<Callback>
+pub(crate) fn boxed<F>(callback: F) -> impl FnMut(&mut Completions, &Record<'_>)
 where
     F: FnOnce(crate::error::Result<crate::RecordMetadata>) + Send + 'static,
 {
     let mut callback = Some(callback);
-    move || -> Box<Callback> { Box::new(callback.take().expect("given away once")) }
+    move |completions: &mut Completions, record: &Record<'_>| {
+        completions.push(Box::new(callback.take().expect("given away once")), record);
+    }
 }
 
 impl Accumulator {
@@ -224,9 +225,7 @@ impl Accumulator {
         };
         state.accepted += 1;
         batch.encoder.append(&arrival.record, arrival.content);
-        batch
-            .completions
-            .push(Completion::new((arrival.callback)(), &arrival.record));
+        (arrival.owed)(&mut batch.completions, &arrival.record);
         let filled = batch.estimated_len() >= self.batch_size;
         if filled {
             self.fill(queue, batch);
@@ -297,7 +296,7 @@ impl Accumulator {
         }
         let compressing = queue.compressing();
         let limit = compressing.map_or(self.batch_size, |_| self.raw_limit());
-        let (buffer, completions) = match is_busy {
+        let (buffer, records) = match is_busy {
             true => self.budget.recycler().take(),
             false => Default::default(),
         };
@@ -311,7 +310,7 @@ impl Accumulator {
             encoder,
             packing: None,
             ratio: compressing.map(|compressing| compressing.ratio()),
-            completions,
+            completions: Completions::in_memory_of(records),
             reservation,
             is_full: false,
             is_urgent: false,

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use crate::accumulator::budget::Reservation;
-use crate::accumulator::completion::{Completion, Failure, Written};
+use crate::accumulator::completion::{Completions, Failure, Panicked, Written};
 use crate::accumulator::compressing::estimated_len;
 use crate::accumulator::packing::Packing;
 use crate::accumulator::partition::PartitionQueue;
@@ -40,7 +40,7 @@ pub(crate) struct OpenBatch {
     pub(super) packing: Option<Packing>,
     /// What compressing is guessed to leave of it; `None` if it stays as it is.
     pub(crate) ratio: Option<f64>,
-    pub(crate) completions: Vec<Completion>,
+    pub(crate) completions: Completions,
     pub(crate) reservation: Reservation,
     /// Whether nothing more goes in: it reached `batch.size`, or a record did not fit any more.
     pub(crate) is_full: bool,
@@ -159,7 +159,7 @@ pub(crate) struct SealedBatch {
     pub(crate) opened: Instant,
     pub(crate) bytes: SharedBytes,
     reservation: Arc<Reservation>,
-    pub(crate) completions: Vec<Completion>,
+    pub(crate) completions: Completions,
     /// Its place in the partition's sequences, once it has one.
     pub(crate) stamp: Option<ProducerStamp>,
     /// How often it was handed to a connection.
@@ -206,7 +206,7 @@ impl SealedBatch {
             None => encoder.pack(),
         };
         let parts = split(self.bytes.as_slice(), self.len() / 2, pack);
-        let mut completions = self.completions.into_iter();
+        let mut completions = self.completions;
         let mut batches = Vec::with_capacity(parts.len());
         let mut records_before = 0usize;
         for part in parts {
@@ -220,7 +220,7 @@ impl SealedBatch {
                     reservation: Arc::clone(&self.reservation),
                 }),
                 reservation: Arc::clone(&self.reservation),
-                completions: completions.by_ref().take(part.records).collect(),
+                completions: completions.split_off_front(part.records),
                 stamp: self.stamp.map(|stamp| stamp.after(records_before)),
                 attempts: 0,
                 last_error: self.last_error.clone(),
@@ -297,20 +297,25 @@ pub(crate) struct Outcome {
     pub(crate) batch: BatchId,
     pub(crate) opened: Instant,
     pub(crate) queue: Arc<PartitionQueue>,
-    pub(crate) completions: Vec<Completion>,
+    pub(crate) completions: Completions,
     pub(crate) result: Result<Written, Failure>,
     bytes: SharedBytes,
     reservation: Arc<Reservation>,
 }
 
 impl Outcome {
-    /// Hands out what its callers are owed, in the order of `send`, with the result that they share.
-    pub(crate) fn tell(mut self, mut tell: impl FnMut(i64, Completion, &Result<Written, Failure>)) {
-        let mut completions = std::mem::take(&mut self.completions);
-        for (index, completion) in (0i64..).zip(completions.drain(..)) {
-            tell(index, completion, &self.result);
-        }
-        self.reservation.recycler().give_completions(completions);
+    /// Calls for each record, in the order of `send`; `told` hears of each record's result, and of
+    /// its call. Returns whether what groups end with has panicked.
+    ///
+    /// Runs on: I/O thread, with no lock held.
+    pub(crate) fn tell(
+        mut self,
+        told: impl FnMut(Result<(), &Error>, Result<(), Panicked>),
+    ) -> Result<(), Panicked> {
+        self.completions.tell(&self.result, told);
+        let (memory, ended) = self.completions.finish();
+        self.reservation.recycler().give_completions(memory);
+        ended
     }
 
     /// By when it was due.

@@ -1,10 +1,12 @@
-//! A caller's callback and what its answer needs. Owed exactly one call: calling consumes it, and
-//! dropping it uncalled reports that, so that no path can lose one. A callback that panics is caught
-//! here. Never runs under a lock.
+//! What callers are owed: for each record a call of its own callback, or of its
+//! [group's function](GroupFunction). Owed exactly once: telling consumes it, and dropping it untold
+//! reports that, so that no path can lose one. A callback that panics is caught here. Never runs
+//! under a lock.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::accumulator::group::{GroupFunction, Tokens};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::record::Record;
 use crate::record::metadata::RecordMetadata;
@@ -13,13 +15,27 @@ use crate::sync::{Arc, assert_unlocked};
 /// What a caller wants to be told.
 pub(crate) type Callback = dyn FnOnce(Result<RecordMetadata>) + Send;
 
-/// One record of a batch, from the moment it is accepted until its callback has run.
+/// One record of a batch: whom to call, and what its answer says of this record alone.
 pub(crate) struct Completion {
-    /// `None` once called.
+    /// `None` if a group's function is called instead, and once called.
     callback: Option<Box<Callback>>,
     timestamp_ms: i64,
-    key_size: Option<u32>,
-    value_size: Option<u32>,
+    /// -1 for none, as in Kafka's format.
+    key_size: i32,
+    value_size: i32,
+    /// Without a callback: which of the batch's groups is called, with the next of its tokens.
+    group: u32,
+}
+
+/// What is owed for the records of a batch, in the order of `send`, from the moment they are accepted
+/// until all callers have been told.
+#[derive(Default)]
+pub(crate) struct Completions {
+    records: Vec<Completion>,
+    /// How many of them have been told.
+    told: usize,
+    /// Invariant: each holds as many tokens as there are records of its group to be told.
+    groups: Vec<Box<dyn Tokens>>,
 }
 
 /// What all records of a batch share in their answer.
@@ -72,49 +88,169 @@ impl From<Error> for Failure {
     }
 }
 
-impl Completion {
-    #[inline]
-    pub(crate) fn new(callback: Box<Callback>, record: &Record<'_>) -> Self {
-        // A record is smaller than 2 GiB: the producer has checked it against max.request.size.
-        let size = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        Self {
-            callback: Some(callback),
-            timestamp_ms: record.timestamp_ms,
-            key_size: record.key.map(size),
-            value_size: record.value.map(size),
+impl Written {
+    /// What the records have in common; the rest comes from [`Self::describe`].
+    fn metadata(&self) -> RecordMetadata {
+        RecordMetadata {
+            topic: Arc::clone(&self.topic),
+            partition: self.partition,
+            offset: None,
+            timestamp_ms: 0,
+            key_size: None,
+            value_size: None,
         }
     }
 
-    /// Tells the caller where its record landed; it is number `index` of its batch.
-    pub(crate) fn succeed(mut self, written: &Written, index: i64) -> Result<(), Panicked> {
-        let metadata = RecordMetadata {
-            topic: Arc::clone(&written.topic),
-            partition: written.partition,
-            offset: written.base_offset.map(|base| base.saturating_add(index)),
-            timestamp_ms: written.log_append_time_ms.unwrap_or(self.timestamp_ms),
-            key_size: self.key_size.map(|size| size as usize),
-            value_size: self.value_size.map(|size| size as usize),
-        };
-        self.call(Ok(metadata))
+    /// Makes `metadata` that of this record, number `index` of its batch.
+    fn describe(&self, index: i64, record: &Completion, metadata: &mut RecordMetadata) {
+        metadata.offset = self.base_offset.map(|base| base.saturating_add(index));
+        metadata.timestamp_ms = self.log_append_time_ms.unwrap_or(record.timestamp_ms);
+        metadata.key_size = usize::try_from(record.key_size).ok();
+        metadata.value_size = usize::try_from(record.value_size).ok();
+    }
+}
+
+impl Completion {
+    #[inline]
+    fn new(callback: Option<Box<Callback>>, group: u32, record: &Record<'_>) -> Self {
+        // A record is smaller than 2 GiB: the producer has checked it against max.request.size.
+        let size = |bytes: &[u8]| i32::try_from(bytes.len()).unwrap_or(i32::MAX);
+        Self {
+            callback,
+            timestamp_ms: record.timestamp_ms,
+            key_size: record.key.map_or(-1, size),
+            value_size: record.value.map_or(-1, size),
+            group,
+        }
+    }
+}
+
+impl Completions {
+    /// Empty, in memory that was used before.
+    pub(super) fn in_memory_of(mut records: Vec<Completion>) -> Self {
+        records.clear();
+        Self {
+            records,
+            told: 0,
+            groups: Vec::new(),
+        }
     }
 
-    /// Tells the caller why its record was not acknowledged.
-    pub(crate) fn fail(mut self, error: Error) -> Result<(), Panicked> {
-        self.call(Err(error))
+    /// How many records there are, told or not.
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
     }
 
-    fn call(&mut self, result: Result<RecordMetadata>) -> Result<(), Panicked> {
-        let Some(callback) = self.callback.take() else {
-            return Ok(());
+    /// The next record has a callback of its own.
+    #[inline]
+    pub(crate) fn push(&mut self, callback: Box<Callback>, record: &Record<'_>) {
+        self.records
+            .push(Completion::new(Some(callback), 0, record));
+    }
+
+    /// The next record belongs to a group.
+    #[inline]
+    pub(crate) fn push_token<T: Send + 'static>(
+        &mut self,
+        group: &Arc<GroupFunction<T>>,
+        token: T,
+        record: &Record<'_>,
+    ) {
+        let index = self.keep(group, token);
+        self.records.push(Completion::new(None, index, record));
+    }
+
+    /// Puts the token to the others of its group in this batch; returns the place of the group.
+    fn keep<T: Send + 'static>(&mut self, group: &Arc<GroupFunction<T>>, token: T) -> u32 {
+        /// How many lists are looked at. One group may have several: they are told in order.
+        const RECENT: usize = 4;
+        let place = |index| u32::try_from(index).expect("a batch has fewer records than that");
+        let count = self.groups.len();
+        let recent = self.groups.iter_mut().enumerate().rev().take(RECENT);
+        for (index, tokens) in recent {
+            if let Some(tokens) = group.own(&mut **tokens) {
+                tokens.push_back(token);
+                return place(index);
+            }
+        }
+        // Most often all records of a batch are of one group: it gets room for as many as the batch.
+        let capacity = match count {
+            0 => self.records.capacity(),
+            _ => 0,
         };
-        assert_unlocked();
-        // The callback is gone afterwards, and it can have broken nothing of ours.
-        catch_unwind(AssertUnwindSafe(|| callback(result))).map_err(|panic| {
-            let text = panic.downcast_ref::<&str>().copied();
-            let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-            log::error!("a callback panicked: {}", text.unwrap_or("(no text)"));
-            Panicked
-        })
+        self.groups.push(group.begin(token, capacity));
+        place(count)
+    }
+
+    /// Takes the first records out.
+    pub(super) fn split_off_front(&mut self, count: usize) -> Self {
+        let count = count.min(self.records.len());
+        let records: Vec<_> = self.records.drain(..count).collect();
+        let mut tokens = vec![0; self.groups.len()];
+        for record in records.iter().filter(|record| record.callback.is_none()) {
+            if let Some(tokens) = tokens.get_mut(record.group as usize) {
+                *tokens += 1;
+            }
+        }
+        let groups = self.groups.iter_mut().zip(tokens);
+        Self {
+            records,
+            told: 0,
+            groups: groups
+                .map(|(group, tokens)| group.split_off_front(tokens))
+                .collect(),
+        }
+    }
+
+    /// Calls for each record that is still to be told, in order; `told` hears of each, and of its
+    /// call.
+    pub(super) fn tell(
+        &mut self,
+        result: &Result<Written, Failure>,
+        mut told: impl FnMut(Result<(), &Error>, Result<(), Panicked>),
+    ) {
+        // One for all records, so that none of them touches the topic's reference count.
+        let mut result = match result {
+            Ok(written) => Ok((written, written.metadata())),
+            Err(failure) => Err(failure),
+        };
+        while let Some(record) = self.records.get_mut(self.told) {
+            let index = i64::try_from(self.told).unwrap_or(i64::MAX);
+            // First of all: whatever happens now, nobody is told twice.
+            self.told += 1;
+            let answer = match &mut result {
+                Ok((written, metadata)) => {
+                    written.describe(index, record, metadata);
+                    Ok(&*metadata)
+                }
+                Err(failure) => Err(failure.of_record(index)),
+            };
+            let called = match record.callback.take() {
+                Some(callback) => caught(|| callback(answer.cloned().map_err(Error::clone))),
+                None => {
+                    let group = self.groups.get_mut(record.group as usize);
+                    let group = group.expect("a record without a callback has a group");
+                    caught(|| group.call_next(answer))
+                }
+            };
+            told(answer.map(drop), called);
+        }
+    }
+
+    /// Everybody has been told: lets go of the groups, of which this may be the end, and gives the
+    /// memory back.
+    pub(super) fn finish(mut self) -> (Vec<Completion>, Result<(), Panicked>) {
+        let ended = self.release_groups();
+        (std::mem::take(&mut self.records), ended)
+    }
+
+    /// What a group's function has captured is the user's, and so is how it is dropped.
+    fn release_groups(&mut self) -> Result<(), Panicked> {
+        let groups = std::mem::take(&mut self.groups);
+        match groups.is_empty() {
+            true => Ok(()),
+            false => caught(|| drop(groups)),
+        }
     }
 }
 
@@ -122,53 +258,248 @@ impl Completion {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Panicked;
 
-impl Drop for Completion {
+/// Runs the user's code.
+#[inline]
+pub(crate) fn caught(callback: impl FnOnce()) -> Result<(), Panicked> {
+    assert_unlocked();
+    // The callback is gone afterwards, or a function that may be called by many at once; it can have
+    // broken nothing of ours.
+    catch_unwind(AssertUnwindSafe(callback)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        log::error!("a callback panicked: {}", text.unwrap_or("(no text)"));
+        Panicked
+    })
+}
+
+impl Drop for Completions {
     fn drop(&mut self) {
-        if self.callback.is_some() {
+        if self.told < self.records.len() {
             let text = "the record was abandoned: the producer's I/O thread has died";
             let error = Error::new(ErrorKind::Internal, text).with_fate(Fate::MayBeWritten);
             // A panic is logged by now, and there is nobody to count it.
-            self.call(Err(error)).ok();
+            self.tell(&Err(error.into()), |_, _| ());
         }
+        self.release_groups().ok();
+    }
+}
+
+impl std::fmt::Debug for Completions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Completions")
+            .field("records", &self.records.len())
+            .field("told", &self.told)
+            .field("groups", &self.groups.len())
+            .finish()
     }
 }
 
 impl std::fmt::Debug for Completion {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Completion")
-            .field("called", &self.callback.is_none())
-            .finish()
+        f.debug_struct("Completion").finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests {
-    use std::sync::mpsc;
+    use std::sync::mpsc::{self, Receiver, Sender};
 
     use super::*;
 
     const RECORD: Record<'_> = Record {
-        timestamp_ms: 0,
+        timestamp_ms: 7,
         key: None,
-        value: None,
+        value: Some(b"value"),
         headers: &[],
     };
 
+    fn failed() -> Result<Written, Failure> {
+        Err(Error::new(ErrorKind::Closed, "closed").into())
+    }
+
+    fn written() -> Result<Written, Failure> {
+        Ok(Written {
+            topic: Arc::from("t"),
+            partition: 3,
+            base_offset: Some(10),
+            log_append_time_ms: None,
+        })
+    }
+
+    /// Who was called, and with which offset, if any.
+    type Call = (&'static str, i32, Option<i64>);
+
+    fn group(name: &'static str, calls: &Sender<Call>) -> Arc<GroupFunction<i32>> {
+        let calls = calls.clone();
+        GroupFunction::new(move |token, result: Result<&RecordMetadata, &Error>| {
+            let offset = result.ok().and_then(RecordMetadata::offset);
+            calls.send((name, token, offset)).unwrap();
+        })
+    }
+
+    fn callback(token: i32, calls: &Sender<Call>) -> Box<Callback> {
+        let calls = calls.clone();
+        Box::new(move |result| {
+            let offset = result.ok().and_then(|metadata| metadata.offset());
+            calls.send(("own", token, offset)).unwrap();
+        })
+    }
+
+    /// Records of two groups, and some that have callbacks.
+    fn mixed() -> (Completions, Receiver<Call>) {
+        let (calls, called) = mpsc::channel();
+        let groups = ["a", "b"].map(|name| group(name, &calls));
+        let mut completions = Completions::default();
+        for token in 0..10 {
+            match token % 4 {
+                3 => completions.push(callback(token, &calls), &RECORD),
+                other => completions.push_token(&groups[usize::from(other == 1)], token, &RECORD),
+            }
+        }
+        assert_eq!(completions.groups.len(), 2, "one list for each");
+        (completions, called)
+    }
+
+    /// What [`mixed`] calls for these, in order, if the first of all is at this offset.
+    fn expected(tokens: std::ops::Range<i32>, base: Option<i64>) -> Vec<Call> {
+        let name = |token: i32| ["a", "b", "a", "own"][usize::try_from(token % 4).unwrap()];
+        let offset = |token: i32| base.map(|base| base + i64::from(token));
+        tokens
+            .map(|token| (name(token), token, offset(token)))
+            .collect()
+    }
+
+    #[test]
+    fn a_record_takes_no_more_than_it_did_without_groups() {
+        assert_eq!(size_of::<Completion>(), 40);
+    }
+
+    #[test]
+    fn groups_and_callbacks_are_told_in_the_order_of_send() {
+        let (mut completions, called) = mixed();
+        completions.tell(&written(), |_, call| call.unwrap());
+        assert_eq!(
+            called.try_iter().collect::<Vec<_>>(),
+            expected(0..10, Some(10))
+        );
+        drop(completions.finish());
+        assert_eq!(called.try_recv().ok(), None, "nobody twice");
+    }
+
+    #[test]
+    fn dropped_untold_every_group_and_callback_is_told_once_in_order() {
+        let (completions, called) = mixed();
+        drop(completions);
+        assert_eq!(called.iter().collect::<Vec<_>>(), expected(0..10, None));
+    }
+
+    #[test]
+    fn whoever_is_not_told_yet_when_telling_ends_early_is_told_then() {
+        let (mut completions, called) = mixed();
+        let mut before = 4;
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            completions.tell(&written(), |_, _| {
+                before -= 1;
+                assert!(before > 0, "the one who tells dies");
+            });
+        }));
+        assert!(ended.is_err());
+        drop(completions);
+        let all = [expected(0..4, Some(10)), expected(4..10, None)].concat();
+        assert_eq!(called.iter().collect::<Vec<_>>(), all);
+    }
+
+    #[test]
+    fn parts_have_the_tokens_of_their_records() {
+        for at in 0..=10 {
+            let (mut rest, called) = mixed();
+            let mut front = rest.split_off_front(at);
+            assert_eq!((front.len(), rest.len()), (at, 10 - at));
+            rest.tell(&failed(), |_, call| call.unwrap());
+            front.tell(&written(), |_, call| call.unwrap());
+            let at = i32::try_from(at).unwrap();
+            let all = [expected(at..10, None), expected(0..at, Some(10))].concat();
+            assert_eq!(called.try_iter().collect::<Vec<_>>(), all);
+        }
+    }
+
+    #[test]
+    fn a_group_that_comes_back_after_many_others_keeps_its_order() {
+        let (calls, called) = mpsc::channel();
+        let groups: Vec<_> = (0..20).map(|_| group("one of many", &calls)).collect();
+        let mut completions = Completions::default();
+        for token in 0..40 {
+            completions.push_token(&groups[token % 20], i32::try_from(token).unwrap(), &RECORD);
+        }
+        completions.tell(&written(), |_, call| call.unwrap());
+        let tokens: Vec<_> = called.try_iter().map(|(_, token, _)| token).collect();
+        assert_eq!(tokens, (0..40).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn groups_whose_tokens_differ_in_type_share_a_batch() {
+        let (calls, called) = mpsc::channel();
+        let texts = calls.clone();
+        let texts = GroupFunction::new(move |text: String, _: Result<&RecordMetadata, &Error>| {
+            texts.send(text).unwrap();
+        });
+        let units = GroupFunction::new(move |(), result: Result<&RecordMetadata, &Error>| {
+            let metadata = result.unwrap();
+            let sizes = (metadata.key_size(), metadata.value_size());
+            let text = format!("{metadata} {} {sizes:?}", metadata.timestamp_ms());
+            calls.send(text).unwrap();
+        });
+        let mut completions = Completions::default();
+        completions.push_token(&texts, "one".to_owned(), &RECORD);
+        completions.push_token(&units, (), &RECORD);
+        completions.push_token(&texts, "two".to_owned(), &RECORD);
+        completions.tell(&written(), |_, call| call.unwrap());
+        let calls: Vec<_> = called.try_iter().collect();
+        assert_eq!(calls, ["one", "t-3@11 7 (None, Some(5))", "two"]);
+    }
+
     #[test]
     fn a_panic_stays_inside() {
-        let callback = Box::new(|_| panic!("a user's mistake"));
-        let completion = Completion::new(callback, &RECORD);
-        assert_eq!(
-            completion.fail(Error::new(ErrorKind::Closed, "closed")),
-            Err(Panicked)
-        );
+        let mut completions = Completions::default();
+        completions.push(Box::new(|_| panic!("a user's mistake")), &RECORD);
+        let group = GroupFunction::new(|token: i32, _: Result<&RecordMetadata, &Error>| {
+            assert!(token != 1, "another one");
+        });
+        for token in 0..3 {
+            completions.push_token(&group, token, &RECORD);
+        }
+        let mut calls = Vec::new();
+        completions.tell(&failed(), |_, call| calls.push(call));
+        assert_eq!(calls, [Err(Panicked), Ok(()), Err(Panicked), Ok(())]);
+    }
+
+    #[test]
+    fn so_does_a_panic_where_a_group_ends() {
+        struct Mine;
+        impl Drop for Mine {
+            fn drop(&mut self) {
+                panic!("a user's mistake");
+            }
+        }
+        let mine = Mine;
+        let group = GroupFunction::new(move |(), _: Result<&RecordMetadata, &Error>| {
+            let _used = &mine;
+        });
+        let mut completions = Completions::default();
+        completions.push_token(&group, (), &RECORD);
+        drop(group);
+        completions.tell(&failed(), |_, call| call.unwrap());
+        assert_eq!(completions.finish().1, Err(Panicked));
     }
 
     #[test]
     fn a_dropped_completion_still_answers() {
         let (answers, answer) = mpsc::channel();
         let callback = Box::new(move |result| answers.send(result).unwrap());
-        drop(Completion::new(callback, &RECORD));
+        let mut completions = Completions::default();
+        completions.push(callback, &RECORD);
+        drop(completions);
         let error: Error = answer.recv().unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Internal);
         assert_eq!(error.fate(), Fate::MayBeWritten, "nobody knows any more");

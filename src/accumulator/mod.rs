@@ -20,6 +20,7 @@ mod batch;
 mod budget;
 mod completion;
 mod compressing;
+mod group;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod model;
@@ -35,6 +36,8 @@ mod tests;
 
 use std::time::Instant;
 
+#[cfg(feature = "testing")]
+pub(crate) use append::Owed;
 #[cfg(test)]
 pub(crate) use append::boxed;
 pub(crate) use append::{Appended, Arrival, Refused, most_needed};
@@ -44,7 +47,8 @@ pub(crate) use batch::{BatchId, Outcome, SealedBatch};
 #[cfg(test)]
 pub(crate) use budget::InLine;
 pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
-pub(crate) use completion::{Callback, Failure};
+pub(crate) use completion::{Completions, Failure, Panicked, caught};
+pub(crate) use group::GroupFunction;
 pub(crate) use partition::{Head, PartitionId, PartitionQueue};
 pub(crate) use topics::{Topic, Topics};
 pub use undelivered::UndeliveredRecord;

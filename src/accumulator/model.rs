@@ -133,7 +133,7 @@ mod memory {
     fn a_large_request_is_not_starved_by_small_ones() {
         const SMALL: usize = 2;
         check(20_000, || {
-            let budget = Arc::new(MemoryBudget::new(SMALL));
+            let budget = Arc::new(MemoryBudget::new(SMALL, 1));
             let overtaken = Arc::new(AtomicUsize::new(0));
             let is_queued = Arc::new(AtomicBool::new(false));
             let small = [(); SMALL].map(|()| {
@@ -253,15 +253,8 @@ impl Drainer {
                 (value[0], value[1])
             });
             self.drained.extend(names);
-            for (index, completion) in (0..).zip(sealed.succeed(Some(0), None).completions) {
-                let written = completion::Written {
-                    topic: Arc::clone(queue.topic()),
-                    partition: 0,
-                    base_offset: Some(0),
-                    log_append_time_ms: None,
-                };
-                completion.succeed(&written, index).unwrap();
-            }
+            let outcome = sealed.succeed(Some(0), None);
+            outcome.tell(|_, called| called.unwrap()).unwrap();
         }
     }
 

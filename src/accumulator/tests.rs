@@ -280,10 +280,8 @@ fn a_failed_batch_tells_every_caller_once() {
     }
     drop(answers);
     let error = Error::new(ErrorKind::Closed, "closed");
-    let outcome = queue.take().unwrap().fail(&queue, error.clone());
-    for completion in outcome.completions {
-        completion.fail(error.clone()).unwrap();
-    }
+    let outcome = queue.take().unwrap().fail(&queue, error);
+    outcome.tell(|_, called| called.unwrap()).unwrap();
     assert_eq!(answered.iter().collect::<Vec<_>>(), [true; 3]);
 }
 

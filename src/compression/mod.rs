@@ -156,8 +156,25 @@ impl Compressor {
             // A new buffer: nothing of the old one is worth copying.
             self.output = vec![0; room];
         }
+        let bytes = self.write(compression, raw);
+        let bytes = bytes.filter(|bytes| *bytes < raw.len())?;
+        self.output.get(..bytes)
+    }
+
+    /// Writes a stream to `output`, and returns how long it is.
+    #[cfg_attr(
+        not(any(
+            feature = "gzip",
+            feature = "snappy",
+            feature = "lz4",
+            feature = "lz4-flex",
+            feature = "zstd"
+        )),
+        expect(unused_variables, reason = "nothing can be compressed in this build")
+    )]
+    fn write(&mut self, compression: Compression, raw: &[u8]) -> Option<usize> {
         let output = &mut self.output;
-        let bytes = match compression.codec {
+        match compression.codec {
             #[cfg(feature = "gzip")]
             Codec::Gzip => self.gzip.compress(compression.level, raw, output),
             #[cfg(feature = "snappy")]
@@ -173,9 +190,7 @@ impl Compressor {
                 feature = "zstd"
             )))]
             _ => unreachable!("a Compression is of a codec that is built in"),
-        };
-        let bytes = bytes.filter(|bytes| *bytes < raw.len())?;
-        self.output.get(..bytes)
+        }
     }
 }
 
@@ -215,6 +230,16 @@ impl fmt::Display for Damaged {
 }
 
 /// The bytes that a stream was made of, at most `limit`.
+#[cfg_attr(
+    not(any(
+        feature = "gzip",
+        feature = "snappy",
+        feature = "lz4",
+        feature = "lz4-flex",
+        feature = "zstd"
+    )),
+    expect(unused_variables, reason = "nothing can be compressed in this build")
+)]
 pub(crate) fn decompress(codec: Codec, stream: &[u8], limit: usize) -> Result<Vec<u8>, Damaged> {
     if !codec.is_built_in() {
         return Err(Damaged::NotBuiltIn(codec));

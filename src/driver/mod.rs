@@ -19,7 +19,7 @@ pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
 #[cfg(shuttle)]
 pub(crate) use peers::{DEADLY_TO_KNOW, DEADLY_TO_SEND};
 
-use crate::accumulator::{Accumulator, BatchId, Outcome, UndeliveredRecord};
+use crate::accumulator::{Accumulator, BatchId, Outcome, Panicked, UndeliveredRecord};
 use crate::cluster::{Address, ClusterView};
 use crate::config::{MetadataRecovery, ProducerConfig};
 use crate::connection;
@@ -125,29 +125,22 @@ impl Shared {
             kept.insert(outcome.batch, outcome.undelivered());
         }
         let queue = Arc::clone(&outcome.queue);
-        outcome.tell(|index, completion, result| {
-            // Counted one by one: a close that runs out of time tells how many are left.
-            let called = match result {
-                Ok(written) => {
-                    let called = completion.succeed(written, index);
-                    counters.records_acknowledged.add(1);
-                    called
-                }
-                Err(failure) => {
-                    let error = failure.of_record(index).clone();
-                    let counter = match error.fate() {
-                        Fate::NotWritten => &counters.records_not_written,
-                        Fate::MayBeWritten => &counters.records_may_be_written,
-                    };
-                    let called = completion.fail(error);
-                    counter.add(1);
-                    called
-                }
-            };
+        let note = |called: Result<(), Panicked>| {
             if called.is_err() {
                 counters.callbacks_panicked.add(1);
             }
+        };
+        let ended = outcome.tell(|result, called| {
+            // Counted one by one: a close that runs out of time tells how many are left.
+            let counter = match result.map_err(Error::fate) {
+                Ok(()) => &counters.records_acknowledged,
+                Err(Fate::NotWritten) => &counters.records_not_written,
+                Err(Fate::MayBeWritten) => &counters.records_may_be_written,
+            };
+            counter.add(1);
+            note(called);
         });
+        note(ended);
         let took = now().saturating_duration_since(started);
         if took > SLOW_CALLBACKS {
             let (topic, partition) = (queue.topic(), queue.index());

@@ -4,6 +4,7 @@
 mod clock;
 mod close;
 mod gate;
+mod group;
 mod handle;
 #[cfg(test)]
 #[cfg(shuttle)]
@@ -16,15 +17,18 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 pub use close::CloseReport;
+pub use group::{Group, GroupFailure, GroupOnce, GroupReport};
 pub use handle::SendHandle;
 pub use record::{OwnedProducerRecord, ProducerRecord};
 pub use send_error::SendError;
 
+use crate::accumulator::Completions;
 use crate::config::{ProducerConfig, Properties};
 use crate::driver::{self, End, Shared, Slot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::ProducerMetrics;
 use crate::partitioner::Partitioner;
+use crate::record::Record;
 use crate::record::metadata::RecordMetadata;
 use crate::sender::Command;
 use crate::serializer::Serializer;
@@ -175,7 +179,8 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     ///
     /// `Ok(())`: the record is accepted, and `callback` runs **exactly once**, on success, failure,
     /// close and drop, normally on the I/O thread, in the order of `send` per partition. It gets
-    /// where the record landed, or why it was not acknowledged.
+    /// where the record landed, or why it was not acknowledged. A callback that captures something is
+    /// one allocation; a [`group`](Self::group) does without.
     ///
     /// Blocks for at most `max.block.ms` (60 s) if metadata has to come first or `buffer.memory` is
     /// full. Inside a callback it acts as [`try_send`](Self::try_send).
@@ -268,7 +273,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
             queue: Arc::clone(queue),
             batch,
         };
-        self.submit(&record, callback, &self.patience(), handle)
+        self.submit(&record, callback, owe, &self.patience(), handle)
             .map_err(|(error, _)| error)
     }
 
@@ -378,7 +383,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        self.submit(&record, callback, patience, |_| ())
+        self.submit(&record, callback, owe, patience, |_| ())
             .map_err(|(error, callback)| SendError::new(error, record, callback))
     }
 
@@ -411,6 +416,14 @@ impl<K: ?Sized, V: ?Sized> fmt::Debug for Producer<K, V> {
             .field("metrics", &self.metrics())
             .finish_non_exhaustive()
     }
+}
+
+/// Makes the batch owe a call of the record's own callback.
+fn owe<F>(completions: &mut Completions, callback: F, record: &Record<'_>)
+where
+    F: FnOnce(Result<RecordMetadata>) + Send + 'static,
+{
+    completions.push(Box::new(callback), record);
 }
 
 fn misuse(call: &str) -> Error {

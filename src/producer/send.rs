@@ -1,17 +1,16 @@
-//! The generic part of a record's path on the caller's thread: serializers before, the callback
-//! after; what is between is the [gate](super::gate)'s. HOT. Serializers run with no lock and no
+//! The generic part of a record's path on the caller's thread: serializers before, the callback or
+//! token after; what is between is the [gate](super::gate)'s. HOT. Serializers run with no lock and no
 //! reservation held. Runs on: caller.
 
 use std::cell::RefCell;
 
-use crate::accumulator::{Arrival, Callback};
+use crate::accumulator::{Arrival, Completions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::producer::Producer;
 use crate::producer::clock::wall_clock_ms;
 use crate::producer::gate::{Accepted, Draft, Patience};
 use crate::producer::record::ProducerRecord;
 use crate::record::Record;
-use crate::record::metadata::RecordMetadata;
 use crate::serializer::{Context, Serialized, Serializer};
 use crate::sync::assert_unlocked;
 
@@ -55,17 +54,16 @@ impl Buffers {
 }
 
 impl<K: ?Sized, V: ?Sized> Producer<K, V> {
-    /// Takes a record in and says where it is, or why it was not and gives the callback back.
-    pub(super) fn submit<F, T>(
+    /// Takes a record in and says where it is, or why it was not and gives back what its caller is
+    /// owed: the callback or the token, which `owe` adds to the record's batch.
+    pub(super) fn submit<O, T>(
         &self,
         record: &ProducerRecord<'_, K, V>,
-        callback: F,
+        owed: O,
+        owe: impl Fn(&mut Completions, O, &Record<'_>),
         patience: &Patience,
         accepted: impl FnOnce(Accepted<'_>) -> T,
-    ) -> Result<T, (Error, F)>
-    where
-        F: FnOnce(Result<RecordMetadata>) + Send + 'static,
-    {
+    ) -> Result<T, (Error, O)> {
         let gate = self.gate();
         let draft = Draft {
             topic: record.topic,
@@ -74,7 +72,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         };
         let known = gate.topics();
         let mut awaited = None;
-        let mut callback = Some(callback);
+        let mut owed = Some(owed);
         let result = Buffers::lend(|buffers| {
             let topic = gate.topic(&draft, patience, &known, &mut awaited)?;
             let (key, value) = self.serialize(record, buffers)?;
@@ -84,14 +82,15 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
                 value,
                 headers: &record.headers,
             };
-            let mut take = || -> Box<Callback> {
-                Box::new(callback.take().expect("a record is appended once"))
+            let mut owe = |completions: &mut Completions, record: &Record<'_>| {
+                let owed = owed.take().expect("a record is appended once");
+                owe(completions, owed, record);
             };
-            let mut arrival = Arrival::new(encoded, size_of::<F>(), &mut take);
+            let mut arrival = Arrival::new(encoded, size_of::<O>(), &mut owe);
             gate.append(&draft, topic, &mut arrival, patience)
                 .map(accepted)
         });
-        result.map_err(|error| (error, callback.expect("a refused record was not appended")))
+        result.map_err(|error| (error, owed.expect("a refused record was not appended")))
     }
 
     #[expect(clippy::type_complexity, reason = "a key and a value")]

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::producer::record::ProducerRecord;
 
 /// `send` refused a record: why, and the record and the callback, which was not and will not be
-/// called. `?` turns it into an [`Error`], or a boxed one, and drops the two.
+/// called, or a [group](crate::Group)'s token. `?` turns it into an [`Error`], or a boxed one, and drops the two.
 pub struct SendError<'a, K: ?Sized, V: ?Sized, F>(Box<Parts<'a, K, V, F>>);
 
 struct Parts<'a, K: ?Sized, V: ?Sized, F> {
@@ -30,7 +30,7 @@ impl<'a, K: ?Sized, V: ?Sized, F> SendError<'a, K, V, F> {
         &self.0.error
     }
 
-    /// The error, the record and the callback, to try again.
+    /// The error, the record and the callback or token, to try again.
     pub fn into_parts(self) -> (Error, ProducerRecord<'a, K, V>, F) {
         let Parts {
             error,

@@ -17,6 +17,7 @@ use crate::record::metadata::RecordMetadata;
 use crate::sim::ledger::{Ledger, RECORD_BYTES};
 use crate::sim::options::{Options, TOPIC};
 use crate::sim::promise::{I1, I2, I3, I4, I5, I6, I7, I8, I10, I12, I13, broken_if, give_up};
+use crate::sim::workload::Group;
 use crate::sync::{Arc, Mutex};
 use crate::testing::{Api, MockRecord};
 
@@ -30,6 +31,8 @@ pub(super) type Told = Arc<Mutex<Vec<(RecordId, Result<RecordMetadata>)>>>;
 #[derive(Debug)]
 pub(super) struct Checker {
     pub(super) told: Told,
+    /// Tells the same, for records that have no callback of their own.
+    pub(super) group: Group,
     records: Vec<Sent>,
     accepted: usize,
     /// Of the accepted ones, those without an outcome.
@@ -105,8 +108,10 @@ pub(super) struct Sent {
 impl Checker {
     pub(super) fn new(options: &Options) -> Self {
         let sender = &options.sender;
+        let told = Told::default();
         Self {
-            told: Told::default(),
+            group: Group::telling(&told),
+            told,
             records: Vec::new(),
             accepted: 0,
             open: BTreeSet::new(),

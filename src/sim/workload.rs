@@ -4,8 +4,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::accumulator::{Arrival, InLine, Refused, Reservation, boxed, most_needed};
-use crate::error::Result;
+use crate::accumulator::{
+    Arrival, Completions, GroupFunction, InLine, Refused, Reservation, boxed, most_needed,
+};
+use crate::error::{Error, Result};
 use crate::record::metadata::RecordMetadata;
 use crate::record::{Header, Record};
 use crate::sender::{Command, CommandId, Input};
@@ -233,8 +235,14 @@ impl World {
         };
         let callback = callback(&self.checker.told, id);
         let callback_bytes = size_of_val(&callback);
-        let mut callback = boxed(callback);
-        let mut arrival = Arrival::new(record, callback_bytes, &mut callback);
+        let mut own = boxed(callback);
+        let group = Arc::clone(&self.checker.group.0);
+        // Every other record is told by the group; all of them are charged alike.
+        let mut owe = |completions: &mut Completions, record: &Record<'_>| match id % 2 {
+            0 => own(completions, record),
+            _ => completions.push_token(&group, id, record),
+        };
+        let mut arrival = Arrival::new(record, callback_bytes, &mut owe);
         let needed = most_needed(arrival.content, callback_bytes);
         let preempt = self.stage.weather.mix.preempt;
         let late = match self.stage.weather.strikes("preempted caller", preempt) {
@@ -449,4 +457,25 @@ impl World {
 fn callback(told: &Told, id: RecordId) -> impl FnOnce(Result<RecordMetadata>) + Send + use<> {
     let told = Arc::clone(told);
     move |result| told.lock().push((id, result))
+}
+
+/// The group of all records that belong to one.
+pub(super) struct Group(pub(super) Arc<GroupFunction<RecordId>>);
+
+impl Group {
+    pub(super) fn telling(told: &Told) -> Self {
+        let told = Arc::clone(told);
+        Self(GroupFunction::new(
+            move |id, result: Result<&RecordMetadata, &Error>| {
+                let result = result.cloned().map_err(Error::clone);
+                told.lock().push((id, result));
+            },
+        ))
+    }
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Group")
+    }
 }

@@ -10,7 +10,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::PoisonError;
+use std::sync::{PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
@@ -31,6 +31,14 @@ impl<T> Mutex<T> {
     pub(super) fn lock(&self) -> MutexGuard<'_, T> {
         let guard = self.0.lock();
         MutexGuard(Some(guard.unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    pub(super) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.0.try_lock() {
+            Ok(guard) => Some(MutexGuard(Some(guard))),
+            Err(TryLockError::Poisoned(poisoned)) => Some(MutexGuard(Some(poisoned.into_inner()))),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     pub(super) fn get_mut(&mut self) -> &mut T {

@@ -43,6 +43,8 @@ pub(crate) enum Rank {
     View,
     /// What failed, kept for a caller that closes.
     Undelivered,
+    /// What a group of records has counted.
+    Tally,
     /// The handle by which the I/O thread is joined.
     Thread,
     /// The state of the mock cluster.
@@ -105,6 +107,7 @@ mod held {
         Rank::Answer,
         Rank::View,
         Rank::Undelivered,
+        Rank::Tally,
         Rank::Thread,
         #[cfg(feature = "testing")]
         Rank::MockCluster,

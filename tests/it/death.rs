@@ -6,7 +6,10 @@ use std::thread;
 use std::time::Duration;
 
 use linger::testing::{Api, MockCluster};
-use linger::{Error, ErrorCode, ErrorKind, Fate, Producer, ProducerRecord, Result};
+use linger::{
+    Error, ErrorCode, ErrorKind, Fate, GroupReport, Producer, ProducerRecord, RecordMetadata,
+    Result,
+};
 
 use crate::logged::{is_logged, panic_at};
 use crate::observe::{eventually, this_thread, timed, wait_until_asleep};
@@ -80,6 +83,46 @@ fn every_record_has_its_outcome_and_a_true_fate() {
     });
     assert!(outcomes.is_empty(), "each callback once");
     assert_eq!(producer.metrics().records_failed, 3);
+}
+
+#[test]
+fn groups_are_told_of_every_record_and_of_their_end() {
+    let (_cluster, producer) = start("killer-5");
+    let outcomes = Outcomes::new();
+    let callbacks = outcomes.callbacks();
+    let group = producer.group(move |tag, result: Result<&RecordMetadata, &Error>| {
+        callbacks.tagged(tag)(result.cloned().map_err(Error::clone));
+    });
+    let (tell, told) = mpsc::channel();
+    let once = producer.group_once(move |report: GroupReport<u32>| tell.send(report).unwrap());
+    for tag in 0..100 {
+        let record = || ProducerRecord::new("orders", "x").partition(1);
+        match tag % 3 {
+            0 => group.send(record(), tag).unwrap(),
+            1 => once.send(record(), tag).unwrap(),
+            _ => producer.send(record(), outcomes.callback(tag)).unwrap(),
+        }
+    }
+    once.done();
+    kill(&producer, "killer-5");
+    for tag in (0..100).filter(|tag| tag % 3 != 1) {
+        let (told, result) = outcomes.next();
+        assert_eq!(told, tag);
+        died(&result.unwrap_err());
+    }
+    let report = told.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(report.acknowledged, 0);
+    let tokens: Vec<_> = report.failures.iter().map(|one| one.token).collect();
+    assert_eq!(
+        tokens,
+        (0..100).filter(|tag| tag % 3 == 1).collect::<Vec<_>>()
+    );
+    report.failures.iter().for_each(|one| died(&one.error));
+    eventually("all memory is back", || {
+        producer.metrics().buffer_used_bytes == 0
+    });
+    assert!(outcomes.is_empty(), "each record once");
+    assert!(told.recv().is_err(), "and the group once");
 }
 
 #[test]

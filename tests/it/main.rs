@@ -16,6 +16,7 @@ mod death;
 mod delivery;
 mod fakes;
 mod fates;
+mod groups;
 mod hand_back;
 mod idempotence;
 mod logged;

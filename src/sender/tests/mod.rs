@@ -528,13 +528,7 @@ impl Sender {
 }
 
 fn deliver(outcome: Outcome) {
-    for (index, completion) in (0..).zip(outcome.completions) {
-        let called = match &outcome.result {
-            Ok(written) => completion.succeed(written, index),
-            Err(failure) => completion.fail(failure.of_record(index).clone()),
-        };
-        called.unwrap();
-    }
+    outcome.tell(|_, called| called.unwrap()).unwrap();
 }
 
 /// Partition and values of each batch.

@@ -1,0 +1,75 @@
+//! Records that share one function, each with a token of the user's own type: a batch keeps the
+//! tokens of a group in one list behind one box, so that a record allocates nothing and no other
+//! type has to know that of the tokens. HOT: [`GroupFunction::own`] runs for each record. Calls
+//! nobody on its own account; panics are its caller's to catch.
+
+use std::any::Any;
+use std::collections::VecDeque;
+
+use crate::error::{Error, Result};
+use crate::record::metadata::RecordMetadata;
+use crate::sync::Arc;
+
+/// What a group calls for each of its records.
+pub(crate) struct GroupFunction<T>(Box<Function<T>>);
+
+type Function<T> = dyn Fn(T, Result<&RecordMetadata, &Error>) + Send + Sync;
+
+/// The tokens of one group in one batch, in the order of `send`, whatever their type is.
+pub(super) trait Tokens: Any + Send {
+    /// Calls the group's function with the oldest token, which is gone afterwards.
+    fn call_next(&mut self, answer: Result<&RecordMetadata, &Error>);
+
+    /// Takes the oldest ones out.
+    fn split_off_front(&mut self, count: usize) -> Box<dyn Tokens>;
+}
+
+struct TokensOf<T> {
+    group: Arc<GroupFunction<T>>,
+    tokens: VecDeque<T>,
+}
+
+impl<T: Send + 'static> GroupFunction<T> {
+    pub(crate) fn new(
+        function: impl Fn(T, Result<&RecordMetadata, &Error>) + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self(Box::new(function)))
+    }
+
+    /// The list of tokens, if it is this group's.
+    #[inline]
+    pub(super) fn own<'t>(
+        self: &Arc<Self>,
+        tokens: &'t mut dyn Tokens,
+    ) -> Option<&'t mut VecDeque<T>> {
+        let tokens: &mut dyn Any = tokens;
+        let tokens = tokens.downcast_mut::<TokensOf<T>>()?;
+        Arc::ptr_eq(&tokens.group, self).then_some(&mut tokens.tokens)
+    }
+
+    /// A list with its first token, and room for so many.
+    pub(super) fn begin(self: &Arc<Self>, token: T, capacity: usize) -> Box<dyn Tokens> {
+        let mut tokens = VecDeque::with_capacity(capacity);
+        tokens.push_back(token);
+        Box::new(TokensOf {
+            group: Arc::clone(self),
+            tokens,
+        })
+    }
+}
+
+impl<T: Send + 'static> Tokens for TokensOf<T> {
+    fn call_next(&mut self, answer: Result<&RecordMetadata, &Error>) {
+        if let Some(token) = self.tokens.pop_front() {
+            (self.group.0)(token, answer);
+        }
+    }
+
+    fn split_off_front(&mut self, count: usize) -> Box<dyn Tokens> {
+        let count = count.min(self.tokens.len());
+        Box::new(Self {
+            group: Arc::clone(&self.group),
+            tokens: self.tokens.drain(..count).collect(),
+        })
+    }
+}
