@@ -210,6 +210,16 @@ fn room_for(raw_bytes: usize) -> usize {
 
 /// Why a stream gives no bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(any(
+        feature = "gzip",
+        feature = "snappy",
+        feature = "lz4",
+        feature = "lz4-flex",
+        feature = "zstd"
+    )),
+    expect(dead_code, reason = "there is no stream to be damaged in this build")
+)]
 pub(crate) enum Damaged {
     /// It is not what its codec writes.
     Stream(Codec),
