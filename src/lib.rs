@@ -79,7 +79,7 @@
 //! |---|---|
 //! | error | what nobody else will tell: a panic in a callback, the death of the I/O thread |
 //! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, a topic that brokers refuse, how many records failed when a producer was dropped, callbacks that take more than a second, properties that have no effect |
-//! | info | further failures in a row to reach the same broker |
+//! | info | further failures in a row to reach the same broker, a batch that its broker finds too large, a broker that has no producer id to give |
 //! | debug | every batch that is sent again, and why |
 
 // The model tests leave out what has no threads, and the network.

@@ -46,7 +46,7 @@ pub(crate) enum Refused {
     Forked,
 }
 
-/// The most that [`Accumulator::try_append`] can charge for a record with this content, whose callback
+/// The most that [`Accumulator::append`] can charge for a record with this content, whose callback
 /// captures so many bytes.
 pub(crate) fn most_needed(content: usize, callback_bytes: usize) -> usize {
     encoded_size_upper_bound(content).saturating_add(BATCH_COST + RECORD_COST + callback_bytes)
@@ -272,6 +272,7 @@ impl Accumulator {
     /// it.
     fn fill(&self, queue: &Arc<PartitionQueue>, batch: &mut OpenBatch) {
         batch.is_full = true;
+        batch.reservation.settle();
         if let Some(compressing) = queue.compressing() {
             if compressing.note_more_work() {
                 batch.packing = Some(Packing::Asked);

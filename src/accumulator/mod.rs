@@ -3,14 +3,23 @@
 //!
 //! ```text
 //!   callers                                          the I/O thread
-//!   try_append ──> topic ──> partition's deque ──> head, take ──> seal
+//!   append ──────> topic ──> partition's deque ──> head, take ──> seal
 //!                  │  ▲      │                        ▲
 //!         budget ──┘  │      └── notices ─────────────┘
 //!                  publish  (a batch was opened, a batch is full)
 //! ```
 //!
+//! | file | holds |
+//! |---|---|
+//! | `append` | the caller's half: from a record to a place in a batch |
+//! | `topics`, `partition`, `batch` | where batches are, and what becomes of one |
+//! | `completion`, `group` | who is told, and how |
+//! | `budget`, `recycler` | `buffer.memory`, and memory that is used again |
+//! | `packing`, `compressing` | who compresses a full batch, and how large it will be |
+//! | `undelivered` | what a close hands back |
+//!
 //! Lock order: topics (to replace them; they are read without a lock), then one partition, then the
-//! notices or the line of the budget. No lock is held while waiting for memory.
+//! notices, the recycler or the line of the budget. No lock is held while waiting for memory.
 //!
 //! The sender learns of work from [`Notice`]s, one or two per batch, so that finding what is ready
 //! costs what is ready and not the number of partitions.

@@ -22,7 +22,7 @@ struct Free {
 }
 
 impl Recycler {
-    /// Keeps at most an eighth of `buffer.memory`.
+    /// Keeps at most an eighth of `buffer.memory` in buffers, and as much in lists.
     pub(super) fn new(batch_size: usize, buffer_memory: usize) -> Self {
         const SHARE: usize = 8;
         const SMALLEST: usize = 1024;

@@ -138,7 +138,8 @@ impl ProducerConfigBuilder {
     }
 
     /// How much memory the records may take that were accepted and are not yet acknowledged, in
-    /// bytes. Default: 33554432. Kafka's name: `buffer.memory`.
+    /// bytes. A batch reserves up to 16 KiB ahead; memory kept for reuse and the codecs' tables come on
+    /// top. Default: 33554432. Kafka's name: `buffer.memory`.
     pub fn buffer_memory(self, bytes: usize) -> Self {
         self.set("buffer.memory", bytes)
     }
@@ -158,8 +159,8 @@ impl ProducerConfigBuilder {
 
 /// Compression.
 impl ProducerConfigBuilder {
-    /// How batches are compressed, each as a whole. What a level costs and brings is said at the
-    /// setters of levels. Default: [`CompressionType::None`]. Kafka's name: `compression.type`.
+    /// How batches are compressed, each as a whole. A codec or level that this build lacks is an error of
+    /// [`build`](Self::build). Default: [`CompressionType::None`]. Kafka's name: `compression.type`.
     pub fn compression(self, compression: CompressionType) -> Self {
         self.set("compression.type", compression.name())
     }

@@ -127,7 +127,7 @@ impl Shared {
         let queue = Arc::clone(&outcome.queue);
         let note = |called: Result<(), Panicked>| {
             if called.is_err() {
-                counters.callbacks_panicked.add(1);
+                counters.callbacks_panicked.add_from_any_thread(1);
             }
         };
         let ended = outcome.tell(|result, called| {

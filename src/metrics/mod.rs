@@ -1,5 +1,5 @@
 //! Plain counters of what a producer did. Never read by the code that decides; the I/O thread
-//! counts, any thread may read.
+//! counts but for panics, any thread may read.
 
 use crate::sync::{AtomicU64, Ordering};
 
@@ -14,9 +14,9 @@ pub struct ProducerMetrics {
     pub records_accepted: u64,
     /// Records in batches handed to a socket; a record that is retried counts once per attempt.
     pub records_sent: u64,
-    /// Records whose callback got `Ok`.
+    /// Records that were acknowledged.
     pub records_acknowledged: u64,
-    /// Records whose callback got `Err`.
+    /// Records that were accepted and failed.
     pub records_failed: u64,
     /// Records in batches that are sent again.
     pub records_retried: u64,
@@ -26,9 +26,10 @@ pub struct ProducerMetrics {
     pub bytes_sent: u64,
     /// Requests of all kinds, without those of a connection's handshake.
     pub requests_sent: u64,
-    /// Callbacks that panicked. The panic was caught and logged.
+    /// Callbacks and functions of groups that panicked. The panic was caught and logged.
     pub callbacks_panicked: u64,
-    /// Bytes of `buffer.memory` in use at this moment.
+    /// Bytes of `buffer.memory` in use at this moment. A batch that takes records reserves ahead, as
+    /// much again and at most 16 KiB, so this may be above what its records take.
     pub buffer_used_bytes: u64,
     /// `buffer.memory`.
     pub buffer_total_bytes: u64,
@@ -64,6 +65,11 @@ impl Counter {
     pub(crate) fn add(&self, count: usize) {
         let value = self.value() + count as u64;
         self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The same for what may happen on any thread: a group may end on its caller's.
+    pub(crate) fn add_from_any_thread(&self, count: usize) {
+        self.0.fetch_add(count as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn value(&self) -> u64 {

@@ -16,8 +16,8 @@ pub(super) fn now() -> Instant {
 /// before that.
 ///
 /// Exact for a thread's first record in each tick of the system's clock (usually 4 ms); those that
-/// follow within the tick share its time. The exact time costs 40 ns, a third of all that a small
-/// record costs its caller; to see whether the clock has ticked costs 5.
+/// follow within the tick share its time. To ask for the exact time costs more than to encode a small
+/// record; to see whether the clock has ticked, a fraction of that.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn wall_clock_ms() -> i64 {
     use std::cell::Cell;

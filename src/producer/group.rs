@@ -303,7 +303,7 @@ impl<T> Drop for Tally<T> {
             failures: std::mem::take(&mut rest.failures),
         };
         if caught(|| function(report)).is_err() {
-            self.counters.callbacks_panicked.add(1);
+            self.counters.callbacks_panicked.add_from_any_thread(1);
         }
     }
 }

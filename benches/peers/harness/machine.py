@@ -26,7 +26,7 @@ def describe():
     rows = {
         "processor": f"{os.cpu_count()} × {field('/proc/cpuinfo', 'model name')}{virtual}",
         "memory": f"{memory:.0f} GiB",
-        "kernel": f"{platform.system()} {platform.release().split("-")[0]}",
+        "kernel": f"{platform.system()} {platform.release().split('-')[0]}",
         "network": "loopback",
         "Linger": f"commit {first_line('git', 'describe', '--always', '--dirty')}",
         "Rust": first_line("rustc", "--version"),

@@ -83,7 +83,8 @@ pub(super) const ROWS: &[Definition] = &[
         Kind::long(0),
         "33554432",
         "How much memory, in bytes, the records may take that were accepted and are not yet \
-         acknowledged.",
+         acknowledged. A batch reserves up to 16 KiB ahead; memory kept for reuse and the codecs' \
+         tables come on top.",
     ),
     supported(
         "max.block.ms",

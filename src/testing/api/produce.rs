@@ -11,7 +11,7 @@
 //! | checksum or length | `CORRUPT_MESSAGE` |
 //! | any other part of the batch | `INVALID_RECORD`, from version 8 with the record |
 //! | a control batch, or a producer id without an epoch or a sequence | `INVALID_RECORD` |
-//! | a compressed batch | `UNSUPPORTED_COMPRESSION_TYPE`: not supported yet |
+//! | a codec that nobody knows, or that is not compiled in | `UNSUPPORTED_COMPRESSION_TYPE` |
 //!
 //! What a batch's producer id and sequence come to stands in [`producers`](crate::testing::producers).
 //! A repeated batch is answered as in Kafka: with its offset, and with its largest timestamp as the
