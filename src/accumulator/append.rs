@@ -265,7 +265,9 @@ impl Accumulator {
     /// must not hold all of the memory.
     fn raw_limit(&self) -> usize {
         const SHARE: usize = 8;
-        self.batch_size.max(self.budget.total() / SHARE)
+        // A batch's size is 32 bits on the wire.
+        const MOST: usize = 1 << 30;
+        self.batch_size.max((self.budget.total() / SHARE).min(MOST))
     }
 
     /// The batch takes no more. The I/O thread hears of it now, or when this caller has compressed
@@ -297,14 +299,15 @@ impl Accumulator {
         }
         let compressing = queue.compressing();
         let limit = compressing.map_or(self.batch_size, |_| self.raw_limit());
+        let (timestamp_ms, content) = (arrival.record.timestamp_ms, arrival.content);
+        let bytes = BatchEncoder::new(limit).size_of_next(timestamp_ms, content);
+        let mut reservation = Reservation::empty(&self.budget);
+        charge(&mut reservation, BATCH_COST + bytes + cost, reserved)?;
         let (buffer, records) = match is_busy {
-            true => self.budget.recycler().take(),
+            true => reservation.borrow_memory().unwrap_or_default(),
             false => Default::default(),
         };
         let encoder = BatchEncoder::with_buffer(buffer, limit);
-        let bytes = encoder.size_of_next(arrival.record.timestamp_ms, arrival.content);
-        let mut reservation = Reservation::empty(&self.budget);
-        charge(&mut reservation, BATCH_COST + bytes + cost, reserved)?;
         Ok(OpenBatch {
             id: BatchId::new(self.next_batch.fetch_add(1, Ordering::SeqCst)),
             opened: now,

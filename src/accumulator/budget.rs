@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::accumulator::recycler::Recycler;
+use crate::accumulator::recycler::{Memory, Recycler};
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, Rank, Ranked};
 
 /// Counts the bytes in use, and lets callers wait for some.
@@ -234,6 +234,7 @@ impl InLine {
                 budget: self.budget,
                 bytes: self.waiter.bytes,
                 unspent: 0,
+                has_borrowed: false,
             }),
             Some(Answer::Closed) => Err(NoMemory::Closed),
             None => Err(NoMemory::TimedOut),
@@ -269,6 +270,8 @@ pub(crate) struct Reservation {
     bytes: usize,
     /// Of these: not spent yet, until [`settle`](Self::settle).
     unspent: usize,
+    /// Whether its batch is in memory of the recycler's.
+    has_borrowed: bool,
 }
 
 /// The most that is reserved ahead.
@@ -281,6 +284,7 @@ impl Reservation {
             budget: Arc::clone(budget),
             bytes: 0,
             unspent: 0,
+            has_borrowed: false,
         }
     }
 
@@ -321,6 +325,13 @@ impl Reservation {
         self.budget.recycler()
     }
 
+    /// Memory of a batch that is done, for the one that this is charged for; `None` if there is none.
+    pub(super) fn borrow_memory(&mut self) -> Option<Memory> {
+        let memory = self.budget.recycler().lend();
+        self.has_borrowed |= memory.is_some();
+        memory
+    }
+
     /// It grows no more: gives back what it has not spent.
     pub(crate) fn settle(&mut self) {
         self.give_back(self.unspent);
@@ -338,6 +349,9 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
+        if self.has_borrowed {
+            self.recycler().end_loan();
+        }
         self.give_back(self.bytes);
     }
 }

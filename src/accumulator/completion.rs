@@ -162,6 +162,8 @@ impl Completions {
 
     /// Puts the token to the others of its group in this batch; returns the place of the group.
     fn keep<T: Send + 'static>(&mut self, group: &Arc<GroupFunction<T>>, token: T) -> u32 {
+        /// Bytes of room for tokens that may never come.
+        const MOST_AHEAD: usize = 16 * 1024;
         /// How many lists are looked at. One group may have several: they are told in order.
         const RECENT: usize = 4;
         let place = |index| u32::try_from(index).expect("a batch has fewer records than that");
@@ -175,7 +177,10 @@ impl Completions {
         }
         // Most often all records of a batch are of one group: it gets room for as many as the batch.
         let capacity = match count {
-            0 => self.records.capacity(),
+            0 => self
+                .records
+                .capacity()
+                .min(MOST_AHEAD / size_of::<T>().max(1)),
             _ => 0,
         };
         self.groups.push(group.begin(token, capacity));

@@ -12,17 +12,25 @@ pub(super) struct Recycler {
     sizes: std::ops::RangeInclusive<usize>,
     /// How many of each are kept.
     most: usize,
+    /// How many are lent at most.
+    most_lent: usize,
     free: Mutex<Free>,
 }
 
+/// What an open batch needs: an empty buffer, and an empty list.
+pub(super) type Memory = (Vec<u8>, Vec<Completion>);
+
 #[derive(Debug, Default)]
 struct Free {
+    lent: usize,
     buffers: Vec<Vec<u8>>,
     completions: Vec<Vec<Completion>>,
 }
 
 impl Recycler {
-    /// Keeps at most an eighth of `buffer.memory` in buffers, and as much in lists.
+    /// Keeps at most an eighth of `buffer.memory` in buffers, and as much in lists. Lends at most as
+    /// much as `buffer.memory`: who borrows a buffer and puts one record into it is charged for the
+    /// record.
     pub(super) fn new(batch_size: usize, buffer_memory: usize) -> Self {
         const SHARE: usize = 8;
         const SMALLEST: usize = 1024;
@@ -30,16 +38,25 @@ impl Recycler {
         Self {
             sizes: SMALLEST..=largest,
             most: buffer_memory / SHARE / largest.max(1),
+            most_lent: buffer_memory / largest.max(1),
             free: Mutex::ranked(Rank::Recycler, Free::default()),
         }
     }
 
-    /// An empty buffer and an empty list, in memory that was used before if there is any.
-    pub(super) fn take(&self) -> (Vec<u8>, Vec<Completion>) {
+    /// Memory that was used before, until [`end_loan`](Self::end_loan); `None` if there is none to lend.
+    pub(super) fn lend(&self) -> Option<Memory> {
         let mut free = self.free.lock();
-        let (buffer, completions) = (free.buffers.pop(), free.completions.pop());
-        drop(free);
-        (buffer.unwrap_or_default(), completions.unwrap_or_default())
+        if free.lent >= self.most_lent {
+            return None;
+        }
+        let buffer = free.buffers.pop()?;
+        free.lent += 1;
+        Some((buffer, free.completions.pop().unwrap_or_default()))
+    }
+
+    /// A batch that borrowed its memory is done with it.
+    pub(super) fn end_loan(&self) {
+        self.free.lock().lent -= 1;
     }
 
     /// A buffer has done its work.
@@ -76,11 +93,39 @@ mod tests {
     #[test]
     fn gives_back_what_it_got_and_keeps_no_more_than_its_share() {
         let recycler = Recycler::new(10_000, 400_000);
-        assert_eq!(recycler.take().0.capacity(), 0);
+        let lend = || recycler.lend().map(|(buffer, _)| buffer.capacity());
+        assert_eq!(lend(), None);
         for capacity in [10, 10_000, 15_000, 12_000, 100_000] {
             recycler.give_buffer(Vec::with_capacity(capacity));
         }
-        let taken = [(); 3].map(|()| recycler.take().0.capacity());
-        assert_eq!(taken, [15_000, 10_000, 0], "two are an eighth");
+        let lent = [lend(), lend(), lend()];
+        assert_eq!(
+            lent,
+            [Some(15_000), Some(10_000), None],
+            "two are an eighth"
+        );
+    }
+
+    #[test]
+    fn lends_no_more_than_all_batches_may_hold() {
+        let recycler = Recycler::new(10_000, 40_000);
+        let lend = || {
+            recycler.give_buffer(Vec::with_capacity(10_000));
+            recycler.lend().is_some()
+        };
+        assert_eq!(
+            [lend(), lend(), lend()],
+            [false; 3],
+            "nothing is kept of so little memory"
+        );
+        let recycler = Recycler::new(10_000, 160_000);
+        let lend = || {
+            recycler.give_buffer(Vec::with_capacity(10_000));
+            recycler.lend().is_some()
+        };
+        let lent = (0..20).filter(|_| lend()).count();
+        assert_eq!(lent, 8);
+        recycler.end_loan();
+        assert!(lend());
     }
 }

@@ -75,8 +75,8 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// ```
     ///
     /// A copy of each such record is kept from the moment it fails until this returns, outside of
-    /// `buffer.memory`: at most as much again as the pending records take there. A producer that is
-    /// closed in another way copies and keeps nothing.
+    /// `buffer.memory`: at most as much again as the pending records take there, and what compressing
+    /// has saved. A producer that is closed in another way copies and keeps nothing.
     ///
     /// # Errors
     /// As [`close_timeout`](Self::close_timeout). After [`TimedOut`](ErrorKind::TimedOut) the records

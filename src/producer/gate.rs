@@ -277,7 +277,10 @@ impl Gate<'_> {
         patience.begin().filter(|_| !self.shared.is_io_thread())
     }
 
+    /// What the call ends with once the producer is closed. It may have compressed a batch while that
+    /// happened: the I/O thread looks again.
     pub(super) fn closed(&self) -> Error {
+        self.shared.wake();
         self.shared.ending().unwrap_or(End::Closed).error()
     }
 }

@@ -21,8 +21,8 @@ pub(super) struct Node {
     pub(super) failures: u32,
     /// Unanswered, in the order of sending.
     pub(super) requests: BTreeSet<RequestId>,
-    /// Partitions with a batch for this broker, each at most once. An entry counts only if the
-    /// partition agrees that it stands here.
+    /// Partitions with a batch for this broker. An entry counts only if the partition agrees that it
+    /// stands here.
     pub(super) ready: Lines,
     pub(super) last_attempt: Option<Instant>,
     pub(super) last_used: Instant,

@@ -178,6 +178,10 @@ impl Partition {
 impl Sender {
     /// Looks at what callers did since the last time.
     pub(super) fn take_notices(&mut self, now: Instant, accumulator: &Accumulator) {
+        let budget = accumulator.budget();
+        // Before the notices: whoever is refused after this look wakes the I/O thread, also for the
+        // batch that it has found to be full.
+        let refused = budget.take_refusal();
         let mut notices = std::mem::take(&mut self.notices);
         accumulator.take_notices(&mut notices);
         for notice in notices.drain(..) {
@@ -202,8 +206,6 @@ impl Sender {
             }
         }
         self.notices = notices;
-        let budget = accumulator.budget();
-        let refused = budget.take_refusal();
         if refused {
             self.hurried_before = accumulator.next_batch();
         }

@@ -82,7 +82,8 @@ impl Sender {
             if size > 0
                 && let Some(flying) = self.take_next(now, node, id)
             {
-                bytes += size;
+                // What it has become: before it was compressed, its size was a guess.
+                bytes += flying.batch.as_ref().map_or(size, SealedBatch::len);
                 batches.push(flying);
             }
         }
