@@ -40,7 +40,9 @@ fn sent(number: usize) -> Sent {
         ],
         _ => Vec::new(),
     };
-    let key = (number % 2 == 0).then(|| format!("key {}", number % 10).into_bytes());
+    let key = number
+        .is_multiple_of(2)
+        .then(|| format!("key {}", number % 10).into_bytes());
     Sent {
         key,
         value,
