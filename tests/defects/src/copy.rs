@@ -8,12 +8,13 @@ use std::process::Command;
 use crate::{Defect, Result};
 
 /// What the library's tests are built from.
-const PARTS: [&str; 6] = [
+const PARTS: [&str; 7] = [
     "Cargo.toml",
     "Cargo.lock",
     "README.md",
     "src",
     "examples",
+    ":(glob)benches/*.rs",
     "tests/data",
 ];
 
