@@ -213,6 +213,7 @@ impl Accumulator {
                 let batch =
                     self.open(now, queue, state.is_busy, arrival, cost, reserved.as_mut())?;
                 queue.note_opened();
+                queue.note_caller();
                 self.notify(Notice::Opened {
                     queue: Arc::clone(queue),
                     batch: batch.id,
@@ -322,14 +323,17 @@ impl Accumulator {
     }
 }
 
-/// The partition whose turn it is, for this caller alone. One that is taken leads to another lane: to
-/// wait for it would cost more than to begin a batch elsewhere.
+/// The partition whose turn it is, for this caller alone. One that another caller is at leads to
+/// another lane: to wait for it would cost more than to begin a batch elsewhere. The I/O thread is
+/// waited for, and a caller without company fills one batch after the other.
 fn enter(topic: &Topic) -> (&Arc<PartitionQueue>, MutexGuard<'_, QueueState>) {
     let queue = topic.sticky_partition();
     if let Some(state) = queue.state.try_lock() {
         return (queue, state);
     }
-    step_aside();
+    if queue.is_shared() {
+        step_aside();
+    }
     let queue = topic.sticky_partition();
     (queue, queue.state.lock())
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::accumulator::batch::{BatchId, OpenBatch};
 use crate::accumulator::compressing::Compressing;
+use crate::accumulator::topics::this_thread;
 use crate::config::TopicSettings;
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, Rank, Ranked};
 
@@ -29,6 +30,8 @@ pub(crate) struct PartitionQueue {
     /// Whether its leader has not taken anything for `partitioner.availability.timeout.ms`. Written
     /// by the I/O thread; keyless records then go elsewhere.
     stuck: AtomicBool,
+    /// The [thread](this_thread) that has opened the latest batch; 0 before the first.
+    caller: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -91,6 +94,7 @@ impl PartitionQueue {
             state: Mutex::ranked(Rank::Partition, QueueState::default()),
             load: AtomicUsize::new(0),
             stuck: AtomicBool::new(false),
+            caller: AtomicUsize::new(0),
         }
     }
 
@@ -134,6 +138,17 @@ impl PartitionQueue {
     /// A batch has been opened, or split off another one.
     pub(crate) fn note_opened(&self) {
         self.load.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// This thread has opened a batch. Runs on: caller.
+    pub(super) fn note_caller(&self) {
+        self.caller.store(this_thread(), Ordering::Relaxed);
+    }
+
+    /// Whether another caller has opened the latest batch. If not, it is the I/O thread that this
+    /// one finds at the lock. Runs on: caller.
+    pub(super) fn is_shared(&self) -> bool {
+        ![0, this_thread()].contains(&self.caller.load(Ordering::Relaxed))
     }
 
     /// A batch of this partition has its outcome. Runs on: I/O thread.

@@ -1,6 +1,7 @@
 //! What callers and the sender can observe of the queues, without threads and sockets.
 
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::append::Appended;
 use super::*;
@@ -181,7 +182,7 @@ fn a_batch_is_never_older_than_the_one_before_it() {
     let accumulator = accumulator(1, MEMORY);
     let queue = queue(&accumulator, 0);
     let early = now();
-    let late = early + std::time::Duration::from_millis(1);
+    let late = early + Duration::from_millis(1);
     for time in [late, early] {
         append_at(&accumulator, time, &queue, b"x", None).unwrap();
     }
@@ -225,6 +226,36 @@ fn keyless_records_go_round_the_partitions_batch_by_batch() {
     // The batches are full: nobody left a half-empty one behind.
     let batches: usize = (0..3).map(|index| queue(&accumulator, index).load()).sum();
     assert!(batches <= 36, "{batches}");
+}
+
+/// Whom it finds at the queue is the I/O thread, which is gone at once.
+#[test]
+fn a_caller_without_company_stays_with_its_batch_until_it_is_full() {
+    let accumulator = accumulator(1_000, MEMORY);
+    let (told, partitions) = crossbeam_channel::unbounded();
+    let (go, allowed) = crossbeam_channel::bounded(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for () in allowed {
+                let counts = spread(&accumulator, 1);
+                let used = counts.iter().position(|count| *count == 1);
+                told.send(i32::try_from(used.unwrap()).unwrap()).unwrap();
+            }
+        });
+        go.send(()).unwrap();
+        let first = partitions.recv().unwrap();
+        let queue = queue(&accumulator, first);
+        let io_thread = queue.state.lock();
+        go.send(()).unwrap();
+        let moment = Duration::from_millis(100);
+        assert!(
+            partitions.recv_timeout(moment).is_err(),
+            "it went elsewhere"
+        );
+        drop(io_thread);
+        assert_eq!(partitions.recv(), Ok(first));
+        drop(go);
+    });
 }
 
 #[test]

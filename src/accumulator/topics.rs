@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::ptr;
 
 use foldhash::fast::RandomState;
 
@@ -123,6 +124,11 @@ thread_local! {
     /// few records fill one batch and not several; who finds its lock taken steps aside to the next
     /// lane, and comes a step back with each turn.
     static LANE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Tells one living thread from another; never zero.
+pub(super) fn this_thread() -> usize {
+    LANE.with(|lane| ptr::from_ref(lane).addr())
 }
 
 /// This thread goes to another partition than the one that keeps it waiting.
