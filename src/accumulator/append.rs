@@ -154,14 +154,13 @@ impl Accumulator {
         mut state: MutexGuard<'_, QueueState>,
         next: impl FnOnce(),
     ) {
-        if queue.compressing().is_none() {
-            drop(state);
-            return next();
-        }
-        let jobs = Jobs::claim(self, queue, &mut state);
+        let compressing = queue.compressing();
+        let jobs = compressing.map(|one| Jobs::claim(self, queue, one, &mut state));
         drop(state);
         next();
-        jobs.run();
+        if let Some(jobs) = jobs {
+            jobs.run();
+        }
     }
 
     /// A turn lasts until a batch is full, or `batch.size` bytes have gone into batches that left

@@ -6,7 +6,7 @@
 //!   add fills a batch ──┬── the I/O thread has nothing to compress ──> Left ───────────> seal
 //!   (under the lock)    │                                                                 ^
 //!                       └── it has ──> Asked ──> Under ──> compress ──> Done ─────────────┤
-//!                                      (unlock)  (no lock)      └─ panic ──> Left ────────┘
+//!                                      (unlock)  (no lock)      └─ panic ──> as it was ───┘
 //! ```
 
 use crate::accumulator::batch::{BatchId, OpenBatch};
@@ -56,11 +56,9 @@ impl<'a> Jobs<'a> {
     pub(super) fn claim(
         accumulator: &'a Accumulator,
         queue: &'a Arc<PartitionQueue>,
+        compressing: &'a Compressing,
         state: &mut QueueState,
     ) -> Self {
-        let Some(compressing) = queue.compressing() else {
-            return Self([None, None]);
-        };
         let mut last = state.batches.iter_mut().rev();
         let claim = |batch: &mut OpenBatch| {
             matches!(batch.packing, Some(Packing::Asked)).then(|| {
@@ -113,7 +111,6 @@ impl Job<'_> {
         let mut useless = None;
         batch.packing = match result {
             Result::Smaller(packed) => {
-                batch.reservation.settle();
                 batch.reservation.give_back(records.len() - packed.len());
                 useless = Some(records);
                 Some(Packing::Done(packed))

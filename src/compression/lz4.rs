@@ -12,27 +12,33 @@ const BLOCK_BYTES: usize = 64 * 1024;
 /// In a block's length: its bytes are as they were.
 const STORED: u32 = 1 << 31;
 
-/// Writes the stream to the front of `output` and gives its length, if it fits.
-pub(super) fn compress(level: i32, raw: &[u8], output: &mut [u8]) -> Option<usize> {
-    output.first_chunk_mut().map(|header| *header = HEADER)?;
-    let mut end = HEADER.len();
-    for block in raw.chunks(BLOCK_BYTES) {
-        let (length, rest) = output.get_mut(end..)?.split_first_chunk_mut()?;
-        let most = most_bytes(block.len()).min(rest.len());
-        let compressed = compress_block(level, block, rest.get_mut(..most)?);
-        let word = match compressed.filter(|bytes| *bytes < block.len()) {
-            Some(bytes) => u32::try_from(bytes).ok()?,
-            None => {
-                rest.get_mut(..block.len())?.copy_from_slice(block);
-                u32::try_from(block.len()).ok()? | STORED
-            }
-        };
-        *length = word.to_le_bytes();
-        end += length.len() + usize::try_from(word & !STORED).ok()?;
+/// Has nothing to keep: a block is compressed in tables of its own.
+#[derive(Default)]
+pub(super) struct Context;
+
+impl Context {
+    /// Writes the stream to the front of `output` and gives its length, if it fits.
+    pub(super) fn compress(&mut self, level: i32, raw: &[u8], output: &mut [u8]) -> Option<usize> {
+        output.first_chunk_mut().map(|header| *header = HEADER)?;
+        let mut end = HEADER.len();
+        for block in raw.chunks(BLOCK_BYTES) {
+            let (length, rest) = output.get_mut(end..)?.split_first_chunk_mut()?;
+            let most = most_bytes(block.len()).min(rest.len());
+            let compressed = compress_block(level, block, rest.get_mut(..most)?);
+            let word = match compressed.filter(|bytes| *bytes < block.len()) {
+                Some(bytes) => u32::try_from(bytes).ok()?,
+                None => {
+                    rest.get_mut(..block.len())?.copy_from_slice(block);
+                    u32::try_from(block.len()).ok()? | STORED
+                }
+            };
+            *length = word.to_le_bytes();
+            end += length.len() + usize::try_from(word & !STORED).ok()?;
+        }
+        let (end_mark, _) = output.get_mut(end..)?.split_first_chunk_mut()?;
+        *end_mark = 0u32.to_le_bytes();
+        Some(end + end_mark.len())
     }
-    let (end_mark, _) = output.get_mut(end..)?.split_first_chunk_mut()?;
-    *end_mark = 0u32.to_le_bytes();
-    Some(end + end_mark.len())
 }
 
 /// What a library wants to have room for, so that it need not look whether there is.

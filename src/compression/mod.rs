@@ -14,6 +14,13 @@
 
 use std::fmt;
 
+#[cfg(not(all(
+    feature = "gzip",
+    feature = "snappy",
+    any(feature = "lz4", feature = "lz4-flex"),
+    feature = "zstd"
+)))]
+mod absent;
 #[cfg(feature = "gzip")]
 mod gzip;
 #[cfg(any(feature = "lz4", feature = "lz4-flex"))]
@@ -25,6 +32,15 @@ mod snappy;
 mod tests;
 #[cfg(feature = "zstd")]
 mod zstd;
+
+#[cfg(not(feature = "gzip"))]
+use absent as gzip;
+#[cfg(not(any(feature = "lz4", feature = "lz4-flex")))]
+use absent as lz4;
+#[cfg(not(feature = "snappy"))]
+use absent as snappy;
+#[cfg(not(feature = "zstd"))]
+use absent as zstd;
 
 /// How the records of a batch are compressed, if they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,11 +156,9 @@ impl Compression {
 pub(crate) struct Compressor {
     /// Where streams are written. Only grows, so that it is cleared once.
     output: Vec<u8>,
-    #[cfg(feature = "gzip")]
     gzip: gzip::Context,
-    #[cfg(feature = "snappy")]
     snappy: snappy::Context,
-    #[cfg(feature = "zstd")]
+    lz4: lz4::Context,
     zstd: zstd::Context,
 }
 
@@ -156,41 +170,15 @@ impl Compressor {
             // A new buffer: nothing of the old one is worth copying.
             self.output = vec![0; room];
         }
-        let bytes = self.write(compression, raw);
+        let (level, output) = (compression.level, self.output.as_mut_slice());
+        let bytes = match compression.codec {
+            Codec::Gzip => self.gzip.compress(level, raw, output),
+            Codec::Snappy => self.snappy.compress(level, raw, output),
+            Codec::Lz4 => self.lz4.compress(level, raw, output),
+            Codec::Zstd => self.zstd.compress(level, raw, output),
+        };
         let bytes = bytes.filter(|bytes| *bytes < raw.len())?;
         self.output.get(..bytes)
-    }
-
-    /// Writes a stream to `output`, and returns how long it is.
-    #[cfg_attr(
-        not(any(
-            feature = "gzip",
-            feature = "snappy",
-            feature = "lz4",
-            feature = "lz4-flex",
-            feature = "zstd"
-        )),
-        expect(unused_variables, reason = "nothing can be compressed in this build")
-    )]
-    fn write(&mut self, compression: Compression, raw: &[u8]) -> Option<usize> {
-        let output = &mut self.output;
-        match compression.codec {
-            #[cfg(feature = "gzip")]
-            Codec::Gzip => self.gzip.compress(compression.level, raw, output),
-            #[cfg(feature = "snappy")]
-            Codec::Snappy => self.snappy.compress(raw, output),
-            #[cfg(any(feature = "lz4", feature = "lz4-flex"))]
-            Codec::Lz4 => lz4::compress(compression.level, raw, output),
-            #[cfg(feature = "zstd")]
-            Codec::Zstd => self.zstd.compress(compression.level, raw, output),
-            #[cfg(not(all(
-                feature = "gzip",
-                feature = "snappy",
-                any(feature = "lz4", feature = "lz4-flex"),
-                feature = "zstd"
-            )))]
-            _ => unreachable!("a Compression is of a codec that is built in"),
-        }
     }
 }
 
@@ -240,36 +228,15 @@ impl fmt::Display for Damaged {
 }
 
 /// The bytes that a stream was made of, at most `limit`.
-#[cfg_attr(
-    not(any(
-        feature = "gzip",
-        feature = "snappy",
-        feature = "lz4",
-        feature = "lz4-flex",
-        feature = "zstd"
-    )),
-    expect(unused_variables, reason = "nothing can be compressed in this build")
-)]
 pub(crate) fn decompress(codec: Codec, stream: &[u8], limit: usize) -> Result<Vec<u8>, Damaged> {
     if !codec.is_built_in() {
         return Err(Damaged::NotBuiltIn(codec));
     }
     match codec {
-        #[cfg(feature = "gzip")]
         Codec::Gzip => gzip::decompress(stream, limit),
-        #[cfg(feature = "snappy")]
         Codec::Snappy => snappy::decompress(stream, limit),
-        #[cfg(any(feature = "lz4", feature = "lz4-flex"))]
         Codec::Lz4 => lz4::decompress(stream, limit),
-        #[cfg(feature = "zstd")]
         Codec::Zstd => zstd::decompress(stream, limit),
-        #[cfg(not(all(
-            feature = "gzip",
-            feature = "snappy",
-            any(feature = "lz4", feature = "lz4-flex"),
-            feature = "zstd"
-        )))]
-        _ => unreachable!("is_built_in() has said so"),
     }
 }
 

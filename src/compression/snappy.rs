@@ -30,8 +30,9 @@ impl Default for Context {
 }
 
 impl Context {
-    /// Writes the stream to the front of `output` and gives its length, if it fits.
-    pub(super) fn compress(&mut self, raw: &[u8], output: &mut [u8]) -> Option<usize> {
+    /// Writes the stream to the front of `output` and gives its length, if it fits. There are no
+    /// levels.
+    pub(super) fn compress(&mut self, _: i32, raw: &[u8], output: &mut [u8]) -> Option<usize> {
         output.first_chunk_mut().map(|header| *header = HEADER)?;
         let mut end = HEADER.len();
         for block in raw.chunks(BLOCK_BYTES) {
