@@ -17,6 +17,7 @@ mod builder;
 mod classes;
 #[cfg(test)]
 mod docs;
+mod librdkafka;
 mod nearest;
 mod producer_config;
 mod properties;

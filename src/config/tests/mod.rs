@@ -16,6 +16,7 @@ use crate::serializer::{Context, Serialized};
 mod builder;
 mod defaults;
 mod kafkas_table;
+mod librdkafkas_names;
 mod of_one_topic;
 mod properties;
 mod rules_across_properties;

@@ -156,7 +156,7 @@ fn with_unknown_names_are_refused_with_the_nearest_name() {
             "max_in_flight_requests_per_connection",
             "max.in.flight.requests.per.connection",
         ),
-        ("compression.codec", "compression.type"),
+        ("compression.kind", "compression.type"),
     ];
     for (name, nearest) in cases {
         assert_eq!(
