@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::accumulator::{
     Accumulator, Arrival, Completions, GroupFunction, Notice, OpenBatch, Owed, PartitionQueue,
-    SealedBatch, Topic,
+    SealedBatch, Target, Topic,
 };
 use crate::compression::{Codec as CompressionCodec, Compression};
 use crate::config::{TopicSettings, TopicTable};
@@ -110,16 +110,12 @@ impl Queues {
             headers: &[],
         };
         let mut arrival = Arrival::new(record, size_of::<u64>(), owe);
-        let Some(partition) = partition else {
-            let appended = self
-                .accumulator
-                .append_keyless(clock, &self.topic, &mut arrival, None);
-            return appended.is_ok();
+        let target = match partition.map(|partition| self.topic.queue(partition)) {
+            None => Target::Round(&self.topic),
+            Some(Some(queue)) => Target::Partition(queue),
+            Some(None) => return false,
         };
-        let Some(queue) = self.topic.queue(partition) else {
-            return false;
-        };
-        let appended = self.accumulator.append(clock, queue, &mut arrival, None);
+        let appended = self.accumulator.append(clock, target, &mut arrival, None);
         appended.is_ok()
     }
 

@@ -7,11 +7,12 @@ use std::time::Instant;
 use crate::accumulator::batch::{BatchId, OpenBatch};
 use crate::accumulator::budget::Reservation;
 use crate::accumulator::completion::{Completion, Completions};
+use crate::accumulator::compressing::estimated_len;
 use crate::accumulator::packing::{Jobs, Packing};
 use crate::accumulator::partition::{PartitionQueue, QueueState};
 use crate::accumulator::topics::{Topic, step_aside};
 use crate::accumulator::{Accumulator, Notice};
-use crate::record::batch::BatchEncoder;
+use crate::record::batch::{BatchEncoder, Next};
 use crate::record::{Record, encoded_size_upper_bound};
 use crate::sync::{Arc, MutexGuard, Ordering};
 
@@ -23,9 +24,18 @@ pub(crate) const BATCH_COST: usize = 512;
 /// captures, or its token takes.
 pub(crate) const RECORD_COST: usize = size_of::<Completion>();
 
+/// Where a record goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target<'t> {
+    Partition(&'t Arc<PartitionQueue>),
+    /// To the partition whose turn it is in the built-in round of records without a key.
+    Round(&'t Topic),
+}
+
 /// A record is in a batch.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Appended {
+pub(crate) struct Appended<'t> {
+    pub(crate) queue: &'t Arc<PartitionQueue>,
     pub(crate) batch: BatchId,
     /// Bytes by which the batch grew, its header included if the record opened it.
     bytes: usize,
@@ -67,6 +77,7 @@ pub(crate) struct Arrival<'a> {
 pub(crate) type Owed<'a> = dyn FnMut(&mut Completions, &Record<'_>) + 'a;
 
 impl<'a> Arrival<'a> {
+    #[inline]
     pub(crate) fn new(record: Record<'a>, callback_bytes: usize, owed: &'a mut Owed<'a>) -> Self {
         Self {
             content: record.content_size(),
@@ -96,58 +107,49 @@ impl Accumulator {
     /// is read if the record opens a batch.
     ///
     /// Runs on: caller.
-    pub(crate) fn append(
+    #[inline]
+    pub(crate) fn append<'t>(
         &self,
         clock: &dyn Fn() -> Instant,
-        queue: &Arc<PartitionQueue>,
+        target: Target<'t>,
         arrival: &mut Arrival<'_>,
-        reserved: Option<Reservation>,
-    ) -> Result<Appended, Refused> {
-        let mut state = queue.state.lock();
-        let appended = self.add(clock, queue, &mut state, arrival, reserved);
-        self.leave(queue, state, || ());
-        appended
-    }
-
-    /// [`append`](Self::append) for a record without a key, in the partition whose turn it is.
-    ///
-    /// Runs on: caller.
-    pub(crate) fn append_keyless<'t>(
-        &self,
-        clock: &dyn Fn() -> Instant,
-        topic: &'t Topic,
-        arrival: &mut Arrival<'_>,
-        reserved: Option<Reservation>,
-    ) -> Result<(Appended, &'t Arc<PartitionQueue>), Refused> {
+        mut reserved: Option<Reservation>,
+    ) -> Result<Appended<'t>, Refused> {
         let mut has_ended_turn = false;
         loop {
-            let (queue, mut state) = enter(topic);
-            if self.turn_is_over(queue, &mut state, arrival) {
+            let (queue, mut state) = target.enter();
+            let place = self.place(queue, &mut state, arrival);
+            if let Target::Round(topic) = target
+                && place.is_none()
+                && state.turn_is_over(self.batch_size)
+            {
                 has_ended_turn = true;
+                state.turn_bytes = 0;
                 self.leave(queue, state, || topic.end_turn(queue));
                 continue;
             }
-            let appended = self.add(clock, queue, &mut state, arrival, reserved);
-            let has_filled = matches!(&appended, Ok(appended) if appended.filled);
-            if has_filled {
-                state.turn_bytes = 0;
-            } else if let Ok(appended) = &appended {
-                state.turn_bytes = state.turn_bytes.saturating_add(appended.bytes);
-            }
-            self.leave(queue, state, || {
-                if has_filled {
-                    topic.end_turn(queue);
+            let appended = self.add(clock, queue, &mut state, arrival, place, reserved.as_mut());
+            match (target, &appended) {
+                (Target::Round(topic), Ok(appended)) if appended.filled => {
+                    state.turn_bytes = 0;
+                    self.leave(queue, state, || topic.end_turn(queue));
                 }
-            });
+                (Target::Round(_), Ok(appended)) => {
+                    state.turn_bytes = state.turn_bytes.saturating_add(appended.bytes);
+                    self.leave(queue, state, || ());
+                }
+                _ => self.leave(queue, state, || ()),
+            }
             let mut appended = appended?;
             // The batch that it had no room in is full, though the record went elsewhere.
             appended.wake |= has_ended_turn;
-            return Ok((appended, queue));
+            return Ok(appended);
         }
     }
 
     /// Lets others at the partition, does what comes `next`, and then compresses what this caller has
     /// found to be full.
+    #[inline]
     fn leave(
         &self,
         queue: &Arc<PartitionQueue>,
@@ -163,102 +165,71 @@ impl Accumulator {
         }
     }
 
-    /// A turn lasts until a batch is full, or `batch.size` bytes have gone into batches that left
-    /// before they were: never to the middle of a batch, for half-full ones would be left behind.
-    fn turn_is_over(
+    /// The record's place in the open batch; if that has no room for it, it is full from now on.
+    #[inline]
+    fn place(
         &self,
         queue: &Arc<PartitionQueue>,
         state: &mut QueueState,
         arrival: &Arrival<'_>,
-    ) -> bool {
-        if state.turn_bytes == 0 {
-            return false;
+    ) -> Option<Next> {
+        let batch = state.batches.back_mut().filter(|batch| !batch.is_full)?;
+        let encoder = &batch.encoder;
+        let next = encoder.next(arrival.record.timestamp_ms, arrival.content);
+        let bytes = next.bytes();
+        // How well the record can be compressed is not guessed: an uncommon one may be large.
+        let fits = estimated_len(encoder, batch.ratio) + bytes <= self.batch_size
+            && (batch.ratio.is_none() || encoder.len() + bytes <= self.raw_limit());
+        if fits {
+            return Some(next);
         }
-        let is_over = match state.batches.back_mut() {
-            Some(batch) => self.room_for(queue, batch, arrival).is_none(),
-            None => state.turn_bytes >= self.batch_size,
-        };
-        if is_over {
-            state.turn_bytes = 0;
-        }
-        is_over
+        self.fill(queue, batch);
+        None
     }
 
-    fn add(
+    #[inline]
+    fn add<'t>(
         &self,
         clock: &dyn Fn() -> Instant,
-        queue: &Arc<PartitionQueue>,
+        queue: &'t Arc<PartitionQueue>,
         state: &mut QueueState,
         arrival: &mut Arrival<'_>,
-        mut reserved: Option<Reservation>,
-    ) -> Result<Appended, Refused> {
+        place: Option<Next>,
+        reserved: Option<&mut Reservation>,
+    ) -> Result<Appended<'t>, Refused> {
         if state.closed {
             return Err(Refused::Closed);
         }
         let cost = RECORD_COST + arrival.callback_bytes;
-        let open = state.batches.back_mut();
-        let open = open.and_then(|batch| Some((self.room_for(queue, batch, arrival)?, batch)));
-        let is_new = open.is_none();
-        let (before, batch) = match open {
-            Some((bytes, batch)) => {
-                charge(&mut batch.reservation, bytes + cost, reserved.as_mut())?;
-                (batch.encoder.len(), batch)
+        let next = match (place, state.batches.back_mut()) {
+            (Some(next), Some(batch)) => {
+                charge(&mut batch.reservation, next.bytes() + cost, reserved)?;
+                next
             }
-            None => {
-                // A queue whose batches did not expire from front to back would keep one for ever.
-                let last = state.batches.back().map(|batch| batch.opened);
-                let now = clock();
-                let now = last.map_or(now, |last| now.max(last));
-                let batch =
-                    self.open(now, queue, state.is_busy, arrival, cost, reserved.as_mut())?;
-                queue.note_opened();
-                queue.note_caller();
-                self.notify(Notice::Opened {
-                    queue: Arc::clone(queue),
-                    batch: batch.id,
-                    opened: batch.opened,
-                });
-                state.batches.push_back(batch);
-                let pushed = state.batches.back_mut();
-                (0, pushed.expect("it was pushed just now"))
-            }
+            _ => self.open(clock, queue, state, arrival, cost, reserved)?,
         };
-        state.accepted += 1;
-        batch.encoder.append(&arrival.record, arrival.content);
+        let batch = state.batches.back_mut().expect("one is open");
+        let is_new = batch.completions.len() == 0;
+        batch.encoder.append(&arrival.record, next);
         (arrival.owed)(&mut batch.completions, &arrival.record);
-        let filled = batch.estimated_len() >= self.batch_size;
+        let filled = estimated_len(&batch.encoder, batch.ratio) >= self.batch_size;
         if filled {
             self.fill(queue, batch);
         }
-        Ok(Appended {
+        let header = if is_new {
+            BatchEncoder::HEADER_BYTES
+        } else {
+            0
+        };
+        let appended = Appended {
+            queue,
             batch: batch.id,
-            bytes: batch.encoder.len() - before,
+            bytes: header + next.bytes(),
             filled,
             wake: is_new || filled,
-        })
-    }
-
-    /// How many bytes the record takes in this batch; if it has no room for them, it is full from
-    /// now on.
-    fn room_for(
-        &self,
-        queue: &Arc<PartitionQueue>,
-        batch: &mut OpenBatch,
-        arrival: &Arrival<'_>,
-    ) -> Option<usize> {
-        if batch.is_full {
-            return None;
-        }
-        let encoder = &batch.encoder;
-        let bytes = encoder.size_of_next(arrival.record.timestamp_ms, arrival.content);
-        // How well the record can be compressed is not guessed: an uncommon one may be large.
-        let fits = batch.estimated_len() + bytes <= self.batch_size
-            && encoder.len() + bytes <= self.raw_limit();
-        if fits {
-            return Some(bytes);
-        }
-        self.fill(queue, batch);
-        None
+        };
+        state.accepted += 1;
+        Ok(appended)
     }
 
     /// How large a batch may become that is to be compressed: however well that goes, a few batches
@@ -272,6 +243,7 @@ impl Accumulator {
 
     /// The batch takes no more. The I/O thread hears of it now, or when this caller has compressed
     /// it.
+    #[cold]
     fn fill(&self, queue: &Arc<PartitionQueue>, batch: &mut OpenBatch) {
         batch.is_full = true;
         batch.reservation.settle();
@@ -285,59 +257,91 @@ impl Accumulator {
         self.notify(Notice::Full(Arc::clone(queue)));
     }
 
+    /// Opens a batch for the record, and says how it will be encoded there.
+    #[cold]
     fn open(
         &self,
-        now: Instant,
-        queue: &PartitionQueue,
-        is_busy: bool,
+        clock: &dyn Fn() -> Instant,
+        queue: &Arc<PartitionQueue>,
+        state: &mut QueueState,
         arrival: &Arrival<'_>,
         cost: usize,
         reserved: Option<&mut Reservation>,
-    ) -> Result<OpenBatch, Refused> {
+    ) -> Result<Next, Refused> {
         if !self.home.is_current() {
             return Err(Refused::Forked);
         }
         let compressing = queue.compressing();
         let limit = compressing.map_or(self.batch_size, |_| self.raw_limit());
-        let (timestamp_ms, content) = (arrival.record.timestamp_ms, arrival.content);
-        let bytes = BatchEncoder::new(limit).size_of_next(timestamp_ms, content);
+        let next = BatchEncoder::new(limit).next(arrival.record.timestamp_ms, arrival.content);
         let mut reservation = Reservation::empty(&self.budget);
-        charge(&mut reservation, BATCH_COST + bytes + cost, reserved)?;
-        let (buffer, records) = match is_busy {
+        charge(&mut reservation, BATCH_COST + next.bytes() + cost, reserved)?;
+        let (buffer, records) = match state.is_busy {
             true => reservation.borrow_memory().unwrap_or_default(),
             false => Default::default(),
         };
-        let encoder = BatchEncoder::with_buffer(buffer, limit);
-        Ok(OpenBatch {
-            id: BatchId::new(self.next_batch.fetch_add(1, Ordering::SeqCst)),
-            opened: now,
-            encoder,
+        // A queue whose batches did not expire from front to back would keep one for ever.
+        let last = state.batches.back().map(|batch| batch.opened);
+        let now = clock();
+        let opened = last.map_or(now, |last| now.max(last));
+        let id = BatchId::new(self.next_batch.fetch_add(1, Ordering::SeqCst));
+        queue.note_opened();
+        queue.note_caller();
+        self.notify(Notice::Opened {
+            queue: Arc::clone(queue),
+            batch: id,
+            opened,
+        });
+        state.batches.push_back(OpenBatch {
+            id,
+            opened,
+            encoder: BatchEncoder::with_buffer(buffer, limit),
             packing: None,
             ratio: compressing.map(|compressing| compressing.ratio()),
             completions: Completions::in_memory_of(records),
             reservation,
             is_full: false,
             is_urgent: false,
-        })
+        });
+        Ok(next)
     }
 }
 
-/// The partition whose turn it is, for this caller alone. One that another caller is at leads to
-/// another lane: to wait for it would cost more than to begin a batch elsewhere. The I/O thread is
-/// waited for, and a caller without company fills one batch after the other.
-fn enter(topic: &Topic) -> (&Arc<PartitionQueue>, MutexGuard<'_, QueueState>) {
-    let queue = topic.sticky_partition();
-    if let Some(state) = queue.state.try_lock() {
-        return (queue, state);
+impl QueueState {
+    /// For a record that has no place in the open batch. A turn lasts until a batch is full, or
+    /// `batch.size` bytes have gone into batches that left before they were: never to the middle of
+    /// a batch, for half-full ones would be left behind.
+    fn turn_is_over(&self, batch_size: usize) -> bool {
+        self.turn_bytes > 0 && (!self.batches.is_empty() || self.turn_bytes >= batch_size)
     }
-    if queue.is_shared() {
-        step_aside();
+}
+
+impl<'t> Target<'t> {
+    /// The partition, for this caller alone. Whose turn it is in a round depends on who is where: a
+    /// partition that another caller is at leads to another lane, for to wait there would cost more
+    /// than to begin a batch elsewhere. The I/O thread is waited for, and a caller without company
+    /// fills one batch after the other.
+    #[inline]
+    fn enter(self) -> (&'t Arc<PartitionQueue>, MutexGuard<'t, QueueState>) {
+        let queue = match self {
+            Self::Partition(queue) => queue,
+            Self::Round(topic) => {
+                let queue = topic.sticky_partition();
+                if let Some(state) = queue.state.try_lock() {
+                    return (queue, state);
+                }
+                if queue.is_shared() {
+                    step_aside();
+                }
+                topic.sticky_partition()
+            }
+        };
+        (queue, queue.state.lock())
     }
-    let queue = topic.sticky_partition();
-    (queue, queue.state.lock())
 }
 
 /// Charges a batch, from the caller's reservation if it has waited for one.
+#[inline]
 fn charge(
     batch: &mut Reservation,
     bytes: usize,

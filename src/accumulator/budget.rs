@@ -292,11 +292,20 @@ impl Reservation {
     ///
     /// Doubles, if memory allows: what all callers share is touched a few times per batch, and not
     /// for each record.
+    #[inline]
     pub(crate) fn try_grow(&mut self, bytes: usize) -> bool {
-        if let Some(left) = self.unspent.checked_sub(bytes) {
-            self.unspent = left;
-            return true;
+        match self.unspent.checked_sub(bytes) {
+            Some(left) => {
+                self.unspent = left;
+                true
+            }
+            None => self.reserve_more(bytes),
         }
+    }
+
+    /// `bytes` and some ahead; none of what there is suffices.
+    #[cold]
+    fn reserve_more(&mut self, bytes: usize) -> bool {
         if self.budget.has_waiters() {
             return false;
         }

@@ -103,6 +103,7 @@ impl Compressing {
 const ENOUGH: usize = 1;
 
 /// The size of a batch on the wire, by the guess that it was opened with.
+#[inline]
 pub(super) fn estimated_len(batch: &BatchEncoder, ratio: Option<f64>) -> usize {
     const HEADER: usize = BatchEncoder::HEADER_BYTES;
     match ratio {

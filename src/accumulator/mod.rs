@@ -45,11 +45,9 @@ mod tests;
 
 use std::time::Instant;
 
-#[cfg(feature = "testing")]
-pub(crate) use append::Owed;
 #[cfg(test)]
 pub(crate) use append::boxed;
-pub(crate) use append::{Appended, Arrival, Refused, most_needed};
+pub(crate) use append::{Arrival, Owed, Refused, Target, most_needed};
 #[cfg(feature = "testing")]
 pub(crate) use batch::OpenBatch;
 pub(crate) use batch::{BatchId, Outcome, SealedBatch};
@@ -59,13 +57,13 @@ pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
 pub(crate) use completion::{Completions, Failure, Panicked, caught};
 pub(crate) use group::GroupFunction;
 pub(crate) use partition::{Head, PartitionId, PartitionQueue};
-pub(crate) use topics::{Topic, Topics};
+pub(crate) use topics::{Topic, Topics, View};
 pub use undelivered::UndeliveredRecord;
 
 use crate::config::TopicTable;
 use crate::error::Error;
 use crate::ids::ProcessId;
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank, Ranked, Snapshot, Swap};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank, Ranked, Swap, unique_number};
 
 /// The queues, the memory they may hold, and what the sender has not heard of yet.
 #[derive(Debug)]
@@ -73,6 +71,8 @@ pub(crate) struct Accumulator {
     batch_size: usize,
     budget: Arc<MemoryBudget>,
     topics: Swap<Topics>,
+    /// Of the topics; no other accumulator has the same.
+    version: AtomicU64,
     /// Whoever replaces the topics.
     changes: Mutex<()>,
     notices: Mutex<Vec<Notice>>,
@@ -101,6 +101,7 @@ impl Accumulator {
             batch_size,
             budget: Arc::new(MemoryBudget::new(buffer_memory, batch_size)),
             topics: Swap::from_pointee(Topics::new(adaptive)),
+            version: AtomicU64::new(unique_number()),
             changes: Mutex::ranked(Rank::Topics, ()),
             notices: Mutex::ranked(Rank::Notices, Vec::new()),
             next_batch: AtomicU64::new(0),
@@ -128,11 +129,22 @@ impl Accumulator {
         &self.budget
     }
 
-    /// The topics as they are now: a view to borrow from, which later metadata does not change.
+    /// The topics as they are now, to borrow from; later metadata does not change what was seen.
     ///
     /// Runs on: caller.
-    pub(crate) fn topics(&self) -> Snapshot<Topics> {
-        self.topics.load()
+    #[inline]
+    pub(crate) fn look<'v>(&self, view: &'v mut Option<View>) -> &'v Topics {
+        let version = self.version.load(Ordering::Acquire);
+        if view.as_ref().is_none_or(|view| view.version != version) {
+            self.look_again(version, view);
+        }
+        &view.as_ref().expect("it has been looked at").topics
+    }
+
+    #[cold]
+    fn look_again(&self, version: u64, view: &mut Option<View>) {
+        let topics = self.topics.load_full();
+        *view = Some(View { version, topics });
     }
 
     /// The topic, if metadata about it has come.
@@ -175,6 +187,8 @@ impl Accumulator {
         let mut topics = Topics::clone(&self.topics.load());
         change(&mut topics);
         self.topics.store(Arc::new(topics));
+        // After them: who sees this number sees these topics, or later ones.
+        self.version.store(unique_number(), Ordering::Release);
     }
 
     /// Makes one topic's partitions known to callers.

@@ -179,23 +179,23 @@ impl Calls {
         move |_| calls.0.lock().push(name)
     }
 
-    fn append(
+    fn append<'t>(
         &self,
         accumulator: &Accumulator,
-        queue: &Arc<PartitionQueue>,
+        queue: &'t Arc<PartitionQueue>,
         name: (u8, u8),
-    ) -> Result<Appended, Refused> {
+    ) -> Result<Appended<'t>, Refused> {
         self.append_padded(accumulator, queue, name, 0)
     }
 
     /// With so many bytes more, which compress well.
-    fn append_padded(
+    fn append_padded<'t>(
         &self,
         accumulator: &Accumulator,
-        queue: &Arc<PartitionQueue>,
+        queue: &'t Arc<PartitionQueue>,
         name: (u8, u8),
         padding: usize,
-    ) -> Result<Appended, Refused> {
+    ) -> Result<Appended<'t>, Refused> {
         let mut value = vec![name.0, name.1];
         value.resize(2 + padding, 7);
         let record = Record {
@@ -206,7 +206,8 @@ impl Calls {
         };
         let mut callback = boxed(self.callback(name));
         let mut arrival = Arrival::new(record, 16, &mut callback);
-        accumulator.append(&start, queue, &mut arrival, None)
+        let target = Target::Partition(queue);
+        accumulator.append(&start, target, &mut arrival, None)
     }
 
     /// Each of these once.
@@ -405,7 +406,8 @@ fn a_caller_that_waits_for_memory_appends_in_the_end() {
         let mut arrival = Arrival::new(record, 16, &mut callback);
         let mut reserved = None;
         loop {
-            match accumulator.append(&start, queue, &mut arrival, reserved.take()) {
+            let target = Target::Partition(queue);
+            match accumulator.append(&start, target, &mut arrival, reserved.take()) {
                 Ok(_) => return,
                 Err(Refused::NoMemory) => {}
                 Err(Refused::Closed | Refused::Forked) => panic!("nobody closes or forks"),

@@ -42,24 +42,25 @@ fn queue(accumulator: &Accumulator, partition: i32) -> Arc<PartitionQueue> {
     Arc::clone(accumulator.topic("t").unwrap().queue(partition).unwrap())
 }
 
-fn append(
+fn append<'t>(
     accumulator: &Accumulator,
-    queue: &Arc<PartitionQueue>,
+    queue: &'t Arc<PartitionQueue>,
     value: &[u8],
-) -> Result<Appended, Refused> {
+) -> Result<Appended<'t>, Refused> {
     append_at(accumulator, now(), queue, value, None)
 }
 
-fn append_at(
+fn append_at<'t>(
     accumulator: &Accumulator,
     now: Instant,
-    queue: &Arc<PartitionQueue>,
+    queue: &'t Arc<PartitionQueue>,
     value: &[u8],
     reserved: Option<Reservation>,
-) -> Result<Appended, Refused> {
+) -> Result<Appended<'t>, Refused> {
     let mut callback = boxed(ignore);
     let mut arrival = Arrival::new(record(value), 0, &mut callback);
-    accumulator.append(&|| now, queue, &mut arrival, reserved)
+    let target = Target::Partition(queue);
+    accumulator.append(&|| now, target, &mut arrival, reserved)
 }
 
 fn notices(accumulator: &Accumulator) -> Vec<Notice> {
@@ -208,11 +209,22 @@ fn spread(accumulator: &Accumulator, records: usize) -> Vec<usize> {
     for _ in 0..records {
         let mut callback = boxed(ignore);
         let mut arrival = Arrival::new(record(&[0; 100]), 0, &mut callback);
-        let appended = accumulator.append_keyless(&now, &topic, &mut arrival, None);
-        let (_, queue) = appended.unwrap();
-        counts[usize::try_from(queue.index()).unwrap()] += 1;
+        let appended = accumulator.append(&now, Target::Round(&topic), &mut arrival, None);
+        counts[usize::try_from(appended.unwrap().queue.index()).unwrap()] += 1;
     }
     counts
+}
+
+#[test]
+fn a_look_sees_the_latest_topics_of_the_accumulator_it_asks() {
+    let (one, other) = (accumulator(1_000, MEMORY), accumulator(1_000, MEMORY));
+    let mut view = None;
+    assert!(one.look(&mut view).find("u").is_none());
+    one.publish(&Arc::from("u"), 1, vec![0]);
+    assert!(one.look(&mut view).find("u").is_some());
+    assert!(other.look(&mut view).find("u").is_none());
+    one.close();
+    assert!(one.look(&mut view).is_closed());
 }
 
 #[test]
@@ -306,7 +318,7 @@ fn a_failed_batch_tells_every_caller_once() {
         let answers = answers.clone();
         let mut callback = boxed(move |result| answers.send(result.is_err()).unwrap());
         let mut arrival = Arrival::new(record(b"x"), 8, &mut callback);
-        let appended = accumulator.append(&now, &queue, &mut arrival, None);
+        let appended = accumulator.append(&now, Target::Partition(&queue), &mut arrival, None);
         appended.unwrap();
     }
     drop(answers);
@@ -397,9 +409,8 @@ fn whoever_shows_that_a_batch_is_full_wakes_the_io_thread_wherever_the_record_go
         notices(&accumulator);
         let mut callback = boxed(ignore);
         let mut arrival = Arrival::new(record(&[0; 100]), 0, &mut callback);
-        let appended = accumulator.append_keyless(&now, &topic, &mut arrival, None);
-        let (appended, _) = appended.unwrap();
-        assert!(appended.wake || notices(&accumulator).is_empty());
+        let appended = accumulator.append(&now, Target::Round(&topic), &mut arrival, None);
+        assert!(appended.unwrap().wake || notices(&accumulator).is_empty());
     }
 }
 

@@ -39,15 +39,18 @@ impl Topic {
         &self.available
     }
 
+    #[inline]
     pub(crate) fn queue(&self, partition: i32) -> Option<&Arc<PartitionQueue>> {
         self.live().get(usize::try_from(partition).ok()?)
     }
 
+    #[inline]
     fn live(&self) -> &[Arc<PartitionQueue>] {
         self.queues.get(..self.partitions).unwrap_or(&self.queues)
     }
 
     /// The partition that keyless records of this thread go to at the moment.
+    #[inline]
     pub(super) fn sticky_partition(&self) -> &Arc<PartitionQueue> {
         let current = self.sticky.current().load(Ordering::Acquire);
         match self.live().get(current) {
@@ -142,10 +145,19 @@ fn step_back() {
 
 impl Sticky {
     /// Of this thread's lane.
+    #[inline]
     fn current(&self) -> &AtomicUsize {
         let [first, ..] = &self.lanes;
         self.lanes.get(LANE.get()).unwrap_or(first)
     }
+}
+
+/// The topics as a caller has seen them last. While they are the latest, a look at them touches nothing
+/// that other threads write.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(super) version: u64,
+    pub(super) topics: Arc<Topics>,
 }
 
 /// All topics known by now; immutable where callers see it.
@@ -184,18 +196,28 @@ impl Topics {
         &self.settings
     }
 
-    /// Most threads send to one topic: the last one found is tried before its name is hashed, which
-    /// takes as long as all the rest of the way to the partition.
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.at(self.place_of(name)?)
+    }
+
+    /// Where a topic is. Most threads send to one topic: the last one found is tried before its name
+    /// is hashed, which takes as long as all the rest of the way to the partition.
+    #[inline]
+    pub(crate) fn place_of(&self, name: &str) -> Option<usize> {
         thread_local! {
             static LAST: Cell<usize> = const { Cell::new(0) };
         }
-        let last = self.topics.get(LAST.get());
-        if let Some(topic) = last.filter(|topic| *topic.name == *name) {
-            return Some(topic);
+        let last = LAST.get();
+        if self.at(last).is_some_and(|topic| *topic.name == *name) {
+            return Some(last);
         }
         let place = *self.by_name.get(name)?;
         LAST.set(place);
+        Some(place)
+    }
+
+    #[inline]
+    pub(crate) fn at(&self, place: usize) -> Option<&Arc<Topic>> {
         self.topics.get(place)
     }
 

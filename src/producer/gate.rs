@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{
-    Appended, Arrival, BatchId, NoMemory, PartitionQueue, Refused, Reservation, Topic, Topics,
+    Arrival, BatchId, NoMemory, PartitionQueue, Refused, Reservation, Target, Topic, Topics, View,
     most_needed,
 };
 use crate::driver::{End, Shared};
@@ -17,7 +17,7 @@ use crate::producer::Settings;
 use crate::producer::clock::now;
 use crate::record::encoded_size_upper_bound;
 use crate::sender::Command;
-use crate::sync::{Arc, Snapshot, assert_unlocked};
+use crate::sync::{Arc, assert_unlocked};
 
 /// How long a call may wait for metadata and memory, together.
 #[derive(Debug)]
@@ -67,15 +67,22 @@ pub(super) struct Draft<'a> {
     pub(super) timestamp_ms: Option<i64>,
 }
 
+impl Draft<'_> {
+    /// The place of its topic, if that has the partition.
+    #[inline]
+    fn find_in(&self, topics: &Topics) -> Option<usize> {
+        let place = topics.place_of(self.topic)?;
+        let has = |index| {
+            topics
+                .at(place)
+                .is_some_and(|one| one.queue(index).is_some())
+        };
+        self.partition.is_none_or(has).then_some(place)
+    }
+}
+
 /// Where a record is, once it is on its way.
 pub(super) type Accepted<'a> = (&'a Arc<PartitionQueue>, BatchId);
-
-/// Where a record goes.
-enum Target<'a> {
-    Partition(&'a Arc<PartitionQueue>),
-    /// To the partition whose turn it is in the built-in round of keyless records.
-    Round(&'a Topic),
-}
 
 /// See the [module](self).
 pub(super) struct Gate<'a> {
@@ -87,37 +94,26 @@ pub(super) struct Gate<'a> {
 const GRACE: Duration = Duration::from_millis(50);
 
 impl Gate<'_> {
-    /// A view of the topics, to borrow from while a record is on its way.
-    pub(super) fn topics(&self) -> Snapshot<Topics> {
-        self.shared.accumulator.topics()
-    }
-
     /// The topic, with the partition if one is named; waits for metadata if need be.
+    #[inline]
     pub(super) fn topic<'t>(
         &self,
         draft: &Draft<'_>,
         patience: &Patience,
-        known: &'t Topics,
-        awaited: &'t mut Option<Arc<Topic>>,
+        view: &'t mut Option<View>,
     ) -> Result<&'t Topic> {
         check(draft)?;
-        let Draft {
-            topic: name,
-            partition,
-            ..
-        } = *draft;
-        let has = |topic: &Topic| partition.is_none_or(|index| topic.queue(index).is_some());
-        if let Some(topic) = known.find(name).filter(|topic| has(topic)) {
-            return Ok(topic);
+        let accumulator = &self.shared.accumulator;
+        let mut place = draft.find_in(accumulator.look(view));
+        if place.is_none() {
+            self.await_topic(draft.topic, draft.partition, patience)?;
+            place = draft.find_in(accumulator.look(view));
         }
-        check_topic_name(name)?;
-        self.await_topic(name, partition, patience)?;
-        let topic = self.shared.accumulator.topic(name);
-        let topic = topic.filter(|topic| has(topic)).ok_or_else(|| {
-            let text = format!("topic \"{name}\" was announced and is not there");
+        let topic = place.and_then(|place| accumulator.look(view).at(place));
+        topic.map(|topic| &**topic).ok_or_else(|| {
+            let text = format!("topic \"{}\" was announced and is not there", draft.topic);
             Error::new(ErrorKind::Internal, text)
-        })?;
-        Ok(awaited.insert(topic))
+        })
     }
 
     pub(super) fn await_topic(
@@ -126,6 +122,7 @@ impl Gate<'_> {
         partition: Option<i32>,
         patience: &Patience,
     ) -> Result<()> {
+        check_topic_name(name)?;
         let shared = self.shared;
         let topic: Arc<str> = Arc::from(name);
         let Some((deadline, limit)) = self.wait_for(patience) else {
@@ -166,25 +163,16 @@ impl Gate<'_> {
         let accumulator = &self.shared.accumulator;
         let mut reserved = None;
         loop {
-            let reserved_now = reserved.take();
-            let appended = match target {
-                Target::Partition(queue) => accumulator
-                    .append(&now, queue, arrival, reserved_now)
-                    .map(|appended| (appended, queue)),
-                Target::Round(topic) => {
-                    accumulator.append_keyless(&now, topic, arrival, reserved_now)
-                }
-            };
-            match appended {
-                Ok((Appended { batch, wake, .. }, queue)) => {
-                    if wake {
+            match accumulator.append(&now, target, arrival, reserved) {
+                Ok(appended) => {
+                    if appended.wake {
                         self.shared.wake();
                     }
-                    return Ok((queue, batch));
+                    return Ok((appended.queue, appended.batch));
                 }
+                Err(Refused::NoMemory) => reserved = Some(self.reserve(arrival, patience)?),
                 Err(Refused::Closed) => return Err(self.closed()),
                 Err(Refused::Forked) => return Err(End::Forked(accumulator.home()).error()),
-                Err(Refused::NoMemory) => reserved = Some(self.reserve(arrival, patience)?),
             }
         }
     }
@@ -288,6 +276,7 @@ impl Gate<'_> {
 }
 
 /// What can be said of a record without knowing the cluster.
+#[inline]
 fn check(record: &Draft<'_>) -> Result<()> {
     let invalid = |text: String| Err(Error::new(ErrorKind::InvalidRecord, text));
     if let Some(timestamp) = record.timestamp_ms.filter(|timestamp| *timestamp < 0) {

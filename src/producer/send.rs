@@ -2,9 +2,9 @@
 //! token after; what is between is the [gate](super::gate)'s. HOT. Serializers run with no lock and no
 //! reservation held. Runs on: caller.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 
-use crate::accumulator::{Arrival, Completions};
+use crate::accumulator::{Arrival, Completions, Owed, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::producer::Producer;
 use crate::producer::clock::wall_clock_ms;
@@ -15,41 +15,38 @@ use crate::serializer::{Context, Serialized, Serializer};
 use crate::sync::assert_unlocked;
 
 thread_local! {
-    /// What serializers write to: kept from record to record, so that they allocate nothing.
-    static BUFFERS: RefCell<Buffers> = RefCell::default();
+    static DESK: Cell<Option<Box<Desk>>> = const { Cell::new(None) };
 }
 
+/// What a thread keeps from record to record, so that sending one allocates nothing.
 #[derive(Default)]
-struct Buffers {
+struct Desk {
+    /// What serializers write to.
     key: Vec<u8>,
     value: Vec<u8>,
+    /// The topics of the producer that it sent with last.
+    topics: Option<View>,
 }
 
 /// A buffer that one huge record has grown is not kept.
 const KEPT_BUFFER_BYTES: usize = 1024 * 1024;
 
-impl Buffers {
-    /// Runs `serialize` with buffers that are empty: those of this thread, unless a serializer that
-    /// uses them sends records of its own.
-    fn lend<T>(serialize: impl FnOnce(&mut Self) -> T) -> T {
-        let mut serialize = Some(serialize);
-        let lent = BUFFERS.try_with(|buffers| {
-            let buffers = &mut *buffers.try_borrow_mut().ok()?;
-            buffers.key.clear();
-            buffers.value.clear();
-            let result = serialize.take().map(|serialize| serialize(buffers));
-            for buffer in [&mut buffers.key, &mut buffers.value] {
-                if buffer.capacity() > KEPT_BUFFER_BYTES {
-                    *buffer = Vec::new();
-                }
+impl Desk {
+    /// This thread's, or a new one for a serializer that sends records of its own, and for a thread
+    /// that is ending.
+    fn take() -> Box<Self> {
+        let kept = DESK.try_with(Cell::take);
+        kept.ok().flatten().unwrap_or_default()
+    }
+
+    fn put_back(mut self: Box<Self>) {
+        for buffer in [&mut self.key, &mut self.value] {
+            if buffer.capacity() > KEPT_BUFFER_BYTES {
+                *buffer = Vec::new();
             }
-            result
-        });
-        // A thread that is ending has none any more.
-        match lent.ok().flatten() {
-            Some(result) => result,
-            None => { serialize.take() }.expect("it has not run")(&mut Self::default()),
+            buffer.clear();
         }
+        DESK.try_with(|kept| kept.set(Some(self))).ok();
     }
 }
 
@@ -64,42 +61,52 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         patience: &Patience,
         accepted: impl FnOnce(Accepted<'_>) -> T,
     ) -> Result<T, (Error, O)> {
+        let mut owed = Some(owed);
+        let mut owe = |completions: &mut Completions, record: &Record<'_>| {
+            let owed = owed.take().expect("a record is appended once");
+            owe(completions, owed, record);
+        };
+        let mut desk = Desk::take();
+        let placed = self.place(record, size_of::<O>(), &mut owe, patience, &mut desk);
+        let result = placed.map(accepted);
+        desk.put_back();
+        result.map_err(|error| (error, owed.expect("a refused record was not appended")))
+    }
+
+    fn place<'d>(
+        &self,
+        record: &ProducerRecord<'_, K, V>,
+        owed_bytes: usize,
+        owe: &mut Owed<'_>,
+        patience: &Patience,
+        desk: &'d mut Desk,
+    ) -> Result<Accepted<'d>> {
+        let Desk { key, value, topics } = desk;
         let gate = self.gate();
         let draft = Draft {
             topic: record.topic,
             partition: record.partition,
             timestamp_ms: record.timestamp_ms,
         };
-        let known = gate.topics();
-        let mut awaited = None;
-        let mut owed = Some(owed);
-        let result = Buffers::lend(|buffers| {
-            let topic = gate.topic(&draft, patience, &known, &mut awaited)?;
-            let (key, value) = self.serialize(record, buffers)?;
-            let encoded = Record {
-                timestamp_ms: draft.timestamp_ms.unwrap_or_else(wall_clock_ms),
-                key,
-                value,
-                headers: &record.headers,
-            };
-            let mut owe = |completions: &mut Completions, record: &Record<'_>| {
-                let owed = owed.take().expect("a record is appended once");
-                owe(completions, owed, record);
-            };
-            let mut arrival = Arrival::new(encoded, size_of::<O>(), &mut owe);
-            gate.append(&draft, topic, &mut arrival, patience)
-                .map(accepted)
-        });
-        result.map_err(|error| (error, owed.expect("a refused record was not appended")))
+        let topic = gate.topic(&draft, patience, topics)?;
+        let (key, value) = self.serialize(record, key, value)?;
+        let encoded = Record {
+            timestamp_ms: draft.timestamp_ms.unwrap_or_else(wall_clock_ms),
+            key,
+            value,
+            headers: &record.headers,
+        };
+        let mut arrival = Arrival::new(encoded, owed_bytes, owe);
+        gate.append(&draft, topic, &mut arrival, patience)
     }
 
     #[expect(clippy::type_complexity, reason = "a key and a value")]
     fn serialize<'b>(
         &self,
         record: &'b ProducerRecord<'_, K, V>,
-        buffers: &'b mut Buffers,
+        key: &'b mut Vec<u8>,
+        value: &'b mut Vec<u8>,
     ) -> Result<(Option<&'b [u8]>, Option<&'b [u8]>)> {
-        let Buffers { key, value } = buffers;
         let serializers = &*self.serializers;
         let key = match record.key {
             Some(data) => serialize(&*serializers.key, record, data, true, key)?,

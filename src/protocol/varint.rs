@@ -14,26 +14,40 @@ pub(crate) fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Appends `value` zig-zag encoded: the form of every length and delta inside a record.
+#[inline]
 pub(crate) fn put_signed(out: &mut Vec<u8>, value: i64) {
-    put_unsigned(out, zigzag(value));
+    let value = zigzag(value);
+    // Nearly all are small.
+    match value {
+        0..0x80 => out.push((value & 0x7f) as u8),
+        0x80..0x4000 => {
+            out.extend_from_slice(&[(value & 0x7f) as u8 | 0x80, (value >> 7 & 0x7f) as u8]);
+        }
+        _ => put_unsigned(out, value),
+    }
 }
 
-/// [`put_signed`] into room that is there already; returns how many bytes it took. Bytes beyond the
-/// room are lost.
+/// [`put_signed`] into room that is there already, from place `at`; returns the place after it. What
+/// goes beyond the room is lost.
 #[inline]
-pub(crate) fn write_signed(room: &mut [u8], value: i64) -> usize {
+pub(crate) fn write_signed<const ROOM: usize>(
+    room: &mut [u8; ROOM],
+    mut at: usize,
+    value: i64,
+) -> usize {
     let mut value = zigzag(value);
-    let mut len = 0;
-    for place in room {
-        len += 1;
-        if value < 0x80 {
-            *place = (value & 0x7f) as u8;
-            break;
+    let mut put = |byte: u64| {
+        if let Some(place) = room.get_mut(at) {
+            *place = (byte & 0xff) as u8;
         }
-        *place = (value & 0x7f) as u8 | 0x80;
+        at += 1;
+    };
+    while value >= 0x80 {
+        put(value & 0x7f | 0x80);
         value >>= 7;
     }
-    len
+    put(value);
+    at
 }
 
 /// How many bytes [`put_signed`] writes for `value`.
@@ -97,6 +111,9 @@ mod tests {
                 let mut out = Vec::new();
                 put_signed(&mut out, value);
                 assert_eq!(out.len(), signed_len(value));
+                let mut room = [0; MAX_VARLONG_BYTES + 1];
+                let end = write_signed(&mut room, 1, value);
+                assert_eq!(room[1..end], out);
                 assert_eq!(read_signed(&out), Some((value, out.len())));
             }
         }

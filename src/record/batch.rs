@@ -97,23 +97,36 @@ impl BatchEncoder {
         usize::try_from(self.record_count).expect("it counts up from 0")
     }
 
-    /// How many bytes [`append`](Self::append) will add for a record with this content.
+    /// How the next record will be encoded, if it has this content: to be [appended](Self::append)
+    /// to this batch, or not.
     #[inline]
-    pub(crate) fn size_of_next(&self, timestamp_ms: i64, content: usize) -> usize {
-        let body = self.body_size(timestamp_ms, content);
-        varint::signed_len(signed(body)).saturating_add(body)
+    pub(crate) fn next(&self, timestamp_ms: i64, content: usize) -> Next {
+        let timestamp_delta = match self.record_count {
+            0 => 0,
+            _ => timestamp_ms.wrapping_sub(self.base_timestamp_ms),
+        };
+        let place = 1
+            + varint::signed_len(timestamp_delta)
+            + varint::signed_len(i64::from(self.record_count));
+        Next {
+            timestamp_delta,
+            body: content.saturating_add(place),
+        }
     }
 
-    /// Adds a record with its [content size](Record::content_size). The caller has refused records
-    /// whose [upper bound](crate::record::encoded_size_upper_bound) does not fit an `i32`. Allocates
-    /// only to let the buffer grow.
+    /// Adds the record that is [next](Self::next). The caller has refused records whose
+    /// [upper bound](crate::record::encoded_size_upper_bound) does not fit an `i32`. Allocates only
+    /// to let the buffer grow.
     ///
     /// Runs on: caller.
-    pub(crate) fn append(&mut self, record: &Record<'_>, content: usize) {
+    #[inline]
+    pub(crate) fn append(&mut self, record: &Record<'_>, next: Next) {
         let key = record.key.map_or(-1, |key| signed(key.len()));
-        self.begin_record(record.timestamp_ms, content, Some(key));
+        self.begin_record(record.timestamp_ms, next, Some(key));
         let out = &mut self.buffer;
-        out.extend_from_slice(record.key.unwrap_or_default());
+        if let Some(key) = record.key {
+            out.extend_from_slice(key);
+        }
         put_nullable(out, record.value);
         varint::put_signed(out, signed(record.headers.len()));
         for header in record.headers {
@@ -126,16 +139,16 @@ impl BatchEncoder {
     ///
     /// Runs on: I/O thread.
     pub(crate) fn append_encoded(&mut self, record: &EncodedRecord<'_>) {
-        self.begin_record(record.timestamp_ms, record.content.len(), None);
+        let next = self.next(record.timestamp_ms, record.content.len());
+        self.begin_record(record.timestamp_ms, next, None);
         self.buffer.extend_from_slice(record.content);
     }
 
     /// Makes room for a record, counts it, and writes what comes before its content, or with `first`
     /// also the first number of that.
     #[inline]
-    fn begin_record(&mut self, timestamp_ms: i64, content: usize, first: Option<i64>) {
-        let body = self.body_size(timestamp_ms, content);
-        self.make_room(body.saturating_add(MOST_START_BYTES));
+    fn begin_record(&mut self, timestamp_ms: i64, next: Next, first: Option<i64>) {
+        self.make_room(next.body.saturating_add(MOST_START_BYTES));
         if self.record_count == 0 {
             self.base_timestamp_ms = timestamp_ms;
             self.max_timestamp_ms = timestamp_ms;
@@ -144,20 +157,18 @@ impl BatchEncoder {
         // long as the copy of a value of 500.
         let before = self.buffer.len();
         self.buffer.extend_from_slice(&[0; MOST_START_BYTES]);
-        let mut room = self.buffer.get_mut(before..).unwrap_or_default();
-        let mut put = |value| {
-            let len = varint::write_signed(room, value);
-            room = std::mem::take(&mut room).get_mut(len..).unwrap_or_default();
-        };
-        put(signed(body));
-        put(0); // Attributes: none are defined.
-        put(timestamp_ms.wrapping_sub(self.base_timestamp_ms));
-        put(i64::from(self.record_count));
+        let (_, room) = self
+            .buffer
+            .split_last_chunk_mut::<MOST_START_BYTES>()
+            .expect("it was added just now");
+        let mut end = varint::write_signed(room, 0, signed(next.body));
+        end = varint::write_signed(room, end, 0); // Attributes: none are defined.
+        end = varint::write_signed(room, end, next.timestamp_delta);
+        end = varint::write_signed(room, end, i64::from(self.record_count));
         if let Some(first) = first {
-            put(first);
+            end = varint::write_signed(room, end, first);
         }
-        let left = room.len();
-        self.buffer.truncate(before + MOST_START_BYTES - left);
+        self.buffer.truncate(before + end);
         self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
         self.record_count = self
             .record_count
@@ -219,22 +230,17 @@ impl BatchEncoder {
         self.pack().seal(producer)
     }
 
-    /// The record's bytes after its own length.
-    fn body_size(&self, timestamp_ms: i64, content: usize) -> usize {
-        let timestamp_delta = if self.record_count == 0 {
-            0
-        } else {
-            timestamp_ms.wrapping_sub(self.base_timestamp_ms)
-        };
-        let place = 1
-            + varint::signed_len(timestamp_delta)
-            + varint::signed_len(i64::from(self.record_count));
-        content.saturating_add(place)
-    }
-
     /// Makes room for `additional` bytes: a little at first, so that thousands of partitions with
     /// one record each stay small, then by doubling, but not beyond the limit for nothing.
+    #[inline]
     fn make_room(&mut self, additional: usize) {
+        if additional > self.buffer.capacity() - self.buffer.len() || self.buffer.is_empty() {
+            self.grow(additional);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, additional: usize) {
         const SMALLEST: usize = 256;
         if self.buffer.is_empty() {
             let needed = additional.saturating_add(Self::HEADER_BYTES);
@@ -244,12 +250,25 @@ impl BatchEncoder {
             return;
         }
         let needed = self.buffer.len().saturating_add(additional);
-        if needed <= self.buffer.capacity() {
-            return;
-        }
         let doubled = self.buffer.capacity().saturating_mul(2);
         let capacity = needed.max(doubled.min(self.size_limit + MOST_START_BYTES));
         self.buffer.reserve_exact(capacity - self.buffer.len());
+    }
+}
+
+/// A record's encoding as far as it depends on its place in a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Next {
+    timestamp_delta: i64,
+    /// The record's bytes after its own length.
+    body: usize,
+}
+
+impl Next {
+    /// By how many bytes the batch will grow.
+    #[inline]
+    pub(crate) fn bytes(self) -> usize {
+        varint::signed_len(signed(self.body)).saturating_add(self.body)
     }
 }
 
@@ -364,6 +383,7 @@ fn put_stamp(
 }
 
 /// A length and its bytes; null is the length −1.
+#[inline]
 fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     match bytes {
         Some(bytes) => {

@@ -42,7 +42,7 @@ pub(crate) fn split(
     walk(&header, &records, |record| {
         let size = open
             .len()
-            .saturating_add(open.size_of_next(record.timestamp_ms, record.content.len()));
+            .saturating_add(open.next(record.timestamp_ms, record.content.len()).bytes());
         if size > limit_bytes && open.record_count() > 0 {
             parts.push(seal(mem::replace(&mut open, empty())));
         }

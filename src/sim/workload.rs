@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{
-    Arrival, Completions, GroupFunction, InLine, Refused, Reservation, boxed, most_needed,
+    Arrival, Completions, GroupFunction, InLine, Refused, Reservation, Target, boxed, most_needed,
 };
 use crate::error::{Error, Result};
 use crate::record::metadata::RecordMetadata;
@@ -252,15 +252,14 @@ impl World {
         let now = (self.stage.now - late).max(self.stage.start);
         let clock = || now;
         let accumulator = &self.accumulator;
-        let appended = match topic.queue(sent.partition) {
-            Some(queue) => accumulator
-                .append(&clock, queue, &mut arrival, reserved)
-                .map(|appended| (appended, queue)),
+        let target = match topic.queue(sent.partition) {
+            Some(queue) => Target::Partition(queue),
             // The choice is the producer's.
-            None => accumulator.append_keyless(&clock, &topic, &mut arrival, reserved),
+            None => Target::Round(&topic),
         };
-        match appended {
-            Ok((appended, queue)) => {
+        match accumulator.append(&clock, target, &mut arrival, reserved) {
+            Ok(appended) => {
+                let queue = appended.queue;
                 self.checker.redirect(id, queue.index());
                 self.wake |= appended.wake;
                 broken_if(I1, self.accumulator.is_closed(), || {

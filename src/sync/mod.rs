@@ -19,12 +19,8 @@ mod tests;
 
 pub(crate) use std::sync::{Arc, OnceLock};
 
-/// A value that is replaced whole and read without a lock: `load` gives a [`Snapshot`]. The model
-/// checker does not schedule it.
+/// A value that is replaced whole and read without a lock. The model checker does not schedule it.
 pub(crate) use arc_swap::ArcSwap as Swap;
-
-/// What a [`Swap`] held when it was read.
-pub(crate) type Snapshot<T> = arc_swap::Guard<Arc<T>>;
 
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -50,3 +46,11 @@ pub(crate) use rank::{Rank, Ranked, assert_unlocked};
 use model as raw;
 #[cfg(not(all(test, shuttle)))]
 use parking_lot as raw;
+
+/// A number that nobody else in this process has been given.
+pub(crate) fn unique_number() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}

@@ -445,7 +445,8 @@ mod tests {
             value: Some(b"x"),
             headers: &[],
         };
-        batch.append(&record, record.content_size());
+        let next = batch.next(record.timestamp_ms, record.content_size());
+        batch.append(&record, next);
         let request = Request::Produce(ProduceRequest {
             transactional_id: None,
             acks: 1,

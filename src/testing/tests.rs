@@ -119,7 +119,8 @@ fn stamped(values: &[&str], stamp: ProducerStamp) -> Vec<u8> {
                 value: None,
             }],
         };
-        batch.append(&record, record.content_size());
+        let next = batch.next(record.timestamp_ms, record.content_size());
+        batch.append(&record, next);
     }
     batch.seal(stamp)
 }

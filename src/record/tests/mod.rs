@@ -61,12 +61,10 @@ fn append(batch: &mut BatchEncoder, record: &Owned) {
         headers: &headers,
     };
     let content = record.content_size();
-    let (before, promised) = (
-        batch.len(),
-        batch.size_of_next(record.timestamp_ms, content),
-    );
+    let next = batch.next(record.timestamp_ms, content);
+    let (before, promised) = (batch.len(), next.bytes());
     let bound = encoded_size_upper_bound(content);
-    batch.append(&record, content);
+    batch.append(&record, next);
     assert_eq!(batch.len(), before + promised);
     assert!(BatchEncoder::HEADER_BYTES + promised <= bound);
 }

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::accumulator::{Arrival, Outcome, PartitionQueue, boxed};
+use crate::accumulator::{Arrival, Outcome, PartitionQueue, Target, boxed};
 use crate::config::{Acks, TopicSettings, TopicTable};
 use crate::error::Result;
 use crate::ids::TopicId;
@@ -305,7 +305,9 @@ impl World {
         });
         let mut arrival = Arrival::new(record, 64, &mut callback);
         let clock = || self.now;
-        let appended = self.accumulator.append(&clock, queue, &mut arrival, None);
+        let appended =
+            self.accumulator
+                .append(&clock, Target::Partition(queue), &mut arrival, None);
         appended.unwrap();
     }
 

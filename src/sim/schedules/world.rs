@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::accumulator::{Accumulator, Arrival, boxed};
+use crate::accumulator::{Accumulator, Arrival, Target, boxed};
 use crate::error::ErrorKind;
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::Response;
@@ -460,7 +460,8 @@ impl World {
         let mut callback = boxed(callback);
         let mut arrival = Arrival::new(record, callback_bytes, &mut callback);
         let clock = || self.stage.now;
-        let appended = self.accumulator.append(&clock, &queue, &mut arrival, None);
+        let target = Target::Partition(&queue);
+        let appended = self.accumulator.append(&clock, target, &mut arrival, None);
         let Ok(appended) = appended else {
             self.accumulator.budget().note_refusal();
             return;
