@@ -87,8 +87,9 @@ impl ProducerConfigBuilder {
     }
 
     /// A partitioner in place of the built-in choice, by name: `round_robin` or Java's class
-    /// name. Default: the built-in choice, by the hash of the key, or without a key batch by
-    /// batch. Kafka's name: `partitioner.class`.
+    /// name for it, or one of librdkafka's (`consistent_random`, `murmur2`, `fnv1a_random` …).
+    /// Default: the built-in choice, by the hash of the key, or without a key batch by batch.
+    /// Kafka's name: `partitioner.class`.
     pub fn partitioner(self, name: &str) -> Self {
         self.set("partitioner.class", name)
     }

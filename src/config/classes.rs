@@ -7,7 +7,7 @@ use std::fmt;
 use super::properties::{Object, Properties, PropertyObject};
 use super::table::Parsed;
 use crate::error::{Error, ErrorKind, Result};
-use crate::partitioner::{Partitioner, RoundRobinPartitioner};
+use crate::partitioner::{ByKey, Partitioning, RoundRobinPartitioner};
 use crate::serializer::{self, ErasedSerializer, Serializer};
 use crate::sync::Arc;
 
@@ -74,10 +74,10 @@ fn unknown_serializer(name: &str) -> String {
 pub(super) fn find_partitioner(
     properties: &Properties,
     value: &Parsed,
-) -> Result<Arc<dyn Partitioner>, String> {
+) -> Result<Partitioning, String> {
     match Meaning::of(properties, value) {
         Meaning::Object(PropertyObject(Object::Partitioner(partitioner))) => {
-            Ok(Arc::clone(partitioner))
+            Ok(Partitioning::Asked(Arc::clone(partitioner)))
         }
         Meaning::Object(object) => Err(format!("a {object:?} is not a partitioner")),
         Meaning::Name(name) => built_in_partitioner(name),
@@ -104,18 +104,31 @@ impl<'a> Meaning<'a> {
     }
 }
 
-fn built_in_partitioner(name: &str) -> Result<Arc<dyn Partitioner>, String> {
+fn built_in_partitioner(name: &str) -> Result<Partitioning, String> {
+    if let Some(rule) = ByKey::named(name, seed) {
+        return Ok(Partitioning::ByKey(rule));
+    }
     match name.strip_prefix(JAVA_PRODUCER_PACKAGE).unwrap_or(name) {
-        "round_robin" | "RoundRobinPartitioner" => Ok(Arc::new(RoundRobinPartitioner::new())),
+        "round_robin" | "RoundRobinPartitioner" => {
+            Ok(Partitioning::Asked(Arc::new(RoundRobinPartitioner::new())))
+        }
         "internals.DefaultPartitioner" | "UniformStickyPartitioner" => Err(format!(
             "{name:?} was removed from Kafka in 4.0; without partitioner.class the built-in \
              choice does its work"
         )),
         _ => Err(format!(
-            "there is no partitioner {name:?}; there is round_robin (or {JAVA_PRODUCER_PACKAGE}\
-             RoundRobinPartitioner), what the program registers under a name, and objects"
+            "there is no partitioner {name:?}; there are round_robin (or {JAVA_PRODUCER_PACKAGE}\
+             RoundRobinPartitioner), librdkafka's {}, what the program registers under a name, and \
+             objects",
+            ByKey::NAMES.join(", "),
         )),
     }
+}
+
+/// What random partitions start from: different in each configuration.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    RandomState::new().build_hasher().finish()
 }
 
 const JAVA_PRODUCER_PACKAGE: &str = "org.apache.kafka.clients.producer.";

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use super::librdkafka::{self, Fate, Row};
 use super::table::{self, Class, Definition, Kind, Preset};
 use super::values::not_asked_for;
 
@@ -40,6 +41,7 @@ fn written() -> String {
         !matches!(class, Class::Supported | Class::Inert)
     });
     write_section(&mut out, INERT, &definitions, |class| class == Class::Inert);
+    write_librdkafkas_names(&mut out);
     out
 }
 
@@ -102,6 +104,117 @@ fn write_section(
         )
         .unwrap();
     }
+}
+
+const ALIASES: &str = "
+## librdkafka's names
+
+What follows is all that librdkafka has for every client or for producers; see
+[above](#names-of-librdkafka) for what becomes of it, and [MIGRATING.md](MIGRATING.md) for more about
+the differences.
+
+### Other names
+
+| librdkafka | here | value | default there | default here |
+|---|---|---|---|---|
+";
+
+const DIFFERENT: &str = "
+### The same names, with another default or meaning
+
+| name | default there | default here | difference |
+|---|---|---|---|
+";
+
+const ONE_VALUE: &str = "
+### One value only
+
+Any other value is an error.
+
+| librdkafka | must be | why |
+|---|---|---|
+";
+
+const REFUSED: &str = "
+### Refused
+
+| librdkafka | why |
+|---|---|
+";
+
+const WITHOUT_EFFECT: &str = "
+### Without effect
+
+Accepted with any value, and a warning.
+
+| librdkafka | as |
+|---|---|
+";
+
+const THE_SAME: &str = "
+### The same
+
+";
+
+/// A table for each fate, with a line for each name.
+fn write_librdkafkas_names(out: &mut String) {
+    let mut rows: Vec<(&str, &Row)> = librdkafka::all()
+        .flat_map(|row| row.names.iter().map(move |name| (*name, row)))
+        .collect();
+    rows.sort_by_key(|(name, _)| *name);
+    let mut section = |head: &str, line: &dyn Fn(&str, &Row) -> Option<String>| {
+        out.push_str(head);
+        let lines = rows.iter().filter_map(|(name, row)| line(name, row));
+        out.push_str(&lines.collect::<String>());
+    };
+    section(ALIASES, &|name, row| alias(name, row));
+    section(DIFFERENT, &|name, row| {
+        let differs = row.default.is_some() || !row.remark.is_empty();
+        let (theirs, ours) = defaults(row, name);
+        let is_told = row.fate == Fate::Same && differs;
+        is_told.then(|| format!("| `{name}` | {theirs} | {ours} | {} |\n", row.remark))
+    });
+    section(ONE_VALUE, &|name, row| match row.fate {
+        Fate::Only(value) => Some(format!("| `{name}` | `{value}` | {} |\n", row.remark)),
+        _ => None,
+    });
+    section(REFUSED, &|name, row| {
+        (row.fate == Fate::Refused).then(|| format!("| `{name}` | {} |\n", row.remark))
+    });
+    section(WITHOUT_EFFECT, &|name, row| {
+        (row.fate == Fate::NoEffect).then(|| format!("| `{name}` | {} |\n", row.remark))
+    });
+    section(THE_SAME, &|name, row| {
+        let is_the_same = row.fate == Fate::Same && row.default.is_none() && row.remark.is_empty();
+        is_the_same.then(|| format!("- `{name}`\n"))
+    });
+}
+
+fn alias(name: &str, row: &Row) -> Option<String> {
+    let (of, value) = match row.fate {
+        Fate::Alias(of, value) => (format!("`{of}`"), value.describe()),
+        Fate::Levels => ("the levels of all codecs".to_owned(), row.remark),
+        _ => return None,
+    };
+    let (theirs, ours) = match row.fate {
+        Fate::Alias(of, _) => defaults(row, of),
+        _ => Default::default(),
+    };
+    Some(format!(
+        "| `{name}` | {of} | {value} | {theirs} | {ours} |\n"
+    ))
+}
+
+/// Both defaults, if they differ.
+fn defaults(row: &Row, name: &str) -> (String, String) {
+    let Some(theirs) = row.default else {
+        return Default::default();
+    };
+    let ours = match name {
+        "client.id" => "see its meaning".to_owned(),
+        name => format!("`{}`", librdkafka::default_here(name)),
+    };
+    (format!("`{theirs}`"), ours)
 }
 
 fn default(definition: &Definition) -> String {

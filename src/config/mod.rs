@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::Result;
-use crate::partitioner::Partitioner;
+use crate::partitioner::{ByKey, Partitioning};
 use crate::serializer::Serializer;
 use crate::sync::Arc;
 
@@ -17,6 +17,7 @@ mod builder;
 mod classes;
 #[cfg(test)]
 mod docs;
+mod librdkafka;
 mod nearest;
 mod producer_config;
 mod properties;
@@ -46,7 +47,7 @@ pub struct ProducerConfig {
     client_id: String,
     key_serializer: SerializerChoice,
     value_serializer: SerializerChoice,
-    partitioner: Option<Arc<dyn Partitioner>>,
+    partitioner: Option<Partitioning>,
     ignore_keys: bool,
     adaptive_partitioning: bool,
     partition_availability_timeout: Option<Duration>,
@@ -190,14 +191,13 @@ impl ProducerConfig {
         &self.client_id
     }
 
-    /// `None`: the built-in choice, by key or batch by batch.
-    pub(crate) fn partitioner(&self) -> Option<Arc<dyn Partitioner>> {
-        self.partitioner.clone()
-    }
-
-    /// Whether records with a key are spread like those without.
-    pub(crate) fn ignore_keys(&self) -> bool {
-        self.ignore_keys
+    /// What says the partition of a record that does not name its own.
+    pub(crate) fn partitioning(&self) -> Partitioning {
+        match &self.partitioner {
+            Some(partitioner) => partitioner.clone(),
+            None if self.ignore_keys => Partitioning::ByKey(ByKey::ignoring_keys()),
+            None => Partitioning::ByKey(ByKey::java()),
+        }
     }
 
     /// Whether full queues get fewer of the records without key.

@@ -6,14 +6,17 @@ use super::address::HostPort;
 use super::classes::{self, SerializerChoice};
 use super::topic_rules::{Times, acks, topics};
 use super::values::{Findings, Values};
-use super::{Acks, Backoff, MetadataRecovery, ProducerConfig, Properties};
+use super::{Acks, Backoff, MetadataRecovery, ProducerConfig, Properties, librdkafka};
 use crate::error::Result;
-use crate::partitioner::Partitioner;
-use crate::sync::{Arc, AtomicU64, Ordering};
+use crate::partitioner::Partitioning;
+use crate::sync::{AtomicU64, Ordering};
 
 /// The configuration that the properties describe, and what the user should be warned of.
 pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<String>)> {
+    let translated = librdkafka::translate(properties);
+    let properties = &*translated.properties;
     let mut findings = Findings::new(properties);
+    findings.begin_with(translated.problems, translated.warnings);
     let values = Values::read(properties, &mut findings);
     findings.no_problems()?;
 
@@ -105,7 +108,7 @@ fn partitioner(
     properties: &Properties,
     values: &Values,
     findings: &mut Findings<'_>,
-) -> Option<Arc<dyn Partitioner>> {
+) -> Option<Partitioning> {
     let name = "partitioner.class";
     classes::find_partitioner(properties, values.value(name)?)
         .map_err(|complaint| findings.problem(name, format!("{name}: {complaint}")))

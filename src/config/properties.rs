@@ -13,7 +13,8 @@ use crate::sync::Arc;
 
 /// Kafka's properties: names with values, of which a later one wins over an earlier one.
 ///
-/// Names and values are those of Kafka's own producer; `docs/CONFIGURATION.md` lists them.
+/// Names and values are those of Kafka's own producer; `docs/CONFIGURATION.md` lists them. Names of
+/// librdkafka's are accepted, too, and put into Kafka's when a configuration is made.
 /// Nothing is checked before a producer or a [`ProducerConfig`](crate::ProducerConfig) is made.
 ///
 /// ```
@@ -204,6 +205,18 @@ impl Properties {
     fn insert(&mut self, name: String, value: String, place: Option<String>) {
         let value = Value::Text(value);
         self.entries.insert(name, Entry { value, place });
+    }
+
+    pub(super) fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(name)
+    }
+
+    pub(super) fn put(&mut self, name: &str, entry: Entry) {
+        self.entries.insert(name.to_owned(), entry);
+    }
+
+    pub(super) fn remove(&mut self, name: &str) {
+        self.entries.remove(name);
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {

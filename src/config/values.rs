@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::librdkafka;
 use super::nearest::nearest;
 use super::properties::{Entry, Properties, Value};
 use super::table::{self, Class, Definition, HIDDEN, Kind, Parsed, Preset, TOPIC_PREFIX};
@@ -25,6 +26,12 @@ impl<'a> Findings<'a> {
             problems: Vec::new(),
             warnings: Vec::new(),
         }
+    }
+
+    /// What was found before there were Kafka's names only.
+    pub(super) fn begin_with(&mut self, problems: Vec<String>, warnings: Vec<String>) {
+        self.problems = problems;
+        self.warnings = warnings;
     }
 
     /// Something is wrong with the property `name`. The message begins with where it was written,
@@ -231,7 +238,9 @@ fn unknown(name: &str) -> String {
         let known = known.join(", ");
         return format!("unknown property {name:?}; for one topic there are {known}");
     }
-    let known = table::all().map(|definition| definition.name);
+    let known = table::all()
+        .map(|definition| definition.name)
+        .chain(librdkafka::names());
     let nearest = nearest(name, known).expect("the table has rows");
     format!("unknown property {name:?}; did you mean {nearest:?}?")
 }

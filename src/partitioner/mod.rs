@@ -8,13 +8,23 @@ use std::error::Error;
 
 use crate::sync::Arc;
 
+mod by_key;
+mod draws;
+mod fnv1a;
 mod murmur2;
 mod round_robin;
 mod sticky;
 
-pub(crate) use murmur2::partition_for_key;
+pub(crate) use by_key::ByKey;
 pub use round_robin::RoundRobinPartitioner;
 pub(crate) use sticky::WeightedRoundRobin;
+
+/// What says the partition of a record that does not name its own.
+#[derive(Clone)]
+pub(crate) enum Partitioning {
+    ByKey(ByKey),
+    Asked(Arc<dyn Partitioner>),
+}
 
 /// Chooses partitions in a way of the user's own.
 ///

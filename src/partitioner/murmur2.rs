@@ -1,16 +1,8 @@
 //! The hash that decides where a key lives. Every Kafka client must agree on it, so it is, bit for
 //! bit, what Java's producer computes.
 
-/// The partition of a key among `partition_count` (at least 1). All partitions count, those
-/// without a leader too: a key stays where it is.
-pub(crate) fn partition_for_key(key: &[u8], partition_count: i32) -> i32 {
-    debug_assert!(partition_count > 0, "a topic has at least one partition");
-    let masked = murmur2(key) & 0x7fff_ffff;
-    i32::try_from(masked).expect("the sign bit was masked") % partition_count
-}
-
 /// MurmurHash2, 32 bits, with Kafka's seed.
-fn murmur2(data: &[u8]) -> u32 {
+pub(super) fn murmur2(data: &[u8]) -> u32 {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the hash is defined on the low 32 bits of the length; a key is far shorter"
@@ -60,20 +52,6 @@ mod tests {
         ];
         for (key, hash) in vectors {
             assert_eq!(murmur2(key), hash.cast_unsigned(), "{key:?}");
-        }
-    }
-
-    #[test]
-    fn masks_the_sign_instead_of_dropping_it() {
-        let partitions = [
-            (b"".as_slice(), 1),
-            (b"21", 0),
-            (b"foobar", 6),
-            (b"abc", 7),
-            (b"key", 1),
-        ];
-        for (key, partition) in partitions {
-            assert_eq!(partition_for_key(key, 10), partition, "{key:?}");
         }
     }
 }

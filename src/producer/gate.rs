@@ -12,7 +12,7 @@ use crate::accumulator::{
 use crate::driver::{End, Shared};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::topic_name_fault;
-use crate::partitioner::{PartitionRequest, TopicPartitions, partition_for_key};
+use crate::partitioner::{PartitionRequest, Partitioning, TopicPartitions};
 use crate::producer::Settings;
 use crate::producer::clock::now;
 use crate::record::encoded_size_upper_bound;
@@ -205,11 +205,15 @@ impl Gate<'_> {
     ) -> Result<Target<'t>> {
         let count = topic.partition_count();
         let (key, value) = (arrival.record.key, arrival.record.value);
-        let index = match (draft.partition, &self.settings.partitioner, key) {
-            (Some(partition), _, _) => partition,
-            (None, Some(partitioner), key) => {
+        let partitions = TopicPartitions::new(count, topic.available());
+        let index = match (draft.partition, &self.settings.partitioning) {
+            (Some(partition), _) => partition,
+            (None, Partitioning::ByKey(rule)) => match rule.partition(key, &partitions) {
+                Some(partition) => partition,
+                None => return Ok(Target::Round(topic)),
+            },
+            (None, Partitioning::Asked(partitioner)) => {
                 let request = PartitionRequest::new(draft.topic, key, value);
-                let partitions = TopicPartitions::new(count, topic.available());
                 assert_unlocked();
                 let refused = |error| {
                     let topic = draft.topic;
@@ -220,8 +224,6 @@ impl Gate<'_> {
                     .partition(&request, &partitions)
                     .map_err(refused)?
             }
-            (None, None, Some(key)) if !self.settings.ignore_keys => partition_for_key(key, count),
-            (None, None, _) => return Ok(Target::Round(topic)),
         };
         topic.queue(index).map(Target::Partition).ok_or_else(|| {
             let text = format!(

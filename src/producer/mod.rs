@@ -27,7 +27,7 @@ use crate::config::{ProducerConfig, Properties};
 use crate::driver::{self, End, Shared, Slot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::ProducerMetrics;
-use crate::partitioner::Partitioner;
+use crate::partitioner::Partitioning;
 use crate::record::Record;
 use crate::record::metadata::RecordMetadata;
 use crate::sender::Command;
@@ -96,8 +96,7 @@ struct Serializers<K: ?Sized, V: ?Sized> {
 struct Settings {
     max_block: Duration,
     max_request_size: usize,
-    ignore_keys: bool,
-    partitioner: Option<Arc<dyn Partitioner>>,
+    partitioning: Partitioning,
 }
 
 /// Held by every clone; the last one to go closes.
@@ -157,8 +156,7 @@ impl<K: ?Sized + 'static, V: ?Sized + 'static> Producer<K, V> {
         let settings = Settings {
             max_block: config.max_block(),
             max_request_size: config.max_request_size(),
-            ignore_keys: config.ignore_keys(),
-            partitioner: config.partitioner(),
+            partitioning: config.partitioning(),
         };
         let (shared, thread) = driver::start(config)?;
         let handle = Handle {

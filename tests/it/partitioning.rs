@@ -178,6 +178,60 @@ fn the_round_robin_partitioner_takes_turns_record_by_record_whatever_the_key() {
     }
 }
 
+#[test]
+fn librdkafkas_partitioners_hash_keys_and_leave_the_rest_to_the_round() {
+    // Of "key", and of no key; `None` goes round.
+    let partitions = [
+        ("consistent", 7, Some(0)),
+        ("consistent_random", 7, None),
+        ("murmur2", 1, Some(1)),
+        ("murmur2_random", 1, None),
+        ("fnv1a", 8, Some(5)),
+        ("fnv1a_random", 8, None),
+    ];
+    for (name, of_the_key, of_none) in partitions {
+        let (_cluster, producer) = Setup::new()
+            .topic("t", 10)
+            .set("batch.size", 0)
+            .set("partitioner.adaptive.partitioning.enable", false)
+            .set("partitioner", name)
+            .start();
+        let record = ProducerRecord::new("t", "v").key("key");
+        let landed = producer.send_wait(record).unwrap();
+        assert_eq!(landed.partition(), of_the_key, "{name}");
+        let expected = match of_none {
+            Some(partition) => vec![partition; 3],
+            None => vec![0, 1, 2],
+        };
+        assert_eq!(landed_one_by_one(&producer, 3), expected, "{name}");
+    }
+}
+
+#[test]
+fn librdkafkas_random_partitioner_spreads_a_key_and_leaves_what_has_none_to_the_round() {
+    let (_cluster, producer) = Setup::new()
+        .topic("t", 3)
+        .set("batch.size", 0)
+        .set("partitioner.adaptive.partitioning.enable", false)
+        .set("partitioner", "random")
+        .start();
+    let outcomes = Outcomes::new();
+    for number in 0..300 {
+        let record = ProducerRecord::new("t", "v").key("same");
+        producer.send(record, outcomes.callback(number)).unwrap();
+    }
+    producer.flush().unwrap();
+    let landed = outcomes.acknowledged(300);
+    for partition in 0..3 {
+        let here = landed
+            .iter()
+            .filter(|(_, one)| one.partition() == partition);
+        // Not once in 10^15 runs is it otherwise.
+        assert!((30..=170).contains(&here.count()), "{partition}");
+    }
+    assert_eq!(landed_one_by_one(&producer, 3), [0, 1, 2]);
+}
+
 /// Takes the record's value for the partition.
 struct AsTheValueSays;
 

@@ -36,8 +36,9 @@ pub(super) const ROWS: &[Definition] = &[
         Kind::Class,
         "",
         "What chooses partitions in place of the built-in choice (by the hash of the key, or \
-         without a key batch by batch): `round_robin`, the name of Java's class for it, a name \
-         that the program has registered, or an object.",
+         without a key batch by batch): `round_robin`, the name of Java's class for it, one of \
+         librdkafka's names (`consistent_random` and others), a name that the program has \
+         registered, or an object.",
     )
     .with_preset(Preset::Null),
     supported(

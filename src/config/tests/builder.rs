@@ -67,7 +67,7 @@ fn sets_what_it_says() {
     assert!(config.key_serializer::<i64>().is_ok());
     assert!(config.value_serializer::<str>().is_ok());
     assert!(config.partitioner().is_some());
-    assert!(config.ignore_keys());
+    assert!(config.ignore_keys);
     assert!(!config.adaptive_partitioning());
     assert_eq!(config.partition_availability_timeout(), Some(ms(1)));
     assert_eq!(config.linger(), ms(2));

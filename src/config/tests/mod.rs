@@ -10,12 +10,13 @@ use super::table::{self, Class, Kind, Preset};
 use super::*;
 use crate::compression::{Codec, Compression};
 use crate::error::ErrorKind;
-use crate::partitioner::{PartitionRequest, TopicPartitions};
+use crate::partitioner::{PartitionRequest, Partitioner, TopicPartitions};
 use crate::serializer::{Context, Serialized};
 
 mod builder;
 mod defaults;
 mod kafkas_table;
+mod librdkafkas_names;
 mod of_one_topic;
 mod properties;
 mod rules_across_properties;
@@ -53,8 +54,15 @@ fn warnings(properties: &Properties) -> Vec<String> {
     producer_config::check(properties).unwrap().1
 }
 
-/// What holds for a topic of which nothing is said.
+/// What is set in place of the built-in choice; and what holds for a topic of which nothing is said.
 impl ProducerConfig {
+    fn partitioner(&self) -> Option<Arc<dyn Partitioner>> {
+        match self.partitioning() {
+            Partitioning::Asked(partitioner) => Some(partitioner),
+            Partitioning::ByKey(_) => None,
+        }
+    }
+
     fn acks(&self) -> Acks {
         self.topics.of("any").acks
     }

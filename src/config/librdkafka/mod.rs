@@ -1,0 +1,320 @@
+//! librdkafka's names for what Kafka's producer calls otherwise: they are put into Kafka's before
+//! anything is checked, so that the rest of the crate has one name for each thing.
+//!
+//! What librdkafka has is either the same here, another name of the same, without effect, or an
+//! error that says why; [`ROWS`] decides. Changes no default: what is not set is as in Kafka's
+//! producer, and the log says so once where librdkafka's names are in use.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::properties::{Entry, Properties, Value as Given};
+use super::table::{self, HIDDEN, Preset};
+use rows::ROWS;
+pub(super) use value::Value;
+use value::levels;
+
+mod rows;
+mod value;
+
+/// Properties that have the same fate.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) names: &'static [&'static str],
+    pub(super) fate: Fate,
+    /// Why, or what is different all the same; a clause that begins small and has no full stop.
+    pub(super) remark: &'static str,
+    /// The default that librdkafka has, in its own unit, where it is not ours.
+    pub(super) default: Option<&'static str>,
+}
+
+/// What becomes of a property of librdkafka's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Kafka's producer has it under the same name.
+    Same,
+    /// Kafka's producer has it under this name.
+    Alias(&'static str, Value),
+    /// Kafka's producer has one for each codec.
+    Levels,
+    /// Whatever it is set to, nothing changes; a warning says why.
+    NoEffect,
+    /// It is always as if it were set to this; another value is an error.
+    Only(&'static str),
+    /// An error.
+    Refused,
+}
+
+/// Properties with Kafka's names only, and what is to be said of how they came by them.
+#[derive(Debug)]
+pub(super) struct Translated<'a> {
+    pub(super) properties: Cow<'a, Properties>,
+    pub(super) warnings: Vec<String>,
+    pub(super) problems: Vec<String>,
+}
+
+/// All rows; no order is promised.
+pub(super) fn all() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter()
+}
+
+/// What librdkafka calls what; for suggestions.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    all().flat_map(|row| row.names.iter().copied())
+}
+
+/// The row of a name that is librdkafka's and not Kafka's.
+fn find_foreign(name: &str) -> Option<&'static Row> {
+    all().find(|row| row.fate != Fate::Same && row.names.contains(&name))
+}
+
+/// Puts Kafka's names in the place of librdkafka's.
+pub(super) fn translate(properties: &Properties) -> Translated<'_> {
+    let foreign: Vec<_> = properties
+        .entries()
+        .filter_map(|(name, entry)| Some((name, entry, find_foreign(name)?)))
+        .collect();
+    if foreign.is_empty() {
+        return Translated {
+            properties: Cow::Borrowed(properties),
+            warnings: Vec::new(),
+            problems: Vec::new(),
+        };
+    }
+    let mut translation = Translation::new(properties);
+    for (name, entry, row) in &foreign {
+        translation.put(name, entry, row);
+    }
+    translation.shorten_the_request_timeout();
+    let names: Vec<_> = foreign.iter().map(|(name, ..)| *name).collect();
+    translation.end(&names)
+}
+
+struct Translation<'a> {
+    /// As the user has set them.
+    given: &'a Properties,
+    properties: Properties,
+    problems: Vec<String>,
+    /// By reason.
+    without_effect: BTreeMap<&'static str, Vec<String>>,
+    warnings: Vec<String>,
+}
+
+impl<'a> Translation<'a> {
+    fn new(given: &'a Properties) -> Self {
+        Self {
+            given,
+            properties: given.clone(),
+            problems: Vec::new(),
+            without_effect: BTreeMap::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    fn put(&mut self, name: &str, entry: &Entry, row: &Row) {
+        self.properties.remove(name);
+        let result = match row.fate {
+            Fate::Same => Ok(()),
+            Fate::Alias(of, value) => self.put_alias(name, entry, of, value),
+            Fate::Levels => text(entry).and_then(levels).map(|levels| {
+                for (of, level) in levels {
+                    self.set(name, entry, of, Given::Text(level));
+                }
+            }),
+            Fate::NoEffect => {
+                let names = self.without_effect.entry(row.remark).or_default();
+                names.push(name.to_owned());
+                Ok(())
+            }
+            Fate::Only(value) => match text(entry) {
+                Ok(text) if is_the_same(text, value) => Ok(()),
+                _ => Err(format!("it must be {value}: {}", row.remark)),
+            },
+            Fate::Refused => Err(row.remark.to_owned()),
+        };
+        if let Err(complaint) = result {
+            let shown = match &entry.value {
+                Given::Text(_) if table::is_secret(name) => format!("={HIDDEN:?}"),
+                Given::Text(text) => format!("={:?}", text.trim()),
+                Given::Object(_) => String::new(),
+            };
+            self.problem(entry, format!("{name}{shown}: {complaint}"));
+        }
+    }
+
+    fn put_alias(
+        &mut self,
+        name: &str,
+        entry: &Entry,
+        of: &'static str,
+        value: Value,
+    ) -> Result<(), String> {
+        let value = match &entry.value {
+            Given::Text(text) => Given::Text(value.translate(text.trim())?),
+            Given::Object(object) => Given::Object(object.clone()),
+        };
+        self.set(name, entry, of, value);
+        Ok(())
+    }
+
+    /// Sets Kafka's property. Where it is set already, both have to say the same.
+    fn set(&mut self, name: &str, entry: &Entry, of: &str, value: Given) {
+        if let Some(other) = self.properties.entry(of) {
+            let agree = match (&other.value, &value) {
+                (Given::Text(one), Given::Text(another)) => are_equal(of, one.trim(), another),
+                _ => false,
+            };
+            if !agree {
+                let message = format!(
+                    "{name} is librdkafka's name for {of}, and they are set to different values; \
+                     leave one of them out"
+                );
+                self.problem(entry, message);
+            }
+            return;
+        }
+        let place = match &entry.place {
+            Some(place) => format!("{place}: {name}"),
+            None => name.to_owned(),
+        };
+        let place = Some(place);
+        self.properties.put(of, Entry { value, place });
+    }
+
+    fn problem(&mut self, entry: &Entry, message: String) {
+        self.problems.push(match &entry.place {
+            Some(place) => format!("{place}: {message}"),
+            None => message,
+        });
+    }
+
+    /// librdkafka's requests take no longer than the first of their records may take; here, as in
+    /// Kafka, the time for the record must have room for that of a request. `message.timeout.ms` is
+    /// often short, so the other one gives way unless it was set.
+    fn shorten_the_request_timeout(&mut self) {
+        let (delivery, request) = ("delivery.timeout.ms", "request.timeout.ms");
+        let is_given = self.given.entry("message.timeout.ms").is_some();
+        if !is_given || self.properties.entry(request).is_some() {
+            return;
+        }
+        let number = |name| -> Option<i64> {
+            let set = self.properties.get(name).map(str::trim);
+            set.unwrap_or_else(|| default_here(name)).parse().ok()
+        };
+        let (Some(delivery_ms), Some(linger_ms), Some(request_ms)) =
+            (number(delivery), number("linger.ms"), number(request))
+        else {
+            return;
+        };
+        let room_ms = delivery_ms.saturating_sub(linger_ms);
+        if (1..request_ms).contains(&room_ms) {
+            self.warnings.push(format!(
+                "{request} is {room_ms} instead of {request_ms}, so that it fits within \
+                 message.timeout.ms ({delivery_ms}) less linger.ms ({linger_ms})"
+            ));
+            let value = Given::Text(room_ms.to_string());
+            self.properties.put(request, Entry { value, place: None });
+        }
+    }
+
+    fn end(mut self, foreign: &[&str]) -> Translated<'a> {
+        for (why, names) in &self.without_effect {
+            let names = names.join(", ");
+            self.warnings
+                .push(format!("without effect, as {why}: {names}"));
+        }
+        self.warnings.extend(self.what_differs(foreign));
+        Translated {
+            properties: Cow::Owned(self.properties),
+            warnings: self.warnings,
+            problems: self.problems,
+        }
+    }
+
+    /// Who writes librdkafka's names may expect its defaults and meanings, too.
+    fn what_differs(&self, foreign: &[&str]) -> Option<String> {
+        let defaults = DEFAULTS_TO_KNOW
+            .into_iter()
+            .filter(|name| self.properties.entry(name).is_none())
+            .filter_map(|name| {
+                let (their_name, theirs) = default_there(name)?;
+                let ours = default_here(name);
+                Some(match their_name == name {
+                    true => format!("{name} is {ours}, not {theirs}"),
+                    false => format!("{name} is {ours}, not {their_name}={theirs}"),
+                })
+            });
+        let meanings = all()
+            .filter(|row| row.fate == Fate::Same && !row.remark.is_empty())
+            .flat_map(|row| row.names.iter().map(move |name| (*name, row.remark)))
+            .filter(|(name, _)| self.given.entry(name).is_some())
+            .map(|(name, remark)| format!("{name} has Kafka's meaning: {remark}"));
+        let differences: Vec<_> = defaults.chain(meanings).collect();
+        (!differences.is_empty()).then(|| {
+            format!(
+                "librdkafka's names are in use ({}); what they leave open is as in Kafka's \
+                 producer: {}",
+                foreign.join(", "),
+                differences.join("; ")
+            )
+        })
+    }
+}
+
+/// The properties whose defaults matter most to who comes from librdkafka.
+const DEFAULTS_TO_KNOW: [&str; 6] = [
+    "partitioner.class",
+    "enable.idempotence",
+    "batch.size",
+    "buffer.memory",
+    "delivery.timeout.ms",
+    "request.timeout.ms",
+];
+
+/// What librdkafka calls Kafka's property, and its default, if that is not ours.
+fn default_there(name: &str) -> Option<(&'static str, &'static str)> {
+    all().find_map(|row| {
+        let their_name = row.names.iter().find(|one| match row.fate {
+            Fate::Alias(of, _) => of == name,
+            _ => **one == name,
+        })?;
+        Some((*their_name, row.default?))
+    })
+}
+
+/// The default of Kafka's property, which is ours.
+pub(super) fn default_here(name: &str) -> &'static str {
+    match table::find(name).map(|definition| definition.default) {
+        Some(Preset::Text(text)) if !text.is_empty() => text,
+        _ if name == "partitioner.class" => "murmur2_random",
+        _ => "none",
+    }
+}
+
+fn text(entry: &Entry) -> Result<&str, String> {
+    match &entry.value {
+        Given::Text(text) => Ok(text.trim()),
+        Given::Object(object) => Err(format!("it takes text, not a {object:?}")),
+    }
+}
+
+/// Whether librdkafka reads the text as this value; it has several words for a boolean.
+fn is_the_same(text: &str, value: &str) -> bool {
+    let text = match text {
+        "t" | "T" | "1" if value == "true" => "true",
+        "f" | "F" | "0" if value == "false" => "false",
+        text => text,
+    };
+    text.eq_ignore_ascii_case(value)
+}
+
+/// Whether two texts mean the same to Kafka's property.
+fn are_equal(name: &str, one: &str, another: &str) -> bool {
+    let word = |text: &str| match text {
+        "-1" if name == "acks" => "all".to_owned(),
+        text => text.to_owned(),
+    };
+    let (one, another) = (word(one), word(another));
+    let parse = |text: &str| table::find(name)?.kind.parse(text).ok();
+    one == another || parse(&one).is_some_and(|value| Some(value) == parse(&another))
+}

@@ -1,0 +1,87 @@
+//! Partitions at random, for any number of threads at once and without a lock.
+
+use super::TopicPartitions;
+use crate::sync::{AtomicU64, Ordering};
+
+/// A sequence of numbers that look random: a counter, and a function that mixes it well
+/// (SplitMix64). The same seed has the same numbers.
+#[derive(Debug)]
+pub(super) struct Draws {
+    state: AtomicU64,
+}
+
+impl Draws {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            state: AtomicU64::new(seed),
+        }
+    }
+
+    /// Any of all partitions. One without a leader is put back once, as librdkafka does it: a
+    /// second one is taken as it is.
+    pub(super) fn partition(&self, partitions: &TopicPartitions<'_>) -> i32 {
+        let first = self.below(partitions.count());
+        match partitions.available().binary_search(&first) {
+            Ok(_) => first,
+            Err(_) => self.below(partitions.count()),
+        }
+    }
+
+    fn below(&self, count: i32) -> i32 {
+        let high_bits = self.next() >> 32;
+        let scaled = (high_bits * u64::from(count.unsigned_abs())) >> 32;
+        i32::try_from(scaled).expect("it is below an i32")
+    }
+
+    fn next(&self) -> u64 {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut mixed = self
+            .state
+            .fetch_add(STEP, Ordering::Relaxed)
+            .wrapping_add(STEP);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use super::*;
+
+    fn counts(count: i32, available: &[i32], rounds: usize) -> Vec<usize> {
+        let (draws, partitions) = (Draws::new(1), TopicPartitions::new(count, available));
+        let drawn: Vec<_> = (0..rounds).map(|_| draws.partition(&partitions)).collect();
+        (0..count)
+            .map(|partition| drawn.iter().filter(|one| **one == partition).count())
+            .collect()
+    }
+
+    #[test]
+    fn is_the_published_generator() {
+        let draws = Draws::new(1_234_567);
+        assert_eq!(draws.next(), 6_457_827_717_110_365_317);
+        assert_eq!(draws.next(), 3_203_168_211_198_807_973);
+    }
+
+    #[test]
+    fn spreads_evenly_where_all_have_leaders() {
+        for count in counts(4, &[0, 1, 2, 3], 40_000) {
+            assert!((9_700..10_300).contains(&count), "{count}");
+        }
+    }
+
+    /// A leaderless partition gets a record only where both draws fall on it: a quarter of a half.
+    #[test]
+    fn draws_again_once_where_there_is_no_leader() {
+        for (partition, count) in counts(4, &[0, 3], 40_000).into_iter().enumerate() {
+            let expected = if [0, 3].contains(&partition) {
+                15_000
+            } else {
+                5_000
+            };
+            assert!(count.abs_diff(expected) < 500, "{partition}: {count}");
+        }
+    }
+}
