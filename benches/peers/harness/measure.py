@@ -81,6 +81,7 @@ def run_once(client, server, flags, env=None, timeout=180, prefix=()):
     others = used["machine"] - used["server"] - used["children"]
     result.update(client=client, server=server.name)
     result["noise"] = max(0.0, others / max(used["wall"], 0.01))
+    result["took_s"] = used["wall"]
     result["server_cpu_us_rec"] = used["server"] * 1e6 / records
     if seen.get("requests"):
         result.update(
