@@ -48,6 +48,11 @@ fn producer(a: &Args) -> Producer<[u8], [u8]> {
         .set("linger.ms", format!("{:.0}", a.linger_ms))
         .set("batch.size", a.batch_size.to_string())
         .set("buffer.memory", a.buffer_memory.to_string())
+        // Room for a batch of each partition, as for the others.
+        .set(
+            "max.request.size",
+            (a.batch_size * 8).max(1 << 20).to_string(),
+        )
         .set(
             "max.in.flight.requests.per.connection",
             a.in_flight.to_string(),
