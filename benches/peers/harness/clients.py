@@ -87,7 +87,7 @@ def commit():
     """What Linger is built from, for its result lines."""
     describe = ["git", "-C", REPO, "describe", "--always", "--dirty"]
     done = subprocess.run(describe, capture_output=True, text=True)
-    return done.stdout.strip() or "of an unknown commit"
+    return done.stdout.strip() or "unknown"
 
 
 def fetch_kafka():

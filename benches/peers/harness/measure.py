@@ -130,7 +130,7 @@ def sweep(part, server, cases, options, runs=None, env=None, timeout=180):
     """All clients in turn, then again the other way round, so that noise is shared."""
     todo = missing(part, cases, options.clients, runs or options.runs)
     if any(todo.values()):
-        server.warm_up(lambda client, flags: run_once(client, server, flags))
+        server.warm_up(lambda client, flags: run_once(client, server, flags), cases[0][1])
     for case, flags in cases:
         with lock():
             for repetition, client in todo[case]:

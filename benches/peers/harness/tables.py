@@ -133,5 +133,5 @@ def versions():
     for part in COLUMNS:
         for clients in load(part).values():
             for client, results in clients.items():
-                found.update({client: result["version"] for result in good(results)})
-    return {client: version for client, version in sorted(found.items()) if client not in ("linger-group", "floor")}
+                found.setdefault(client, set()).update(result["version"] for result in good(results))
+    return {client: " and ".join(sorted(of)) for client, of in sorted(found.items()) if client not in ("linger-group", "floor")}

@@ -31,10 +31,10 @@ fn main() {
     }
 }
 
-/// Of the crate in this repository.
+/// The commit of this repository, if the harness built it.
 const VERSION: &str = match option_env!("PEERS_COMMIT") {
     Some(commit) => commit,
-    None => "of an unknown commit",
+    None => "unknown",
 };
 
 fn producer(a: &Args) -> Producer<[u8], [u8]> {
