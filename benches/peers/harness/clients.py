@@ -14,6 +14,8 @@ JAVA_OPTIONS = os.environ.get("PEERS_JAVA_OPTS", "-Xms2g -Xmx2g -XX:+UseG1GC -XX
 # In the order of the tables' first run; every second run goes the other way.
 COMMANDS = {
     "linger": [f"{RELEASE}/linger-peer"],
+    "linger-group": [f"{RELEASE}/linger-peer", "--completion", "group"],
+    "floor": [f"{RELEASE}/floor"],
     "franz-go": [f"{BIN}/kgo-peer"],
     "java": ["java", *JAVA_OPTIONS, *QUIET_JAVA, "-cp", f"{JAVA}:{LIBS}/*", "Peer"],
     "librdkafka-c": [f"{BIN}/c-peer"],
@@ -21,12 +23,24 @@ COMMANDS = {
     "confluent-kafka": [f"{RELEASE}/confluent-peer"],
     "krafka": [f"{RELEASE}/krafka-peer"],
 }
+# Linger itself, and what no client can beat: nobody's peers.
+OURS = ("linger", "linger-group", "floor")
+# Those of the peers that a goal can depend on.
+BEST = ["linger", "franz-go", "java", "librdkafka-c"]
 CRATES = {
     "linger": "linger-peer",
+    "linger-group": "linger-peer",
     "rust-rdkafka": "rdkafka-peer",
     "krafka": "krafka-peer",
     "confluent-kafka": "confluent-peer",
 }
+
+
+def takes_part(client, part, flags):
+    """A group and the floor are measured where a goal speaks of them."""
+    if client == "floor":
+        return part == "table" and flags.get("threads") == 1
+    return client != "linger-group" or part in ("table", "allocs")
 
 
 def sh(command, **options):
@@ -64,8 +78,16 @@ def build(clients):
 def cargo(packages):
     # Incremental builds have smaller codegen units: what they measure is not the release.
     env = {**os.environ, "CARGO_TARGET_DIR": str(CARGO_TARGET), "CARGO_INCREMENTAL": "0"}
+    env["PEERS_COMMIT"] = commit()
     wanted = [word for package in packages for word in ("-p", package)]
     sh(["cargo", "build", "--release", "--manifest-path", HERE / "Cargo.toml", *wanted], env=env)
+
+
+def commit():
+    """What Linger is built from, for its result lines."""
+    describe = ["git", "-C", REPO, "describe", "--always", "--dirty"]
+    done = subprocess.run(describe, capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
 
 
 def fetch_kafka():

@@ -10,14 +10,14 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from .clients import COMMANDS
+from .clients import COMMANDS, takes_part
 from .paths import RAW
 from .servers import TOPIC
 
 TICKS = os.sysconf("SC_CLK_TCK")
 LOCK = Path(os.environ.get("PEERS_LOCK", Path(tempfile.gettempdir()) / "linger-peers.lock"))
 # Records by client, so that a run takes seconds with each of them; rates do not depend on it.
-FACTOR = {"linger": 2, "krafka": 0.25, "confluent-kafka": 0.6, "java": 0.8}
+FACTOR = {"linger": 2, "linger-group": 2, "floor": 2, "krafka": 0.25, "confluent-kafka": 0.6, "java": 0.8}
 # Java's compiler needs millions of records; with a codec in the way, fewer make enough seconds.
 JAVA_WARMUP = {"none": 20}
 JAVA_WARMUP_COMPRESSED = 6
@@ -81,6 +81,7 @@ def run_once(client, server, flags, env=None, timeout=180, prefix=()):
     others = used["machine"] - used["server"] - used["children"]
     result.update(client=client, server=server.name)
     result["noise"] = max(0.0, others / max(used["wall"], 0.01))
+    result["took_s"] = used["wall"]
     result["server_cpu_us_rec"] = used["server"] * 1e6 / records
     if seen.get("requests"):
         result.update(
@@ -90,6 +91,8 @@ def run_once(client, server, flags, env=None, timeout=180, prefix=()):
             batch_per_req=seen["batches"] / seen["requests"],
             bytes_rec=seen["bytes"] / max(seen["records"], 1),
         )
+    if result.get("allocs_rec", -1) >= 0:
+        result["allocs_batch"] = result["allocs_rec"] * result.get("rec_per_batch", 1)
     return result
 
 
@@ -112,8 +115,9 @@ def fit(client, flags, scale):
     """The flags with this client's number of records."""
     flags = dict(flags)
     java_warmup = flags.pop("java-warmup", None)
-    if "num-records" in flags and flags.get("throughput", -1) < 0:
-        flags["num-records"] = int(flags["num-records"] * FACTOR.get(client, 1) * scale)
+    if "num-records" in flags and not flags.pop("exact", False):
+        factor = FACTOR.get(client, 1) if flags.get("throughput", -1) < 0 else 1
+        flags["num-records"] = int(flags["num-records"] * factor * scale)
     if client == "java" and flags.get("warmup"):
         factor = JAVA_WARMUP.get(flags.get("compression", "none"), JAVA_WARMUP_COMPRESSED)
         flags["warmup"] = java_warmup or max(flags["warmup"] * factor, JAVA_WARMUP_AT_LEAST)
@@ -124,13 +128,25 @@ def fit(client, flags, scale):
 
 def sweep(part, server, cases, options, runs=None, env=None, timeout=180):
     """All clients in turn, then again the other way round, so that noise is shared."""
-    server.warm_up(lambda client, flags: run_once(client, server, flags))
+    todo = missing(part, cases, options.clients, runs or options.runs)
+    if any(todo.values()):
+        server.warm_up(lambda client, flags: run_once(client, server, flags), cases[0][1])
     for case, flags in cases:
         with lock():
-            for repetition in range(runs or options.runs):
-                for client in options.clients[:: -1 if repetition % 2 else 1]:
-                    result = run_once(client, server, fit(client, flags, options.scale), env, timeout)
-                    keep(part, {**result, "case": case, "rep": repetition})
+            for repetition, client in todo[case]:
+                result = run_once(client, server, fit(client, flags, options.scale), env, timeout)
+                keep(part, {**result, "case": case, "rep": repetition})
+
+
+def missing(part, cases, clients, runs):
+    """The turns of each case that have no result yet: {case: [(repetition, client), ...]}."""
+    kept = load(part)
+    todo = {}
+    for case, flags in cases:
+        there = {(result["rep"], client) for client, results in kept.get(case, {}).items() for result in results}
+        turns = [(turn, client) for turn in range(runs) for client in clients[:: -1 if turn % 2 else 1]]
+        todo[case] = [one for one in turns if one not in there and takes_part(one[1], part, flags)]
+    return todo
 
 
 def keep(part, result):

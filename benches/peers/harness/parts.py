@@ -1,14 +1,18 @@
 """What is measured: the parts, their cases, and the servers that they need."""
+import argparse
 import subprocess
 
+from .clients import BEST, COMMANDS, sh
 from .measure import forget, lock, run_once, sweep
-from .paths import BIN, DIR, RAW, RELEASE
+from .paths import BIN, DIR, RAW, RELEASE, REPO
 from .servers import Kafka, Sink
 
 # Kafka's defaults; and what throughput is tuned to.
 DEFAULT = {"linger-ms": 5, "batch-size": 16384, "buffer-memory": 32 << 20}
 TUNED = {"linger-ms": 10, "batch-size": 1 << 20, "buffer-memory": 128 << 20}
 SMALL = {"num-records": 3_000_000, "warmup": 500_000, "record-size": 100}
+# Where records take longer, fewer of them make enough seconds for Java's compiler.
+SHORT_JAVA = {"java-warmup": 4_000_000}
 LARGE = {"num-records": 1_000_000, "warmup": 200_000, "record-size": 1024}
 
 
@@ -42,15 +46,20 @@ def codecs(options):
 
 
 def partitions(options):
-    """100-byte values to so many partitions, explicitly and in turn."""
+    """100-byte values to so many partitions, explicitly and in turn; and 10,000 records, all of which linger."""
     for count in (6, 10_000):
         flags = {"num-records": 1_000_000, "warmup": 200_000, "record-size": 100, "partitions": count}
         if count > 1000:
             # It is slow enough there to be warm sooner.
             flags["java-warmup"] = 1_000_000
-        case = (f"{count} partitions", {**flags, **DEFAULT, "buffer-memory": 256 << 20})
+        # About memory: nothing is sent before the last record is there.
+        held = {"num-records": 10_000, "exact": True, "record-size": 100, "partitions": count, "linger-ms": 3_000}
+        cases = [
+            (f"{count} partitions", {**flags, **DEFAULT, "buffer-memory": 256 << 20}),
+            (f"10,000 records held, {count} partitions", {**held, "batch-size": 16384, "buffer-memory": 256 << 20}),
+        ]
         with Sink(partitions=count) as sink:
-            sweep("partitions", sink, [case], options, timeout=300)
+            sweep("partitions", sink, cases, options, timeout=300)
 
 
 def kafka(options):
@@ -62,7 +71,7 @@ def kafka(options):
         ("100 B values, 1 MiB batches, lz4", {**SMALL, **TUNED, "compression": "lz4"}),
     ]
     with Kafka() as broker:
-        sweep("kafka", broker, cases, options)
+        sweep("kafka", broker, [(name, {**flags, **SHORT_JAVA}) for name, flags in cases], options)
 
 
 def latency(options):
@@ -75,7 +84,7 @@ def latency(options):
 def delay(options):
     """Three brokers, each of which answers after 10 ms."""
     cases = [
-        (name, {**SMALL, "num-records": 1_000_000, **settings})
+        (name, {**SMALL, **SHORT_JAVA, "num-records": 1_000_000, **settings})
         for name, settings in (("default settings", DEFAULT), ("1 MiB batches", TUNED))
     ]
     with Sink(brokers=3, delay_ms=10) as sink:
@@ -85,7 +94,7 @@ def delay(options):
 def idle(options):
     """Ten seconds after the first record and one second of rest."""
     with Sink() as sink:
-        sweep("idle", sink, [("10 s", {"mode": "idle"})], options, runs=min(options.runs, 3))
+        sweep("idle", sink, [("10 s", {"mode": "idle"})], options)
 
 
 def startup(options):
@@ -175,12 +184,43 @@ def profile_of(client, sink):
     ]
 
 
-PARTS = [floor, table, tuned, codecs, partitions, kafka, latency, delay, idle, startup, allocs, settings, profile]
+def instructions(_options):
+    """Instructions per record, counted by callgrind, by stage."""
+    done = sh(["cargo", "bench", "--bench", "instructions"], cwd=REPO, stdout=subprocess.PIPE, text=True)
+    RAW.mkdir(parents=True, exist_ok=True)
+    (RAW / "instructions.md").write_text(done.stdout)
+
+
+PARTS = [
+    table, tuned, codecs, partitions, kafka, latency, delay, idle, startup, allocs, settings, floor, profile, instructions,
+]
 NAMES = {part.__name__: part for part in PARTS}
+
+# For the verdicts: the parts, the clients on which they can depend, and how much of the records.
+GOALS = {
+    "table": (list(COMMANDS), 1),
+    "latency": (BEST, 0.5),
+    "kafka": (BEST, 0.5),
+    "tuned": (BEST, 0.7),
+    "codecs": (BEST, 0.7),
+    "delay": (BEST, 1),
+    "partitions": (["linger", "franz-go"], 1),
+    "startup": (list(COMMANDS), 1),
+    "allocs": (["linger", "linger-group", "franz-go"], 1),
+    "idle": (["linger", "franz-go", "librdkafka-c"], 1),
+}
+
+
+def for_goals(options):
+    for name, (clients, scale) in GOALS.items():
+        chosen = [client for client in options.clients if client in clients]
+        part = {**vars(options), "clients": chosen, "scale": options.scale * scale}
+        measure(name, argparse.Namespace(**part))
 
 
 def measure(name, options):
-    forget(name, ["linger"] if name == "settings" else options.clients)
+    if not options.resume:
+        forget(name, ["linger"] if name == "settings" else options.clients)
     NAMES[name](options)
 
 
@@ -196,6 +236,8 @@ def smoke(options):
     for start in (Sink, lambda: Sink(brokers=3, delay_ms=1), Kafka):
         with start() as server:
             for client in options.clients:
+                if client == "floor":
+                    continue
                 for flags in set_ups:
                     result = run_once(client, server, {"num-records": 20_000, "warmup": 100, **flags}, timeout=30)
                     complaint = result.get("failed") or check(result)

@@ -29,7 +29,7 @@ class Sink:
         with socket.create_connection(("127.0.0.1", self.stats_port)) as connection:
             return json.loads(connection.makefile().read())
 
-    def warm_up(self, _run):
+    def warm_up(self, _run, _flags):
         pass
 
     def __enter__(self):
@@ -88,10 +88,13 @@ class Kafka:
     def stats(self):
         return {}
 
-    def warm_up(self, run):
-        """Before anyone is measured, the broker's code has been compiled."""
+    def warm_up(self, run, flags):
+        """Before anyone is measured, the broker's code has been compiled, that for this load included."""
         for client in ("linger", "franz-go", "java"):
             run(client, {"num-records": 1000000})
+        if "throughput" in flags:
+            for client in ("linger", "franz-go"):
+                run(client, flags)
 
     def __enter__(self):
         return self

@@ -19,7 +19,7 @@ COLUMNS = {
     "idle": ["idle_switches", "idle_cpu_ms", "threads", "rss_mb", "errors"],
     "startup": ["first_ack_ms", "peak_rss_mb", "errors"],
     "settings": ["cpu_us_rec", "caller_cpu_ns_rec", "rec_s", "peak_rss_mb", "rec_per_batch", "batch_per_req", "p50_us", "p99_us", "noise", "errors"],
-    "allocs": ["allocs_rec", "alloc_bytes_rec", "vol_switches", "errors"],
+    "allocs": ["allocs_rec", "allocs_batch", "alloc_bytes_rec", "vol_switches", "errors"],
 }
 TITLES = {
     "rec_s": "records/s",
@@ -40,6 +40,7 @@ TITLES = {
     "threads": "threads",
     "first_ack_ms": "first acknowledgement ms",
     "allocs_rec": "allocations/record",
+    "allocs_batch": "allocations/batch",
     "alloc_bytes_rec": "allocated bytes/record",
     "vol_switches": "voluntary switches",
     "noise": "others' cores",
@@ -48,7 +49,8 @@ TITLES = {
 RANGED = {"rec_s", "cpu_us_rec", "caller_cpu_ns_rec", "p50_us", "p99_us", "first_ack_ms", "idle_cpu_ms", "peak_rss_mb"}
 MORE_IS_BETTER = {"rec_s"}
 # What a client cannot know of itself.
-UNKNOWN = {"allocs_rec": -1, "alloc_bytes_rec": -1}
+UNKNOWN = {"allocs_rec": -1, "alloc_bytes_rec": -1, "p50_us": 0, "p99_us": 0}
+LABELS = {"linger": "**linger**", "linger-group": "**linger** (group)", "floor": "the floor"}
 
 
 def number(value):
@@ -101,6 +103,7 @@ def rows(part, what, named):
     lines = [f"| {what} | " + " | ".join(TITLES[column] for column in columns) + " | runs |"]
     lines.append("|---|" + "--:|" * (len(columns) + 1))
     for name, tried in named.items():
+        name = LABELS.get(name, name)
         done = good(tried)
         if not done:
             why = " ".join(tried[0]["failed"].split())[-120:].replace("|", "/")
@@ -113,23 +116,22 @@ def rows(part, what, named):
 
 
 def of_part(part):
+    """What was measured of it; nothing if it was not."""
     if part.__name__ not in COLUMNS:
         file = RAW / f"{part.__name__}.md"
-        text = file.read_text().strip() if file.exists() else ""
+        return file.read_text().strip() if file.exists() else ""
     elif part.__name__ == "settings":
         cases = load("settings")
-        text = "\n".join(rows("settings", "setting", {case: found["linger"] for case, found in cases.items()}) if cases else [])
-    else:
-        cases = load(part.__name__)
-        text = "\n".join(line for case, clients in cases.items() for line in of_case(part.__name__, case, clients)).strip()
-    return f"\n### {part.__name__}\n\n{part.__doc__.strip()}\n\n{text}\n" if text else ""
+        return "\n".join(rows("settings", "setting", {case: found["linger"] for case, found in cases.items()}) if cases else [])
+    cases = load(part.__name__)
+    return "\n".join(line for case, clients in cases.items() for line in of_case(part.__name__, case, clients)).strip()
 
 
 def versions():
-    """Of the clients, as they say themselves."""
+    """Of the clients, as they say themselves: {client: version}."""
     found = {}
     for part in COLUMNS:
         for clients in load(part).values():
             for client, results in clients.items():
-                found.update({client: result["version"] for result in good(results)})
-    return ", ".join(f"{client} {version}" for client, version in sorted(found.items()))
+                found.setdefault(client, set()).update(result["version"] for result in good(results))
+    return {client: " and ".join(sorted(of)) for client, of in sorted(found.items()) if client not in ("linger-group", "floor")}

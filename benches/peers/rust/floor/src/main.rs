@@ -1,10 +1,12 @@
 //! What no client can beat: the work that any producer must do for a record, in one tight loop.
 //!
 //!     floor [--size 100] [--bootstrap 127.0.0.1:19500]   (the address of a sink; without it, no network rows)
+//!     floor --bootstrap 127.0.0.1:19500 --num-records 3000000 ...    (as a client: all of their flags)
 //!
-//! Rows: best of 7 for loops without network, median of 5 with.
+//! Rows: best of 7 for loops without network, median of 5 with. As a client it is the row of two
+//! threads, and prints the same result line as every other.
 
-use peerlib::{cpu_seconds, now, pool};
+use peerlib::{CallerClock, Data, args, cpu_seconds, drive, now, on_acks, pool};
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::io::{IoSlice, Read, Write};
@@ -113,7 +115,7 @@ impl Wire {
     fn send<'a>(&mut self, batches: impl Iterator<Item = (i32, &'a [u8])> + Clone) {
         let (count, bytes) = batches
             .clone()
-            .fold((0, 0), |(c, n), (_, b)| (c + 1, n + 8 + b.len()));
+            .fold((0i32, 0), |(c, n), (_, b)| (c + 1, n + 8 + b.len()));
         let mut h = Vec::with_capacity(64);
         let head = 2 + 2 + 4 + 2 + 2 + 2 + 4 + 4 + 2 + 5 + 4;
         h.extend_from_slice(&((head + bytes) as i32).to_be_bytes());
@@ -171,8 +173,101 @@ fn median(name: &str, n: usize, mut f: impl FnMut()) {
     println!("| {name} | {w:.1} | {c:.1} | {:.2} |", 1e3 / w);
 }
 
+/// The shape of a threaded producer: the caller encodes under a lock, another thread seals and writes.
+fn two_threads<'a>(addr: &str, cap: usize, n: u64, value: impl Fn(u64) -> &'a [u8]) {
+    let queue: Mutex<(VecDeque<(usize, Batch)>, bool)> = Mutex::new((VecDeque::new(), false));
+    let free: Mutex<Vec<Batch>> =
+        Mutex::new((0..(32 << 20) / cap).map(|_| Batch::new(cap)).collect());
+    let (more, room) = (Condvar::new(), Condvar::new());
+    std::thread::scope(|s| {
+        s.spawn(|| {
+            let mut w = Wire::connect(addr);
+            loop {
+                let mut q = queue.lock().unwrap();
+                while q.0.is_empty() && !q.1 {
+                    q = more.wait(q).unwrap();
+                }
+                let k = q.0.len().min(PARTITIONS);
+                let mut bs: Vec<_> = q.0.drain(..k).collect();
+                drop(q);
+                if bs.is_empty() {
+                    break;
+                }
+                bs.iter_mut().for_each(|b| b.1.seal(true));
+                if w.in_flight == 5 {
+                    w.reply();
+                }
+                w.send(bs.iter().map(|(p, b)| (*p as i32, &b.b[..b.at])));
+                let mut f = free.lock().unwrap();
+                for (_, mut b) in bs {
+                    b.reset();
+                    f.push(b);
+                }
+                drop(f);
+                room.notify_one();
+            }
+            while w.in_flight > 0 {
+                w.reply();
+            }
+        });
+        let grab = || {
+            let mut f = free.lock().unwrap();
+            loop {
+                if let Some(b) = f.pop() {
+                    return b;
+                }
+                f = room.wait(f).unwrap();
+            }
+        };
+        let clock = CallerClock::start();
+        let open: Vec<Mutex<Batch>> = (0..PARTITIONS).map(|_| Mutex::new(grab())).collect();
+        let budget = AtomicUsize::new(usize::MAX / 2);
+        let pass_on = |p: usize, batch| {
+            let mut q = queue.lock().unwrap();
+            q.0.push_back((p, batch));
+            if q.0.len() == 1 {
+                more.notify_one();
+            }
+        };
+        let mut p = 0;
+        for i in 0..n {
+            let v = value(i);
+            budget.fetch_sub(v.len(), AcqRel);
+            while !open[p].lock().unwrap().append((i & 63) as i64, v) {
+                let full = std::mem::replace(&mut *open[p].lock().unwrap(), grab());
+                pass_on(p, full);
+                p = (p + 1) % PARTITIONS;
+            }
+        }
+        for (p, last) in open.into_iter().enumerate() {
+            let last = last.into_inner().unwrap();
+            if last.n > 0 {
+                pass_on(p, last);
+            }
+        }
+        clock.stop();
+        queue.lock().unwrap().1 = true;
+        more.notify_one();
+    });
+}
+
+/// The floor among the clients: so that it is measured in turn with them.
+fn as_client() {
+    let a = args();
+    assert!(a.threads == 1 && a.compression == "none" && a.keys == 0);
+    let data = Data::new(&a);
+    let send = |first, n, _rate| {
+        two_threads(&a.bootstrap, a.batch_size, n, |i| data.value(first + i));
+        on_acks(n, 0);
+    };
+    drive("floor", "", &a, send, || ());
+}
+
 fn main() {
     let a: Vec<String> = std::env::args().collect();
+    if a.iter().any(|flag| flag == "--num-records") {
+        return as_client();
+    }
     let flag = |k: &str| a.iter().position(|x| x == k).map(|i| a[i + 1].clone());
     let size: usize = flag("--size").map_or(100, |s| s.parse().unwrap());
     let data = pool("json");
@@ -278,80 +373,12 @@ fn main() {
                 }
             },
         );
-        // The shape of a threaded producer: the caller encodes under a lock, another thread seals and writes.
         median(
             &format!(
                 "two threads: caller encodes (mutex, budget), the other seals + writes, {kib} KiB"
             ),
             n,
-            || {
-                let queue: Mutex<(VecDeque<(usize, Batch)>, bool)> =
-                    Mutex::new((VecDeque::new(), false));
-                let free: Mutex<Vec<Batch>> =
-                    Mutex::new((0..(32 << 20) / cap).map(|_| Batch::new(cap)).collect());
-                let (more, room) = (Condvar::new(), Condvar::new());
-                std::thread::scope(|s| {
-                    s.spawn(|| {
-                        let mut w = Wire::connect(&addr);
-                        loop {
-                            let mut q = queue.lock().unwrap();
-                            while q.0.is_empty() && !q.1 {
-                                q = more.wait(q).unwrap();
-                            }
-                            let k = q.0.len().min(PARTITIONS);
-                            let mut bs: Vec<_> = q.0.drain(..k).collect();
-                            drop(q);
-                            if bs.is_empty() {
-                                break;
-                            }
-                            bs.iter_mut().for_each(|b| b.1.seal(true));
-                            if w.in_flight == 5 {
-                                w.reply();
-                            }
-                            w.send(bs.iter().map(|(p, b)| (*p as i32, &b.b[..b.at])));
-                            let mut f = free.lock().unwrap();
-                            for (_, mut b) in bs {
-                                b.reset();
-                                f.push(b);
-                            }
-                            drop(f);
-                            room.notify_one();
-                        }
-                        while w.in_flight > 0 {
-                            w.reply();
-                        }
-                    });
-                    let grab = || {
-                        let mut f = free.lock().unwrap();
-                        loop {
-                            if let Some(b) = f.pop() {
-                                return b;
-                            }
-                            f = room.wait(f).unwrap();
-                        }
-                    };
-                    let open: Vec<Mutex<Batch>> =
-                        (0..PARTITIONS).map(|_| Mutex::new(grab())).collect();
-                    let budget = AtomicUsize::new(usize::MAX / 2);
-                    let mut p = 0;
-                    for i in 0..n {
-                        let v = values[i % values.len()];
-                        budget.fetch_sub(v.len(), AcqRel);
-                        while !open[p].lock().unwrap().append((i & 63) as i64, v) {
-                            let full = std::mem::replace(&mut *open[p].lock().unwrap(), grab());
-                            let mut q = queue.lock().unwrap();
-                            q.0.push_back((p, full));
-                            if q.0.len() == 1 {
-                                more.notify_one();
-                            }
-                            drop(q);
-                            p = (p + 1) % PARTITIONS;
-                        }
-                    }
-                    queue.lock().unwrap().1 = true;
-                    more.notify_one();
-                });
-            },
+            || two_threads(&addr, cap, n as u64, |i| values[i as usize % values.len()]),
         );
     }
 }
