@@ -1,13 +1,16 @@
-//! A standard lz4 frame, with the parameters that Kafka's Java client writes: independent blocks of
-//! at most 64 KiB, no checksums but the header's, no sizes told. The frame is written and read here,
-//! the blocks by one of two libraries: C's if the feature `lz4` is on, else lz4_flex.
+//! A standard lz4 frame, as Kafka's Java client writes it: independent blocks, no checksums but the
+//! header's, no sizes told. Blocks are 64 KiB, as Java's, or larger if the batch is: each block is
+//! compressed without a look at the one before. The frame is written and read here, the blocks by one
+//! of two libraries: C's if the feature `lz4` is on, else lz4_flex.
 
 use crate::compression::{Codec, Compression, Damaged};
 
-/// The magic; version 1 with independent blocks; blocks of up to 64 KiB; the checksum of these two.
-const HEADER: [u8; 7] = [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82];
 const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
-const BLOCK_BYTES: usize = 64 * 1024;
+/// In the flags.
+const VERSION_1: u8 = 0b0100_0000;
+const INDEPENDENT: u8 = 0b0010_0000;
+/// How large blocks may be, and what stands for it in the header.
+const BLOCK_SIZES: [(u8, usize); 4] = [(4, 64 << 10), (5, 256 << 10), (6, 1 << 20), (7, 4 << 20)];
 
 /// In a block's length: its bytes are as they were.
 const STORED: u32 = 1 << 31;
@@ -19,9 +22,14 @@ pub(super) struct Context;
 impl Context {
     /// Writes the stream to the front of `output` and gives its length, if it fits.
     pub(super) fn compress(&mut self, level: i32, raw: &[u8], output: &mut [u8]) -> Option<usize> {
-        output.first_chunk_mut().map(|header| *header = HEADER)?;
-        let mut end = HEADER.len();
-        for block in raw.chunks(BLOCK_BYTES) {
+        let [.., largest] = BLOCK_SIZES;
+        let holds_all = |size: &(u8, usize)| size.1 >= raw.len();
+        let (code, block_bytes) = BLOCK_SIZES.into_iter().find(holds_all).unwrap_or(largest);
+        let (magic, rest) = output.split_first_chunk_mut()?;
+        *magic = MAGIC;
+        *rest.first_chunk_mut()? = descriptor(code);
+        let mut end = MAGIC.len() + DESCRIPTOR_BYTES;
+        for block in raw.chunks(block_bytes) {
             let (length, rest) = output.get_mut(end..)?.split_first_chunk_mut()?;
             let most = most_bytes(block.len()).min(rest.len());
             let compressed = compress_block(level, block, rest.get_mut(..most)?);
@@ -39,6 +47,16 @@ impl Context {
         *end_mark = 0u32.to_le_bytes();
         Some(end + end_mark.len())
     }
+}
+
+const DESCRIPTOR_BYTES: usize = 3;
+
+/// What comes after the magic: flags, size of blocks, and a checksum of these two.
+fn descriptor(block_size_code: u8) -> [u8; DESCRIPTOR_BYTES] {
+    let told = [VERSION_1 | INDEPENDENT, block_size_code << 4];
+    let [_, checksum, ..] = xxh32(&told).to_le_bytes();
+    let [flags, block] = told;
+    [flags, block, checksum]
 }
 
 /// What a library wants to have room for, so that it need not look whether there is.
@@ -133,8 +151,6 @@ enum Block<'a> {
 impl<'a> Frame<'a> {
     fn open(stream: &'a [u8]) -> Option<Self> {
         const VERSION: u8 = 0b1100_0000;
-        const VERSION_1: u8 = 0b0100_0000;
-        const INDEPENDENT: u8 = 0b0010_0000;
         const BLOCK_CHECKSUMS: u8 = 0b0001_0000;
         const CONTENT_SIZE: u8 = 0b0000_1000;
         const CONTENT_CHECKSUM: u8 = 0b0000_0100;
@@ -148,13 +164,8 @@ impl<'a> Frame<'a> {
             && flags & INDEPENDENT != 0
             && flags & RESERVED_OR_DICTIONARY == 0
             && block & 0b1000_1111 == 0;
-        let block_bytes = match block >> 4 {
-            4 => 64 << 10,
-            5 => 256 << 10,
-            6 => 1 << 20,
-            7 => 4 << 20,
-            _ => return None,
-        };
+        let size = |(code, _): &&(u8, usize)| *code == block >> 4;
+        let (_, block_bytes) = *BLOCK_SIZES.iter().find(size)?;
         let size_bytes = if flags & CONTENT_SIZE != 0 { 8 } else { 0 };
         let (descriptor, rest) = descriptor.split_at_checked(2 + size_bytes)?;
         let (checksum, rest) = rest.split_first()?;

@@ -93,8 +93,37 @@ fn what_does_not_get_smaller_is_none() {
 }
 
 #[test]
+fn lz4_frames_have_larger_blocks_for_larger_batches() {
+    if !Codec::Lz4.is_built_in() {
+        return;
+    }
+    let descriptor = |bytes| {
+        let raw = text(bytes);
+        let stream = compress(Codec::Lz4, 9, &raw).unwrap();
+        assert_eq!(decompress(Codec::Lz4, &stream, bytes).as_ref(), Ok(&raw));
+        stream[5] >> 4
+    };
+    let sizes = [
+        65_536,
+        65_537,
+        262_144,
+        262_145,
+        1 << 20,
+        (1 << 20) + 1,
+        (4 << 20) + 1,
+    ];
+    assert_eq!(sizes.map(descriptor), [4, 5, 5, 6, 6, 7, 7]);
+    // Of noise a block is stored as it is.
+    let raw = [noise(4 << 20), text(100_000)].concat();
+    let stream = compress(Codec::Lz4, 9, &raw).unwrap();
+    assert_eq!(
+        decompress(Codec::Lz4, &stream, raw.len()).as_ref(),
+        Ok(&raw)
+    );
+}
+
+#[test]
 fn half_of_it_noise_still_comes_back() {
-    // lz4 stores some blocks as they are.
     let raw = [noise(70_000), text(140_000), noise(70_000)].concat();
     for codec in codecs() {
         let level = levels(codec)[0].max(-1);
@@ -143,7 +172,7 @@ fn no_stream_at_all_is_damaged() {
 
 #[test]
 fn frames_are_as_kafka_writes_them() {
-    let raw = text(70_000);
+    let raw = text(60_000);
     let starts: [(Codec, &[u8]); 4] = [
         (Codec::Gzip, b"\x1f\x8b\x08\0\0\0\0\0\0"),
         (Codec::Snappy, b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01"),
