@@ -292,6 +292,10 @@ impl Accumulator {
             batch: id,
             opened,
         });
+        if state.batches.capacity() == 0 {
+            // Left to itself the queue would begin with room for four, a KiB in each partition.
+            state.batches.reserve_exact(1);
+        }
         state.batches.push_back(OpenBatch {
             id,
             opened,
