@@ -27,6 +27,7 @@ use crate::accumulator::{
 use crate::error::{Error, ErrorKind};
 use crate::ids::NodeId;
 use crate::sender::Sender;
+use crate::sender::lines::Terms;
 use crate::sender::sequence::{Producer, Sequences};
 use crate::sender::timers::Timer;
 use crate::sync::Arc;
@@ -282,7 +283,8 @@ impl Sender {
             return;
         };
         if partition.place != Place::Queued(leader) {
-            node.ready.push(partition.queue.settings().acks, id);
+            let terms = Terms::of(partition.queue.settings());
+            node.ready.push(terms, id);
             self.note_waiting(now, leader);
             self.place(id, Place::Queued(leader));
         }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::accumulator::{Accumulator, PartitionId, SealedBatch};
-use crate::config::Acks;
 use crate::error::{Error, ErrorKind};
 use crate::ids::{NodeId, RequestId, TopicId};
 use crate::protocol::Request;
@@ -13,6 +12,7 @@ use crate::protocol::messages::{
     ProducePartition, ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopic,
 };
 use crate::sender::event::Output;
+use crate::sender::lines::Terms;
 use crate::sender::partitions::{Place, Retry};
 use crate::sender::refusal::{failure, refusal};
 use crate::sender::requests::{Content, Flying};
@@ -26,13 +26,13 @@ impl Sender {
     /// Sends what is ready to every broker that can take it.
     pub(super) fn send_batches(&mut self, now: Instant, accumulator: &Accumulator) {
         for id in self.nodes.with_work() {
-            while let Some(acks) = self.whom_to_serve(now, id) {
-                let batches = self.fill_request(now, id, acks);
+            while let Some(terms) = self.whom_to_serve(now, id) {
+                let batches = self.fill_request(now, id, terms);
                 if batches.is_empty() {
                     continue;
                 }
                 let partitions: Vec<_> = batches.iter().map(|flying| flying.partition).collect();
-                self.send_produce(now, id, acks, batches);
+                self.send_produce(now, id, terms, batches);
                 self.note_taken(id, accumulator);
                 // The next batch of each may follow at once.
                 for partition in partitions {
@@ -55,7 +55,7 @@ impl Sender {
     }
 
     /// Which of the broker's lines is served next, if it can take anything.
-    fn whom_to_serve(&mut self, now: Instant, id: NodeId) -> Option<Acks> {
+    fn whom_to_serve(&mut self, now: Instant, id: NodeId) -> Option<Terms> {
         let max_in_flight = self.settings.max_in_flight;
         let node = self.nodes.find(id)?;
         node.can_take(now, max_in_flight)
@@ -64,20 +64,20 @@ impl Sender {
 
     /// Takes a batch of each partition in one of the broker's lines, up to `max.request.size`; the
     /// first one always fits.
-    fn fill_request(&mut self, now: Instant, node: NodeId, acks: Acks) -> Vec<Flying> {
+    fn fill_request(&mut self, now: Instant, node: NodeId, terms: Terms) -> Vec<Flying> {
         let mut batches = Vec::new();
         let mut bytes = 0;
         while let Some(id) = self
             .nodes
             .find(node)
-            .and_then(|node| node.ready.first(acks))
+            .and_then(|node| node.ready.first(terms))
         {
             let size = next_size(&self.partitions, node, id);
             if !batches.is_empty() && bytes + size > self.settings.max_request_size {
                 break;
             }
             if let Some(node) = self.nodes.find(node) {
-                node.ready.pop(acks);
+                node.ready.pop(terms);
             }
             // Zero: the entry is out of date, the partition stands elsewhere by now.
             if size > 0
@@ -158,7 +158,7 @@ impl Sender {
         Some(batch)
     }
 
-    fn send_produce(&mut self, now: Instant, node: NodeId, acks: Acks, batches: Vec<Flying>) {
+    fn send_produce(&mut self, now: Instant, node: NodeId, terms: Terms, batches: Vec<Flying>) {
         let mut topics: BTreeMap<Arc<str>, ProduceTopic> = BTreeMap::new();
         for batch in batches
             .iter()
@@ -189,7 +189,7 @@ impl Sender {
         let timeout_ms = i32::try_from(self.settings.request_timeout.as_millis());
         let request = ProduceRequest {
             transactional_id: None,
-            acks: acks.wire(),
+            acks: terms.acks.wire(),
             timeout_ms: timeout_ms.unwrap_or(i32::MAX),
             topics: topics.into_values().collect(),
         };
