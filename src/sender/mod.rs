@@ -207,7 +207,7 @@ impl Sender {
 
     fn on_timer(&mut self, now: Instant, timer: Timer, accumulator: &Accumulator) {
         match timer {
-            Timer::Partition(id) => self.evaluate(now, id, accumulator),
+            Timer::Partition(id) => self.on_pause_of_partition_over(now, id, accumulator),
             Timer::Delivery(id, batch) => self.expire(now, id, batch, accumulator),
             Timer::Node(id) => self.on_pause_over(now, id),
             Timer::Availability(id) => self.on_availability_timeout(now, id, accumulator),

@@ -264,6 +264,21 @@ impl Sender {
         }
     }
 
+    /// The time is over until which the partition's next batch lingers, or backs off.
+    pub(super) fn on_pause_of_partition_over(
+        &mut self,
+        now: Instant,
+        id: PartitionId,
+        accumulator: &Accumulator,
+    ) {
+        // Its timer is set no more, so there is none to search for and cancel.
+        if let Some(partition) = self.partitions.get_mut(id) {
+            partition.place = Place::Idle;
+            self.lingering.remove(&id);
+        }
+        self.evaluate(now, id, accumulator);
+    }
+
     fn is_hurried(&self, batch: BatchId, accumulator: &Accumulator) -> bool {
         self.is_closing()
             || batch < self.hurried_before
