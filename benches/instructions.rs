@@ -15,7 +15,7 @@ use std::hint::black_box;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use linger::benchmarks::{Drained, Queues, Sealed};
+use linger::benchmarks::{Drained, Queues, Sealed, Sending};
 
 /// Set in the process that callgrind watches.
 const WATCHED: &str = "LINGER_WATCHED";
@@ -25,13 +25,15 @@ const VALUE: [u8; 100] = [b'v'; 100];
 const BATCH_SIZE: usize = 16 * 1024;
 
 /// What is counted: the functions below of these names, with all that they call.
-const STAGES: [(&str, &str); 6] = [
+const STAGES: [(&str, &str); 8] = [
     ("append_all", "append: caller, lock, budget, encoding"),
     ("drain_all", "drain: notices, queues"),
     ("seal_all", "seal: header, checksum"),
     ("acknowledge_all", "acknowledge: callbacks, memory back"),
     ("append_group", "append, of a group"),
     ("acknowledge_group", "acknowledge, of a group"),
+    ("append_small", "append, a batch for each record"),
+    ("send_small", "the sender's work, a batch for each record"),
 ];
 
 fn main() -> ExitCode {
@@ -83,6 +85,27 @@ fn work() {
         append_group(&queues);
         acknowledge_group(queues.drain().seal());
     }
+    let partitions = usize::try_from(RECORDS).expect("a small number");
+    let mut sending = Sending::new(Instant::now(), partitions, BATCH_SIZE, 256 * 1024 * 1024);
+    for _ in 0..ROUNDS {
+        append_small(&sending);
+        send_small(&mut sending);
+    }
+}
+
+#[inline(never)]
+fn append_small(sending: &Sending) {
+    sending.append(1, black_box(&VALUE));
+}
+
+#[inline(never)]
+fn send_small(sending: &mut Sending) {
+    let batches = black_box(sending).send();
+    assert_eq!(
+        u64::try_from(batches),
+        Ok(RECORDS),
+        "a batch was left behind"
+    );
 }
 
 #[inline(never)]

@@ -2,8 +2,12 @@
 //! feature `testing`, hidden from the documentation, and no part of what is kept stable. It calls
 //! production code and adds nothing of its own. Runs on: whichever thread measures.
 
+mod sending;
+
 use std::fmt;
 use std::time::Instant;
+
+pub use sending::Sending;
 
 use crate::accumulator::{
     Accumulator, Arrival, Completions, GroupFunction, Notice, OpenBatch, Owed, PartitionQueue,
@@ -27,6 +31,10 @@ use crate::record::Record;
 use crate::record::batch::ProducerStamp;
 use crate::record::metadata::RecordMetadata;
 use crate::sync::Arc;
+
+/// What the one topic is called, and its id.
+const TOPIC: &str = "benchmarks";
+const TOPIC_ID: TopicId = TopicId([7; 16]);
 
 /// The newest versions in which topics go by name, both flexible.
 const PRODUCE: i16 = 12;
@@ -56,7 +64,7 @@ impl Queues {
             ..TopicSettings::default()
         });
         let accumulator = Accumulator::new(batch_size, buffer_memory, true).with_settings(settings);
-        let name: Arc<str> = Arc::from("benchmarks");
+        let name: Arc<str> = Arc::from(TOPIC);
         let indexes = 0..i32::try_from(partitions).unwrap_or(i32::MAX);
         accumulator.change(|topics| topics.publish(&name, partitions, indexes.collect()));
         let topic = accumulator.topic(&name).expect("it was published just now");
@@ -220,7 +228,7 @@ pub struct Codec {
 impl Codec {
     /// A batch of 16 KiB for each partition.
     pub fn new(partitions: i32) -> Self {
-        let name: Arc<str> = Arc::from("benchmarks");
+        let name: Arc<str> = Arc::from(TOPIC);
         let records = SharedBytes::new(vec![0; 16 * 1024]);
         let of_partition = |index| ProducePartition {
             index,
@@ -242,7 +250,7 @@ impl Codec {
                 topics: Some(vec![Arc::clone(&name)]),
                 allow_auto_topic_creation: true,
             },
-            produced: body(|writer| produced(&name, partitions).encode(writer, PRODUCE)),
+            produced: body(|writer| produced(&name, 0..partitions).encode(writer, PRODUCE)),
             described: body(|writer| described(&name, partitions).encode(writer, METADATA)),
         }
     }
@@ -283,7 +291,7 @@ fn body(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
     writer.into_frame().to_vec().split_off(LENGTH_BYTES)
 }
 
-fn produced(name: &str, partitions: i32) -> ProduceResponse {
+fn produced(name: &str, indexes: impl Iterator<Item = i32>) -> ProduceResponse {
     let of_partition = |index| ProducePartitionResponse {
         index,
         error: ErrorCode::NONE,
@@ -298,7 +306,7 @@ fn produced(name: &str, partitions: i32) -> ProduceResponse {
         topics: vec![ProduceTopicResponse {
             name: name.to_owned(),
             id: TopicId::default(),
-            partitions: (0..partitions).map(of_partition).collect(),
+            partitions: indexes.map(of_partition).collect(),
         }],
         ..ProduceResponse::default()
     }
@@ -329,7 +337,7 @@ fn described(name: &str, partitions: i32) -> MetadataResponse {
         topics: vec![MetadataTopic {
             error: ErrorCode::NONE,
             name: Some(name.to_owned()),
-            id: TopicId([7; 16]),
+            id: TOPIC_ID,
             is_internal: false,
             partitions: (0..partitions).map(of_partition).collect(),
         }],

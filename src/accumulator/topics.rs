@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::ptr;
 
 use foldhash::fast::RandomState;
@@ -75,7 +76,9 @@ impl Topic {
         {
             return queue;
         }
-        let chosen = turns.next(self.loads()).unwrap_or(0);
+        let chosen = turns
+            .next(self.live().len(), |range| self.loads(range))
+            .unwrap_or(0);
         current.store(chosen, Ordering::Release);
         drop(turns);
         self.live().get(chosen).unwrap_or_else(|| self.first())
@@ -87,13 +90,16 @@ impl Topic {
             .expect("a topic without partitions is not published")
     }
 
-    /// How loaded each partition is; `None` leaves one out. If no partition has a leader, all of
-    /// them are in: the record waits for one until `delivery.timeout.ms`.
-    fn loads(&self) -> impl Iterator<Item = Option<u32>> {
+    /// How loaded each partition of a range is; `None` leaves one out. If no partition has a leader,
+    /// all of them are in: the record waits for one until `delivery.timeout.ms`.
+    fn loads(&self, range: Range<usize>) -> impl Iterator<Item = Option<u32>> {
         let adaptive = self.sticky.adaptive;
         let any_reachable = self.available.iter().any(|index| !self.is_stuck(*index));
-        let mut available = self.available.iter().copied().peekable();
-        (0..).zip(self.live()).map(move |(index, queue)| {
+        let first = i32::try_from(range.start).unwrap_or(i32::MAX);
+        let before = self.available.partition_point(|index| *index < first);
+        let mut available = self.available.iter().skip(before).copied().peekable();
+        let queues = self.live().get(range).unwrap_or_default();
+        (first..).zip(queues).map(move |(index, queue)| {
             let is_available = available.next_if_eq(&index).is_some() || self.available.is_empty();
             let usable = is_available && (!any_reachable || !queue.is_stuck());
             let load = u32::try_from(queue.load()).unwrap_or(u32::MAX);

@@ -6,9 +6,26 @@
 //!
 //! [KIP-794]: https://cwiki.apache.org/confluence/display/KAFKA/KIP-794%3A+Strictly+Uniform+Sticky+Partitioner
 
+use std::ops::Range;
+
 /// Whose turn it is among the partitions of one topic.
+///
+/// The partitions of a large topic are looked at in windows: each has as many turns as partitions,
+/// then comes the next one. So a turn costs the same however many partitions there are, and what it
+/// looks at is in the processor's cache but for the first turn in a window. Brokers lead a bit of
+/// every window, so a slow one still gets less.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WeightedRoundRobin {
+    windows: Vec<Window>,
+    /// The window that is served.
+    current: usize,
+    /// How many turns it has left.
+    turns: usize,
+}
+
+/// Partitions among which the weights are compared.
+#[derive(Clone, Debug, Default)]
+struct Window {
     /// By partition: how much it is owed. Each turn every candidate earns its weight, and the
     /// winner pays the sum of all weights.
     credits: Vec<f64>,
@@ -18,16 +35,46 @@ pub(crate) struct WeightedRoundRobin {
     queue_lengths: Vec<Option<u32>>,
 }
 
+/// Partitions in a window.
+const WINDOW: usize = 32;
+
 impl WeightedRoundRobin {
     /// The partition that the next batch goes to.
     ///
-    /// `queue_lengths` has the number of waiting batches for each of the topic's partitions, in
-    /// order; `None` leaves the partition out. There may be more of them than the last time.
-    /// A partition's weight is the longest queue + 1 − its own. `None` if all are left out.
-    pub(crate) fn next(
+    /// `queue_lengths` says the number of waiting batches for each partition of a range, in order;
+    /// `None` leaves the partition out. There may be more partitions than the last time.
+    /// `None` if all are left out.
+    pub(crate) fn next<I: Iterator<Item = Option<u32>>>(
         &mut self,
-        queue_lengths: impl Iterator<Item = Option<u32>>,
+        partitions: usize,
+        queue_lengths: impl Fn(Range<usize>) -> I,
     ) -> Option<usize> {
+        let count = partitions.div_ceil(WINDOW);
+        self.windows.resize_with(count, Window::default);
+        // Comes back to the window where it began, which may have had no turns left.
+        for _ in 0..=count {
+            let start = self.current * WINDOW;
+            let end = partitions.min(start + WINDOW);
+            if self.turns > 0
+                && let Some(window) = self.windows.get_mut(self.current)
+                && let Some(place) = window.next(queue_lengths(start..end))
+            {
+                self.turns -= 1;
+                return Some(start + place);
+            }
+            self.current = (self.current + 1).checked_rem(count)?;
+            let start = self.current * WINDOW;
+            let all = queue_lengths(start..partitions.min(start + WINDOW));
+            self.turns = all.flatten().count();
+        }
+        None
+    }
+}
+
+impl Window {
+    /// The place of the partition that is next. A partition's weight is the longest queue + 1 − its
+    /// own.
+    fn next(&mut self, queue_lengths: impl Iterator<Item = Option<u32>>) -> Option<usize> {
         self.queue_lengths.clear();
         self.queue_lengths.extend(queue_lengths);
         self.credits.resize(self.queue_lengths.len(), 0.0);
@@ -73,10 +120,12 @@ impl WeightedRoundRobin {
 mod tests {
     use super::*;
 
+    fn next(choice: &mut WeightedRoundRobin, lengths: &[Option<u32>]) -> Option<usize> {
+        choice.next(lengths.len(), |range| lengths[range].iter().copied())
+    }
+
     fn turns(choice: &mut WeightedRoundRobin, lengths: &[Option<u32>], count: usize) -> Vec<usize> {
-        (0..count)
-            .map(|_| choice.next(lengths.iter().copied()).unwrap())
-            .collect()
+        (0..count).map(|_| next(choice, lengths).unwrap()).collect()
     }
 
     fn frequencies(turns: &[usize], partitions: usize) -> Vec<usize> {
@@ -116,8 +165,8 @@ mod tests {
             turns(&mut choice, &[Some(0), None, Some(0)], 4),
             [0, 2, 0, 2]
         );
-        assert_eq!(choice.next([None, None].into_iter()), None);
-        assert_eq!(choice.next([].into_iter()), None);
+        assert_eq!(next(&mut choice, &[None, None]), None);
+        assert_eq!(next(&mut choice, &[]), None);
     }
 
     #[test]
@@ -152,5 +201,64 @@ mod tests {
         for count in frequencies(&after, 3) {
             assert!((8..=12).contains(&count), "{count} turns of 30");
         }
+    }
+
+    #[test]
+    fn takes_equal_queues_of_a_large_topic_in_turn() {
+        let mut choice = WeightedRoundRobin::default();
+        // The first window begins with its second turn.
+        let first = turns(&mut choice, &[Some(0); 100], 1);
+        let mut rest = turns(&mut choice, &[Some(0); 100], 200);
+        rest.splice(0..0, first);
+        let start = rest[0];
+        let expected: Vec<_> = (start..100).chain(0..100).chain(0..100).take(201).collect();
+        assert_eq!(rest, expected);
+    }
+
+    #[test]
+    fn a_long_queue_of_a_large_topic_gets_fewer_turns() {
+        let mut choice = WeightedRoundRobin::default();
+        let lengths: Vec<_> = (0..100).map(|one| Some(u32::from(one % 3 == 0))).collect();
+        let chosen = turns(&mut choice, &lengths, 1_000);
+        let counts = frequencies(&chosen, 100);
+        for (partition, count) in counts.into_iter().enumerate() {
+            let expected = if partition % 3 == 0 { 4..=8 } else { 10..=14 };
+            assert!(expected.contains(&count), "partition {partition}: {count}");
+        }
+    }
+
+    #[test]
+    fn passes_over_windows_that_are_left_out() {
+        let mut choice = WeightedRoundRobin::default();
+        let mut lengths = vec![None; 1_000];
+        lengths[3] = Some(9);
+        lengths[700] = Some(0);
+        lengths[701] = Some(0);
+        let chosen = turns(&mut choice, &lengths, 30);
+        let counts = [3, 700, 701].map(|one| chosen.iter().filter(|turn| **turn == one).count());
+        assert_eq!(counts, [10; 3]);
+    }
+
+    #[test]
+    fn a_turn_looks_at_a_few_partitions_however_many_there_are() {
+        let mut choice = WeightedRoundRobin::default();
+        let looks = std::cell::Cell::new(0);
+        for _ in 0..10_000 {
+            let chosen = choice.next(10_000, |range| {
+                range
+                    .map(|_| Some(0))
+                    .inspect(|_| looks.set(looks.get() + 1))
+            });
+            assert!(chosen.is_some());
+        }
+        let most = 10_000 * (WINDOW + 1) + WINDOW;
+        assert!(looks.get() <= most, "{} looks", looks.get());
+    }
+
+    #[test]
+    fn a_topic_that_shrinks_is_served_on() {
+        let mut choice = WeightedRoundRobin::default();
+        turns(&mut choice, &[Some(0); 100], 70);
+        assert_eq!(turns(&mut choice, &[Some(0); 2], 4), [0, 1, 0, 1]);
     }
 }

@@ -109,7 +109,7 @@ impl Sender {
             "closing with {} batches not acknowledged",
             self.incomplete.len()
         );
-        let ids: Vec<_> = self.partitions.keys().copied().collect();
+        let ids: Vec<_> = self.partitions.values().map(|one| one.queue.id()).collect();
         for id in ids {
             self.fail_partition(id);
         }
@@ -164,7 +164,7 @@ impl Sender {
     /// The partition's oldest batch that has no outcome, wherever it is.
     pub(super) fn first_unresolved(&self, id: PartitionId) -> Option<BatchId> {
         let queued = || {
-            let partition = self.partitions.get(&id)?;
+            let partition = self.partitions.get(id)?;
             partition.queue.head().map(|head| head.id)
         };
         self.oldest_sent(id).or_else(queued)

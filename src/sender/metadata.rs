@@ -35,13 +35,14 @@ impl Sender {
         if !self.refresh.is_due(now) {
             return;
         }
-        let waits = self.topic_waits.values().map(|wait| &wait.topic);
-        let queues = self.partitions.values().map(|partition| &partition.queue);
-        let queued = queues
-            .filter(|queue| queue.load() > 0)
-            .map(|queue| queue.topic());
+        let (waits, partitions) = (&self.topic_waits, &self.partitions);
         // Looked at only if some topic has been idle for long.
         let needed = LazyCell::new(|| {
+            let waits = waits.values().map(|wait| &wait.topic);
+            let queues = partitions.values().map(|partition| &partition.queue);
+            let queued = queues
+                .filter(|queue| queue.load() > 0)
+                .map(|queue| queue.topic());
             waits
                 .chain(queued)
                 .map(|topic| &**topic)

@@ -26,6 +26,7 @@ mod produce;
 mod refusal;
 mod requests;
 mod sequence;
+mod table;
 mod timers;
 mod verdict;
 
@@ -51,9 +52,10 @@ use closing::{Closing, Flush};
 use identity::Inquiry;
 use metadata::TopicWait;
 use nodes::{Link, Nodes};
-use partitions::{Partition, Place};
+use partitions::Place;
 use requests::{Content, Requests};
 use sequence::Producer;
+use table::Table;
 use timers::{Timer, Timers};
 
 /// What the sender goes by. Durations are short enough to be added to any point in time.
@@ -99,7 +101,7 @@ pub(crate) struct Sender {
     /// Topics that the newest metadata refuses.
     refused: BTreeMap<Arc<str>, ErrorCode>,
     topic_waits: BTreeMap<CommandId, TopicWait>,
-    partitions: BTreeMap<PartitionId, Partition>,
+    partitions: Table,
     /// Partitions that wait for `linger.ms`.
     lingering: BTreeSet<PartitionId>,
     /// Batches below this one do not linger: somebody was refused because they held the memory.
@@ -140,7 +142,7 @@ impl Sender {
             metadata_wanted_since: None,
             refused: BTreeMap::new(),
             topic_waits: BTreeMap::new(),
-            partitions: BTreeMap::new(),
+            partitions: Table::default(),
             lingering: BTreeSet::new(),
             hurried_before: BatchId::new(0),
             leaderless: BTreeSet::new(),
@@ -205,7 +207,7 @@ impl Sender {
 
     fn on_timer(&mut self, now: Instant, timer: Timer, accumulator: &Accumulator) {
         match timer {
-            Timer::Partition(id) => self.evaluate(now, id, accumulator),
+            Timer::Partition(id) => self.on_pause_of_partition_over(now, id, accumulator),
             Timer::Delivery(id, batch) => self.expire(now, id, batch, accumulator),
             Timer::Node(id) => self.on_pause_over(now, id),
             Timer::Availability(id) => self.on_availability_timeout(now, id, accumulator),
@@ -292,7 +294,7 @@ impl Sender {
 
     fn queue_of(&self, id: PartitionId) -> Option<Arc<PartitionQueue>> {
         self.partitions
-            .get(&id)
+            .get(id)
             .map(|partition| Arc::clone(&partition.queue))
     }
 
@@ -313,7 +315,7 @@ impl Sender {
             return;
         };
         node.ready.retain(|partition| {
-            let partition = partitions.get(&partition);
+            let partition = partitions.get(partition);
             partition.is_some_and(|partition| partition.place == Place::Queued(id))
         });
         if !node.ready.is_empty() {

@@ -18,8 +18,14 @@ impl Sender {
         let id = outcome.queue.id();
         self.timers
             .cancel(outcome.deadline(), Timer::Delivery(id, outcome.batch));
-        let partition = self.partitions.get_mut(&id);
+        let oldest = self.oldest_sent(id);
+        let partition = self.partitions.get_mut(id);
         let partition = partition.expect("its batches were registered with it");
+        // Most often nothing is older, and nothing waits for it.
+        if partition.held.is_empty() && oldest.is_none_or(|oldest| outcome.batch < oldest) {
+            debug_assert!(is_open, "an outcome for an unknown batch");
+            return self.tell(outcome);
+        }
         let second = partition.held.insert(outcome.batch, outcome);
         debug_assert!(
             is_open && second.is_none(),
@@ -31,7 +37,7 @@ impl Sender {
     /// Hands out what no older batch holds back any more.
     fn tell_held(&mut self, id: PartitionId) {
         let oldest = self.oldest_sent(id);
-        while let Some(partition) = self.partitions.get_mut(&id)
+        while let Some(partition) = self.partitions.get_mut(id)
             && let Some(held) = partition.held.first_entry()
             && oldest.is_none_or(|oldest| *held.key() < oldest)
         {
@@ -49,7 +55,7 @@ impl Sender {
     /// The partition's oldest batch that was sent, or was to be, and has no outcome. What callers
     /// have queued is newer.
     pub(super) fn oldest_sent(&self, id: PartitionId) -> Option<BatchId> {
-        let partition = self.partitions.get(&id)?;
+        let partition = self.partitions.get(id)?;
         let is_open = |id: &BatchId| {
             // One that expired on its way stays in flight until its request ends.
             self.incomplete.contains(id) && !partition.held.contains_key(id)

@@ -27,6 +27,7 @@ use crate::accumulator::{
 use crate::error::{Error, ErrorKind};
 use crate::ids::NodeId;
 use crate::sender::Sender;
+use crate::sender::lines::Terms;
 use crate::sender::sequence::{Producer, Sequences};
 use crate::sender::timers::Timer;
 use crate::sync::Arc;
@@ -135,9 +136,10 @@ impl Partition {
                         .all(|(_, node)| Some(*node) == self.leader)
             }
         };
-        match self.queue.head() {
+        // The queue's lock is left alone as long as nothing of it may go.
+        match has_room.then(|| self.queue.head()).flatten() {
             // What a caller compresses is not there yet: it tells when it is done.
-            Some(head) if has_room && !head.is_packing => Next::New(head),
+            Some(head) if !head.is_packing => Next::New(head),
             _ => Next::Nothing,
         }
     }
@@ -215,12 +217,12 @@ impl Sender {
     }
 
     fn register(&mut self, queue: &Arc<PartitionQueue>) {
-        let (view, nodes) = (&self.view, &self.nodes);
-        self.partitions.entry(queue.id()).or_insert_with(|| {
-            let leader = view.leader(queue.topic(), queue.index());
-            queue.set_stuck(leader.is_some_and(|id| nodes.is_stuck(id)));
-            Partition::new(queue, leader)
-        });
+        if self.partitions.get(queue.id()).is_none() {
+            let leader = self.view.leader(queue.topic(), queue.index());
+            queue.set_stuck(leader.is_some_and(|id| self.nodes.is_stuck(id)));
+            let partition = Partition::new(queue, leader);
+            self.partitions.insert(queue.id(), partition);
+        }
         self.want_identity();
     }
 
@@ -233,7 +235,7 @@ impl Sender {
 
     /// Decides where the partition's next batch stands now.
     pub(super) fn evaluate(&mut self, now: Instant, id: PartitionId, accumulator: &Accumulator) {
-        let Some(partition) = self.partitions.get(&id) else {
+        let Some(partition) = self.partitions.get(id) else {
             return;
         };
         let due = match partition.next(self.producer) {
@@ -262,6 +264,21 @@ impl Sender {
         }
     }
 
+    /// The time is over until which the partition's next batch lingers, or backs off.
+    pub(super) fn on_pause_of_partition_over(
+        &mut self,
+        now: Instant,
+        id: PartitionId,
+        accumulator: &Accumulator,
+    ) {
+        // Its timer is set no more, so there is none to search for and cancel.
+        if let Some(partition) = self.partitions.get_mut(id) {
+            partition.place = Place::Idle;
+            self.lingering.remove(&id);
+        }
+        self.evaluate(now, id, accumulator);
+    }
+
     fn is_hurried(&self, batch: BatchId, accumulator: &Accumulator) -> bool {
         self.is_closing()
             || batch < self.hurried_before
@@ -271,7 +288,7 @@ impl Sender {
 
     /// Puts a ready partition into its leader's line, if it does not stand there yet.
     fn line_up(&mut self, now: Instant, id: PartitionId) {
-        let Some(partition) = self.partitions.get(&id) else {
+        let Some(partition) = self.partitions.get(id) else {
             return;
         };
         let leader = partition.leader;
@@ -281,7 +298,8 @@ impl Sender {
             return;
         };
         if partition.place != Place::Queued(leader) {
-            node.ready.push(partition.queue.settings().acks, id);
+            let terms = Terms::of(partition.queue.settings());
+            node.ready.push(terms, id);
             self.note_waiting(now, leader);
             self.place(id, Place::Queued(leader));
         }
@@ -289,16 +307,18 @@ impl Sender {
 
     /// Moves a partition from one place to another, with the timers and lists that belong to them.
     pub(super) fn place(&mut self, id: PartitionId, place: Place) {
-        let Some(partition) = self.partitions.get_mut(&id) else {
+        let Some(partition) = self.partitions.get_mut(id) else {
             return;
         };
         match std::mem::replace(&mut partition.place, place) {
-            Place::Waiting(until) => self.timers.cancel(until, Timer::Partition(id)),
+            Place::Waiting(until) => {
+                self.timers.cancel(until, Timer::Partition(id));
+                self.lingering.remove(&id);
+            }
             Place::Leaderless => _ = self.leaderless.remove(&id),
             Place::Unidentified => _ = self.unidentified.remove(&id),
             Place::Idle | Place::Queued(_) => {}
         }
-        self.lingering.remove(&id);
         match place {
             Place::Waiting(until) => {
                 self.timers.set(until, Timer::Partition(id));
@@ -316,7 +336,7 @@ impl Sender {
     pub(super) fn follow_leaders(&mut self, now: Instant, accumulator: &Accumulator) {
         let timeout = self.settings.availability_timeout;
         let mut moved = Vec::new();
-        for (id, partition) in &mut self.partitions {
+        for partition in self.partitions.values_mut() {
             let leader = self
                 .view
                 .leader(partition.queue.topic(), partition.queue.index());
@@ -329,7 +349,7 @@ impl Sender {
                 for retry in &mut partition.retries {
                     retry.not_before = now;
                 }
-                moved.push(*id);
+                moved.push(partition.queue.id());
             }
         }
         moved.extend(self.leaderless.iter().copied());
@@ -376,7 +396,7 @@ impl Sender {
         batch: BatchId,
         describe: impl FnOnce(u32, Option<&Error>) -> (ErrorKind, String),
     ) {
-        let Some(partition) = self.partitions.get_mut(&id) else {
+        let Some(partition) = self.partitions.get_mut(id) else {
             return;
         };
         let queue = Arc::clone(&partition.queue);
@@ -385,17 +405,15 @@ impl Sender {
             let leader = partition.leader?;
             self.connect_errors.get(&leader)
         };
-        let in_flight = partition
-            .in_flight
-            .iter()
-            .any(|(flying, _)| *flying == batch);
+        let mut in_flight = partition.in_flight.iter();
+        let carrier = in_flight.find(|(flying, _)| *flying == batch);
         let retry = partition
             .retries
             .iter()
             .position(|retry| retry.batch.id == batch);
-        let outcome = if in_flight {
+        let outcome = if let Some((_, node)) = carrier {
             // Whether it leaves a gap shows when its request ends.
-            let Some(flying) = self.requests.take_batch(id, batch) else {
+            let Some(flying) = self.requests.take_batch(*node, id, batch) else {
                 return;
             };
             let (kind, text) = describe(flying.attempts, flying.last_error.as_ref());
@@ -427,7 +445,7 @@ impl Sender {
     /// If the partition's sequences have a gap and nothing of it is on its way any more, it goes on
     /// under a new epoch (KIP-360), with what is certainly not in the log.
     pub(super) fn mend(&mut self, id: PartitionId) {
-        let Some(partition) = self.partitions.get_mut(&id) else {
+        let Some(partition) = self.partitions.get_mut(id) else {
             return;
         };
         if !partition.is_broken || !partition.in_flight.is_empty() {
@@ -448,7 +466,7 @@ impl Sender {
     /// Fails the batches that a gap has made impossible to send again, as far as nothing older is
     /// unresolved: callbacks keep their order.
     pub(super) fn fail_lost(&mut self, id: PartitionId) {
-        while let Some(partition) = self.partitions.get_mut(&id) {
+        while let Some(partition) = self.partitions.get_mut(id) {
             let is_lost = partition.retries.front().is_some_and(|retry| retry.is_lost);
             if !is_lost || !partition.in_flight.is_empty() {
                 return;

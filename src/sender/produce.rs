@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::accumulator::{Accumulator, PartitionId, SealedBatch};
-use crate::config::Acks;
 use crate::error::{Error, ErrorKind};
 use crate::ids::{NodeId, RequestId, TopicId};
 use crate::protocol::Request;
@@ -13,10 +12,12 @@ use crate::protocol::messages::{
     ProducePartition, ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopic,
 };
 use crate::sender::event::Output;
-use crate::sender::partitions::{Partition, Place, Retry};
+use crate::sender::lines::Terms;
+use crate::sender::partitions::{Place, Retry};
 use crate::sender::refusal::{failure, refusal};
 use crate::sender::requests::{Content, Flying};
 use crate::sender::sequence::Producer;
+use crate::sender::table::Table;
 use crate::sender::verdict::{Verdict, proves_absence, verdict};
 use crate::sender::{Sender, timers::Timer};
 use crate::sync::Arc;
@@ -25,13 +26,13 @@ impl Sender {
     /// Sends what is ready to every broker that can take it.
     pub(super) fn send_batches(&mut self, now: Instant, accumulator: &Accumulator) {
         for id in self.nodes.with_work() {
-            while let Some(acks) = self.whom_to_serve(now, id) {
-                let batches = self.fill_request(now, id, acks);
+            while let Some(terms) = self.whom_to_serve(now, id) {
+                let batches = self.fill_request(now, id, terms);
                 if batches.is_empty() {
                     continue;
                 }
                 let partitions: Vec<_> = batches.iter().map(|flying| flying.partition).collect();
-                self.send_produce(now, id, acks, batches);
+                self.send_produce(now, id, terms, batches);
                 self.note_taken(id, accumulator);
                 // The next batch of each may follow at once.
                 for partition in partitions {
@@ -54,7 +55,7 @@ impl Sender {
     }
 
     /// Which of the broker's lines is served next, if it can take anything.
-    fn whom_to_serve(&mut self, now: Instant, id: NodeId) -> Option<Acks> {
+    fn whom_to_serve(&mut self, now: Instant, id: NodeId) -> Option<Terms> {
         let max_in_flight = self.settings.max_in_flight;
         let node = self.nodes.find(id)?;
         node.can_take(now, max_in_flight)
@@ -63,20 +64,20 @@ impl Sender {
 
     /// Takes a batch of each partition in one of the broker's lines, up to `max.request.size`; the
     /// first one always fits.
-    fn fill_request(&mut self, now: Instant, node: NodeId, acks: Acks) -> Vec<Flying> {
+    fn fill_request(&mut self, now: Instant, node: NodeId, terms: Terms) -> Vec<Flying> {
         let mut batches = Vec::new();
         let mut bytes = 0;
         while let Some(id) = self
             .nodes
             .find(node)
-            .and_then(|node| node.ready.first(acks))
+            .and_then(|node| node.ready.first(terms))
         {
             let size = next_size(&self.partitions, node, id);
             if !batches.is_empty() && bytes + size > self.settings.max_request_size {
                 break;
             }
             if let Some(node) = self.nodes.find(node) {
-                node.ready.pop(acks);
+                node.ready.pop(terms);
             }
             // Zero: the entry is out of date, the partition stands elsewhere by now.
             if size > 0
@@ -101,7 +102,7 @@ impl Sender {
             }
         };
         self.place(id, Place::Idle);
-        let partition = self.partitions.get_mut(&id)?;
+        let partition = self.partitions.get_mut(id)?;
         if !partition.may_send(self.producer) {
             return None;
         }
@@ -121,7 +122,7 @@ impl Sender {
             open.seal(&partition.queue, stamp)
         };
         let mut batch = self.fit(now, id, batch)?;
-        let partition = self.partitions.get_mut(&id)?;
+        let partition = self.partitions.get_mut(id)?;
         debug_assert!(batch.deadline() > now, "expired before sent");
         batch.attempts += 1;
         partition.depart(batch.id, node);
@@ -151,13 +152,13 @@ impl Sender {
                 batch.len()
             );
             self.keep_parts(now, id, batch);
-            let partition = self.partitions.get_mut(&id)?;
+            let partition = self.partitions.get_mut(id)?;
             batch = partition.retries.pop_front()?.batch;
         }
         Some(batch)
     }
 
-    fn send_produce(&mut self, now: Instant, node: NodeId, acks: Acks, batches: Vec<Flying>) {
+    fn send_produce(&mut self, now: Instant, node: NodeId, terms: Terms, batches: Vec<Flying>) {
         let mut topics: BTreeMap<Arc<str>, ProduceTopic> = BTreeMap::new();
         for batch in batches
             .iter()
@@ -168,13 +169,18 @@ impl Sender {
             self.counters.bytes_sent.add(batch.len());
             self.counters.records_sent.add(batch.completions.len());
             let name = batch.queue.topic();
-            let topic = topics
-                .entry(Arc::clone(name))
-                .or_insert_with(|| ProduceTopic {
+            // The name is counted for each topic, and not for each batch.
+            if !topics.contains_key(name) {
+                let topic = ProduceTopic {
                     name: Arc::clone(name),
                     id: flying.topic_id,
                     partitions: Vec::new(),
-                });
+                };
+                topics.insert(Arc::clone(name), topic);
+            }
+            let Some(topic) = topics.get_mut(name) else {
+                continue;
+            };
             topic.partitions.push(ProducePartition {
                 index: batch.queue.index(),
                 records: batch.bytes.clone(),
@@ -183,7 +189,7 @@ impl Sender {
         let timeout_ms = i32::try_from(self.settings.request_timeout.as_millis());
         let request = ProduceRequest {
             transactional_id: None,
-            acks: acks.wire(),
+            acks: terms.acks.wire(),
             timeout_ms: timeout_ms.unwrap_or(i32::MAX),
             topics: topics.into_values().collect(),
         };
@@ -225,6 +231,9 @@ impl Sender {
         batches: &[Flying],
         response: &'a ProduceResponse,
     ) -> Option<Vec<&'a ProducePartitionResponse>> {
+        if let Some(answers) = self.match_in_order(batches, response) {
+            return Some(answers);
+        }
         let mut answers = BTreeMap::new();
         for topic in &response.topics {
             for partition in &topic.partitions {
@@ -238,7 +247,7 @@ impl Sender {
             return None;
         }
         let answer = |flying: &Flying| {
-            let queue = &self.partitions.get(&flying.partition)?.queue;
+            let queue = &self.partitions.get(flying.partition)?.queue;
             // Up to version 12 the answer goes by name, from 13 by id.
             let by_name = (&**queue.topic(), TopicId::default(), queue.index());
             let by_id = ("", flying.topic_id, queue.index());
@@ -246,6 +255,33 @@ impl Sender {
             told.copied()
         };
         batches.iter().map(answer).collect()
+    }
+
+    /// The same for a broker that answers in the order in which it was asked, as most do: without a
+    /// search.
+    fn match_in_order<'a>(
+        &self,
+        batches: &[Flying],
+        response: &'a ProduceResponse,
+    ) -> Option<Vec<&'a ProducePartitionResponse>> {
+        let topics = response.topics.iter();
+        let mut answers = topics.flat_map(|topic| {
+            let partitions = topic.partitions.iter();
+            partitions.map(move |partition| (topic, partition))
+        });
+        let answer = |flying: &Flying| {
+            let (topic, partition) = answers.next()?;
+            let queue = &self.partitions.get(flying.partition)?.queue;
+            // Up to version 12 the answer goes by name, from 13 by id.
+            let is_topic = match topic.id.is_known() {
+                true => topic.name.is_empty() && topic.id == flying.topic_id,
+                false => *topic.name == **queue.topic(),
+            };
+            (is_topic && partition.index == queue.index()).then_some(partition)
+        };
+        let matched = batches.iter().map(answer).collect();
+        // None is left over.
+        answers.next().is_none().then_some(matched)?
     }
 
     fn on_partition_answer(
@@ -293,7 +329,7 @@ impl Sender {
         };
         let batch_bytes = flying.batch.as_ref().map(SealedBatch::len);
         let error = refusal(node, &queue, batch_bytes, told);
-        let partition = self.partitions.get(&id);
+        let partition = self.partitions.get(id);
         let has_older = partition.is_some_and(|partition| partition.has_older(flying.id));
         match verdict(told.error) {
             Verdict::Split if flying.batch.as_ref().is_some_and(SealedBatch::has_several) => {
@@ -361,7 +397,7 @@ impl Sender {
             }
             self.incomplete.insert(part.id);
             self.timers.set(deadline, Timer::Delivery(id, part.id));
-            if let Some(partition) = self.partitions.get_mut(&id) {
+            if let Some(partition) = self.partitions.get_mut(id) {
                 partition.keep(Retry {
                     batch: part,
                     not_before: now,
@@ -412,7 +448,7 @@ impl Sender {
                 self.break_sequence(id);
             }
             self.deliver(batch.fail(error));
-        } else if let Some(partition) = self.partitions.get_mut(&id) {
+        } else if let Some(partition) = self.partitions.get_mut(id) {
             log::debug!("sending {} again: {error}", batch.name());
             self.counters.records_retried.add(batch.completions.len());
             let failures = batch.attempts.saturating_sub(1);
@@ -429,13 +465,13 @@ impl Sender {
 
     /// A batch is on its way no more.
     fn land(&mut self, flying: &Flying) {
-        if let Some(partition) = self.partitions.get_mut(&flying.partition) {
+        if let Some(partition) = self.partitions.get_mut(flying.partition) {
             partition.land(flying.id);
         }
     }
 
     fn establish(&mut self, now: Instant, flying: &Flying) {
-        if let Some(partition) = self.partitions.get_mut(&flying.partition)
+        if let Some(partition) = self.partitions.get_mut(flying.partition)
             && let Some(stamp) = flying.stamp
         {
             partition.sequences.establish(now, stamp);
@@ -443,7 +479,7 @@ impl Sender {
     }
 
     fn break_sequence(&mut self, id: PartitionId) {
-        if let Some(partition) = self.partitions.get_mut(&id) {
+        if let Some(partition) = self.partitions.get_mut(id) {
             partition.is_broken = true;
         }
     }
@@ -458,12 +494,8 @@ impl Sender {
 }
 
 /// Bytes of the batch that the partition has for this broker; 0 if it has none.
-fn next_size(
-    partitions: &BTreeMap<PartitionId, Partition>,
-    node: NodeId,
-    id: PartitionId,
-) -> usize {
-    let Some(partition) = partitions.get(&id) else {
+fn next_size(partitions: &Table, node: NodeId, id: PartitionId) -> usize {
+    let Some(partition) = partitions.get(id) else {
         return 0;
     };
     if partition.place != Place::Queued(node) {

@@ -11,8 +11,6 @@ use crate::record::batch::ProducerStamp;
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     by_id: BTreeMap<RequestId, InFlight>,
-    /// Which request carries a batch, so that an expiry need not search.
-    carriers: BTreeMap<(PartitionId, BatchId), RequestId>,
     next: u64,
 }
 
@@ -45,33 +43,17 @@ pub(super) struct Flying {
     pub(super) batch: Option<SealedBatch>,
 }
 
-impl Flying {
-    fn key(&self) -> (PartitionId, BatchId) {
-        (self.partition, self.id)
-    }
-}
-
 impl Requests {
     pub(super) fn add(&mut self, node: NodeId, content: Content) -> RequestId {
         let id = RequestId(self.next);
         self.next += 1;
-        if let Content::Produce(batches) = &content {
-            self.carriers
-                .extend(batches.iter().map(|flying| (flying.key(), id)));
-        }
         self.by_id.insert(id, InFlight { node, content });
         id
     }
 
     /// The request has ended, in whatever way.
     pub(super) fn remove(&mut self, id: RequestId) -> Option<InFlight> {
-        let request = self.by_id.remove(&id)?;
-        if let Content::Produce(batches) = &request.content {
-            for flying in batches {
-                self.carriers.remove(&flying.key());
-            }
-        }
-        Some(request)
+        self.by_id.remove(&id)
     }
 
     /// All batches on their way.
@@ -99,15 +81,22 @@ impl Requests {
         }
     }
 
-    /// Takes an expired batch out of its request, which goes on without it.
-    pub(super) fn take_batch(&mut self, id: PartitionId, batch: BatchId) -> Option<SealedBatch> {
-        let request = self.by_id.get_mut(self.carriers.get(&(id, batch))?)?;
-        let Content::Produce(batches) = &mut request.content else {
-            return None;
-        };
-        let flying = batches
-            .iter_mut()
-            .find(|flying| flying.key() == (id, batch))?;
-        flying.batch.take()
+    /// Takes an expired batch out of its request to this broker, which goes on without it.
+    pub(super) fn take_batch(
+        &mut self,
+        node: NodeId,
+        id: PartitionId,
+        batch: BatchId,
+    ) -> Option<SealedBatch> {
+        let requests = self.by_id.values_mut();
+        let to_node = requests.filter(|request| request.node == node);
+        let mut flying = to_node.flat_map(|request| match &mut request.content {
+            Content::Produce(batches) => batches.as_mut_slice(),
+            Content::Metadata | Content::InitProducerId => &mut [],
+        });
+        flying
+            .find(|flying| (flying.partition, flying.id) == (id, batch))?
+            .batch
+            .take()
     }
 }

@@ -2,6 +2,8 @@
 //! expire.
 
 use super::*;
+#[cfg(feature = "zstd")]
+use crate::compression::{Codec, Compression};
 
 const OTHER: &str = "u";
 const OTHER_ID: TopicId = TopicId([8; 16]);
@@ -20,7 +22,11 @@ fn two_kinds() -> TopicTable {
 
 /// Knows both topics, and is connected to broker 1.
 fn world_with(settings: Settings) -> World {
-    let mut world = World::with(settings, two_kinds());
+    world_of(settings, two_kinds())
+}
+
+fn world_of(settings: Settings, topics: TopicTable) -> World {
+    let mut world = World::with(settings, topics);
     world.await_topic(TOPIC, None, None);
     world.await_topic(OTHER, None, None);
     world.accept();
@@ -94,6 +100,36 @@ fn batches_with_other_acks_travel_in_a_request_of_their_own() {
     assert_eq!(world.acknowledged(), ["a", "c"]);
     end_oldest(&mut world);
     assert_eq!(world.acknowledged(), ["b", "d"]);
+    world.assert_idle();
+}
+
+/// A broker that does not know zstd refuses all of a request.
+#[cfg(feature = "zstd")]
+#[test]
+fn batches_compressed_with_zstd_share_no_request_with_others() {
+    let mut topics = TopicTable::new(of_topics());
+    let zstd = TopicSettings {
+        compression: Compression::new(Codec::Zstd, 3).ok(),
+        ..of_topics()
+    };
+    topics.set(OTHER, zstd);
+    let mut world = world_of(settings(), topics);
+    world.append(0, "a");
+    append_other(&mut world, 1, "b");
+    world.append(2, "c");
+    append_other(&mut world, 3, "d");
+    world.advance(LINGER);
+    let [others, compressed] = world.produced().try_into().unwrap();
+    let expected = [request(-1, &["a", "c"]), request(-1, &["b", "d"])];
+    assert_eq!(requests(&world), expected);
+    let text = "the broker speaks Produce versions 3 to 6";
+    let error = Error::new(ErrorKind::UnsupportedVersion, text);
+    world.sent.remove(&compressed.id);
+    world.handle(Input::Refused(compressed.id, error));
+    let refused = |value: &str| (value.to_owned(), ErrorKind::UnsupportedVersion);
+    assert_eq!(world.failed(), ["b", "d"].map(refused));
+    world.answer(&others, ErrorCode::NONE);
+    assert_eq!(world.acknowledged(), ["a", "c"]);
     world.assert_idle();
 }
 
