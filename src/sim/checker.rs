@@ -58,6 +58,8 @@ pub(super) struct Checker {
     idempotence: bool,
     /// Whether values take less memory than they have bytes.
     compresses: bool,
+    /// Whether the brokers are too old for the codec: what it makes smaller fails.
+    refuses_codec: bool,
     max_message_bytes: usize,
     /// Whether nothing of an earlier epoch gets into a log after something of a later one.
     has_fences: bool,
@@ -128,6 +130,7 @@ impl Checker {
             acks: options.topic().acks,
             idempotence: options.sender.idempotence,
             compresses: options.topic().compression.is_some(),
+            refuses_codec: options.refuses_codec(),
             max_message_bytes: options.max_message_bytes,
             has_fences: options.sender.idempotence && options.first_epoch == 0,
             has_memory: true,
@@ -391,6 +394,9 @@ impl Checker {
         let bytes = record.value.len() + HEADER_BYTES + RECORD_BYTES;
         let too_large = ErrorKind::Broker(ErrorCode::MESSAGE_TOO_LARGE);
         if kind == too_large && bytes > self.max_message_bytes {
+            return;
+        }
+        if kind == ErrorKind::UnsupportedVersion && self.refuses_codec {
             return;
         }
         let deadline = record.deadline.expect("it was accepted");

@@ -271,6 +271,13 @@ impl Options {
         self.topics.of(TOPIC)
     }
 
+    /// Whether the brokers are too old for the codec: zstd came with Produce 7 (KIP-110).
+    pub(super) fn refuses_codec(&self) -> bool {
+        let codec = self.topic().compression.map(Compression::codec);
+        let produce = self.versions.get(&ApiKey::Produce);
+        codec == Some(Codec::Zstd) && produce.is_some_and(|versions| versions.max < 7)
+    }
+
     pub(super) fn set_delivery_timeout(&mut self, timeout: Duration) {
         let topic = TopicSettings {
             delivery_timeout: timeout,

@@ -1,9 +1,14 @@
 //! Limits of time, memory and attempts.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
+use crate::compression::{Codec, Compression};
+use crate::config::{TopicSettings, TopicTable};
 use crate::error::ErrorKind;
+use crate::protocol::ApiKey;
+use crate::protocol::version::VersionRange;
 use crate::sim::workload::Caller;
 
 #[test]
@@ -44,6 +49,27 @@ fn a_record_fails_when_its_time_is_over_wherever_it_is() {
         Some(Err(ErrorKind::TimedOut))
     );
     finish(world, &[]);
+}
+
+#[test]
+fn an_old_broker_refuses_what_zstd_makes_smaller_and_takes_the_rest() {
+    let mut options = Options::calm();
+    let produce = VersionRange::new(3, 6);
+    options.versions = BTreeMap::from([(ApiKey::Produce, produce)]);
+    options.topics = TopicTable::new(TopicSettings {
+        compression: Some(Compression::new(Codec::Zstd, 1).unwrap()),
+        ..options.topic()
+    });
+    let mut world = with(options);
+    world.run_for(Duration::from_secs(60));
+    let many = world.append(0, 20);
+    world.run_until_idle();
+    for id in many {
+        let refused = Some(Err(ErrorKind::UnsupportedVersion));
+        assert_eq!(world.checker.outcome(id), refused);
+    }
+    let alone = world.append(0, 1);
+    finish(world, &alone);
 }
 
 #[test]
