@@ -148,6 +148,11 @@ impl Compressors {
         }
     }
 
+    /// Keeps none any longer.
+    pub(super) fn clear(&self) {
+        self.idle.lock().clear();
+    }
+
     fn lend<R>(&self, compress: impl FnOnce(&mut Compressor) -> R) -> R {
         let idle = self.idle.lock().pop();
         let mut compressor = idle.unwrap_or_default();

@@ -81,6 +81,13 @@ pub(crate) struct Accumulator {
     home: ProcessId,
 }
 
+impl Drop for Accumulator {
+    /// Callers' [views](View) may keep the topics for a while yet, but not what compressors hold.
+    fn drop(&mut self) {
+        self.topics.load().compressors().clear();
+    }
+}
+
 /// What the sender should look at.
 #[derive(Debug)]
 pub(crate) enum Notice {

@@ -166,6 +166,14 @@ pub(crate) struct View {
     pub(super) topics: Arc<Topics>,
 }
 
+impl View {
+    /// As they were seen.
+    #[inline]
+    pub(crate) fn topics(&self) -> &Topics {
+        &self.topics
+    }
+}
+
 /// All topics known by now; immutable where callers see it.
 #[derive(Clone, Debug)]
 pub(crate) struct Topics {
@@ -225,6 +233,10 @@ impl Topics {
     #[inline]
     pub(crate) fn at(&self, place: usize) -> Option<&Arc<Topic>> {
         self.topics.get(place)
+    }
+
+    pub(super) fn compressors(&self) -> &Compressors {
+        &self.compressors
     }
 
     pub(super) fn is_closed(&self) -> bool {

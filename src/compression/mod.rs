@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | [`gzip`] | one member of RFC 1952 | zlib-rs |
 //! | [`snappy`] | blocks of 32 KiB in snappy-java's ("xerial") framing, which is not Snappy's | snap |
-//! | [`lz4`] | a frame of independent blocks of 64 KiB | the C library, or lz4_flex |
+//! | [`lz4`] | a frame of independent blocks of 64 KiB to 4 MiB | the C library, or lz4_flex |
 //! | [`zstd`] | a frame that does not tell its size | the C library |
 //!
 //! Each is a feature of the crate. What is not compiled in is refused when a configuration asks for

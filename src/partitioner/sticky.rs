@@ -35,7 +35,7 @@ struct Window {
     queue_lengths: Vec<Option<u32>>,
 }
 
-/// Partitions in a window.
+/// The most partitions in a window.
 const WINDOW: usize = 32;
 
 impl WeightedRoundRobin {
@@ -50,11 +50,13 @@ impl WeightedRoundRobin {
         queue_lengths: impl Fn(Range<usize>) -> I,
     ) -> Option<usize> {
         let count = partitions.div_ceil(WINDOW);
+        // All alike: in a window of a few a slow one would have too large a share.
+        let size = partitions.checked_div(count)? + usize::from(partitions % count > 0);
         self.windows.resize_with(count, Window::default);
         // Comes back to the window where it began, which may have had no turns left.
         for _ in 0..=count {
-            let start = self.current * WINDOW;
-            let end = partitions.min(start + WINDOW);
+            let start = self.current * size;
+            let end = partitions.min(start + size);
             if self.turns > 0
                 && let Some(window) = self.windows.get_mut(self.current)
                 && let Some(place) = window.next(queue_lengths(start..end))
@@ -63,8 +65,8 @@ impl WeightedRoundRobin {
                 return Some(start + place);
             }
             self.current = (self.current + 1).checked_rem(count)?;
-            let start = self.current * WINDOW;
-            let all = queue_lengths(start..partitions.min(start + WINDOW));
+            let start = self.current * size;
+            let all = queue_lengths(start..partitions.min(start + size));
             self.turns = all.flatten().count();
         }
         None
@@ -224,6 +226,18 @@ mod tests {
         for (partition, count) in counts.into_iter().enumerate() {
             let expected = if partition % 3 == 0 { 4..=8 } else { 10..=14 };
             assert!(expected.contains(&count), "partition {partition}: {count}");
+        }
+    }
+
+    #[test]
+    fn a_slow_partition_is_among_others_however_many_there_are() {
+        for partitions in [32, 33, 65, 97] {
+            let mut choice = WeightedRoundRobin::default();
+            let mut lengths = vec![Some(0); partitions];
+            lengths[partitions - 1] = Some(1_000);
+            let chosen = turns(&mut choice, &lengths, 50 * partitions);
+            let slow = chosen.iter().filter(|turn| **turn == partitions - 1);
+            assert!(slow.count() <= 2, "of {partitions}");
         }
     }
 

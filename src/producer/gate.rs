@@ -109,7 +109,9 @@ impl Gate<'_> {
             self.await_topic(draft.topic, draft.partition, patience)?;
             place = draft.find_in(accumulator.look(view));
         }
-        let topic = place.and_then(|place| accumulator.look(view).at(place));
+        // Not a later look: it might not have the partition any more.
+        let topics = view.as_ref().map(View::topics);
+        let topic = place.and_then(|place| topics?.at(place));
         topic.map(|topic| &**topic).ok_or_else(|| {
             let text = format!("topic \"{}\" was announced and is not there", draft.topic);
             Error::new(ErrorKind::Internal, text)

@@ -28,6 +28,7 @@ use crate::error::{Error, ErrorKind};
 use crate::ids::NodeId;
 use crate::sender::Sender;
 use crate::sender::lines::Terms;
+use crate::sender::requests::Seat;
 use crate::sender::sequence::{Producer, Sequences};
 use crate::sender::timers::Timer;
 use crate::sync::Arc;
@@ -42,9 +43,8 @@ pub(super) struct Partition {
     pub(super) queue: Arc<PartitionQueue>,
     pub(super) leader: Option<NodeId>,
     pub(super) place: Place,
-    /// Batches on their way, oldest first, and to whom. One that has expired stays here until its
-    /// request ends.
-    pub(super) in_flight: VecDeque<(BatchId, NodeId)>,
+    /// Batches on their way, oldest first. One that has expired stays here until its request ends.
+    pub(super) in_flight: VecDeque<(BatchId, Seat)>,
     /// Batches to be sent again, oldest first.
     pub(super) retries: VecDeque<Retry>,
     /// Outcomes that an older batch without one holds back.
@@ -133,7 +133,7 @@ impl Partition {
                     && self
                         .in_flight
                         .iter()
-                        .all(|(_, node)| Some(*node) == self.leader)
+                        .all(|(_, seat)| Some(seat.node) == self.leader)
             }
         };
         // The queue's lock is left alone as long as nothing of it may go.
@@ -157,10 +157,10 @@ impl Partition {
                 .is_some_and(|retry| retry.batch.id < id)
     }
 
-    /// A batch is on its way to a broker. A retry takes its place before newer ones.
-    pub(super) fn depart(&mut self, id: BatchId, node: NodeId) {
+    /// A batch is on its way. A retry takes its place before newer ones.
+    pub(super) fn depart(&mut self, id: BatchId, seat: Seat) {
         let place = self.in_flight.partition_point(|(other, _)| *other < id);
-        self.in_flight.insert(place, (id, node));
+        self.in_flight.insert(place, (id, seat));
     }
 
     /// A request with this batch has ended.
@@ -411,9 +411,9 @@ impl Sender {
             .retries
             .iter()
             .position(|retry| retry.batch.id == batch);
-        let outcome = if let Some((_, node)) = carrier {
+        let outcome = if let Some((_, seat)) = carrier {
             // Whether it leaves a gap shows when its request ends.
-            let Some(flying) = self.requests.take_batch(*node, id, batch) else {
+            let Some(flying) = self.requests.take_batch(*seat, batch) else {
                 return;
             };
             let (kind, text) = describe(flying.attempts, flying.last_error.as_ref());

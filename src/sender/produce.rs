@@ -15,7 +15,7 @@ use crate::sender::event::Output;
 use crate::sender::lines::Terms;
 use crate::sender::partitions::{Place, Retry};
 use crate::sender::refusal::{failure, refusal};
-use crate::sender::requests::{Content, Flying};
+use crate::sender::requests::{Content, Flying, Seat};
 use crate::sender::sequence::Producer;
 use crate::sender::table::Table;
 use crate::sender::verdict::{Verdict, proves_absence, verdict};
@@ -81,7 +81,8 @@ impl Sender {
             }
             // Zero: the entry is out of date, the partition stands elsewhere by now.
             if size > 0
-                && let Some(flying) = self.take_next(now, node, id)
+                && let Some(flying) =
+                    self.take_next(now, self.requests.next_seat(node, batches.len()), id)
             {
                 // What it has become: before it was compressed, its size was a guess.
                 bytes += flying.batch.as_ref().map_or(size, SealedBatch::len);
@@ -91,7 +92,8 @@ impl Sender {
         batches
     }
 
-    fn take_next(&mut self, now: Instant, node: NodeId, id: PartitionId) -> Option<Flying> {
+    /// What the partition sends next, from this seat.
+    fn take_next(&mut self, now: Instant, seat: Seat, id: PartitionId) -> Option<Flying> {
         let identity = match self.producer {
             Producer::Anonymous => None,
             Producer::Identified(identity) => Some(identity),
@@ -125,7 +127,7 @@ impl Sender {
         let partition = self.partitions.get_mut(id)?;
         debug_assert!(batch.deadline() > now, "expired before sent");
         batch.attempts += 1;
-        partition.depart(batch.id, node);
+        partition.depart(batch.id, seat);
         let topic = self.view.topics.get(&**batch.queue.topic());
         Some(Flying {
             partition: id,

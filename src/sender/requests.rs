@@ -21,6 +21,15 @@ pub(super) struct InFlight {
     pub(super) content: Content,
 }
 
+/// Where a batch is while it travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seat {
+    pub(super) node: NodeId,
+    request: RequestId,
+    /// Among the batches of the request.
+    place: usize,
+}
+
 #[derive(Debug)]
 pub(super) enum Content {
     Metadata,
@@ -81,22 +90,22 @@ impl Requests {
         }
     }
 
-    /// Takes an expired batch out of its request to this broker, which goes on without it.
-    pub(super) fn take_batch(
-        &mut self,
-        node: NodeId,
-        id: PartitionId,
-        batch: BatchId,
-    ) -> Option<SealedBatch> {
-        let requests = self.by_id.values_mut();
-        let to_node = requests.filter(|request| request.node == node);
-        let mut flying = to_node.flat_map(|request| match &mut request.content {
-            Content::Produce(batches) => batches.as_mut_slice(),
-            Content::Metadata | Content::InitProducerId => &mut [],
-        });
-        flying
-            .find(|flying| (flying.partition, flying.id) == (id, batch))?
-            .batch
-            .take()
+    /// The seat of a batch in the request that is added next.
+    pub(super) fn next_seat(&self, node: NodeId, place: usize) -> Seat {
+        Seat {
+            node,
+            request: RequestId(self.next),
+            place,
+        }
+    }
+
+    /// Takes an expired batch out of its request, which goes on without it.
+    pub(super) fn take_batch(&mut self, seat: Seat, batch: BatchId) -> Option<SealedBatch> {
+        let request = self.by_id.get_mut(&seat.request)?;
+        let Content::Produce(batches) = &mut request.content else {
+            return None;
+        };
+        let flying = batches.get_mut(seat.place);
+        flying.filter(|flying| flying.id == batch)?.batch.take()
     }
 }

@@ -157,13 +157,21 @@ impl<'a> Translation<'a> {
         Ok(())
     }
 
-    /// Sets Kafka's property. Where it is set already, both have to say the same.
+    /// Sets Kafka's property. Where it is set already, both have to say the same, unless librdkafka
+    /// means something else by Kafka's name: its files have both.
     fn set(&mut self, name: &str, entry: &Entry, of: &str, value: Given) {
         if let Some(other) = self.properties.entry(of) {
             let agree = match (&other.value, &value) {
                 (Given::Text(one), Given::Text(another)) => are_equal(of, one.trim(), another),
                 _ => false,
             };
+            if !agree && let Some(remark) = other_meaning(of) {
+                self.warnings.push(format!(
+                    "{of} is taken from {name}, and not used as it is set: {remark}"
+                ));
+                self.properties.remove(of);
+                return self.set(name, entry, of, value);
+            }
             if !agree {
                 let message = format!(
                     "{name} is librdkafka's name for {of}, and they are set to different values; \
@@ -190,11 +198,12 @@ impl<'a> Translation<'a> {
 
     /// librdkafka's requests take no longer than the first of their records may take; here, as in
     /// Kafka, the time for the record must have room for that of a request. `message.timeout.ms` is
-    /// often short, so the other one gives way unless it was set.
+    /// often short, so the other one gives way unless it was set by Kafka's name.
     fn shorten_the_request_timeout(&mut self) {
         let (delivery, request) = ("delivery.timeout.ms", "request.timeout.ms");
         let is_given = self.given.entry("message.timeout.ms").is_some();
-        if !is_given || self.properties.entry(request).is_some() {
+        let is_kafkas = self.given.get(request) == self.properties.get(request);
+        if !is_given || (is_kafkas && self.given.entry(request).is_some()) {
             return;
         }
         let number = |name| -> Option<i64> {
@@ -280,6 +289,12 @@ fn default_there(name: &str) -> Option<(&'static str, &'static str)> {
         })?;
         Some((*their_name, row.default?))
     })
+}
+
+/// What librdkafka means by Kafka's name, if that is something else.
+fn other_meaning(name: &str) -> Option<&'static str> {
+    let row = all().find(|row| row.fate == Fate::Same && row.names.contains(&name))?;
+    (!row.remark.is_empty()).then_some(row.remark)
 }
 
 /// The default of Kafka's property, which is ours.

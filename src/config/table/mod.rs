@@ -87,6 +87,7 @@ pub(super) fn is_secret(name: &str) -> bool {
                 "jaas",
                 "token",
                 ".key",
+                "ssl_key",
             ]
             .into_iter()
             .any(|word| name.contains(word))

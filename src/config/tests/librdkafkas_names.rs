@@ -186,15 +186,39 @@ fn make_room_for_a_short_message_timeout() {
     assert_eq!(
         refused(&with(&[
             ("message.timeout.ms", "5000"),
-            ("socket.timeout.ms", "5000")
+            ("request.timeout.ms", "5000")
         ])),
         "message.timeout.ms: delivery.timeout.ms (5000) is less than linger.ms (5) + \
          request.timeout.ms (5000)"
     );
+    let usual = with(&[
+        ("message.timeout.ms", "5000"),
+        ("socket.timeout.ms", "60000"),
+    ]);
+    assert_eq!(config(&usual).request_timeout().as_millis(), 4995);
     let message = refused(&with(&[("message.timeout.ms", "5")]));
     assert!(
         message.contains("delivery.timeout.ms (5) is less than"),
         "{message}"
+    );
+}
+
+#[test]
+fn win_where_librdkafka_means_something_else_by_kafkas_name() {
+    let properties = with(&[
+        ("request.timeout.ms", "30000"),
+        ("socket.timeout.ms", "60000"),
+        ("metadata.max.age.ms", "900000"),
+        ("topic.metadata.refresh.interval.ms", "300000"),
+    ]);
+    let config = config(&properties);
+    assert_eq!(config.request_timeout().as_millis(), 60_000);
+    assert_eq!(config.metadata_max_age().as_millis(), 300_000);
+    let warning = "request.timeout.ms is taken from socket.timeout.ms, and not used as it is set";
+    let warnings = warnings(&properties);
+    assert!(
+        warnings.iter().any(|one| one.starts_with(warning)),
+        "{warnings:?}"
     );
 }
 
@@ -226,6 +250,7 @@ fn are_refused_with_a_reason_where_nothing_is_like_them() {
     for (name, value, reason) in cases {
         let message = refused(&with(&[(name, value)]));
         assert!(message.starts_with(&format!("{name}{reason}")), "{message}");
+        assert!(!message.contains("hush"), "a secret: {message}");
     }
     config(&with(&[
         ("queue.buffering.max.messages", "0"),
