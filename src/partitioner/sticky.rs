@@ -49,9 +49,12 @@ impl WeightedRoundRobin {
         partitions: usize,
         queue_lengths: impl Fn(Range<usize>) -> I,
     ) -> Option<usize> {
+        if partitions == 0 {
+            return None;
+        }
         let count = partitions.div_ceil(WINDOW);
         // All alike: in a window of a few a slow one would have too large a share.
-        let size = partitions.checked_div(count)? + usize::from(partitions % count > 0);
+        let size = partitions.div_ceil(count);
         self.windows.resize_with(count, Window::default);
         // Comes back to the window where it began, which may have had no turns left.
         for _ in 0..=count {
@@ -64,7 +67,7 @@ impl WeightedRoundRobin {
                 self.turns -= 1;
                 return Some(start + place);
             }
-            self.current = (self.current + 1).checked_rem(count)?;
+            self.current = (self.current + 1) % count;
             let start = self.current * size;
             let all = queue_lengths(start..partitions.min(start + size));
             self.turns = all.flatten().count();
