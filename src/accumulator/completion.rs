@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use smol_str::SmolStr;
+
 use crate::accumulator::group::{GroupFunction, Tokens};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::record::Record;
@@ -92,7 +94,7 @@ impl Written {
     /// What the records have in common; the rest comes from [`Self::describe`].
     fn metadata(&self) -> RecordMetadata {
         RecordMetadata {
-            topic: Arc::clone(&self.topic),
+            topic: SmolStr::from(Arc::clone(&self.topic)),
             partition: self.partition,
             offset: None,
             timestamp_ms: 0,
@@ -214,7 +216,7 @@ impl Completions {
         result: &Result<Written, Failure>,
         mut told: impl FnMut(Result<(), &Error>, Result<(), Panicked>),
     ) {
-        // One for all records, so that none of them touches the topic's reference count.
+        // One for all records, to be copied.
         let mut result = match result {
             Ok(written) => Ok((written, written.metadata())),
             Err(failure) => Err(failure),

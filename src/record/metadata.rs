@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use crate::sync::Arc;
+use smol_str::SmolStr;
 
 /// Where an acknowledged record landed. Prints as `orders-2@41`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordMetadata {
-    pub(crate) topic: Arc<str>,
+    pub(crate) topic: SmolStr,
     pub(crate) partition: i32,
     pub(crate) offset: Option<i64>,
     pub(crate) timestamp_ms: i64,
