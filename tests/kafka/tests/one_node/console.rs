@@ -65,12 +65,12 @@ fn compare(flags: &[&str], input: &[u8]) -> (Vec<Content>, [Output; 2]) {
         run_kafka_tool(KAFKAS, &all, input),
         run_ours(&topics[1], flags, input),
     ];
-    let kafkas = contents(&topics[0]);
+    let [kafkas, ours] = topics.map(|topic| contents(&topic));
     assert!(!kafkas.is_empty(), "{outputs:?}");
-    for (line, pair) in kafkas.iter().zip(contents(&topics[1])).enumerate() {
-        assert_eq!(pair.0, &pair.1, "line {line}");
+    for (index, (kafkas, ours)) in kafkas.iter().zip(&ours).enumerate() {
+        assert_eq!(kafkas, ours, "record {index}");
     }
-    assert_eq!(contents(&topics[1]).len(), kafkas.len(), "{outputs:?}");
+    assert_eq!(kafkas.len(), ours.len(), "{outputs:?}");
     assert_eq!(outputs[0].status, outputs[1].status, "{outputs:?}");
     (kafkas, outputs)
 }
