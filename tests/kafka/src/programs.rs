@@ -98,7 +98,7 @@ impl Drop for Program {
 /// # Panics
 ///
 /// Panics when Java cannot be run.
-pub fn run_kafka_tool<S: AsRef<str>>(class: &str, args: &[S], input: &str) -> Output {
+pub fn run_kafka_tool<S: AsRef<str>>(class: &str, args: &[S], input: impl AsRef<[u8]>) -> Output {
     let mut java = tool(class, args);
     java.stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -108,7 +108,7 @@ pub fn run_kafka_tool<S: AsRef<str>>(class: &str, args: &[S], input: &str) -> Ou
         .unwrap_or_else(|error| panic!("{}", missing_java(&error)));
     let mut stdin = process.stdin.take().expect("stdin is piped");
     // A tool that does not read its input may have closed it.
-    let _ = stdin.write_all(input.as_bytes());
+    let _ = stdin.write_all(input.as_ref());
     drop(stdin);
     process
         .wait_with_output()

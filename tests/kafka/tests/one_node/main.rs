@@ -1,6 +1,7 @@
 //! One real broker: what Linger sends is read back by Kafka's own consumer and log dumper.
 
 mod compression;
+mod console;
 mod content;
 mod delivery;
 mod examples;
