@@ -284,8 +284,10 @@ mod tests {
         };
         let parser = parser(properties).unwrap();
         let parts = parser.parse(&line)?;
-        let or_null =
-            |part: Option<&str>| part.map_or("null".to_owned(), |part| format!("{part:?}"));
+        let or_null = |part: Option<&str>| match part {
+            Some(part) => format!("{part:?}"),
+            None => "null".to_owned(),
+        };
         let mut shown = format!("{}={}", or_null(parts.key), or_null(parts.value));
         for (name, value) in &parts.headers {
             write!(shown, " {name:?}:{}", or_null(*value)).unwrap();

@@ -119,8 +119,7 @@ fn stamped(values: &[&str], stamp: ProducerStamp) -> Vec<u8> {
                 value: None,
             }],
         };
-        let next = batch.next(record.timestamp_ms, record.content_size());
-        batch.append(&record, next);
+        batch.append(&record, batch.next(timestamp_ms, record.content_size()));
     }
     batch.seal(stamp)
 }
