@@ -39,10 +39,9 @@ fn producer_performance_finds_every_record_taken() {
         // With acks=0 the tool may end before the mock has read all that it wrote.
         let all = cluster.wait_for_records("perf", 5_000, std::time::Duration::from_secs(10));
         assert!(all, "{acks}: {:?}", cluster.counters());
+        // Where they go is up to Java, which draws partitions and avoids slow ones.
         for partition in 0..4 {
-            let records = cluster.records("perf", partition);
-            assert!(!records.is_empty(), "Java spreads records without keys");
-            for (offset, record) in (0..).zip(&records) {
+            for (offset, record) in (0..).zip(&cluster.records("perf", partition)) {
                 assert_eq!(record.offset, offset);
                 assert_eq!(record.key, None);
                 assert_eq!(record.value.as_ref().map(Vec::len), Some(100));
