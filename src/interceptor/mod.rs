@@ -154,8 +154,11 @@ impl<'a> Acknowledgement<'a> {
         self.partition
     }
 
-    /// Where the record landed, or why it failed or was refused; the error's
-    /// [`fate`](Error::fate) says whether it may be written all the same.
+    /// Where the record landed.
+    ///
+    /// # Errors
+    /// Why it failed or was refused; the error's [`fate`](Error::fate) says whether it may be written
+    /// all the same.
     pub fn result(&self) -> Result<&'a RecordMetadata, &'a Error> {
         self.result
     }

@@ -179,7 +179,9 @@ fn outcomes_in_order(told: &Receiver<Told>, records: usize) -> Vec<String> {
 #[test]
 fn each_outcome_is_told_once_and_before_callbacks_through_retries_and_splits() {
     let (spies, tell, told) = spies();
-    let (cluster, producer) = setup().brokers(2).intercepted(spies).start();
+    // Whatever leaves is full, so that a batch that is found too large can be split.
+    let setup = setup().brokers(2).set("linger.ms", 60_000);
+    let (cluster, producer) = setup.intercepted(spies).start();
     let produce = || cluster.on(Api::Produce);
     let retry = ErrorCode::NOT_LEADER_OR_FOLLOWER;
     produce().times(2).answer(ErrorCode::MESSAGE_TOO_LARGE);
@@ -449,11 +451,11 @@ fn refused_records_are_told_once_on_their_callers_thread() {
     let (setup, told) = picky();
     let (_cluster, producer) = setup.start();
     producer.partitions_for("orders").unwrap();
-    let big = "x".repeat(3_000);
+    let big: &str = &"x".repeat(3_000);
     let record = ProducerRecord::new;
     let cases = [
         (
-            record("orders", &*big).partition(1),
+            record("orders", big).partition(1),
             "RecordTooLarge NotWritten orders Some(1)",
         ),
         (
