@@ -33,6 +33,8 @@
 //! Records that share a function and need no closure of their own go through a [`Group`]: it allocates
 //! nothing per record. A [`GroupOnce`] calls once, when all of its records have their outcome.
 //!
+//! A [`ProducerInterceptor`] sees each record on its way, and may change it, and each outcome.
+//!
 //! # What is promised
 //!
 //! - Every accepted record's callback runs exactly once: on success, failure, close, drop, and after
@@ -77,7 +79,7 @@
 //!
 //! | level | contains |
 //! |---|---|
-//! | error | what nobody else will tell: a panic in a callback, the death of the I/O thread |
+//! | error | what nobody else will tell: a panic in a callback, a failure of an interceptor, the death of the I/O thread |
 //! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, a topic that brokers refuse, how many records failed when a producer was dropped, callbacks that take more than a second, properties that have no effect |
 //! | info | further failures in a row to reach the same broker, a batch that its broker finds too large, a broker that has no producer id to give |
 //! | debug | every batch that is sent again, and why |
@@ -103,6 +105,7 @@ mod connection;
 mod driver;
 mod error;
 mod ids;
+mod interceptor;
 mod metrics;
 mod partitioner;
 mod producer;
@@ -123,6 +126,7 @@ pub use config::{
     PropertyObject,
 };
 pub use error::{Error, ErrorKind, Fate, Result};
+pub use interceptor::{Acknowledgement, InterceptedRecord, ProducerInterceptor};
 pub use metrics::ProducerMetrics;
 pub use partitioner::{PartitionRequest, Partitioner, RoundRobinPartitioner, TopicPartitions};
 pub use producer::{

@@ -302,7 +302,7 @@ impl Accumulator {
             encoder: BatchEncoder::with_buffer(buffer, limit),
             packing: None,
             ratio: compressing.map(|compressing| compressing.ratio()),
-            completions: Completions::in_memory_of(records),
+            completions: Completions::in_memory_of(records, self.watch(queue)),
             reservation,
             is_full: false,
             is_urgent: false,

@@ -1,7 +1,7 @@
 //! What callers are owed: for each record a call of its own callback, or of its
 //! [group's function](GroupFunction). Owed exactly once: telling consumes it, and dropping it untold
-//! reports that, so that no path can lose one. A callback that panics is caught here. Never runs
-//! under a lock.
+//! reports that, so that no path can lose one. A callback that panics is caught here. Interceptors
+//! are told first. Never runs under a lock.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use smol_str::SmolStr;
 
 use crate::accumulator::group::{GroupFunction, Tokens};
-use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::error::{Error, ErrorKind, Fate, Result, panic_text};
+use crate::interceptor::Watch;
 use crate::record::Record;
 use crate::record::metadata::RecordMetadata;
 use crate::sync::{Arc, assert_unlocked};
@@ -38,6 +39,8 @@ pub(crate) struct Completions {
     told: usize,
     /// Invariant: each holds as many tokens as there are records of its group to be told.
     groups: Vec<Box<dyn Tokens>>,
+    /// Who is told before them; `None` without interceptors.
+    watch: Option<Arc<Watch>>,
 }
 
 /// What all records of a batch share in their answer.
@@ -128,13 +131,14 @@ impl Completion {
 }
 
 impl Completions {
-    /// Empty, in memory that was used before.
-    pub(super) fn in_memory_of(mut records: Vec<Completion>) -> Self {
+    /// Empty, in memory that was used before; interceptors watch, if there are any.
+    pub(super) fn in_memory_of(mut records: Vec<Completion>, watch: Option<Arc<Watch>>) -> Self {
         records.clear();
         Self {
             records,
             told: 0,
             groups: Vec::new(),
+            watch,
         }
     }
 
@@ -206,6 +210,7 @@ impl Completions {
             groups: groups
                 .map(|(group, tokens)| group.split_off_front(tokens))
                 .collect(),
+            watch: self.watch.clone(),
         }
     }
 
@@ -232,6 +237,9 @@ impl Completions {
                 }
                 Err(failure) => Err(failure.of_record(index)),
             };
+            if let Some(watch) = &self.watch {
+                watch.tell(answer);
+            }
             let called = match record.callback.take() {
                 Some(callback) => caught(|| callback(answer.cloned().map_err(Error::clone))),
                 None => {
@@ -272,9 +280,7 @@ pub(crate) fn caught(callback: impl FnOnce()) -> Result<(), Panicked> {
     // The callback is gone afterwards, or a function that may be called by many at once; it can have
     // broken nothing of ours.
     catch_unwind(AssertUnwindSafe(callback)).map_err(|panic| {
-        let text = panic.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        log::error!("a callback panicked: {}", text.unwrap_or("(no text)"));
+        log::error!("a callback panicked: {}", panic_text(&*panic));
         Panicked
     })
 }
@@ -313,6 +319,7 @@ mod tests {
     use std::sync::mpsc::{self, Receiver, Sender};
 
     use super::*;
+    use crate::interceptor::{Acknowledgement, Interceptors, ProducerInterceptor};
 
     const RECORD: Record<'_> = Record {
         timestamp_ms: 7,
@@ -429,6 +436,45 @@ mod tests {
             let all = [expected(at..10, None), expected(0..at, Some(10))].concat();
             assert_eq!(called.try_iter().collect::<Vec<_>>(), all);
         }
+    }
+
+    /// Passes on what it hears.
+    struct Hears(Sender<Call>);
+
+    impl ProducerInterceptor for Hears {
+        fn on_acknowledgement(&self, acknowledgement: &Acknowledgement<'_>) {
+            let offset = acknowledgement.result().ok();
+            let offset = offset.and_then(RecordMetadata::offset);
+            let partition = acknowledgement.partition().unwrap();
+            self.0.send(("hears", partition, offset)).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_interceptor_hears_of_each_record_before_its_caller_however_that_ends() {
+        let (calls, called) = mpsc::channel();
+        let hears: Arc<dyn ProducerInterceptor> = Arc::new(Hears(calls.clone()));
+        let interceptors = Interceptors::new([("hears".to_owned(), hears)]).unwrap();
+        let watch = Watch::new(&interceptors, &Arc::from("t"), 3);
+        let mut failing = Completions::in_memory_of(Vec::new(), Some(Arc::new(watch)));
+        for token in 0..6 {
+            failing.push(callback(token, &calls), &RECORD);
+        }
+        let mut landing = failing.split_off_front(2);
+        let lost = failing.split_off_front(2);
+        landing.tell(&written(), |_, call| call.unwrap());
+        drop(landing.finish());
+        drop(lost);
+        failing.tell(&failed(), |_, call| call.unwrap());
+        drop(failing.finish());
+        let expected = (0..6).flat_map(|token| {
+            let offset = (token < 2).then_some(10 + i64::from(token));
+            [("hears", 3, offset), ("own", token, offset)]
+        });
+        assert_eq!(
+            called.try_iter().collect::<Vec<_>>(),
+            expected.collect::<Vec<_>>()
+        );
     }
 
     #[test]

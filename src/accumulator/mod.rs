@@ -63,6 +63,7 @@ pub use undelivered::UndeliveredRecord;
 use crate::config::TopicTable;
 use crate::error::Error;
 use crate::ids::ProcessId;
+use crate::interceptor::{Interceptors, Watch};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank, Ranked, Swap, unique_number};
 
 /// The queues, the memory they may hold, and what the sender has not heard of yet.
@@ -79,6 +80,8 @@ pub(crate) struct Accumulator {
     next_batch: AtomicU64,
     /// Where batches are drained.
     home: ProcessId,
+    /// Who is told of outcomes before the callers.
+    interceptors: Option<Arc<Interceptors>>,
 }
 
 impl Drop for Accumulator {
@@ -113,6 +116,7 @@ impl Accumulator {
             notices: Mutex::ranked(Rank::Notices, Vec::new()),
             next_batch: AtomicU64::new(0),
             home: ProcessId::current(),
+            interceptors: None,
         }
     }
 
@@ -120,6 +124,19 @@ impl Accumulator {
     pub(crate) fn with_settings(self, settings: TopicTable) -> Self {
         self.change(|topics| topics.set_settings(settings));
         self
+    }
+
+    /// The same, with interceptors that are told of outcomes.
+    pub(crate) fn with_interceptors(mut self, interceptors: Option<Arc<Interceptors>>) -> Self {
+        self.interceptors = interceptors;
+        self
+    }
+
+    /// What a new batch of this partition has its outcomes watched by.
+    fn watch(&self, queue: &PartitionQueue) -> Option<Arc<Watch>> {
+        let interceptors = self.interceptors.as_ref()?;
+        let watch = Watch::new(interceptors, queue.topic(), queue.index());
+        Some(Arc::new(watch))
     }
 
     /// What holds for the records of each topic; a queue knows its own.

@@ -59,7 +59,7 @@ impl ProducerConfigBuilder {
     }
 }
 
-/// From objects to bytes, and to which partition.
+/// From objects to bytes, past whom, and to which partition.
 impl ProducerConfigBuilder {
     /// The serializer of keys, by name: `bytes`, `string`, `short`, `integer`, `long`, `float`,
     /// `double`, `boolean`, `uuid`, `void`, or Java's class name. This or
@@ -98,6 +98,22 @@ impl ProducerConfigBuilder {
     /// `partitioner.class`.
     pub fn partitioner_object(self, partitioner: PropertyObject) -> Self {
         self.set_object("partitioner.class", partitioner)
+    }
+
+    /// What sees every record before it is sent and every outcome, by the names that the program has
+    /// [registered](Properties::register), separated by commas. Default: nothing. Kafka's name:
+    /// `interceptor.classes`.
+    pub fn interceptors(self, names: &str) -> Self {
+        self.set("interceptor.classes", names)
+    }
+
+    /// What sees every record before it is sent and every outcome, as objects, in the order in which
+    /// they are called. Kafka's name: `interceptor.classes`.
+    pub fn interceptor_objects(
+        self,
+        interceptors: impl IntoIterator<Item = PropertyObject>,
+    ) -> Self {
+        self.set_object("interceptor.classes", PropertyObject::list(interceptors))
     }
 
     /// Whether the built-in choice treats records with a key like those without. Default: false.

@@ -1,5 +1,5 @@
-//! From the value of a class property to the serializer or partitioner that it means: the user's
-//! object, a name that the user registered, or one of the built-in names.
+//! From the value of a class property to the serializer, partitioner or interceptors that it means:
+//! the user's object, a name that the user registered, or one of the built-in names.
 
 use std::any::type_name;
 use std::fmt;
@@ -7,6 +7,7 @@ use std::fmt;
 use super::properties::{Object, Properties, PropertyObject};
 use super::table::Parsed;
 use crate::error::{Error, ErrorKind, Result};
+use crate::interceptor::ProducerInterceptor;
 use crate::partitioner::{ByKey, Partitioning, RoundRobinPartitioner};
 use crate::serializer::{self, ErasedSerializer, Serializer};
 use crate::sync::Arc;
@@ -24,7 +25,9 @@ impl SerializerChoice {
     pub(super) fn find(properties: &Properties, value: &Parsed) -> Result<Self, String> {
         let serializer = match Meaning::of(properties, value) {
             Meaning::Object(PropertyObject(Object::Serializer(serializer))) => serializer.clone(),
-            Meaning::Object(object) => return Err(format!("a {object:?} is not a serializer")),
+            Meaning::Object(object) => {
+                return Err(format!("{} is not a serializer", object.described()));
+            }
             Meaning::Name(name) => {
                 serializer::built_in(name).ok_or_else(|| unknown_serializer(name))?
             }
@@ -79,8 +82,47 @@ pub(super) fn find_partitioner(
         Meaning::Object(PropertyObject(Object::Partitioner(partitioner))) => {
             Ok(Partitioning::Asked(Arc::clone(partitioner)))
         }
-        Meaning::Object(object) => Err(format!("a {object:?} is not a partitioner")),
+        Meaning::Object(object) => Err(format!("{} is not a partitioner", object.described())),
         Meaning::Name(name) => built_in_partitioner(name),
+    }
+}
+
+/// An interceptor, and what it is called in the log.
+type Named = (String, Arc<dyn ProducerInterceptor>);
+
+/// Finds the interceptors that `value` means, in order, or says why one of them means none. None is
+/// built in.
+pub(super) fn find_interceptors(
+    properties: &Properties,
+    value: &Parsed,
+) -> Result<Vec<Named>, String> {
+    match value {
+        Parsed::Object(PropertyObject(Object::List(objects))) => {
+            let named = |object: &PropertyObject| interceptor(object, None);
+            objects.iter().map(named).collect()
+        }
+        Parsed::Object(object) => Ok(vec![interceptor(object, None)?]),
+        Parsed::List(names) => {
+            let named = |name: &String| match properties.class(name) {
+                Some(object) => interceptor(object, Some(name)),
+                None => Err(format!(
+                    "there is no interceptor {name:?}; there are what the program registers under \
+                     a name, and objects"
+                )),
+            };
+            names.iter().map(named).collect()
+        }
+        other => unreachable!("interceptors are names or objects: {other:?}"),
+    }
+}
+
+fn interceptor(object: &PropertyObject, name: Option<&str>) -> Result<Named, String> {
+    match &object.0 {
+        Object::Interceptor(type_name, interceptor) => {
+            let name = name.unwrap_or(type_name).to_owned();
+            Ok((name, Arc::clone(interceptor)))
+        }
+        _ => Err(format!("{} is not an interceptor", object.described())),
     }
 }
 

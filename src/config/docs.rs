@@ -221,7 +221,9 @@ fn default(definition: &Definition) -> String {
     match definition.default {
         Preset::Required => "must be set".to_owned(),
         Preset::Null => "none".to_owned(),
-        Preset::Text("") if matches!(definition.kind, Kind::List) => "an empty list".to_owned(),
+        Preset::Text("") if matches!(definition.kind, Kind::List | Kind::Classes) => {
+            "an empty list".to_owned()
+        }
         Preset::Text("") => "see its meaning".to_owned(),
         Preset::Text(text) => format!("`{text}`"),
     }
@@ -237,6 +239,7 @@ fn of_topics(definition: &Definition) -> String {
 fn range(definition: &Definition) -> String {
     match (&definition.kind, definition.class) {
         (Kind::Class, Class::Supported) => "a name or an object".to_owned(),
+        (Kind::Classes, Class::Supported) => "names, separated by commas, or objects".to_owned(),
         (kind, _) => kind.range(),
     }
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::Result;
+use crate::interceptor::Interceptors;
 use crate::partitioner::{ByKey, Partitioning};
 use crate::serializer::Serializer;
 use crate::sync::Arc;
@@ -51,6 +52,7 @@ pub struct ProducerConfig {
     ignore_keys: bool,
     adaptive_partitioning: bool,
     partition_availability_timeout: Option<Duration>,
+    interceptors: Option<Arc<Interceptors>>,
 
     topics: TopicTable,
     retries: u32,
@@ -208,6 +210,11 @@ impl ProducerConfig {
     /// How long a broker may take no batches before its partitions are left out; `None`: for ever.
     pub(crate) fn partition_availability_timeout(&self) -> Option<Duration> {
         self.partition_availability_timeout
+    }
+
+    /// What sees records and their outcomes, in order; `None` if nothing does.
+    pub(crate) fn interceptors(&self) -> Option<&Arc<Interceptors>> {
+        self.interceptors.as_ref()
     }
 
     /// What holds for each topic. With idempotence all `acks` are [`Acks::All`].

@@ -8,8 +8,9 @@ use super::topic_rules::{Times, acks, topics};
 use super::values::{Findings, Values};
 use super::{Acks, Backoff, MetadataRecovery, ProducerConfig, Properties, librdkafka};
 use crate::error::Result;
+use crate::interceptor::Interceptors;
 use crate::partitioner::Partitioning;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicU64, Ordering};
 
 /// The configuration that the properties describe, and what the user should be warned of.
 pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<String>)> {
@@ -24,6 +25,7 @@ pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<Stri
     let key_serializer = serializer(properties, &values, "key.serializer", &mut findings);
     let value_serializer = serializer(properties, &values, "value.serializer", &mut findings);
     let partitioner = partitioner(properties, &values, &mut findings);
+    let interceptors = interceptors(properties, &values, &mut findings);
     check_sizes(&values, &mut findings);
     check_client_id(&values, &mut findings);
     let idempotence = idempotence(&values, &mut findings);
@@ -49,6 +51,7 @@ pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<Stri
         adaptive_partitioning: values.boolean("partitioner.adaptive.partitioning.enable"),
         partition_availability_timeout: Some(values.millis("partitioner.availability.timeout.ms"))
             .filter(|timeout| !timeout.is_zero()),
+        interceptors,
         topics,
         idempotence,
         retries: u32::try_from(values.integer("retries")).expect("0 to i32::MAX in the table"),
@@ -113,6 +116,18 @@ fn partitioner(
     classes::find_partitioner(properties, values.value(name)?)
         .map_err(|complaint| findings.problem(name, format!("{name}: {complaint}")))
         .ok()
+}
+
+fn interceptors(
+    properties: &Properties,
+    values: &Values,
+    findings: &mut Findings<'_>,
+) -> Option<Arc<Interceptors>> {
+    let name = "interceptor.classes";
+    let value = values.value(name).expect("it has a default");
+    let found = classes::find_interceptors(properties, value);
+    let named = found.map_err(|complaint| findings.problem(name, format!("{name}: {complaint}")));
+    Interceptors::new(named.ok()?)
 }
 
 /// Java finds this out at the first record that needs a batch.

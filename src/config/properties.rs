@@ -1,5 +1,6 @@
 //! Names and values as the user gave them, from code or from a file; nothing is checked here.
 
+use std::any::type_name;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -7,6 +8,7 @@ use std::path::Path;
 
 use super::{syntax, table};
 use crate::error::{Error, ErrorKind, Result};
+use crate::interceptor::ProducerInterceptor;
 use crate::partitioner::Partitioner;
 use crate::serializer::{ErasedSerializer, Serializer};
 use crate::sync::Arc;
@@ -50,7 +52,7 @@ pub(super) enum Value {
     Object(PropertyObject),
 }
 
-/// A serializer or partitioner of the user's own, as a property's value.
+/// A serializer, a partitioner or interceptors of the user's own, as a property's value.
 ///
 /// Cloning counts references: all producers made from the same object share it.
 #[derive(Clone)]
@@ -60,6 +62,9 @@ pub struct PropertyObject(pub(super) Object);
 pub(super) enum Object {
     Serializer(ErasedSerializer),
     Partitioner(Arc<dyn Partitioner>),
+    /// With the name of its type.
+    Interceptor(&'static str, Arc<dyn ProducerInterceptor>),
+    List(Vec<PropertyObject>),
 }
 
 impl PropertyObject {
@@ -74,6 +79,26 @@ impl PropertyObject {
     /// A partitioner, for `partitioner.class`.
     pub fn partitioner(partitioner: impl Partitioner + 'static) -> Self {
         Self(Object::Partitioner(Arc::new(partitioner)))
+    }
+
+    /// An interceptor, for `interceptor.classes`. The log calls it by the name of its type, or the
+    /// one that it is [registered](Properties::register) under.
+    pub fn interceptor<I: ProducerInterceptor + 'static>(interceptor: I) -> Self {
+        Self(Object::Interceptor(type_name::<I>(), Arc::new(interceptor)))
+    }
+
+    /// For messages: "a partitioner", "an interceptor …".
+    pub(super) fn described(&self) -> String {
+        let article = match self.0 {
+            Object::Interceptor(..) => "an",
+            _ => "a",
+        };
+        format!("{article} {self:?}")
+    }
+
+    /// Several objects in their order, for `interceptor.classes`.
+    pub fn list(objects: impl IntoIterator<Item = Self>) -> Self {
+        Self(Object::List(objects.into_iter().collect()))
     }
 }
 
@@ -93,7 +118,7 @@ impl Properties {
         self
     }
 
-    /// Sets a property to a serializer or partitioner of the user's own.
+    /// Sets a property to a serializer, a partitioner or interceptors of the user's own.
     ///
     /// ```
     /// # use linger::{Context, Properties, PropertyObject, Serialized, Serializer};
@@ -287,6 +312,8 @@ impl fmt::Debug for PropertyObject {
         match &self.0 {
             Object::Serializer(serializer) => serializer.fmt(f),
             Object::Partitioner(_) => f.write_str("partitioner"),
+            Object::Interceptor(type_name, _) => write!(f, "interceptor {type_name}"),
+            Object::List(objects) => write!(f, "list of objects {objects:?}"),
         }
     }
 }

@@ -250,12 +250,12 @@ fn read_value(name: &str, definition: &Definition, entry: &Entry) -> Result<Pars
     let text = match &entry.value {
         Value::Text(text) => text.trim(),
         Value::Object(object) => {
-            let takes_objects =
-                matches!(definition.kind, Kind::Class) && definition.class == Class::Supported;
+            let takes_objects = matches!(definition.kind, Kind::Class | Kind::Classes)
+                && definition.class == Class::Supported;
             return if takes_objects {
                 Ok(Parsed::Object(object.clone()))
             } else {
-                Err(format!("{name} takes text, not a {object:?}"))
+                Err(format!("{name} takes text, not {}", object.described()))
             };
         }
     };

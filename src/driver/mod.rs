@@ -197,7 +197,8 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
             config.buffer_memory(),
             config.adaptive_partitioning(),
         )
-        .with_settings(config.topics().clone()),
+        .with_settings(config.topics().clone())
+        .with_interceptors(config.interceptors().cloned()),
         counters: Arc::clone(&counters),
         mailbox: Mailbox::default(),
         view: Mutex::ranked(Rank::View, Arc::default()),

@@ -6,6 +6,7 @@ mod close;
 mod gate;
 mod group;
 mod handle;
+mod intercepted;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod model;
@@ -26,6 +27,7 @@ use crate::accumulator::Completions;
 use crate::config::{ProducerConfig, Properties};
 use crate::driver::{self, End, Shared, Slot};
 use crate::error::{Error, ErrorKind, Result};
+use crate::interceptor::Interceptors;
 use crate::metrics::ProducerMetrics;
 use crate::partitioner::Partitioning;
 use crate::record::Record;
@@ -97,6 +99,7 @@ struct Settings {
     max_block: Duration,
     max_request_size: usize,
     partitioning: Partitioning,
+    interceptors: Option<Arc<Interceptors>>,
 }
 
 /// Held by every clone; the last one to go closes.
@@ -157,6 +160,7 @@ impl<K: ?Sized + 'static, V: ?Sized + 'static> Producer<K, V> {
             max_block: config.max_block(),
             max_request_size: config.max_request_size(),
             partitioning: config.partitioning(),
+            interceptors: config.interceptors().cloned(),
         };
         let (shared, thread) = driver::start(config)?;
         let handle = Handle {
@@ -193,7 +197,8 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// ([`Broker`](ErrorKind::Broker)), or the producer is [`Closed`](ErrorKind::Closed).
     ///
     /// # Panics
-    /// If a serializer or partitioner of the user's own panics; nothing is accepted then.
+    /// If a serializer or partitioner of the user's own panics; nothing is accepted then. An
+    /// [interceptor](crate::ProducerInterceptor) that panics is caught.
     ///
     /// Runs on: caller.
     pub fn send<'a, F>(

@@ -20,12 +20,12 @@ thread_local! {
 
 /// What a thread keeps from record to record, so that sending one allocates nothing.
 #[derive(Default)]
-struct Desk {
+pub(super) struct Desk {
     /// What serializers write to.
-    key: Vec<u8>,
-    value: Vec<u8>,
+    pub(super) key: Vec<u8>,
+    pub(super) value: Vec<u8>,
     /// The topics of the producer that it sent with last.
-    topics: Option<View>,
+    pub(super) topics: Option<View>,
 }
 
 /// A buffer that one huge record has grown is not kept.
@@ -81,6 +81,10 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         patience: &Patience,
         desk: &'d mut Desk,
     ) -> Result<Accepted<'d>> {
+        if let Some(interceptors) = &self.settings.interceptors {
+            let owed = (owed_bytes, owe);
+            return self.place_intercepted(interceptors, record, owed, patience, desk);
+        }
         let Desk { key, value, topics } = desk;
         let gate = self.gate();
         let draft = Draft {
@@ -101,7 +105,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     }
 
     #[expect(clippy::type_complexity, reason = "a key and a value")]
-    fn serialize<'b>(
+    pub(super) fn serialize<'b>(
         &self,
         record: &'b ProducerRecord<'_, K, V>,
         key: &'b mut Vec<u8>,

@@ -31,6 +31,7 @@ mod calamities;
 mod checker;
 mod client;
 mod dice;
+mod eavesdropper;
 mod flights;
 mod habits;
 mod hunt;

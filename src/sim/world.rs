@@ -15,6 +15,7 @@ use crate::sim::brokers::Brokers;
 use crate::sim::checker::{Checker, RecordId};
 use crate::sim::client::Client;
 use crate::sim::dice::{Dice, Stream};
+use crate::sim::eavesdropper::Eavesdropper;
 use crate::sim::flights::Flights;
 use crate::sim::habits::Habits;
 use crate::sim::network::Network;
@@ -34,6 +35,7 @@ pub(super) struct World {
     pub(super) accumulator: Accumulator,
     pub(super) checker: Checker,
     habits: Habits,
+    eavesdropper: Eavesdropper,
     pub(super) callers: Vec<Caller>,
     /// Decides what callers do.
     pub(super) dice: Dice,
@@ -76,9 +78,12 @@ const MOST_STEPS: u64 = 2_000_000;
 impl World {
     pub(super) fn new(seed: u64, options: Options, reader: Reader) -> Self {
         let stage = Stage::new(seed, &options, Trace::new(reader));
+        let eavesdropper = Eavesdropper::default();
         Self {
             accumulator: Accumulator::new(options.batch_size, options.buffer_memory, true)
-                .with_settings(options.topics.clone()),
+                .with_settings(options.topics.clone())
+                .with_interceptors(eavesdropper.interceptors()),
+            eavesdropper,
             checker: Checker::new(&options),
             habits: Habits::new(&options),
             callers: Vec::new(),
@@ -368,10 +373,7 @@ impl World {
             )
         });
         self.stage.trace.mark(mark(&outcome));
-        let ended = outcome.tell(|_, called| {
-            called.expect("the checker's callbacks do not panic");
-        });
-        ended.expect("they capture nothing that panics");
+        self.eavesdropper.tell(outcome);
         self.checker.on_told(self.stage.now);
     }
 

@@ -7,7 +7,10 @@
 
 use allocation_counter::measure;
 use linger::testing::MockCluster;
-use linger::{Error, GroupReport, Producer, ProducerRecord, Properties, RecordMetadata};
+use linger::{
+    Acknowledgement, Error, GroupReport, InterceptedRecord, Producer, ProducerInterceptor,
+    ProducerRecord, Properties, PropertyObject, RecordMetadata,
+};
 
 const RECORDS: u64 = 10_000;
 /// How often a batch of so many records grows: its bytes, its list of records and its list of tokens
@@ -16,8 +19,13 @@ const GROWTH: u64 = 60;
 
 /// A producer whose first batch takes all records, and stays open.
 fn start() -> (MockCluster, Producer<str, str>) {
+    start_with(Properties::new())
+}
+
+/// The same, with more properties.
+fn start_with(more: Properties) -> (MockCluster, Producer<str, str>) {
     let cluster = MockCluster::builder().topic("t", 1).start().unwrap();
-    let properties = Properties::new()
+    let properties = more
         .set("bootstrap.servers", cluster.bootstrap_servers())
         .set("batch.size", 8 * 1024 * 1024)
         .set("max.request.size", 10 * 1024 * 1024)
@@ -96,4 +104,37 @@ fn nor_if_several_groups_take_turns() {
     once.done();
     assert!(count <= 2 * GROWTH, "{count}");
     assert_eq!(producer.metrics().callbacks_panicked, 0);
+}
+
+/// Looks at all of a record, and changes what takes no memory.
+struct Looks;
+
+impl ProducerInterceptor for Looks {
+    fn on_send(
+        &self,
+        record: &mut InterceptedRecord<'_>,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        assert_eq!(record.headers().count(), 0);
+        assert_eq!(record.value().map(<[u8]>::len), Some(100));
+        record.set_timestamp_ms(Some(1));
+        record.set_value(b"static");
+        Ok(())
+    }
+
+    fn on_acknowledgement(&self, acknowledgement: &Acknowledgement<'_>) {
+        assert!(acknowledgement.result().is_ok());
+    }
+}
+
+#[test]
+fn nor_does_an_interceptor_that_makes_nothing_new() {
+    let looks = PropertyObject::interceptor(Looks);
+    let (cluster, producer) =
+        start_with(Properties::new().set_object("interceptor.classes", looks));
+    let count = allocations(&producer, |record, _| {
+        producer.send(record, |_| ()).unwrap();
+    });
+    assert!(count <= GROWTH, "{count}");
+    let last = cluster.records("t", 0).pop().unwrap();
+    assert_eq!(last.value.as_deref(), Some(b"static".as_slice()), "it ran");
 }

@@ -19,6 +19,7 @@ mod fates;
 mod groups;
 mod hand_back;
 mod idempotence;
+mod interceptors;
 mod logged;
 mod metadata;
 mod metrics;

@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 9] = [
     &["ids", "sync", "compression"],
     &["protocol"],
     &["record", "error"],
-    &["serializer", "partitioner"],
+    &["serializer", "partitioner", "interceptor"],
     &["config", "metrics"],
     &["accumulator", "connection", "cluster", "transport"],
     &["sender"],

@@ -350,7 +350,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     refused(
         &["plugin.library.paths"],
-        "there are no plugins; serializers and partitioners are objects of the program",
+        "there are no plugins; serializers, partitioners and interceptors are objects of the program",
     ),
     refused(
         &[
@@ -382,7 +382,7 @@ pub(super) const ROWS: &[Row] = &[
             "throttle_cb",
         ],
         "it is no text with librdkafka either, but a call; here send takes a callback, and \
-         set_object a serializer or a partitioner",
+         set_object a serializer, a partitioner or interceptors",
     ),
 ];
 

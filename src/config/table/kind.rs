@@ -34,6 +34,8 @@ pub(in super::super) enum Kind {
     List,
     /// The name of a class. For some properties an object may stand in its place.
     Class,
+    /// The same for several.
+    Classes,
 }
 
 /// A value that its kind allows.
@@ -114,7 +116,7 @@ impl Kind {
                 .find(|value| text == **value || *ignores_case && text.eq_ignore_ascii_case(value))
                 .map(|value| Parsed::Text((*value).to_owned()))
                 .ok_or_else(|| format!("it takes {}", self.range())),
-            Self::List => list(text),
+            Self::List | Self::Classes => list(text),
         }
     }
 
@@ -168,6 +170,7 @@ impl Kind {
                 .join(", "),
             Self::List => "a list, separated by commas".to_owned(),
             Self::Class => "a name".to_owned(),
+            Self::Classes => "names, separated by commas".to_owned(),
         }
     }
 }

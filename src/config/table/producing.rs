@@ -61,6 +61,15 @@ pub(super) const ROWS: &[Definition] = &[
         "How long a broker may take none of the batches that are ready for it before the \
          built-in choice leaves out its partitions; 0: for ever.",
     ),
+    // Interceptors.
+    supported(
+        "interceptor.classes",
+        Kind::Classes,
+        "",
+        "What sees every record before it is sent, and may change it, and every outcome before its \
+         callback: names that the program has registered, or objects; each is given what the one \
+         before it has left.",
+    ),
     // Batches and memory.
     supported(
         "linger.ms",
@@ -347,12 +356,6 @@ pub(super) const ROWS: &[Definition] = &[
         Kind::List,
         Preset::Text("org.apache.kafka.common.metrics.JmxReporter"),
         "Java classes that publish metrics; there is no JMX here.",
-    ),
-    later(
-        "interceptor.classes",
-        Kind::List,
-        Preset::Text(""),
-        "What sees every record before it is sent and every result before its callback.",
     ),
     later(
         "config.providers",

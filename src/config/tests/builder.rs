@@ -5,12 +5,15 @@ use super::*;
 /// Every setting, each with another value than its default.
 fn full() -> ProducerConfigBuilder {
     let ms = Duration::from_millis;
+    let registered = Properties::new().register("Idle", PropertyObject::interceptor(Idle));
     ProducerConfig::builder()
+        .properties(registered)
         .bootstrap_servers("a:1")
         .client_id("me")
         .key_serializer("long")
         .value_serializer("string")
         .partitioner("round_robin")
+        .interceptors("Idle")
         .ignore_keys(true)
         .adaptive_partitioning(false)
         .partition_availability_timeout(Some(ms(1)))
@@ -67,6 +70,7 @@ fn sets_what_it_says() {
     assert!(config.key_serializer::<i64>().is_ok());
     assert!(config.value_serializer::<str>().is_ok());
     assert!(config.partitioner().is_some());
+    assert_eq!(format!("{:?}", config.interceptors()), r#"Some(["Idle"])"#);
     assert!(config.ignore_keys);
     assert!(!config.adaptive_partitioning());
     assert_eq!(config.partition_availability_timeout(), Some(ms(1)));
@@ -132,9 +136,13 @@ fn takes_objects_and_the_properties_of_a_file() {
         .key_serializer_object(PropertyObject::serializer(OrderSerializer))
         .value_serializer_object(PropertyObject::serializer(OrderSerializer))
         .partitioner_object(PropertyObject::partitioner(AlwaysThree))
+        .interceptor_objects([Idle, Idle].map(PropertyObject::interceptor))
         .build()
         .unwrap();
     assert!(config.key_serializer::<Order>().is_ok());
     assert!(config.value_serializer::<Order>().is_ok());
     assert!(config.partitioner().is_some());
+    let name = "linger::config::tests::Idle";
+    let expected = format!("Some([{name:?}, {name:?}])");
+    assert_eq!(format!("{:?}", config.interceptors()), expected);
 }

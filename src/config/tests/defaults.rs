@@ -33,6 +33,7 @@ fn are_kafkas() {
     assert_eq!(config.metadata_recovery(), MetadataRecovery::Rebootstrap);
     assert_eq!(config.rebootstrap_trigger(), Duration::from_secs(300));
     assert!(config.partitioner().is_none());
+    assert!(config.interceptors().is_none());
     assert!(!config.ignore_keys);
     assert!(config.adaptive_partitioning());
     assert_eq!(config.partition_availability_timeout(), None);

@@ -102,7 +102,7 @@ fn every_type_is_kafkas() {
             "DOUBLE" => matches!(kind, Kind::Decimal { .. }),
             "BOOLEAN" => matches!(kind, Kind::Boolean),
             "STRING" => matches!(kind, Kind::Text | Kind::NonEmptyText | Kind::Choice { .. }),
-            "LIST" => matches!(kind, Kind::List),
+            "LIST" => matches!(kind, Kind::List | Kind::Classes),
             "CLASS" => matches!(kind, Kind::Class),
             "PASSWORD" => matches!(kind, Kind::Secret),
             other => panic!("unknown type {other}"),

@@ -10,11 +10,13 @@ use super::table::{self, Class, Kind, Preset};
 use super::*;
 use crate::compression::{Codec, Compression};
 use crate::error::ErrorKind;
+use crate::interceptor::ProducerInterceptor;
 use crate::partitioner::{PartitionRequest, Partitioner, TopicPartitions};
 use crate::serializer::{Context, Serialized};
 
 mod builder;
 mod defaults;
+mod interceptors;
 mod kafkas_table;
 mod librdkafkas_names;
 mod of_one_topic;
@@ -93,6 +95,11 @@ impl Serializer<Order> for OrderSerializer {
 }
 
 struct AlwaysThree;
+
+/// Neither changes nor hears anything.
+struct Idle;
+
+impl ProducerInterceptor for Idle {}
 
 impl Partitioner for AlwaysThree {
     fn partition(

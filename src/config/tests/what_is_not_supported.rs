@@ -7,7 +7,6 @@ fn is_refused_when_it_would_change_behaviour() {
     let cases = [
         ("security.protocol", "SASL_SSL", "it must be PLAINTEXT"),
         ("transactional.id", "t", "leave it out"),
-        ("interceptor.classes", "com.example.I", "leave it out"),
         ("config.providers", "env", "leave it out"),
         ("metrics.num.samples", "3", "it must be 2"),
         ("metrics.recording.level", "DEBUG", "it must be INFO"),
@@ -32,10 +31,7 @@ fn is_refused_when_it_would_change_behaviour() {
 
 #[test]
 fn passes_when_it_changes_nothing() {
-    for (name, value) in [
-        ("interceptor.classes", ""),
-        ("enable.metrics.push", "false"),
-    ] {
+    for (name, value) in [("config.providers", ""), ("enable.metrics.push", "false")] {
         assert!(warnings(&with(&[(name, value)])).is_empty(), "{name}");
     }
 }
