@@ -33,6 +33,9 @@
 //! Records that share a function and need no closure of their own go through a [`Group`]: it allocates
 //! nothing per record. A [`GroupOnce`] calls once, when all of its records have their outcome.
 //!
+//! [`Producer::purge`] takes back what is queued and was never sent, of one topic or of all; the
+//! producer goes on.
+//!
 //! # What is promised
 //!
 //! - Every accepted record's callback runs exactly once: on success, failure, close, drop, and after
@@ -127,7 +130,7 @@ pub use metrics::ProducerMetrics;
 pub use partitioner::{PartitionRequest, Partitioner, RoundRobinPartitioner, TopicPartitions};
 pub use producer::{
     CloseReport, Group, GroupFailure, GroupOnce, GroupReport, Node, OwnedProducerRecord,
-    PartitionInfo, Producer, ProducerRecord, SendError, SendHandle,
+    PartitionInfo, Producer, ProducerRecord, Purge, PurgeReport, SendError, SendHandle,
 };
 pub use protocol::error_code::ErrorCode;
 pub use record::Header;

@@ -20,6 +20,7 @@ pub(super) enum Stream {
     Short,
     Compression,
     Topics,
+    Purges,
 }
 
 impl Dice {

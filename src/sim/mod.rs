@@ -128,6 +128,8 @@ const LEVEL: Level = Level {
         "flush while sending again",
         "close with records on their way",
         "idle connection closed",
+        "purged records",
+        "purged outcome held",
     ],
 };
 

@@ -42,6 +42,8 @@ pub(super) struct Options {
     pub(super) max_message_bytes: usize,
     /// When all faults end.
     pub(super) heal_after: Duration,
+    /// How often a caller purges instead of sending, in a thousand.
+    pub(super) purges: u32,
     /// When somebody closes the producer, if not in the end.
     pub(super) close_after: Option<Duration>,
     pub(super) close_timeout: Duration,
@@ -186,6 +188,7 @@ impl Options {
             gap: ms(10),
             max_message_bytes: ANY_SIZE,
             heal_after: Duration::ZERO,
+            purges: 0,
             close_after: None,
             close_timeout: ms(10_000),
             first_epoch: 0,
@@ -230,6 +233,7 @@ impl Options {
             gap: ms(d.pick(&[1, 10, 10, 50, 200])),
             max_message_bytes: ANY_SIZE,
             heal_after,
+            purges: purges(seed),
             close_after: d.chance(150).then(|| d.millis(0, 4_000)),
             close_timeout: ms(d.pick(&[0, 50, 1_000, 20_000])),
             first_epoch: d.pick(&[0, 0, i16::MAX - 1, i16::MAX]),
@@ -370,6 +374,15 @@ fn topics(seed: u64, topic: TopicSettings) -> TopicTable {
     });
     topics.set(TOPIC, topic);
     topics
+}
+
+/// Mostly none.
+fn purges(seed: u64) -> u32 {
+    let d = &mut Dice::new(seed, Stream::Purges);
+    match d.chance(250) {
+        true => d.pick(&[20, 100, 300]),
+        false => 0,
+    }
 }
 
 /// Mostly none, which is fastest.

@@ -25,6 +25,7 @@ mod metrics;
 mod observe;
 mod of_one_topic;
 mod partitioning;
+mod purge;
 mod retries;
 mod serializers;
 mod shutdown;

@@ -63,6 +63,8 @@ const LEVEL: Level = Level {
         "batch split",
         "sequence wrapped",
         "close with records on their way",
+        "purged records",
+        "purged outcome held",
     ],
 };
 
