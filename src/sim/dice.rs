@@ -21,6 +21,7 @@ pub(super) enum Stream {
     Compression,
     Topics,
     Purges,
+    Answers,
 }
 
 impl Dice {

@@ -115,6 +115,7 @@ const LEVEL: Level = Level {
         "throttle",
         "omission",
         "mangled answer",
+        "answer in another order",
         "truncated answer",
         "several batches in a request",
         "sent again",

@@ -110,6 +110,8 @@ pub(super) struct FaultMix {
     pub(super) hint: u32,
     /// Metadata leaves something out.
     pub(super) omit: u32,
+    /// A Produce answer has its partitions in another order than the request.
+    pub(super) shuffle: u32,
     /// A Produce answer says too little, too much, or something twice.
     pub(super) mangle: u32,
     /// How long between calamities (crashes, stalls, leaders, pauses), in milliseconds.
@@ -240,6 +242,7 @@ impl Options {
             tells_duplicates: false,
             faults: FaultMix::swarm(d),
         };
+        options.faults.shuffle = shuffle(seed);
         // Every record fits into such a batch alone, or most do.
         let most = value_bytes.1 as usize;
         options.max_message_bytes = d.pick(&[ANY_SIZE, ANY_SIZE, most + 150, most / 2 + 150]);
@@ -385,6 +388,12 @@ fn purges(seed: u64) -> u32 {
     }
 }
 
+/// How often answers come in another order.
+fn shuffle(seed: u64) -> u32 {
+    let d = &mut Dice::new(seed, Stream::Answers);
+    d.pick(&[0, 0, 100, 500])
+}
+
 /// Mostly none, which is fastest.
 fn compression(seed: u64) -> Option<Compression> {
     let d = &mut Dice::new(seed, Stream::Compression);
@@ -463,6 +472,8 @@ impl FaultMix {
             hint: draw(500),
             omit: draw(200),
             mangle: draw(50),
+            // From a stream of its own, like everything that came later.
+            shuffle: 0,
             repeat_answer: draw(20),
             refuse_identity: draw(300),
             calamity_ms: d.pick(&[20, 100, 400]),

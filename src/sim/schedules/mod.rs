@@ -53,6 +53,7 @@ const LEVEL: Level = Level {
         "throttle",
         "omission",
         "mangled answer",
+        "answer in another order",
         "several batches in a request",
         "sent again",
         "pipeline full",
