@@ -130,6 +130,8 @@ fn purge_frees_memory_for_callers_who_wait_for_it() {
         .set("buffer.memory", 20_000)
         .set("batch.size", 1_000)
         .set("max.block.ms", 60_000)
+        // One batch is on its way, and the others are queued.
+        .set("max.in.flight.requests.per.connection", 1)
         .start();
     send_all(&producer, "orders", &["the topic is known"]);
     cluster.pause_broker(1);
