@@ -29,12 +29,12 @@ fn with_one_on_its_way(behind: &[&str]) -> World {
 #[test]
 fn what_lingers_fails_in_order_and_is_never_sent() {
     let mut world = World::ready(settings());
+    // Broker 2 cannot be reached.
+    world.lose(TWO);
     let large = "b".repeat(BATCH_SIZE);
     for value in ["a", &large, "c"] {
         world.append(0, value);
     }
-    // Broker 2 cannot be reached, and nobody leads partition 1.
-    world.lose(TWO);
     world.append(2, "d");
     let result = world.purge();
     assert_eq!((result.records, result.left), (4, 0));
