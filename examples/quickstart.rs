@@ -3,12 +3,7 @@
 //! Without arguments the brokers are a mock cluster inside this process; a real one is as good:
 //! `cargo run --release --example quickstart -- --bootstrap-server localhost:9092`
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "an example talks to its reader"
-)]
-
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -37,7 +32,7 @@ fn main() -> ExitCode {
         }
     };
     if let Err(error) = result {
-        eprintln!("{error}");
+        complain(&error.to_string());
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
@@ -54,8 +49,8 @@ fn send_records(servers: &str) -> linger::Result<()> {
     for (customer, event) in [("alice", "ordered"), ("dora", "ordered"), ("alice", "paid")] {
         let record = ProducerRecord::new(TOPIC, event).key(customer);
         producer.send(record, move |result| match result {
-            Ok(metadata) => println!("{customer} {event}: {metadata}"),
-            Err(error) => eprintln!("{customer} {event}: {error}"),
+            Ok(metadata) => say(&format!("{customer} {event}: {metadata}")),
+            Err(error) => complain(&format!("{customer} {event}: {error}")),
         })?;
     }
 
@@ -63,17 +58,26 @@ fn send_records(servers: &str) -> linger::Result<()> {
     for visit in 1..=3 {
         let record = ProducerRecord::new(TOPIC, "somebody looked around");
         producer.send(record, move |result| match result {
-            Ok(metadata) => println!("visit {visit}: {metadata}"),
-            Err(error) => eprintln!("visit {visit}: {error}"),
+            Ok(metadata) => say(&format!("visit {visit}: {metadata}")),
+            Err(error) => complain(&format!("visit {visit}: {error}")),
         })?;
     }
 
     // Closing sends what is still waiting; after it, every callback has run.
     producer.close()?;
     let metrics = producer.metrics();
-    println!(
+    say(&format!(
         "{} records reached {servers} in {} batches, {} failed.",
         metrics.records_acknowledged, metrics.batches_sent, metrics.records_failed,
-    );
+    ));
     Ok(())
+}
+
+/// Prints a line. Nobody left to read it is no reason to panic, as `println!` would.
+fn say(line: &str) {
+    writeln!(io::stdout(), "{line}").ok();
+}
+
+fn complain(line: &str) {
+    writeln!(io::stderr(), "{line}").ok();
 }

@@ -48,6 +48,8 @@ pub enum ErrorKind {
     Misuse,
     /// The producer is closed, or was closed before the record was written.
     Closed,
+    /// The program has [purged](crate::Producer::purge) the record before it was sent.
+    Purged,
     /// A serializer refused the key or the value.
     Serialization,
     /// The record itself is wrong: a negative timestamp, an illegal topic name.

@@ -35,6 +35,9 @@
 //!
 //! A [`ProducerInterceptor`] sees each record on its way, and may change it, and each outcome.
 //!
+//! [`Producer::purge`] takes back what is queued and was never sent, of one topic or of all; the
+//! producer goes on.
+//!
 //! # What is promised
 //!
 //! - Every accepted record's callback runs exactly once: on success, failure, close, drop, and after
@@ -131,7 +134,7 @@ pub use metrics::ProducerMetrics;
 pub use partitioner::{PartitionRequest, Partitioner, RoundRobinPartitioner, TopicPartitions};
 pub use producer::{
     CloseReport, Group, GroupFailure, GroupOnce, GroupReport, Node, OwnedProducerRecord,
-    PartitionInfo, Producer, ProducerRecord, SendError, SendHandle,
+    PartitionInfo, Producer, ProducerRecord, Purge, PurgeReport, SendError, SendHandle,
 };
 pub use protocol::error_code::ErrorCode;
 pub use record::Header;

@@ -4,10 +4,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use linger::Properties;
 
 use crate::refusal::Refusal;
+use crate::spelling::normalize;
 
 /// The only line reader there is, by its name in Kafka.
 const LINE_READER: &str = "org.apache.kafka.tools.LineMessageReader";
@@ -162,7 +163,7 @@ pub(crate) struct Args {
 impl Args {
     /// What the command line says, if it is complete and does not contradict itself.
     pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Self, Refusal> {
-        let arguments: Vec<_> = arguments.collect();
+        let arguments = normalize(arguments, &Self::command());
         let is_bare = arguments.len() <= 1;
         let args = Self::try_parse_from(arguments)?;
         if is_bare || args.help {
@@ -278,19 +279,22 @@ impl Args {
             .command_config
             .as_ref()
             .or(self.producer_config.as_ref());
-        let properties = match file {
-            Some(file) => Properties::from_file(file)?,
-            None => Properties::new(),
-        };
+        let mut properties = Properties::from(DEFAULTS);
+        if let Some(file) = file {
+            properties = properties.merge(Properties::from_file(file)?);
+        }
         let single = self.command_property.iter().chain(&self.producer_property);
-        let mut properties = properties.merge(single.map(|one| name_and_value(one)).collect());
-        if self.compression_codec.is_none() && properties.get("compression.type").is_some() {
-            log::warn!(
-                "compression.type has no effect here, as in Kafka's tool; use --compression-codec"
-            );
+        properties = properties.merge(single.map(|one| name_and_value(one)).collect());
+        for name in ["compression.type", "compression.codec"] {
+            if self.compression_codec.is_none() && properties.get(name).is_some() {
+                log::warn!(
+                    "{name} has no effect here, as in Kafka's tool; use --compression-codec"
+                );
+            }
         }
         let codec = self.compression_codec.as_deref().unwrap_or("none");
-        properties = properties
+        // Merged, so that they are later than what the user wrote by another name.
+        let tools_own = Properties::new()
             .set("bootstrap.servers", &self.bootstrap_server)
             .set(
                 "compression.type",
@@ -299,33 +303,37 @@ impl Args {
             .set("key.serializer", "bytes")
             .set("value.serializer", "bytes");
         let batch_size = self.max_partition_memory_bytes.or(self.batch_size);
-        let acks = &self.request_required_acks;
-        for (name, flag, default) in [
-            ("client.id", None, "console-producer"),
-            ("linger.ms", text(self.timeout), "1000"),
-            ("acks", acks.clone(), "-1"),
-            ("request.timeout.ms", text(self.request_timeout_ms), "1500"),
-            ("retries", text(self.message_send_max_retries), "3"),
-            ("retry.backoff.ms", text(self.retry_backoff_ms), "100"),
-            ("send.buffer.bytes", text(self.socket_buffer_size), "102400"),
-            ("buffer.memory", text(self.max_memory_bytes), "33554432"),
-            ("batch.size", text(batch_size), "16384"),
-            (
-                "metadata.max.age.ms",
-                text(self.metadata_expiry_ms),
-                "300000",
-            ),
-            ("max.block.ms", text(self.max_block_ms), "60000"),
-        ] {
-            if let Some(value) = flag {
-                properties = properties.set(name, value);
-            } else if properties.get(name).is_none() {
-                properties = properties.set(name, default);
-            }
-        }
-        Ok(properties)
+        let flags = [
+            ("linger.ms", text(self.timeout)),
+            ("acks", self.request_required_acks.clone()),
+            ("request.timeout.ms", text(self.request_timeout_ms)),
+            ("retries", text(self.message_send_max_retries)),
+            ("retry.backoff.ms", text(self.retry_backoff_ms)),
+            ("send.buffer.bytes", text(self.socket_buffer_size)),
+            ("buffer.memory", text(self.max_memory_bytes)),
+            ("batch.size", text(batch_size)),
+            ("metadata.max.age.ms", text(self.metadata_expiry_ms)),
+            ("max.block.ms", text(self.max_block_ms)),
+        ];
+        let set = { flags.into_iter() }.filter_map(|(name, value)| Some((name, value?)));
+        Ok(properties.merge(tools_own).merge(set.collect()))
     }
 }
+
+/// What holds where the user says nothing, by whatever name.
+const DEFAULTS: [(&str, &str); 11] = [
+    ("client.id", "console-producer"),
+    ("linger.ms", "1000"),
+    ("acks", "-1"),
+    ("request.timeout.ms", "1500"),
+    ("retries", "3"),
+    ("retry.backoff.ms", "100"),
+    ("send.buffer.bytes", "102400"),
+    ("buffer.memory", "33554432"),
+    ("batch.size", "16384"),
+    ("metadata.max.age.ms", "300000"),
+    ("max.block.ms", "60000"),
+];
 
 fn text(number: Option<impl ToString>) -> Option<String> {
     number.map(|number| number.to_string())
@@ -484,6 +492,37 @@ mod tests {
             ];
             assert!(properties.iter().eq(all), "{properties:?}");
         }
+    }
+
+    #[test]
+    fn what_the_user_writes_by_librdkafkas_names_wins_over_a_default_and_not_over_a_flag() {
+        let file = file("queue.buffering.max.ms=20\nmetadata.broker.list=nobody:1\n");
+        let flag = format!("--command-config {}", file.path().display());
+        for (more, linger) in [
+            ("", "20ms"),
+            (" --command-property queue.buffering.max.ms=30", "30ms"),
+            (" --command-property linger.ms=40", "40ms"),
+            (" --timeout 50", "50ms"),
+        ] {
+            let properties = properties(&format!("{flag}{more}"));
+            let config = linger::ProducerConfig::from_properties(&properties).unwrap();
+            let shown = format!("{config:?}");
+            assert!(
+                shown.contains(&format!("linger: {linger}")),
+                "{more}: {shown}"
+            );
+            assert!(!shown.contains("nobody"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn takes_the_spellings_of_kafkas_tool() {
+        let args = read("-topic t -bootstrap-server=h:1 --sync=3 -property a=b").unwrap();
+        assert_eq!((&*args.topic, args.sync), ("t", true));
+        assert_eq!(
+            (&*args.bootstrap_server, &*args.property),
+            ("h:1", &["a=b".to_owned()][..])
+        );
     }
 
     #[test]

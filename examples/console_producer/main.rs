@@ -6,6 +6,7 @@ mod failures;
 mod lines;
 mod parser;
 mod refusal;
+mod spelling;
 mod stop;
 
 use std::env;

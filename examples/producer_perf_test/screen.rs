@@ -1,7 +1,7 @@
 //! Where lines go. The measurements are standard output's alone, because programs read them; on
 //! standard error is a progress bar, if that is a terminal, and what goes wrong.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -39,7 +39,7 @@ impl Screen {
 
     /// Says what went wrong.
     pub(crate) fn complain(&self, error: &linger::Error) {
-        self.bar.suspend(|| eprintln!("{error}"));
+        self.bar.suspend(|| writeln!(io::stderr(), "{error}").ok());
     }
 
     /// Shows how many records are done, unless it has just done so.

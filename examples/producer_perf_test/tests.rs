@@ -1,7 +1,5 @@
 //! The whole tool against a mock cluster.
 
-use std::io::Write;
-
 use clap::Parser;
 use parking_lot::Mutex;
 

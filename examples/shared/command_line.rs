@@ -3,6 +3,7 @@
 
 use std::error::Error as _;
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::str::FromStr;
 
@@ -26,11 +27,12 @@ pub(crate) fn parse<A: Parser>(arguments: impl Iterator<Item = OsString>) -> Res
     })
 }
 
-/// Prints the usage and what is wrong with the arguments.
+/// Prints the usage and what is wrong with the arguments, if somebody is left to read it.
 pub(crate) fn refuse<A: Parser>(reason: &str) -> ExitCode {
     let mut command = A::command();
     let name = command.get_name().to_owned();
-    eprintln!("{}\n{name}: error: {reason}", command.render_usage());
+    let usage = command.render_usage();
+    writeln!(io::stderr(), "{usage}\n{name}: error: {reason}").ok();
     ExitCode::FAILURE
 }
 

@@ -284,7 +284,7 @@ impl SealedBatch {
             queue: self.queue,
             completions: self.completions,
             result,
-            bytes: self.bytes,
+            bytes: Some(self.bytes),
             reservation: self.reservation,
         }
     }
@@ -299,7 +299,8 @@ pub(crate) struct Outcome {
     pub(crate) queue: Arc<PartitionQueue>,
     pub(crate) completions: Completions,
     pub(crate) result: Result<Written, Failure>,
-    bytes: SharedBytes,
+    /// `None` once they are released.
+    bytes: Option<SharedBytes>,
     reservation: Arc<Reservation>,
 }
 
@@ -323,12 +324,26 @@ impl Outcome {
         self.opened + self.queue.settings().delivery_timeout
     }
 
-    /// Copies of its records, in order, if they failed.
+    /// Gives back the memory of its records, which nobody sends any more; what their callbacks take
+    /// stays charged until they have run.
+    pub(crate) fn release_bytes(&mut self) {
+        let Some(bytes) = self.bytes.take() else {
+            return;
+        };
+        let records = bytes.as_slice().len() - BatchEncoder::HEADER_BYTES;
+        drop(bytes);
+        // A request may still carry them, or another part of the batch: then they are not free yet.
+        if let Some(reservation) = Arc::get_mut(&mut self.reservation) {
+            reservation.give_back(records);
+        }
+    }
+
+    /// Copies of its records, in order, if they failed and their bytes are still there.
     pub(crate) fn undelivered(&self) -> Vec<UndeliveredRecord> {
-        let Err(failure) = &self.result else {
+        let (Err(failure), Some(bytes)) = (&self.result, &self.bytes) else {
             return Vec::new();
         };
-        let (_, records) = decode(self.bytes.as_slice()).expect("the encoder sealed this batch");
+        let (_, records) = decode(bytes.as_slice()).expect("the encoder sealed this batch");
         let undelivered = |record: DecodedRecord| UndeliveredRecord {
             topic: Arc::clone(self.queue.topic()),
             partition: self.queue.index(),

@@ -16,7 +16,7 @@
 //! | `completion`, `group` | who is told, and how |
 //! | `budget`, `recycler` | `buffer.memory`, and memory that is used again |
 //! | `packing`, `compressing` | who compresses a full batch, and how large it will be |
-//! | `undelivered` | what a close hands back |
+//! | `undelivered` | what a close or a purge hands back |
 //!
 //! Lock order: topics (to replace them; they are read without a lock), then one partition, then the
 //! notices, the recycler or the line of the budget. No lock is held while waiting for memory.

@@ -1,4 +1,4 @@
-//! A record that a close hands back: decoded from the bytes of its batch, with the error that its
+//! A record that a close or a purge hands back: decoded from the bytes of its batch, with the error that its
 //! callback was told. Made on the I/O thread, and only if somebody asked.
 
 use std::fmt;
@@ -8,7 +8,8 @@ use crate::record::decode::DecodedRecord;
 use crate::sync::Arc;
 
 /// A record that was accepted and not acknowledged, as
-/// [`close_and_return`](crate::Producer::close_and_return) hands it back: key and value as the
+/// [`close_and_return`](crate::Producer::close_and_return) and
+/// [`purge_and_return`](crate::Producer::purge_and_return) hand it back: key and value as the
 /// serializers made them.
 #[derive(Clone)]
 pub struct UndeliveredRecord {

@@ -16,7 +16,9 @@ use crate::sync::Arc;
 /// Kafka's properties: names with values, of which a later one wins over an earlier one.
 ///
 /// Names and values are those of Kafka's own producer; `docs/CONFIGURATION.md` lists them. Names of
-/// librdkafka's are accepted, too, and put into Kafka's when a configuration is made.
+/// librdkafka's are accepted, too, and put into Kafka's when a configuration is made. If both names of
+/// a property are set, what was merged later wins, and so does what the program sets after it has read
+/// a file; within one source they have to say the same.
 /// Nothing is checked before a producer or a [`ProducerConfig`](crate::ProducerConfig) is made.
 ///
 /// ```
@@ -36,6 +38,16 @@ pub struct Properties {
     entries: BTreeMap<String, Entry>,
     /// Names of the user's own, as values of class properties.
     classes: BTreeMap<String, PropertyObject>,
+    /// Where the newest entries come from.
+    source: Source,
+}
+
+/// Where entries come from: a file, or calls of the program's in a row.
+#[derive(Clone, Copy, Debug, Default)]
+struct Source {
+    /// The later, the larger.
+    order: usize,
+    is_file: bool,
 }
 
 /// One property's value, and where it was written if that was in a file.
@@ -44,6 +56,8 @@ pub(super) struct Entry {
     pub(super) value: Value,
     /// As `producer.properties:3`.
     pub(super) place: Option<String>,
+    /// Of two names of the same property, the one from the later source counts.
+    pub(super) source: usize,
 }
 
 #[derive(Clone)]
@@ -114,7 +128,7 @@ impl Properties {
         reason = "numbers and texts are written down here, and read better without a reference"
     )]
     pub fn set(mut self, name: impl Into<String>, value: impl ToString) -> Self {
-        self.insert(name.into(), value.to_string(), None);
+        self.insert(name.into(), Value::Text(value.to_string()), None);
         self
     }
 
@@ -141,11 +155,7 @@ impl Properties {
     ///     .set("value.serializer", "string");
     /// ```
     pub fn set_object(mut self, name: impl Into<String>, object: PropertyObject) -> Self {
-        let entry = Entry {
-            value: Value::Object(object),
-            place: None,
-        };
-        self.entries.insert(name.into(), entry);
+        self.insert(name.into(), Value::Object(object), None);
         self
     }
 
@@ -203,15 +213,25 @@ impl Properties {
                 let message = format!("{}: {}", place(error.line), error.message);
                 Error::new(ErrorKind::Config, message)
             })?;
-            properties.insert(property.name, property.value, Some(place(property.line)));
+            let value = Value::Text(property.value);
+            properties.insert(property.name, value, Some(place(property.line)));
         }
         Ok(properties)
     }
 
     /// All of `other`'s properties and registered names, too; where both have one, `other`'s wins.
     pub fn merge(mut self, other: Self) -> Self {
-        self.entries.extend(other.entries);
+        let before = self.source.order + 1;
+        let later = other.entries.into_iter().map(|(name, mut entry)| {
+            entry.source += before;
+            (name, entry)
+        });
+        self.entries.extend(later);
         self.classes.extend(other.classes);
+        self.source = Source {
+            order: before + other.source.order,
+            ..other.source
+        };
         self
     }
 
@@ -227,9 +247,21 @@ impl Properties {
             .filter_map(|(name, entry)| Some((name.as_str(), entry.text()?)))
     }
 
-    fn insert(&mut self, name: String, value: String, place: Option<String>) {
-        let value = Value::Text(value);
-        self.entries.insert(name, Entry { value, place });
+    fn insert(&mut self, name: String, value: Value, place: Option<String>) {
+        let is_file = place.is_some();
+        if self.source.is_file != is_file {
+            self.source = Source {
+                order: self.source.order + 1,
+                is_file,
+            };
+        }
+        let source = self.source.order;
+        let entry = Entry {
+            value,
+            place,
+            source,
+        };
+        self.entries.insert(name, entry);
     }
 
     pub(super) fn entry(&self, name: &str) -> Option<&Entry> {
@@ -273,7 +305,7 @@ impl Entry {
 impl<K: Into<String>, V: ToString> Extend<(K, V)> for Properties {
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, pairs: I) {
         for (name, value) in pairs {
-            self.insert(name.into(), value.to_string(), None);
+            self.insert(name.into(), Value::Text(value.to_string()), None);
         }
     }
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ProcessId;
-use crate::sender::{Command, CommandId};
-use crate::sync::{Arc, Condvar, Mutex, Rank, Ranked};
+use crate::sender::{Command, CommandId, Purged, Reply};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, Rank, Ranked};
 
 /// Commands on their way to the I/O thread.
 #[derive(Debug)]
@@ -117,12 +117,23 @@ impl Mailbox {
 
 /// The caller's half: waits for the answer.
 #[derive(Debug)]
-pub(crate) struct Ticket(Arc<Slot<Result<()>>>);
+pub(crate) struct Ticket(Arc<Slot<Result<Reply>>>);
 
 impl Ticket {
-    /// The answer, or `None` if there is none by the deadline. Runs on: caller.
+    /// Whether it was done, or `None` if there is no answer by the deadline. Runs on: caller.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<Result<()>> {
-        self.0.wait(deadline)
+        let answer = self.0.wait_for(deadline);
+        let answer = answer.as_ref()?.as_ref();
+        Some(answer.map(|_| ()).map_err(Error::clone))
+    }
+
+    /// The same for a purge: what it has come to. Runs on: caller.
+    pub(crate) fn wait_for_purge(self, deadline: Option<Instant>) -> Option<Result<Purged>> {
+        let answer = self.0.wait_for(deadline).take()?;
+        Some(answer.map(|reply| match reply {
+            Reply::Purged(purged) => purged,
+            Reply::Done => unreachable!("the sender answers a purge with what it purged"),
+        }))
     }
 
     /// The same for a command that has the deadline itself: at it the I/O thread knows better what
@@ -138,10 +149,10 @@ impl Ticket {
 
 /// The I/O thread's half: owes an answer, and gives one when dropped.
 #[derive(Debug)]
-pub(super) struct Answer(Option<Arc<Slot<Result<()>>>>);
+pub(super) struct Answer(Option<Arc<Slot<Result<Reply>>>>);
 
 impl Answer {
-    pub(super) fn give(mut self, result: Result<()>) {
+    pub(super) fn give(mut self, result: Result<Reply>) {
         if let Some(slot) = self.0.take() {
             slot.fill(result);
         }
@@ -172,19 +183,14 @@ impl<T> Default for Slot<T> {
     }
 }
 
-impl<T: Clone> Slot<T> {
+impl<T> Slot<T> {
     pub(crate) fn fill(&self, value: T) {
         *self.value.lock() = Some(value);
         self.filled.notify_all();
     }
 
-    /// The value, if it is there.
-    pub(crate) fn peek(&self) -> Option<T> {
-        self.value.lock().clone()
-    }
-
-    /// Waits for the value, at most until the deadline; `None` waits for ever.
-    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<T> {
+    /// The place of the value, which is there unless the deadline has passed; `None` waits for ever.
+    fn wait_for(&self, deadline: Option<Instant>) -> MutexGuard<'_, Option<T>> {
         let mut value = self.value.lock();
         while value.is_none() {
             match deadline {
@@ -196,7 +202,19 @@ impl<T: Clone> Slot<T> {
                 }
             }
         }
-        value.clone()
+        value
+    }
+}
+
+impl<T: Clone> Slot<T> {
+    /// The value, if it is there.
+    pub(crate) fn peek(&self) -> Option<T> {
+        self.value.lock().clone()
+    }
+
+    /// Waits for the value, at most until the deadline; `None` waits for ever.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<T> {
+        self.wait_for(deadline).clone()
     }
 }
 

@@ -56,7 +56,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// [`close_timeout`](Self::close_timeout) that also hands back the records that failed while
     /// closing, those never sent and those that may be written alike: in the order of `send` per
     /// partition, each with its [fate](UndeliveredRecord::fate) and error. Their callbacks run all
-    /// the same. What failed before is not among them.
+    /// the same. What failed before, or is [purged](Self::purge) meanwhile, is not among them.
     ///
     /// ```
     /// # use std::time::Duration;

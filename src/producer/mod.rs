@@ -10,6 +10,7 @@ mod intercepted;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod model;
+mod purge;
 mod record;
 mod send;
 mod send_error;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 pub use close::CloseReport;
 pub use group::{Group, GroupFailure, GroupOnce, GroupReport};
 pub use handle::SendHandle;
+pub use purge::{Purge, PurgeReport};
 pub use record::{OwnedProducerRecord, ProducerRecord};
 pub use send_error::SendError;
 
@@ -66,8 +68,8 @@ use gate::{Accepted, Gate, Limit, Patience, check_topic_name};
 /// # Inside a callback
 ///
 /// Callbacks run on the I/O thread, so they must not wait for it: there, [`send`](Self::send) acts
-/// as [`try_send`](Self::try_send), and `flush`, `close` and waiting are refused as
-/// [`Misuse`](ErrorKind::Misuse). A callback that panics is caught, logged and counted; the others
+/// as [`try_send`](Self::try_send), and `flush`, `purge`, `close` and waiting are refused
+/// as [`Misuse`](ErrorKind::Misuse). A callback that panics is caught, logged and counted; the others
 /// still run. One that takes long holds up everything: hand the result to a thread of your own.
 ///
 /// # Dropping

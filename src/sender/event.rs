@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::accumulator::{BatchId, Outcome};
+use crate::accumulator::{BatchId, Outcome, UndeliveredRecord};
 use crate::cluster::{Address, ClusterView};
 use crate::error::{Error, Result};
 use crate::ids::{NodeId, RequestId};
@@ -44,8 +44,39 @@ pub(crate) enum Command {
     Track(Arc<str>),
     /// Answer when all batches opened before this one have their outcome.
     Flush(BatchId),
+    /// Fail what is queued and was never taken to be sent, and answer with [`Reply::Purged`].
+    Purge(PurgeOrder),
     /// Send what is queued, then answer and stop; at the deadline, fail what is left.
     Close(Option<Instant>),
+}
+
+/// What a purge takes.
+#[derive(Clone, Debug)]
+pub(crate) struct PurgeOrder {
+    /// Of this topic only, if it names one.
+    pub(crate) topic: Option<Arc<str>>,
+    /// Batches opened before this one.
+    pub(crate) before: BatchId,
+    /// Whether the records are handed back.
+    pub(crate) returns: bool,
+}
+
+/// What a command is answered with.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Done,
+    Purged(Purged),
+}
+
+/// What a purge has come to.
+#[derive(Debug, Default)]
+pub(crate) struct Purged {
+    /// Records that have failed, or will as soon as those before them have their outcome.
+    pub(crate) records: u64,
+    /// Records left alone: their batches had been taken to be sent.
+    pub(crate) left: u64,
+    /// Copies of those that have failed, if they were asked for.
+    pub(crate) returned: Vec<UndeliveredRecord>,
 }
 
 /// What the driver must do.
@@ -61,7 +92,7 @@ pub(crate) enum Output {
     /// Run the callbacks.
     Deliver(Outcome),
     /// Answer a command.
-    Finish(CommandId, Result<()>),
+    Finish(CommandId, Result<Reply>),
     /// Nothing to do before this time, or the next input. Always the last word.
     Wait(Option<Instant>),
     /// Closed: nothing will ever be to do.

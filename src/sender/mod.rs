@@ -23,6 +23,7 @@ mod nodes;
 mod outcomes;
 mod partitions;
 mod produce;
+mod purge;
 mod refusal;
 mod requests;
 mod sequence;
@@ -38,7 +39,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 pub(crate) use backoff::{Backoff, Rng};
-pub(crate) use event::{Command, CommandId, Input, Output};
+pub(crate) use event::{Command, CommandId, Input, Output, PurgeOrder, Purged, Reply};
 
 use crate::accumulator::{Accumulator, BatchId, Notice, PartitionId, PartitionQueue};
 use crate::cluster::{Address, ClusterView, Due, Refresh};
@@ -239,9 +240,10 @@ impl Sender {
                 // A topic that is known lacks the partition that was asked for.
                 self.refresh.track(now, &topic);
                 self.refresh.request();
-                self.outputs.push_back(Output::Finish(id, Ok(())));
+                self.outputs.push_back(Output::Finish(id, Ok(Reply::Done)));
             }
             Command::Flush(before) => self.on_flush(now, id, before, accumulator),
+            Command::Purge(order) => self.on_purge(now, id, &order, accumulator),
             Command::Close(deadline) => self.on_close(now, id, deadline, accumulator),
         }
     }

@@ -99,6 +99,17 @@ impl Requests {
         }
     }
 
+    /// A batch on its way, unless it has expired.
+    pub(super) fn batch(&self, seat: Seat, batch: BatchId) -> Option<&SealedBatch> {
+        match &self.by_id.get(&seat.request)?.content {
+            Content::Produce(batches) => {
+                let flying = batches.get(seat.place);
+                flying.filter(|flying| flying.id == batch)?.batch.as_ref()
+            }
+            Content::Metadata | Content::InitProducerId => None,
+        }
+    }
+
     /// Takes an expired batch out of its request, which goes on without it.
     pub(super) fn take_batch(&mut self, seat: Seat, batch: BatchId) -> Option<SealedBatch> {
         let request = self.by_id.get_mut(&seat.request)?;

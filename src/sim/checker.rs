@@ -1,6 +1,9 @@
 //! Watches the producer from outside, and ends the schedule when a [promise](super::promise)
 //! is broken. Knows nothing of how the producer works.
 
+mod logs;
+mod purges;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -16,10 +19,11 @@ use crate::record::decode::decode;
 use crate::record::metadata::RecordMetadata;
 use crate::sim::ledger::{Ledger, RECORD_BYTES};
 use crate::sim::options::{Options, TOPIC};
-use crate::sim::promise::{I1, I2, I3, I4, I5, I6, I7, I8, I10, I12, I13, broken_if, give_up};
+use crate::sim::promise::{I1, I2, I4, I6, I7, I8, I10, I12, I13, broken_if, give_up};
 use crate::sim::workload::Group;
 use crate::sync::{Arc, Mutex};
 use crate::testing::{Api, MockRecord};
+use purges::Purges;
 
 /// The number of a record; also the first bytes of its value.
 pub(super) type RecordId = u32;
@@ -42,6 +46,7 @@ pub(super) struct Checker {
     /// By partition: how many records had been accepted before the newest one that has its outcome,
     /// and when it was told.
     newest_told: BTreeMap<i32, (usize, Instant)>,
+    purges: Purges,
     /// What they cost.
     ledger: Ledger,
     /// When each batch was opened, as far as the checker can see.
@@ -119,6 +124,7 @@ impl Checker {
             open: BTreeSet::new(),
             open_in_order: BTreeSet::new(),
             newest_told: BTreeMap::new(),
+            purges: Purges::new(options),
             ledger: Ledger::default(),
             opened: BTreeMap::new(),
             arrived: BTreeMap::new(),
@@ -390,6 +396,9 @@ impl Checker {
         let (Some(healed), Some(accepted)) = (self.healed, record.accepted) else {
             return;
         };
+        if kind == ErrorKind::Purged {
+            return;
+        }
         // No broker takes a record that may be too large for it.
         let bytes = record.value.len() + HEADER_BYTES + RECORD_BYTES;
         let too_large = ErrorKind::Broker(ErrorCode::MESSAGE_TOO_LARGE);
@@ -546,6 +555,7 @@ impl Checker {
         broken_if(I1, !self.open.is_empty(), || {
             format!("no outcome for records {:?}", self.open)
         });
+        self.check_purged();
         let used = accumulator.budget().used();
         broken_if(I6, used != 0, || {
             format!("{used} bytes of memory are still in use at the end")
@@ -565,86 +575,6 @@ impl Checker {
                     queue.load()
                 )
             });
-        }
-    }
-
-    /// The lives of a partition's log at the end, against what was sent and told.
-    pub(super) fn check_logs(&self, partition: i32, logs: &[Vec<MockRecord>]) {
-        for written in logs.iter().flatten() {
-            let id = id_of(written.value.as_deref());
-            let sent = self.records.get(id as usize);
-            let is_same = sent.is_some_and(|sent| {
-                let headers: Vec<_> = header_of(sent)
-                    .map(|(name, value)| (name.to_owned(), Some(value.to_vec())))
-                    .collect();
-                Some(&sent.value) == written.value.as_ref()
-                    && sent.key == written.key
-                    && headers == written.headers
-                    && written.timestamp_ms == i64::from(id)
-            });
-            broken_if(I12, !is_same, || {
-                format!("partition {partition} holds {written:?}: never sent so")
-            });
-        }
-        let ids: Vec<_> = logs.iter().map(|log| Self::ids(log)).collect();
-        for log in &ids {
-            self.check_ids(partition, log);
-        }
-        let ids: Vec<_> = ids.iter().map(Vec::as_slice).collect();
-        self.check_acknowledged(partition, &ids);
-    }
-
-    /// The records of a log: which, how often, and in which order.
-    pub(super) fn check_ids(&self, partition: i32, log: &[RecordId]) {
-        let mut seen = BTreeSet::new();
-        let mut newest = None;
-        for id in log {
-            let sent = self.records.get(*id as usize);
-            let sent = sent.filter(|sent| sent.partition == partition && sent.accepted.is_some());
-            broken_if(I12, sent.is_none(), || {
-                format!("partition {partition} holds record {id}: never sent there")
-            });
-            let sent = sent.expect("just seen");
-            let is_first = seen.insert(id);
-            broken_if(I3, self.idempotence && !is_first, || {
-                format!("record {id} is in partition {partition} twice")
-            });
-            broken_if(I5, sent.is_absent, || {
-                format!(
-                    "record {id} is in partition {partition}, and its error said that it is not"
-                )
-            });
-            // With acks=0 a request may be lost and nobody knows. What nobody has acknowledged may
-            // come late where no epoch fences it.
-            let is_acknowledged = self.acks != Acks::None && matches!(sent.outcome, Some(Ok(_)));
-            let has_place = is_first && self.has_memory && (is_acknowledged || self.has_fences);
-            broken_if(I4, has_place && newest > Some(sent.order), || {
-                format!("record {id} in partition {partition} is behind one that was sent later")
-            });
-            newest = newest.max(Some(sent.order));
-        }
-    }
-
-    /// What is acknowledged lies where it was told, in one of the lives that a log has had.
-    pub(super) fn check_acknowledged(&self, partition: i32, logs: &[&[RecordId]]) {
-        for (id, sent) in (0..).zip(&self.records) {
-            if sent.partition != partition {
-                continue;
-            }
-            if sent.outcome == Some(Ok(None)) && self.acks != Acks::None {
-                broken_if(I2, !logs.iter().any(|log| log.contains(&id)), || {
-                    format!("record {id} was acknowledged, and is not in partition {partition}")
-                });
-            }
-            if let Some(Ok(Some(offset))) = sent.outcome {
-                let at = usize::try_from(offset).unwrap_or(usize::MAX);
-                let found: Vec<_> = logs.iter().filter_map(|log| log.get(at)).collect();
-                broken_if(I2, !found.contains(&&id), || {
-                    format!(
-                        "record {id} was acknowledged at {partition}:{offset}, which holds {found:?}"
-                    )
-                });
-            }
         }
     }
 

@@ -20,6 +20,8 @@ pub(super) enum Stream {
     Short,
     Compression,
     Topics,
+    Purges,
+    Answers,
 }
 
 impl Dice {

@@ -26,6 +26,8 @@ struct Account {
     values: usize,
     /// What the records take in the batch, once it has arrived in one piece.
     encoded: Option<usize>,
+    /// Whether their bytes are gone, and only the callbacks are still to run.
+    is_purged: bool,
 }
 
 impl Ledger {
@@ -45,6 +47,12 @@ impl Ledger {
         }
     }
 
+    pub(super) fn on_purged(&mut self, batch: u64) {
+        if let Some(account) = self.0.get_mut(&batch) {
+            account.is_purged = true;
+        }
+    }
+
     pub(super) fn on_outcome(&mut self, batch: u64) {
         if let Some(account) = self.0.get_mut(&batch) {
             account.open -= 1;
@@ -57,7 +65,10 @@ impl Ledger {
     /// All of this memory is in use. A batch keeps what it has until its last part has its outcome.
     pub(super) fn least(&self, compresses: bool) -> usize {
         // How small a batch is that was compressed shows when it arrives.
-        let values = |account: &Account| if compresses { 0 } else { account.values };
+        let values = |account: &Account| match compresses || account.is_purged {
+            true => 0,
+            false => account.values,
+        };
         let accounts = self.0.values();
         let costs = accounts
             .map(|account| account.fixed() + account.encoded.unwrap_or_else(|| values(account)));
@@ -74,6 +85,7 @@ impl Ledger {
         let accounts = self.0.values();
         let costs = accounts.map(|account| match account.encoded {
             Some(encoded) => account.fixed() + encoded,
+            None if account.is_purged => account.fixed(),
             None => ahead(account),
         });
         costs.sum()

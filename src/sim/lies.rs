@@ -1,4 +1,4 @@
-//! Answers that say too little, too much, or what is not so: what a broker, or something that stands
+//! Answers that say too little, too much, in another order, or what is not so: what a broker, or something that stands
 //! between, may do to a client. Serves the byte level and the message level.
 
 use crate::ids::NodeId;
@@ -11,6 +11,7 @@ pub(super) fn spoil(weather: &mut Weather, response: &mut Response) {
     match response {
         Response::Produce(response) => {
             mislead(weather, response);
+            shuffle(weather, response);
             mangle(weather, response);
         }
         Response::Metadata(response) => omit(weather, response),
@@ -21,7 +22,7 @@ pub(super) fn spoil(weather: &mut Weather, response: &mut Response) {
 /// Whether [`spoil`] could do anything at the moment.
 pub(super) fn may_spoil(weather: &Weather) -> bool {
     let mix = &weather.mix;
-    weather.is_bad && mix.hint + mix.mangle + mix.omit > 0
+    weather.is_bad && mix.hint + mix.shuffle + mix.mangle + mix.omit > 0
 }
 
 /// The broker names another leader than there is; it knows no later epoch than the true one.
@@ -34,6 +35,18 @@ fn mislead(weather: &mut Weather, response: &mut ProduceResponse) {
                 leader: NodeId(weather.dice.between(0, 6) as i32),
                 leader_epoch: weather.dice.between(0, hint.leader_epoch as u32) as i32,
             };
+        }
+    }
+}
+
+/// The answer has its partitions in another order than the request: no lie, as each says which it is.
+fn shuffle(weather: &mut Weather, response: &mut ProduceResponse) {
+    let topics = response.topics.iter_mut();
+    for topic in topics.filter(|topic| topic.partitions.len() > 1) {
+        if weather.strikes("answer in another order", weather.mix.shuffle) {
+            for last in (1..topic.partitions.len()).rev() {
+                topic.partitions.swap(last, weather.dice.index(last + 1));
+            }
         }
     }
 }

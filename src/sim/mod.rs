@@ -116,6 +116,7 @@ const LEVEL: Level = Level {
         "throttle",
         "omission",
         "mangled answer",
+        "answer in another order",
         "truncated answer",
         "several batches in a request",
         "sent again",
@@ -129,6 +130,8 @@ const LEVEL: Level = Level {
         "flush while sending again",
         "close with records on their way",
         "idle connection closed",
+        "purged records",
+        "purged outcome held",
     ],
 };
 

@@ -42,6 +42,8 @@ pub(super) struct Options {
     pub(super) max_message_bytes: usize,
     /// When all faults end.
     pub(super) heal_after: Duration,
+    /// How often a caller purges instead of sending, in a thousand.
+    pub(super) purges: u32,
     /// When somebody closes the producer, if not in the end.
     pub(super) close_after: Option<Duration>,
     pub(super) close_timeout: Duration,
@@ -108,6 +110,8 @@ pub(super) struct FaultMix {
     pub(super) hint: u32,
     /// Metadata leaves something out.
     pub(super) omit: u32,
+    /// A Produce answer has its partitions in another order than the request.
+    pub(super) shuffle: u32,
     /// A Produce answer says too little, too much, or something twice.
     pub(super) mangle: u32,
     /// How long between calamities (crashes, stalls, leaders, pauses), in milliseconds.
@@ -186,6 +190,7 @@ impl Options {
             gap: ms(10),
             max_message_bytes: ANY_SIZE,
             heal_after: Duration::ZERO,
+            purges: 0,
             close_after: None,
             close_timeout: ms(10_000),
             first_epoch: 0,
@@ -230,12 +235,14 @@ impl Options {
             gap: ms(d.pick(&[1, 10, 10, 50, 200])),
             max_message_bytes: ANY_SIZE,
             heal_after,
+            purges: purges(seed),
             close_after: d.chance(150).then(|| d.millis(0, 4_000)),
             close_timeout: ms(d.pick(&[0, 50, 1_000, 20_000])),
             first_epoch: d.pick(&[0, 0, i16::MAX - 1, i16::MAX]),
             tells_duplicates: false,
             faults: FaultMix::swarm(d),
         };
+        options.faults.shuffle = shuffle(seed);
         // Every record fits into such a batch alone, or most do.
         let most = value_bytes.1 as usize;
         options.max_message_bytes = d.pick(&[ANY_SIZE, ANY_SIZE, most + 150, most / 2 + 150]);
@@ -372,6 +379,21 @@ fn topics(seed: u64, topic: TopicSettings) -> TopicTable {
     topics
 }
 
+/// Mostly none.
+fn purges(seed: u64) -> u32 {
+    let d = &mut Dice::new(seed, Stream::Purges);
+    match d.chance(250) {
+        true => d.pick(&[20, 100, 300]),
+        false => 0,
+    }
+}
+
+/// How often answers come in another order.
+fn shuffle(seed: u64) -> u32 {
+    let d = &mut Dice::new(seed, Stream::Answers);
+    d.pick(&[0, 0, 100, 500])
+}
+
 /// Mostly none, which is fastest.
 fn compression(seed: u64) -> Option<Compression> {
     let d = &mut Dice::new(seed, Stream::Compression);
@@ -450,6 +472,8 @@ impl FaultMix {
             hint: draw(500),
             omit: draw(200),
             mangle: draw(50),
+            // From a stream of its own, like everything that came later.
+            shuffle: 0,
             repeat_answer: draw(20),
             refuse_identity: draw(300),
             calamity_ms: d.pick(&[20, 100, 400]),

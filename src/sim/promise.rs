@@ -34,9 +34,11 @@ pub(super) enum Promise {
     I13,
     /// The same seed is the same schedule.
     I15,
+    /// A purge takes all that was never sent, and nothing else; none of it is sent afterwards.
+    I16,
 }
 
-pub(super) use Promise::{I1, I2, I3, I4, I5, I6, I7, I8, I10, I11, I12, I13, I15};
+pub(super) use Promise::{I1, I2, I3, I4, I5, I6, I7, I8, I10, I11, I12, I13, I15, I16};
 
 impl fmt::Display for Promise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,6 +56,7 @@ impl fmt::Display for Promise {
             I12 => "same content",
             I13 => "flush waits",
             I15 => "same seed, same schedule",
+            I16 => "purge",
         };
         write!(f, "{self:?} ({words})")
     }

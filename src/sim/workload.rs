@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{
-    Arrival, Completions, GroupFunction, InLine, Refused, Reservation, Target, boxed, most_needed,
+    Arrival, BatchId, Completions, GroupFunction, InLine, Refused, Reservation, Target, boxed,
+    most_needed,
 };
 use crate::error::{Error, Result};
 use crate::record::metadata::RecordMetadata;
 use crate::record::{Header, Record};
-use crate::sender::{Command, CommandId, Input};
+use crate::sender::{Command, CommandId, Input, PurgeOrder, Reply};
 use crate::sim::checker::{RecordId, Told, header_of};
+use crate::sim::dice::Dice;
 use crate::sim::options::TOPIC;
 use crate::sim::promise::{I1, I6, I7, broken_if};
 use crate::sim::stage::Event;
@@ -52,6 +54,8 @@ pub(super) enum State {
     },
     /// What had no outcome when it began, and when the last of it has one.
     Flushing(CommandId, BTreeSet<RecordId>, Instant),
+    /// The same, and when it began: it waits for nothing.
+    Purging(CommandId, BTreeSet<RecordId>, Instant),
     Closing(CommandId, Instant),
     Done,
 }
@@ -141,6 +145,10 @@ impl World {
         };
         if self.dice.chance(60) {
             self.flush(index);
+            return;
+        }
+        if self.options.purges > 0 && self.dice.chance(self.options.purges) {
+            self.purge(index);
             return;
         }
         let burst = if self.dice.chance(200) {
@@ -353,6 +361,13 @@ impl World {
         }
     }
 
+    fn purge(&mut self, index: usize) {
+        let before = self.checker.open();
+        let order = purge_order(&mut self.dice, self.accumulator.next_batch());
+        let command = self.command(Command::Purge(order));
+        self.callers[index].state = State::Purging(command, before, self.stage.now);
+    }
+
     fn close(&mut self, index: usize) {
         self.accumulator.close();
         let deadline = self.stage.now + self.options.close_timeout;
@@ -376,11 +391,12 @@ impl World {
     }
 
     /// The sender has answered a command.
-    pub(super) fn on_finish(&mut self, id: CommandId, result: &Result<()>) {
+    pub(super) fn on_finish(&mut self, id: CommandId, result: &Result<Reply>) {
         let now = self.stage.now;
         self.stage
             .note("finish", [id.0 as i64, result.is_ok().into(), 0], || {
-                format!("{}: {result:?}", id.0)
+                let text = result.as_ref().map(|_| "done");
+                format!("{}: {text:?}", id.0)
             });
         for index in 0..self.callers.len() {
             let caller = &mut self.callers[index];
@@ -401,6 +417,13 @@ impl World {
                     caller.state = State::Running;
                     self.pause(index);
                 }
+                State::Purging(command, before, since) if *command == id => {
+                    self.checker.on_unblocked(now, "purge", *since);
+                    let trace = &mut self.stage.trace;
+                    self.checker.on_purged(before, result, trace);
+                    caller.state = State::Running;
+                    self.pause(index);
+                }
                 State::Closing(command, deadline) if *command == id => {
                     self.checker.on_unblocked(now, "close", *deadline);
                     caller.state = State::Done;
@@ -417,6 +440,7 @@ impl World {
                 State::AwaitingTopic(_, deadline) => ("waiting for a topic", deadline),
                 State::Closing(_, deadline) => ("close", deadline),
                 State::Flushing(_, _, deadline) => ("flush", deadline),
+                State::Purging(_, _, deadline) => ("purge", deadline),
                 State::AwaitingMemory { deadline, .. } => ("waiting for memory", deadline),
                 _ => continue,
             };
@@ -450,6 +474,16 @@ impl World {
         broken_if(I6, !line.is_sorted_by_key(|(_, waits)| *waits), || {
             "somebody got memory before one who had waited for longer".to_owned()
         });
+    }
+}
+
+/// Of all topics, or of the one that there is.
+pub(super) fn purge_order(dice: &mut Dice, before: BatchId) -> PurgeOrder {
+    let topic = dice.pick(&[None, Some(TOPIC)]);
+    PurgeOrder {
+        topic: topic.map(Arc::from),
+        before,
+        returns: true,
     }
 }
 

@@ -291,6 +291,7 @@ impl World {
                 }
                 Output::Send(node, id, request) => {
                     let api = request.api_key();
+                    self.checker.on_departing(&request);
                     self.flights
                         .on_send(node, id, &request, &mut self.stage.trace);
                     self.checker.on_sent(self.stage.elapsed());
@@ -502,6 +503,7 @@ fn mark(outcome: &Outcome) -> &'static str {
         (ErrorKind::TimedOut, Fate::NotWritten) => "timed out, not written",
         (ErrorKind::TimedOut, Fate::MayBeWritten) => "timed out, may be written",
         (ErrorKind::Closed, _) => "closed",
+        (ErrorKind::Purged, _) => "purged",
         (_, Fate::NotWritten) => "failed, not written",
         (_, Fate::MayBeWritten) => "failed, may be written",
     }

@@ -12,7 +12,8 @@ use std::time::Duration;
 use fork::Fork;
 use linger::testing::MockCluster;
 use linger::{
-    Error, ErrorKind, Producer, ProducerRecord, Properties, RecordMetadata, Result, SendHandle,
+    Error, ErrorKind, Producer, ProducerRecord, Properties, Purge, RecordMetadata, Result,
+    SendHandle,
 };
 
 fn main() -> Result<(), Box<dyn StdError>> {
@@ -84,6 +85,7 @@ fn in_the_child(producer: Producer<str, str>, handle: &SendHandle, parent: &str,
     refused(producer.flush_timeout(Duration::ZERO).unwrap_err());
     refused(producer.close_timeout(Duration::ZERO).unwrap_err());
     refused(producer.close_and_return(Duration::ZERO).unwrap_err());
+    refused(producer.purge(Purge::All).unwrap_err());
 
     // A batch that was open takes what fits, and the next one is not opened.
     let value = "x".repeat(1_000);

@@ -26,6 +26,7 @@ mod metrics;
 mod observe;
 mod of_one_topic;
 mod partitioning;
+mod purge;
 mod retries;
 mod serializers;
 mod shutdown;

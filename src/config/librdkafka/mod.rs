@@ -6,6 +6,7 @@
 //! producer, and the log says so once where librdkafka's names are in use.
 
 use std::borrow::Cow;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 
 use super::properties::{Entry, Properties, Value as Given};
@@ -70,7 +71,7 @@ fn find_foreign(name: &str) -> Option<&'static Row> {
 
 /// Puts Kafka's names in the place of librdkafka's.
 pub(super) fn translate(properties: &Properties) -> Translated<'_> {
-    let foreign: Vec<_> = properties
+    let mut foreign: Vec<_> = properties
         .entries()
         .filter_map(|(name, entry)| Some((name, entry, find_foreign(name)?)))
         .collect();
@@ -81,12 +82,14 @@ pub(super) fn translate(properties: &Properties) -> Translated<'_> {
             problems: Vec::new(),
         };
     }
+    let names: Vec<_> = foreign.iter().map(|(name, ..)| *name).collect();
     let mut translation = Translation::new(properties);
+    // What counts comes first.
+    foreign.sort_by_key(|(_, entry, _)| Reverse(entry.source));
     for (name, entry, row) in &foreign {
         translation.put(name, entry, row);
     }
     translation.shorten_the_request_timeout();
-    let names: Vec<_> = foreign.iter().map(|(name, ..)| *name).collect();
     translation.end(&names)
 }
 
@@ -149,6 +152,11 @@ impl<'a> Translation<'a> {
         of: &'static str,
         value: Value,
     ) -> Result<(), String> {
+        // What does not count may be wrong.
+        let is_later = |other: &Entry| other.source > entry.source;
+        if self.properties.entry(of).is_some_and(is_later) {
+            return Ok(());
+        }
         let value = match &entry.value {
             Given::Text(text) => Given::Text(value.translate(text.trim())?),
             Given::Object(object) => Given::Object(object.clone()),
@@ -157,10 +165,19 @@ impl<'a> Translation<'a> {
         Ok(())
     }
 
-    /// Sets Kafka's property. Where it is set already, both have to say the same, unless librdkafka
-    /// means something else by Kafka's name: its files have both.
+    /// Sets Kafka's property. Where it is set already, the later source wins. In the same one both
+    /// have to say the same, unless librdkafka means something else by Kafka's name: its files have
+    /// both.
     fn set(&mut self, name: &str, entry: &Entry, of: &str, value: Given) {
         if let Some(other) = self.properties.entry(of) {
+            match other.source.cmp(&entry.source) {
+                Ordering::Greater => return,
+                Ordering::Less => {
+                    self.properties.remove(of);
+                    return self.set(name, entry, of, value);
+                }
+                Ordering::Equal => {}
+            }
             let agree = match (&other.value, &value) {
                 (Given::Text(one), Given::Text(another)) => are_equal(of, one.trim(), another),
                 _ => false,
@@ -185,8 +202,12 @@ impl<'a> Translation<'a> {
             Some(place) => format!("{place}: {name}"),
             None => name.to_owned(),
         };
-        let place = Some(place);
-        self.properties.put(of, Entry { value, place });
+        let entry = Entry {
+            value,
+            place: Some(place),
+            source: entry.source,
+        };
+        self.properties.put(of, entry);
     }
 
     fn problem(&mut self, entry: &Entry, message: String) {
@@ -221,8 +242,12 @@ impl<'a> Translation<'a> {
                 "{request} is {room_ms} instead of {request_ms}, so that it fits within \
                  message.timeout.ms ({delivery_ms}) less linger.ms ({linger_ms})"
             ));
-            let value = Given::Text(room_ms.to_string());
-            self.properties.put(request, Entry { value, place: None });
+            let entry = Entry {
+                value: Given::Text(room_ms.to_string()),
+                place: None,
+                source: usize::MAX,
+            };
+            self.properties.put(request, entry);
         }
     }
 

@@ -154,6 +154,41 @@ fn may_stand_beside_kafkas_names_that_say_the_same() {
 }
 
 #[test]
+fn give_way_to_what_comes_later_under_the_other_name() {
+    let theirs = || Properties::parse("queue.buffering.max.ms=20").unwrap();
+    let ours = || Properties::parse("linger.ms=30").unwrap();
+    let in_order = |first: Properties, second: Properties| {
+        let properties = minimal().merge(first).merge(second);
+        config(&properties).linger().as_millis()
+    };
+    assert_eq!(in_order(theirs(), ours()), 30);
+    assert_eq!(in_order(ours(), theirs()), 20);
+    // What the program sets is later than the file that it has read.
+    let set = |file: Properties, name| config(&minimal().merge(file).set(name, 40));
+    assert_eq!(set(theirs(), "linger.ms").linger().as_millis(), 40);
+    assert_eq!(
+        set(ours(), "queue.buffering.max.ms").linger().as_millis(),
+        40
+    );
+    // What does not count may be wrong.
+    let wrong = Properties::parse("queue.buffering.max.ms=soon").unwrap();
+    assert_eq!(in_order(wrong, ours()), 30);
+    // One source that contradicts itself is refused, until a later one decides.
+    let one_file = Properties::parse("queue.buffering.max.ms=20\nlinger.ms=30").unwrap();
+    let message = refused(&minimal().merge(one_file.clone()));
+    assert!(message.contains("set to different values"), "{message}");
+    let in_a_row = minimal().set("linger.ms", 30);
+    let message = refused(&in_a_row.set("queue.buffering.max.ms", 20));
+    assert!(message.contains("set to different values"), "{message}");
+    assert_eq!(
+        config(&minimal().merge(one_file).set("linger.ms", 40))
+            .linger()
+            .as_millis(),
+        40
+    );
+}
+
+#[test]
 fn are_what_complaints_speak_of() {
     let file = Properties::parse("a=b\nqueue.buffering.max.ms=soon\nlinger.ms=5").unwrap();
     let message = refused(&minimal().merge(file));

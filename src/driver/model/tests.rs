@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::mailbox::{End, Mailbox};
 use crate::accumulator::BatchId;
 use crate::error::ErrorKind;
-use crate::sender::Command;
+use crate::sender::{Command, Reply};
 use crate::sync::model::{check, pass, start};
 use crate::sync::{Arc, thread};
 
@@ -29,7 +29,7 @@ fn every_command_is_answered_or_refused() {
         let mut answered = 0;
         for posted in mailbox.take() {
             if answered == 0 {
-                posted.answer.give(Ok(()));
+                posted.answer.give(Ok(Reply::Done));
                 answered += 1;
             }
         }
@@ -63,7 +63,7 @@ fn a_caller_gives_up_at_the_deadline_or_has_the_answer() {
         let unanswered = posted.pop();
         let clock = thread::spawn(move || pass(deadline));
         for posted in posted {
-            posted.answer.give(Ok(()));
+            posted.answer.give(Ok(Reply::Done));
         }
         let [one, other] = callers.map(|caller| caller.join().unwrap());
         clock.join().unwrap();

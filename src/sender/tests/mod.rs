@@ -8,6 +8,7 @@ mod expiry;
 mod idempotence;
 mod leaders;
 mod metadata;
+mod purge;
 mod retries;
 mod topics;
 
@@ -111,7 +112,7 @@ struct World {
     sent: BTreeMap<RequestId, (NodeId, Request)>,
     connects: Vec<NodeId>,
     disconnects: Vec<NodeId>,
-    finished: BTreeMap<CommandId, Result<()>>,
+    finished: BTreeMap<CommandId, Result<Reply>>,
     /// The value of each record and what its callback was told.
     told: Arc<Mutex<Vec<Told>>>,
     /// The timestamp of each acknowledged record.
@@ -266,6 +267,23 @@ impl World {
     fn flush(&mut self) -> CommandId {
         let before = self.accumulator.next_batch();
         self.command(Command::Flush(before))
+    }
+
+    /// Purges whatever was queued before, and has the records returned.
+    fn purge(&mut self) -> Purged {
+        self.purge_before(self.accumulator.next_batch())
+    }
+
+    fn purge_before(&mut self, before: BatchId) -> Purged {
+        let id = self.command(Command::Purge(PurgeOrder {
+            topic: None,
+            before,
+            returns: true,
+        }));
+        match self.finished.remove(&id) {
+            Some(Ok(Reply::Purged(purged))) => purged,
+            other => panic!("a purge is answered at once: {other:?}"),
+        }
     }
 
     fn close(&mut self, timeout: Duration) -> CommandId {

@@ -153,6 +153,7 @@ impl World {
     }
 
     pub(super) fn send(&mut self, node: NodeId, id: RequestId, request: Request) {
+        self.checker.on_departing(&request);
         let peer = self.peers.iter().find(|(peer, _)| *peer == node);
         let Some((_, link)) = peer.copied().filter(|(_, link)| self.links[*link].is_ready) else {
             let error = Error::new(ErrorKind::Disconnected, "not connected");

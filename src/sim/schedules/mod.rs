@@ -53,6 +53,7 @@ const LEVEL: Level = Level {
         "throttle",
         "omission",
         "mangled answer",
+        "answer in another order",
         "several batches in a request",
         "sent again",
         "pipeline full",
@@ -63,6 +64,8 @@ const LEVEL: Level = Level {
         "batch split",
         "sequence wrapped",
         "close with records on their way",
+        "purged records",
+        "purged outcome held",
     ],
 };
 

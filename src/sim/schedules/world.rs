@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{Accumulator, Arrival, Target, boxed};
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Result};
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::Response;
 use crate::record::Record;
-use crate::sender::{Command, CommandId, Input, Output, Sender};
+use crate::sender::{Command, CommandId, Input, Output, Reply, Sender};
 use crate::sim::checker::{Checker, RecordId};
 use crate::sim::dice::{Dice, Stream};
 use crate::sim::flights::Flights;
@@ -19,6 +19,7 @@ use crate::sim::promise::{I1, I8, I11, broken_if};
 use crate::sim::schedules::cluster::{Cluster, Index, listener};
 use crate::sim::schedules::links::Link;
 use crate::sim::stage::{Reader, Stage, Summary, Trace};
+use crate::sim::workload::purge_order;
 use crate::sync::Arc;
 
 /// See the [module](self).
@@ -56,6 +57,8 @@ pub(super) struct World {
 enum Waiting {
     Topic(Instant),
     Flush(BTreeSet<RecordId>, Instant),
+    /// The same, and when it began: it waits for nothing.
+    Purge(BTreeSet<RecordId>, Instant),
     Close(Instant),
 }
 
@@ -319,7 +322,7 @@ impl World {
                     }
                 }
                 Output::Deliver(outcome) => self.deliver(outcome),
-                Output::Finish(id, result) => self.on_finish(id, result.is_ok()),
+                Output::Finish(id, result) => self.on_finish(id, &result),
                 Output::Wait(_) if !self.inputs.is_empty() => {}
                 Output::Wait(deadline) => {
                     let is_past = deadline.is_some_and(|deadline| deadline <= self.stage.now);
@@ -348,7 +351,8 @@ impl World {
         self.inputs.push(Input::Command(id, command));
     }
 
-    fn on_finish(&mut self, id: CommandId, succeeded: bool) {
+    fn on_finish(&mut self, id: CommandId, result: &Result<Reply>) {
+        let succeeded = result.is_ok();
         self.stage
             .note("finish", [id.0 as i64, succeeded.into(), 0], || {
                 format!("command {}", id.0)
@@ -370,6 +374,12 @@ impl World {
             Waiting::Flush(before, deadline) => {
                 self.checker.on_unblocked(self.stage.now, "flush", deadline);
                 self.checker.on_flushed(&before);
+                self.next_turn();
+            }
+            Waiting::Purge(before, since) => {
+                self.checker.on_unblocked(self.stage.now, "purge", since);
+                let trace = &mut self.stage.trace;
+                self.checker.on_purged(&before, result, trace);
                 self.next_turn();
             }
             Waiting::Close(deadline) => {
@@ -423,6 +433,12 @@ impl World {
                 self.stage.trace.mark("flush while sending again");
             }
             return self.command(Command::Flush(next), Waiting::Flush(before, deadline));
+        }
+        if self.options.purges > 0 && self.dice.chance(self.options.purges) {
+            let before = self.checker.open();
+            let order = purge_order(&mut self.dice, self.accumulator.next_batch());
+            let waiting = Waiting::Purge(before, self.stage.now);
+            return self.command(Command::Purge(order), waiting);
         }
         let burst = match self.dice.chance(250) {
             true => self.dice.between(2, 8),
