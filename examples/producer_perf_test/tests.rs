@@ -62,7 +62,8 @@ fn starts_a_cluster_of_its_own_and_sums_up() {
 
 #[test]
 fn tells_of_windows_and_of_the_steady_state() {
-    let flags = "--throughput 200 --record-size 10 --reporting-interval 50 --warmup-records 20";
+    // Both halves take longer than the interval, because records linger for some milliseconds.
+    let flags = "--throughput 200 --record-size 10 --reporting-interval 1 --warmup-records 20";
     let lines = run_tool(flags);
     assert!(
         lines[0].starts_with("Warmup first 20 records. "),

@@ -28,6 +28,7 @@ pub struct CloseReport {
 /// How long the callbacks of what fails at the deadline are waited for. No call is later than a tenth
 /// of a second; the rest of that is left to a busy machine.
 const GRACE: Duration = Duration::from_millis(80);
+const _: () = assert!(GRACE.as_millis() < 100, "a tenth of a second is promised");
 
 impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// Closes all clones: accepts nothing more, sends what was accepted, runs the callbacks, and

@@ -92,6 +92,7 @@ pub(super) struct Gate<'a> {
 
 /// How much later than the deadline the I/O thread's better-informed answer is still waited for.
 const GRACE: Duration = Duration::from_millis(50);
+const _: () = assert!(GRACE.as_millis() < 100, "a tenth of a second is promised");
 
 impl Gate<'_> {
     /// The topic, with the partition if one is named; waits for metadata if need be.

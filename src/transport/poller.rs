@@ -137,7 +137,8 @@ fn flags(interest: &Interest<'_>) -> PollFlags {
 /// Some systems count in milliseconds of 32 bits; a sleep of 24 days that ends early hurts nobody.
 const MAX_TIMEOUT: Duration = Duration::from_millis(0x7fff_ffff);
 
-fn timespec(timeout: Duration) -> Timespec {
+/// The timeout as the system takes it, to the nanosecond.
+pub(super) fn timespec(timeout: Duration) -> Timespec {
     Timespec::try_from(timeout.min(MAX_TIMEOUT)).expect("24 days fit any clock")
 }
 

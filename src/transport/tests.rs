@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::net::sockopt;
 
 use super::connector::ConnectError;
-use super::poller::Ready;
+use super::poller::{Ready, timespec};
 use super::*;
 
 /// Longer than anything here takes; a test that waits so long has failed.
@@ -117,7 +117,8 @@ mod streams {
         let (mut stream, theirs) = pair();
         reset(theirs);
         let mut poller = Poller::new().unwrap();
-        wait(&mut poller, &stream, true);
+        // The reset has come when there is something to read; a stream can be written before that.
+        wait(&mut poller, &stream, false);
         let first = stream.write_vectored(&[IoSlice::new(b"x")]);
         first.expect_err("reset");
         let second = stream.write_vectored(&[IoSlice::new(b"x")]);
@@ -132,18 +133,27 @@ mod streams {
         let (mut stream, mut theirs) = pair();
         let block = vec![5; 64 * 1024];
         let mut written = 0;
-        while let Progress::Bytes(bytes) = stream.write_vectored(&[IoSlice::new(&block)]).unwrap() {
-            written += bytes;
-        }
         let mut poller = Poller::new().unwrap();
-        let interest = Interest {
-            token: Token(1),
-            stream: &stream,
-            read: true,
-            write: true,
-        };
-        poller.poll([interest], Some(Duration::ZERO)).unwrap();
-        assert_eq!(poller.ready(), []);
+        // The system may go on moving bytes to the peer's side for a moment, which makes room.
+        loop {
+            while let Progress::Bytes(bytes) =
+                stream.write_vectored(&[IoSlice::new(&block)]).unwrap()
+            {
+                written += bytes;
+                assert!(written < 1 << 30, "some buffer is full in the end");
+            }
+            let interest = Interest {
+                token: Token(1),
+                stream: &stream,
+                read: true,
+                write: true,
+            };
+            let moment = Duration::from_millis(100);
+            poller.poll([interest], Some(moment)).unwrap();
+            if poller.ready().is_empty() {
+                break;
+            }
+        }
 
         let mut received = vec![0; written];
         theirs.read_exact(&mut received).unwrap();
@@ -237,20 +247,21 @@ mod polling {
     }
 
     #[test]
-    fn sleeps_no_shorter_than_asked_and_not_for_a_whole_millisecond() {
+    fn sleeps_no_shorter_than_asked() {
         let mut poller = Poller::new().unwrap();
         let timeout = Duration::from_micros(50);
-        let mut shortest = LONG;
         for _ in 0..50 {
             let started = now();
             assert!(!poller.poll([], Some(timeout)).unwrap());
             let slept = started.elapsed();
             assert!(slept >= timeout, "{slept:?}");
-            shortest = shortest.min(slept);
         }
-        if cfg!(target_os = "linux") {
-            assert!(shortest < Duration::from_millis(1), "{shortest:?}");
-        }
+    }
+
+    #[test]
+    fn a_short_timeout_is_not_made_a_whole_millisecond() {
+        let timeout = timespec(Duration::from_nanos(50_001));
+        assert_eq!((timeout.tv_sec, timeout.tv_nsec), (0, 50_001));
     }
 
     #[test]
@@ -422,12 +433,12 @@ mod connecting {
 
     #[test]
     fn says_which_host_does_not_resolve() {
-        let error = finish(attempt("no-such-host.invalid", 9092)).expect_err("no such host");
+        // A label of more than 63 characters is no name, so the resolver asks nobody about it.
+        let host = "x".repeat(64);
+        let error = finish(attempt(&host, 9092)).expect_err("no such host");
         let message = error.to_string();
-        assert!(
-            message.starts_with("cannot resolve host no-such-host.invalid: "),
-            "{message}"
-        );
+        let start = format!("cannot resolve host {host}: ");
+        assert!(message.starts_with(&start), "{message}");
     }
 
     #[test]

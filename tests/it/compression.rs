@@ -1,12 +1,12 @@
 //! Compressed batches: what reaches the log, how large they become, and who is told what when a
 //! broker does not want them.
 
-use std::time::Duration;
-
 use linger::testing::{Api, MockCluster};
 use linger::{ErrorCode, ErrorKind, ProducerRecord};
 
-use crate::support::{Outcomes, Setup, ignore, produced, send_all, values};
+use crate::support::{
+    Outcomes, PATIENCE, Setup, close_and_return_at_once, ignore, produced, send_all, values,
+};
 
 const CODECS: [&str; 4] = ["gzip", "snappy", "lz4", "zstd"];
 
@@ -214,10 +214,8 @@ fn close_hands_compressed_records_back() {
                 .send(ProducerRecord::new("t", value), ignore)
                 .unwrap();
         }
-        assert!(cluster.wait_until(Duration::from_secs(30), |view| {
-            view.counters().produce_requests > 0
-        }));
-        let (report, records) = producer.close_and_return(Duration::ZERO).unwrap();
+        assert!(cluster.wait_until(PATIENCE, |view| { view.counters().produce_requests > 0 }));
+        let (report, records) = close_and_return_at_once(&producer);
         assert_eq!(report.failed, 100);
         let back = records
             .iter()

@@ -2,7 +2,7 @@
 //! held up in a callback, it is back soon after its limit.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -10,12 +10,13 @@ use linger::testing::MockCluster;
 use linger::{Error, ErrorKind, Producer, ProducerRecord, Result};
 
 use crate::observe::{eventually, now, timed};
-use crate::support::{Outcomes, PATIENCE, Setup, ignore, send_all};
+use crate::support::{Outcomes, PATIENCE, Setup, close_within, ignore, send_all};
 
 /// The limit that calls get here.
 const LIMIT: Duration = Duration::from_millis(200);
-/// How much later they may be back.
-const TOLERANCE: Duration = Duration::from_millis(100);
+/// How much later they may be back: a machine under load stands still for as long, and whatever a
+/// call might wait for instead takes half a minute or never comes.
+const TOLERANCE: Duration = Duration::from_secs(2);
 
 /// A topic that is known; `max.block.ms` is the limit.
 fn start() -> (MockCluster, Producer<str, str>) {
@@ -117,7 +118,7 @@ fn a_send_that_waits_for_memory_is_on_time() {
         cluster.pause_broker(1);
         fill_memory(&producer);
         let took = timed_out(ErrorKind::BufferFull, || send_to(&producer, "orders"));
-        producer.close_timeout(Duration::ZERO).unwrap();
+        close_within(&producer, Duration::ZERO);
         took
     });
 }
@@ -140,7 +141,7 @@ fn a_handle_is_waited_for_no_longer_than_asked() {
         let record = ProducerRecord::new("orders", "x");
         let handle = producer.send_with_handle(record).unwrap();
         let took = timed_out(ErrorKind::TimedOut, || handle.wait_timeout(LIMIT));
-        producer.close_timeout(Duration::ZERO).unwrap();
+        close_within(&producer, Duration::ZERO);
         took
     });
 }
@@ -182,8 +183,15 @@ fn a_close_with_a_silent_broker_is_on_time() {
             let record = ProducerRecord::new("orders", "x");
             producer.send(record, outcomes.callback(number)).unwrap();
         }
-        let (report, took) = timed(|| producer.close_timeout(LIMIT));
-        assert_eq!(report.unwrap().failed, 10);
+        let (closed, took) = timed(|| producer.close_timeout(LIMIT));
+        let report = match closed {
+            Ok(report) => report,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+                return Duration::MAX;
+            }
+        };
+        assert_eq!((report.acknowledged, report.failed), (0, 10));
         assert_eq!(outcomes.ready(), 10);
         took
     });
@@ -210,18 +218,22 @@ fn a_close_while_a_callback_blocks_is_on_time_and_no_callback_is_lost() {
 
 #[test]
 fn a_close_waits_for_many_quick_callbacks_no_longer_than_for_a_slow_one() {
+    // Seconds of work.
+    const RECORDS: usize = 5_000;
     let (_cluster, producer) = Setup::new()
         .topic("orders", 1)
         .set("linger.ms", 60_000)
         .set("delivery.timeout.ms", 90_000)
+        .set("batch.size", 1_000_000)
         .start();
     let called = Arc::new(AtomicUsize::new(0));
-    for _ in 0..600 {
-        let called = Arc::clone(&called);
+    let is_back = Arc::new(AtomicBool::new(false));
+    for _ in 0..RECORDS {
+        let (called, is_back) = (Arc::clone(&called), Arc::clone(&is_back));
         let quick = move |_: Result<_>| {
-            // A millisecond of work.
+            // A millisecond of work; once it does not matter any more, none.
             let started = now();
-            while started.elapsed() < Duration::from_millis(1) {}
+            while started.elapsed() < Duration::from_millis(1) && !is_back.load(Ordering::SeqCst) {}
             called.fetch_add(1, Ordering::SeqCst);
         };
         producer
@@ -231,9 +243,10 @@ fn a_close_waits_for_many_quick_callbacks_no_longer_than_for_a_slow_one() {
     let error = producer.close_timeout(Duration::ZERO).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     let called_by_then = called.load(Ordering::SeqCst);
-    assert!(called_by_then < 600, "it did not wait for all of them");
+    assert!(called_by_then < RECORDS, "it did not wait for all of them");
+    is_back.store(true, Ordering::SeqCst);
     producer.close().unwrap();
-    assert_eq!(called.load(Ordering::SeqCst), 600);
+    assert_eq!(called.load(Ordering::SeqCst), RECORDS);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use linger::testing::{Api, Fault};
 use linger::{ErrorCode, ErrorKind, Fate, ProducerRecord};
 
-use crate::support::{Outcomes, Setup, ignore};
+use crate::support::{Outcomes, Setup, close_within, ignore};
 
 #[test]
 fn a_refused_record_was_not_written() {
@@ -27,7 +27,7 @@ fn a_record_that_was_never_sent_was_not_written() {
     let outcomes = Outcomes::new();
     let record = ProducerRecord::new("t", "v");
     producer.send(record, outcomes.callback(())).unwrap();
-    producer.close_timeout(Duration::ZERO).unwrap();
+    close_within(&producer, Duration::ZERO);
     let error = outcomes.next().1.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);
     assert_eq!(error.fate(), Fate::NotWritten);
@@ -91,7 +91,7 @@ fn waiting_in_vain_for_a_record_says_that_it_may_be_written() {
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     assert_eq!(error.fate(), Fate::MayBeWritten);
     cluster.clear_faults();
-    producer.close_timeout(Duration::ZERO).unwrap();
+    close_within(&producer, Duration::ZERO);
 }
 
 #[test]

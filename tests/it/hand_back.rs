@@ -1,12 +1,12 @@
 //! Records that a close could not deliver: counted by fate, and handed back to whoever asks.
 
-use std::time::Duration;
-
 use linger::testing::Api;
 use linger::{ErrorCode, Fate, Producer, ProducerRecord, UndeliveredRecord};
 
 use crate::logged::{is_logged, keep_log};
-use crate::support::{Outcomes, PATIENCE, Setup, ignore, send_all, values};
+use crate::support::{
+    Outcomes, PATIENCE, Setup, close_and_return_at_once, ignore, send_all, values,
+};
 
 /// Two partitions; nothing leaves before somebody asks for it.
 fn setup() -> Setup {
@@ -41,7 +41,7 @@ fn close_hands_back_what_was_never_sent_in_the_order_of_send() {
             producer.send(record, callback).unwrap();
         }
     }
-    let (report, records) = producer.close_and_return(Duration::ZERO).unwrap();
+    let (report, records) = close_and_return_at_once(&producer);
     assert_eq!((report.acknowledged, report.failed), (0, 100));
     assert_eq!((report.not_written, report.may_be_written), (100, 0));
     assert_eq!(values_of(&records, 0), values);
@@ -66,7 +66,7 @@ fn close_tells_apart_what_was_sent_and_what_was_not() {
     for value in &behind {
         send(&producer, 0, value);
     }
-    let (report, records) = producer.close_and_return(Duration::ZERO).unwrap();
+    let (report, records) = close_and_return_at_once(&producer);
     assert_eq!((report.not_written, report.may_be_written), (50, 1));
     assert_eq!((report.acknowledged, report.failed), (0, 51));
     let returned = values_of(&records, 0);
@@ -88,7 +88,7 @@ fn a_record_comes_back_whole_and_can_be_sent_again() {
     producer.send(record, ignore).unwrap();
     let record = ProducerRecord::tombstone("orders").partition(1);
     producer.send(record, ignore).unwrap();
-    let (_, records) = producer.close_and_return(Duration::ZERO).unwrap();
+    let (_, records) = close_and_return_at_once(&producer);
     let [whole, tombstone] = &records[..] else {
         panic!("two records: {records:?}");
     };
@@ -151,12 +151,14 @@ fn a_drop_that_loses_records_says_how_many() {
     keep_log();
     let (cluster, producer) = setup()
         .set("linger.ms", 0)
-        .set("request.timeout.ms", 1_000)
-        .set("delivery.timeout.ms", 1_000)
+        .set("request.timeout.ms", 2_000)
+        .set("delivery.timeout.ms", 2_000)
         .start();
     cluster.on(Api::Produce).silence();
     send(&producer, 0, "on its way");
     assert!(cluster.wait_until(PATIENCE, |view| view.counters().produce_requests == 1));
+    // No other connection is taken up, so whichever records outlive the first are not sent either.
+    cluster.pause_broker(1);
     for _ in 0..17 {
         send(&producer, 0, "behind");
     }

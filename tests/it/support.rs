@@ -6,7 +6,10 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
 use linger::testing::{MockCluster, MockClusterBuilder, MockProducedPartition, MockRequestContent};
-use linger::{Producer, ProducerRecord, Properties, RecordMetadata, Result};
+use linger::{
+    CloseReport, Error, ErrorKind, Producer, ProducerRecord, Properties, RecordMetadata, Result,
+    UndeliveredRecord,
+};
 
 /// Long enough for a loaded machine; nothing waits that long when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -162,6 +165,54 @@ pub(crate) fn send_all(producer: &Producer<str, str>, topic: &str, values: &[&st
     }
     producer.flush().expect("flush is possible here");
     outcomes.acknowledged(values.len());
+}
+
+/// Closes with a limit, after which what is left fails, and gives how many records were acknowledged
+/// and how many failed meanwhile. On a machine that stands still for a moment the call may be back
+/// before the callbacks have run; another one then waits for them, and what the first one has
+/// decided holds.
+pub(crate) fn close_within(producer: &Producer<str, str>, limit: Duration) -> (u64, u64) {
+    let before = producer.metrics();
+    if let Err(error) = producer.close_timeout(limit) {
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+        producer.close().expect("closing again is possible");
+    }
+    let after = producer.metrics();
+    (
+        after.records_acknowledged - before.records_acknowledged,
+        after.records_failed - before.records_failed,
+    )
+}
+
+/// Closes at once and gives the records that failed; as patient with the machine as
+/// [`close_within`].
+pub(crate) fn close_and_return_at_once(
+    producer: &Producer<str, str>,
+) -> (CloseReport, Vec<UndeliveredRecord>) {
+    let closed = producer.close_and_return(Duration::ZERO);
+    let closed = closed.or_else(|error| {
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+        producer.close_and_return(PATIENCE)
+    });
+    closed.expect("closing again is possible")
+}
+
+/// Fails until the error is the one that is meant. On a machine that stands still for a moment, the
+/// one who knows why may come too late for a limit; but it does not stand still each time.
+#[track_caller]
+pub(crate) fn meant_error(
+    mut fail: impl FnMut() -> Error,
+    is_meant: impl Fn(&Error) -> bool,
+) -> Error {
+    let mut others = Vec::new();
+    for _ in 0..5 {
+        let error = fail();
+        if is_meant(&error) {
+            return error;
+        }
+        others.push(error.to_string());
+    }
+    panic!("none is the one that is meant: {others:#?}");
 }
 
 /// The values of a partition, in order.
