@@ -21,7 +21,7 @@ fn an_idle_producer_is_one_thread_that_sleeps() {
         .send_wait(ProducerRecord::new(&topic, value))
         .expect("stored");
     let own = || threads().difference(&before).copied().collect::<Vec<_>>();
-    wait_until("the helper thread that connected has ended", 10, || {
+    wait_until("the helper thread that connected has ended", || {
         own().len() == 1
     });
     let thread_id = own()[0];

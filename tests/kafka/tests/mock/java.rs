@@ -2,7 +2,7 @@
 
 use linger::ErrorCode;
 use linger::testing::{Api, MockCluster, MockRequestContent};
-use linger_kafka_tests::run_kafka_tool;
+use linger_kafka_tests::{PATIENCE, run_kafka_tool};
 use serde_json::Value;
 
 #[test]
@@ -37,7 +37,7 @@ fn producer_performance_finds_every_record_taken() {
         let summary = said.lines().last().unwrap_or_default();
         assert!(summary.starts_with("5000 records sent, "), "{said}");
         // With acks=0 the tool may end before the mock has read all that it wrote.
-        let all = cluster.wait_for_records("perf", 5_000, std::time::Duration::from_secs(10));
+        let all = cluster.wait_for_records("perf", 5_000, PATIENCE);
         assert!(all, "{acks}: {:?}", cluster.counters());
         // Where they go is up to Java, which draws partitions and avoids slow ones.
         for partition in 0..4 {

@@ -184,7 +184,7 @@ fn sends_what_it_has_read_when_it_is_told_to_end() {
         let lines = format!("{}\n", "x".repeat(10_000)).repeat(3);
         let mut stdin = process.stdin.take().expect("stdin is piped");
         stdin.write_all(lines.as_bytes()).expect("it reads");
-        wait_until("two lines are stored", 20, || {
+        wait_until("two lines are stored", || {
             one_node().end_offsets(&topic) == [2]
         });
         let mut kill = Command::new("kill");

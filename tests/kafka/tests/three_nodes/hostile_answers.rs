@@ -60,7 +60,7 @@ fn every_record_has_a_true_outcome_in_time_when_no_answer_is_one() {
         for hostile in Hostile::ALL.repeat(rounds(1)) {
             process.await_acknowledged(300);
             let acknowledged = producer.metrics().records_acknowledged;
-            wait_until("acknowledgements", 60, || {
+            wait_until("acknowledgements", || {
                 producer.metrics().records_acknowledged > acknowledged + 300
             });
             for node in 1..=3 {

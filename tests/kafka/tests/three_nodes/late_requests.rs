@@ -60,36 +60,36 @@ fn batches_that_arrive_after_they_expired_are_not_doubled_and_overtake_nothing()
         }
         for batch in 1..=BATCHES {
             load.send(1, 1);
-            wait_until("the batch is on its way", 20, || {
+            wait_until("the batch is on its way", || {
                 proxy.held(Direction::ToBroker) >= batch || ended() > before
             });
             if batch == 1 {
                 thread::sleep(STEP);
             }
         }
-        wait_until("the first is given up", 20, || ended() > before);
+        wait_until("the first is given up", || ended() > before);
         load.send(1, 1);
         match meanwhile {
             Meanwhile::Nothing => {}
             Meanwhile::Overtaken => {
                 let acknowledged = producer.metrics().records_acknowledged;
-                wait_until("what was sent later is acknowledged", 20, || {
+                wait_until("what was sent later is acknowledged", || {
                     producer.metrics().records_acknowledged > acknowledged
                 });
             }
             Meanwhile::Followed => {
                 // Now or, if there was no time to connect, never.
-                wait_until("something new is on its way", 20, || {
+                wait_until("something new is on its way", || {
                     proxy.held(Direction::ToBroker) > BATCHES || ended() > before + BATCHES as u64
                 });
                 proxy.release_old(Direction::ToBroker);
-                wait_until("what was given up is in the log", 20, || {
+                wait_until("what was given up is in the log", || {
                     cluster.end_offsets(&topic)[0] > stored
                 });
             }
         }
         proxy.heal();
-        wait_until("everything has arrived", 20, || {
+        wait_until("everything has arrived", || {
             proxy.held(Direction::ToBroker) == 0
         });
     }

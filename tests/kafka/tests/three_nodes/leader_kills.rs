@@ -19,7 +19,7 @@ fn kill_a_leader(cluster: &Cluster, topics: &[String]) {
     thread::sleep(STALL);
     cluster.kill(leader);
     for topic in topics {
-        wait_until("another leader", 60, || {
+        wait_until("another leader", || {
             cluster
                 .leaders(topic)
                 .iter()
@@ -43,7 +43,7 @@ fn every_record_is_stored_once_and_in_order_when_leaders_die() {
     load.send_during(3, || {
         for _ in 0..rounds(3) {
             let before = producer.metrics().records_acknowledged;
-            wait_until("sending is under way", 60, || {
+            wait_until("sending is under way", || {
                 producer.metrics().records_acknowledged > before + 300
             });
             process.await_acknowledged(300);

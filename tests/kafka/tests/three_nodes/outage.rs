@@ -59,7 +59,7 @@ fn one_outage() {
 
     cluster.heal();
     (600..900).for_each(send);
-    wait_until("all is acknowledged", 60, || {
+    wait_until("all is acknowledged", || {
         producer.metrics().records_acknowledged == 900
     });
     let number = "v-900".to_owned();

@@ -51,10 +51,10 @@ fn a_leader_that_stops_in_its_tracks_makes_nobody_lie() {
                 process.await_acknowledged(500);
             }
             let before = producer.metrics().records_acknowledged;
-            wait_until("sending is under way", 60, || {
+            wait_until("sending is under way", || {
                 producer.metrics().records_acknowledged > before + 1_000
             });
-            wait_until("a leader", 60, || cluster.leaders(&patient)[0].leader >= 0);
+            wait_until("a leader", || cluster.leaders(&patient)[0].leader >= 0);
             let leader = cluster.leaders(&patient)[0].leader;
             cluster.pause(leader);
             thread::sleep(stop);
