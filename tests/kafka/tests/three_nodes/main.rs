@@ -39,6 +39,16 @@ fn new_topic(cluster: &Cluster, what: &str, partitions: i32) -> String {
     topic
 }
 
+/// The node that leads the topic's first partition, which may take a moment after a fault.
+fn first_leader(cluster: &Cluster, topic: &str) -> i32 {
+    let mut leader = -1;
+    wait_until("a leader", || {
+        leader = cluster.leaders(topic)[0].leader;
+        leader >= 0
+    });
+    leader
+}
+
 /// Waits until nothing is to come at the proxies of those who lead partitions of the topic.
 fn await_faults(cluster: &Cluster, topic: &str, to_come: impl Fn(&Proxy) -> usize) {
     let waiting = || {
