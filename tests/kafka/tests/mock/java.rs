@@ -133,13 +133,16 @@ fn verifiable_producer_is_told_what_the_log_holds_through_faults() {
 }
 
 fn run_verifiable_producer(cluster: &MockCluster, args: &[&str]) -> Vec<Value> {
-    let folder = std::env::temp_dir();
-    let config = folder.join(format!("linger-mock-{}.properties", std::process::id()));
-    // The tool sets retries=0, as faults are what it usually looks for.
-    let properties = "enable.idempotence=false\nretries=2147483647\nretry.backoff.ms=20\n\
-                      reconnect.backoff.ms=20\nmax.in.flight.requests.per.connection=1\n";
-    std::fs::write(&config, properties).expect("a scratch file");
     let bootstrap = cluster.bootstrap_servers();
+    // No other cluster has this port, in this process or another.
+    let port = bootstrap.rsplit(':').next().expect("host:port");
+    let config = std::env::temp_dir().join(format!("linger-mock-{port}.properties"));
+    // The tool sets retries=0, as faults are what it usually looks for. Several batches for each
+    // partition, however late Java's sender is.
+    let properties = "enable.idempotence=false\nretries=2147483647\nretry.backoff.ms=20\n\
+                      reconnect.backoff.ms=20\nmax.in.flight.requests.per.connection=1\n\
+                      batch.size=1000\n";
+    std::fs::write(&config, properties).expect("a scratch file");
     let config_file = config.to_str().expect("a path of ASCII");
     let connection = [
         "--bootstrap-server",

@@ -181,6 +181,14 @@ fn each_fate_is_true_when_batches_expire_amid_faults_at_random() {
             (1..=3).for_each(|node| cluster.proxy(node).heal());
             std::thread::sleep(Duration::from_millis(random.below(500)));
         }
+        // Whatever was drawn, this one lasts until something expires.
+        for node in 1..=3 {
+            cluster.proxy(node).hold(Direction::ToBroker);
+        }
+        wait_until("something expires", || {
+            producer.metrics().records_failed > 0 && process.failed() > 0
+        });
+        (1..=3).for_each(|node| cluster.proxy(node).heal());
     });
     producer.close().expect("open");
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use linger::Producer;
 use linger_kafka_tests::{Direction, Load, properties, rounds, topic_name, wait_until};
 
-use crate::three_nodes;
+use crate::{first_leader, three_nodes};
 
 const DELIVERY_TIMEOUT: u64 = 1_500;
 /// Between the first batch and the others, which are alive when the first one expires.
@@ -31,8 +31,6 @@ fn batches_that_arrive_after_they_expired_are_not_doubled_and_overtake_nothing()
     let topic = topic_name("late");
     cluster.create_topic(&topic, 1, &[]);
     cluster.await_in_sync(&topic, 3);
-    let leader = cluster.leaders(&topic)[0].leader;
-    let proxy = cluster.proxy(leader);
     let properties = properties(&cluster.proxied_bootstrap())
         .set("linger.ms", 0)
         .set("request.timeout.ms", DELIVERY_TIMEOUT)
@@ -45,6 +43,8 @@ fn batches_that_arrive_after_they_expired_are_not_doubled_and_overtake_nothing()
         Meanwhile::Followed,
     ];
     for meanwhile in situations.repeat(rounds(2)) {
+        let leader = first_leader(&cluster, &topic);
+        let proxy = cluster.proxy(leader);
         // From the second batch of a sequence on, several are on their way at a time.
         load.send(1, 10);
         producer.flush().expect("open");
@@ -73,7 +73,13 @@ fn batches_that_arrive_after_they_expired_are_not_doubled_and_overtake_nothing()
             Meanwhile::Nothing => {}
             Meanwhile::Overtaken => {
                 let acknowledged = producer.metrics().records_acknowledged;
+                let mut sent = load.so_far();
                 wait_until("what was sent later is acknowledged", || {
+                    // One that had no time to connect has expired by then.
+                    if sent.has_ended() {
+                        load.send(1, 1);
+                        sent = load.so_far();
+                    }
                     producer.metrics().records_acknowledged > acknowledged
                 });
             }
@@ -82,9 +88,14 @@ fn batches_that_arrive_after_they_expired_are_not_doubled_and_overtake_nothing()
                 wait_until("something new is on its way", || {
                     proxy.held(Direction::ToBroker) > BATCHES || ended() > before + BATCHES as u64
                 });
+                // Nothing, if there was no connection when the first was sent; and a broker may
+                // lose what it leads on a machine that is too busy for it.
+                let is_coming = proxy.held(Direction::ToBroker) > 0;
                 proxy.release_old(Direction::ToBroker);
                 wait_until("what was given up is in the log", || {
-                    cluster.end_offsets(&topic)[0] > stored
+                    !is_coming
+                        || cluster.end_offsets(&topic)[0] > stored
+                        || first_leader(&cluster, &topic) != leader
                 });
             }
         }
