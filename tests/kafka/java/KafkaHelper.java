@@ -20,9 +20,13 @@ import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.internals.BuiltInPartitioner;
+import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.TopicPartitionInfo;
+import org.apache.kafka.common.errors.ApiException;
+import org.apache.kafka.common.errors.InvalidPartitionsException;
+import org.apache.kafka.common.errors.TopicExistsException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -37,7 +41,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
  */
 public final class KafkaHelper {
     private static final HexFormat HEX = HexFormat.of();
-    private static final int ADMIN_TIMEOUT_MS = 20_000;
+    private static final int ADMIN_TIMEOUT_MS = 60_000;
     private static final Duration READ_TIMEOUT = Duration.ofSeconds(300);
 
     /** Where answers go; System.out itself is redirected, so that no library can write between. */
@@ -112,19 +116,23 @@ public final class KafkaHelper {
         }
         int partitions = Integer.parseInt(words[3]);
         NewTopic topic = new NewTopic(words[2], partitions, Short.parseShort(words[4]));
-        admin(words[1]).createTopics(List.of(topic.configs(configs))).all().get();
+        once(
+                admin(words[1]).createTopics(List.of(topic.configs(configs))).all(),
+                TopicExistsException.class);
         awaitLeaders(words[1], words[2], partitions);
     }
 
     private void grow(String bootstrap, String topic, int partitions) throws Exception {
         Map<String, NewPartitions> growth = Map.of(topic, NewPartitions.increaseTo(partitions));
-        admin(bootstrap).createPartitions(growth).all().get();
+        once(admin(bootstrap).createPartitions(growth).all(), InvalidPartitionsException.class);
         awaitLeaders(bootstrap, topic, partitions);
     }
 
     /** Deletes a topic and waits until no broker that is asked knows it. */
     private void delete(String bootstrap, String topic) throws Exception {
-        admin(bootstrap).deleteTopics(List.of(topic)).all().get();
+        once(
+                admin(bootstrap).deleteTopics(List.of(topic)).all(),
+                UnknownTopicOrPartitionException.class);
         long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(ADMIN_TIMEOUT_MS);
         while (admin(bootstrap).listTopics().names().get().contains(topic)) {
             if (System.nanoTime() > deadline) {
@@ -226,6 +234,21 @@ public final class KafkaHelper {
         }
     }
 
+    /**
+     * Waits until it is done. The client asks again when an answer is late or lost, and is told
+     * then that it was done before: nobody else makes, grows or deletes these topics.
+     */
+    private static void once(KafkaFuture<Void> change, Class<? extends ApiException> wasDoneBefore)
+            throws Exception {
+        try {
+            change.get();
+        } catch (ExecutionException error) {
+            if (!wasDoneBefore.isInstance(error.getCause())) {
+                throw error;
+            }
+        }
+    }
+
     /** A broker that is asked may not know yet what another one has created. */
     private TopicDescription describe(String bootstrap, String topic) throws Exception {
         long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(ADMIN_TIMEOUT_MS);
@@ -262,7 +285,7 @@ public final class KafkaHelper {
                     Properties properties = new Properties();
                     properties.put("bootstrap.servers", servers);
                     properties.put("default.api.timeout.ms", ADMIN_TIMEOUT_MS);
-                    properties.put("request.timeout.ms", ADMIN_TIMEOUT_MS / 4);
+                    properties.put("request.timeout.ms", ADMIN_TIMEOUT_MS / 3);
                     properties.put("reconnect.backoff.max.ms", 200);
                     return Admin.create(properties);
                 });

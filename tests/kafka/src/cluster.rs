@@ -11,11 +11,10 @@ use crate::helper::{Helper, Leader, ReadRecord};
 use crate::jars::{broker_java, clients_match_brokers, missing_java, target_dir};
 use crate::node::{Node, free_ports};
 use crate::proxy::Proxy;
-use crate::wait_until;
+use crate::{PATIENCE, wait_until};
 
 const CLUSTER_ID: &str = "lingerAAAAAAAAAAAAAAAA";
 const FORMAT_HEAP_MB: u32 = 128;
-const START_TIMEOUT: Duration = Duration::from_secs(90);
 /// How often a cluster is started anew because somebody else took one of its ports.
 const START_ATTEMPTS: u32 = 3;
 
@@ -141,19 +140,24 @@ impl Cluster {
     }
 
     fn await_start(&self) -> Result<(), String> {
-        let deadline = Instant::now() + START_TIMEOUT;
+        let deadline = Instant::now() + PATIENCE;
         let mut up = false;
         while !up {
             self.nodes.iter().try_for_each(Node::check_alive)?;
             if Instant::now() > deadline {
                 let tail = self.nodes[0].log_tail();
-                return Err(format!("Kafka is not up within {START_TIMEOUT:?}. {tail}"));
+                return Err(format!("Kafka is not up within {PATIENCE:?}. {tail}"));
             }
             std::thread::sleep(Duration::from_millis(50));
-            up = self.nodes.iter().all(Node::accepts)
-                && self.helper().brokers(&self.bootstrap())?.len() == self.nodes.len();
+            up = self.nodes.iter().all(Node::accepts) && self.brokers_are_all_known();
         }
         Ok(())
+    }
+
+    /// Whoever is asked while they start may know nothing yet, or have no time to answer.
+    fn brokers_are_all_known(&self) -> bool {
+        let known = self.helper().brokers(&self.bootstrap());
+        known.is_ok_and(|ids| ids.len() == self.nodes.len())
     }
 
     /// `host:port` of all nodes, as `bootstrap.servers` takes it.
@@ -237,7 +241,7 @@ impl Cluster {
 
     /// Waits until every partition of the topic has `count` replicas in sync.
     pub fn await_in_sync(&self, topic: &str, count: usize) {
-        wait_until(&format!("{count} replicas of {topic} in sync"), 60, || {
+        wait_until(&format!("{count} replicas of {topic} in sync"), || {
             self.leaders(topic)
                 .iter()
                 .all(|partition| partition.in_sync.len() == count)
@@ -337,7 +341,7 @@ fn format_storage(helper: &mut Helper, properties: &Path) -> Result<(), String> 
 }
 
 fn await_listening(node: &Node) {
-    wait_until("a restarted node listens", 60, || {
+    wait_until("a restarted node listens", || {
         must(node.check_alive());
         node.accepts()
     });

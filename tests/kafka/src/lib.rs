@@ -22,40 +22,54 @@ mod programs;
 mod proxy;
 mod verifiable;
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 pub use crate::audit::{Payload, Tally, assert_all_true};
 pub use crate::cluster::{Cluster, Options, one_node, topic_name};
 pub use crate::deliveries::{Deliveries, Delivery, assert_all_stored, assert_in_order, properties};
 pub use crate::helper::{Leader, ReadRecord};
-pub use crate::load::Load;
+pub use crate::load::{Load, Sent};
 pub use crate::programs::{Program, linger_example, run_kafka_tool, start_kafka_tool};
 pub use crate::proxy::{Direction, Hostile, Proxy};
 pub use crate::verifiable::{Account, Verifiable};
 
-/// How often a fault is repeated: so often, and ten times that with `LINGER_FAULTS=long`.
+/// How long tests wait for what must happen, on whatever machine. Longer than a record lives by
+/// default, and shorter than it takes a producer to look at metadata that nobody asked for.
+pub const PATIENCE: Duration = Duration::from_secs(240);
+
+/// Whether `LINGER_FAULTS=long` asks for more faults than usual, on a machine that does nothing
+/// else, so that times may be looked at closely.
 ///
 /// # Panics
 ///
-/// Panics when the variable says anything else.
-pub fn rounds(short: usize) -> usize {
+/// Panics when the variable says anything but `short` and `long`.
+pub fn is_long() -> bool {
     match std::env::var("LINGER_FAULTS").as_deref() {
-        Ok("long") => 10 * short,
-        Ok("short") | Err(_) => short,
+        Ok("long") => true,
+        Ok("short") | Err(_) => false,
         Ok(other) => panic!("LINGER_FAULTS is short or long, not {other:?}"),
     }
+}
+
+/// How often a fault is repeated: so often, and ten times that [if asked for](is_long).
+///
+/// # Panics
+///
+/// As `is_long`.
+pub fn rounds(short: usize) -> usize {
+    if is_long() { 10 * short } else { short }
 }
 
 /// Asks `condition` every few milliseconds until it holds.
 ///
 /// # Panics
 ///
-/// Panics when it does not hold within `seconds`, naming `what` was waited for.
-pub fn wait_until(what: &str, seconds: u64, mut condition: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
+/// Panics when it does not hold for as long as there is [`PATIENCE`], naming `what` was waited for.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
     while !condition() {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "{what}: not within {seconds} seconds"
-        );
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        thread::sleep(Duration::from_millis(20));
     }
 }

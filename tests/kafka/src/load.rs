@@ -1,8 +1,8 @@
 //! Records that are sent while faults happen, and the account of them.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub struct Load<'a> {
     topic: &'a str,
     deliveries: Mutex<Deliveries>,
     accepted: Mutex<Vec<Payload>>,
+    /// Each record without an outcome has a clone of it, or of one that was here before.
+    sent_now: Mutex<Arc<()>>,
     /// By `send`, to each partition, as thread 0.
     sent: AtomicU32,
     /// That have been at work in `send_during`.
@@ -37,6 +39,7 @@ impl<'a> Load<'a> {
             topic,
             deliveries: Mutex::default(),
             accepted: Mutex::default(),
+            sent_now: Mutex::default(),
             sent: AtomicU32::new(0),
             threads: AtomicU32::new(0),
         }
@@ -88,6 +91,16 @@ impl<'a> Load<'a> {
         })
     }
 
+    /// Everything that has been sent up to now.
+    ///
+    /// # Panics
+    ///
+    /// Panics when another thread panicked in here.
+    pub fn so_far(&self) -> Sent {
+        let mut now = self.sent_now.lock().expect("nothing here panics");
+        Sent(std::mem::take(&mut now))
+    }
+
     fn told(&self) -> Sender<Delivery> {
         self.deliveries
             .lock()
@@ -105,9 +118,13 @@ impl<'a> Load<'a> {
         };
         let value = payload.to_string();
         let record = ProducerRecord::new(self.topic, value.as_bytes()).partition(partition);
-        self.producer
-            .send(record, Deliveries::telling(told, value.clone()))
-            .expect("accepted");
+        let tell = Deliveries::telling(told, value.clone());
+        let without_outcome = Arc::clone(&self.sent_now.lock().expect("nothing here panics"));
+        let callback = move |outcome| {
+            tell(outcome);
+            drop(without_outcome);
+        };
+        self.producer.send(record, callback).expect("accepted");
         let mut accepted = self.accepted.lock().expect("nothing here panics");
         accepted.push(payload);
     }
@@ -150,10 +167,48 @@ impl<'a> Load<'a> {
     }
 }
 
+/// What was sent until [some moment](Load::so_far).
+#[derive(Debug)]
+pub struct Sent(Arc<()>);
+
+impl Sent {
+    /// Whether every record of it has its outcome.
+    pub fn has_ended(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+}
+
 struct StopOnDrop<'a>(&'a AtomicBool);
 
 impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use linger::testing::MockCluster;
+
+    use super::*;
+    use crate::{properties, wait_until};
+
+    #[test]
+    fn what_was_sent_has_ended_when_each_record_of_it_has_its_outcome() {
+        let cluster = MockCluster::builder().topic("t", 1).start().expect("ports");
+        let properties = properties(&cluster.bootstrap_servers()).set("enable.idempotence", false);
+        let producer: Producer<[u8], [u8]> = Producer::new(&properties).expect("valid properties");
+        let load = Load::new(&producer, "t");
+        load.send(1, 1);
+        let first = load.so_far();
+        wait_until("the first has its outcome", || first.has_ended());
+        cluster.pause_broker(1);
+        load.send(1, 2);
+        let second = load.so_far();
+        assert!(load.so_far().has_ended(), "nothing was sent since");
+        assert!(!second.has_ended());
+        cluster.resume_broker(1);
+        wait_until("the others have theirs", || second.has_ended());
+        assert_eq!(cluster.records("t", 0).len(), 3);
     }
 }

@@ -53,13 +53,14 @@ impl Program {
         assert!(status.success(), "{status}");
     }
 
-    /// As [`finish`](Self::finish), and that it ends within so many seconds.
+    /// As [`finish`](Self::finish), but waits only for as long as there is
+    /// [`PATIENCE`](crate::PATIENCE).
     ///
     /// # Panics
     ///
     /// As `finish`, and when it does not end.
-    pub fn finish_within(mut self, seconds: u64) -> (ExitStatus, Vec<String>) {
-        wait_until("the program ends", seconds, || {
+    pub fn finish_in_time(mut self) -> (ExitStatus, Vec<String>) {
+        wait_until("the program ends", || {
             self.process
                 .try_wait()
                 .expect("our child can be waited for")

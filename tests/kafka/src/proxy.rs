@@ -457,7 +457,7 @@ mod tests {
         proxy.hold_present(Direction::ToBroker);
         send(&old, 0, 2);
         send(&old, 0, 3);
-        wait_until("both are held", 20, || proxy.held(Direction::ToBroker) == 2);
+        wait_until("both are held", || proxy.held(Direction::ToBroker) == 2);
         let new = connect(&proxy);
         send(&new, 0, 4);
         assert_eq!(answered(&new), Some(4));
@@ -465,8 +465,6 @@ mod tests {
         proxy.hold(Direction::ToClient);
         proxy.hold(Direction::ToBroker);
         proxy.release_old(Direction::ToBroker);
-        wait_until("both are answered", 20, || {
-            proxy.held(Direction::ToClient) == 2
-        });
+        wait_until("both are answered", || proxy.held(Direction::ToClient) == 2);
     }
 }

@@ -19,8 +19,6 @@ use crate::wait_until;
 const THROUGHPUT: u32 = 1_000;
 /// So many that each partition gets its share.
 const KEYS: u32 = 60;
-/// What may pass between the wish to stop and the end when the brokers are well.
-const CLOSE_SECONDS: u64 = 90;
 
 /// The running program. It sends numbers to one topic, through the proxies, until
 /// [`finish`](Self::finish).
@@ -109,7 +107,7 @@ impl<'a> Verifiable<'a> {
     /// Panics when they do not come.
     pub fn await_acknowledged(&self, more: usize) {
         let before = self.acknowledged();
-        wait_until("further acknowledgements", 90, || {
+        wait_until("further acknowledgements", || {
             self.acknowledged() >= before + more
         });
     }
@@ -144,7 +142,7 @@ impl<'a> Verifiable<'a> {
 
     fn finish_with(self, log: Log) -> Account {
         self.program.signal("TERM");
-        let (status, lines) = self.program.finish_within(CLOSE_SECONDS);
+        let (status, lines) = self.program.finish_in_time();
         // As shells and Java count an end by SIGTERM.
         assert_eq!(status.code(), Some(143), "{:?}", lines.last());
         let events: Vec<Value> = lines

@@ -1,11 +1,17 @@
 //! The harness itself, with nothing of Linger in between: what Kafka's own tools write comes back,
 //! and nodes come and go as told.
 
-use linger_kafka_tests::{Cluster, Options, one_node, run_kafka_tool, topic_name};
+use std::sync::{Mutex, PoisonError};
+
+use linger_kafka_tests::{Cluster, Options, run_kafka_tool, topic_name};
+
+/// One cluster at a time: their brokers want memory, and all cores while they start.
+static TURN: Mutex<()> = Mutex::new(());
 
 #[test]
 fn reads_back_what_the_console_producer_wrote() {
-    let cluster = one_node();
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let cluster = Cluster::start(&Options::new(1));
     let topic = topic_name("console");
     cluster.create_topic(&topic, 1, &[]);
     let output = run_kafka_tool(
@@ -38,6 +44,7 @@ fn reads_back_what_the_console_producer_wrote() {
 
 #[test]
 fn a_killed_leader_is_replaced_and_comes_back() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let cluster = Cluster::start(&Options::new(3));
     let topic = topic_name("failover");
     cluster.create_topic(&topic, 1, &[]);

@@ -21,17 +21,25 @@ fn an_idle_producer_is_one_thread_that_sleeps() {
         .send_wait(ProducerRecord::new(&topic, value))
         .expect("stored");
     let own = || threads().difference(&before).copied().collect::<Vec<_>>();
-    wait_until("the helper thread that connected has ended", 10, || {
+    wait_until("the helper thread that connected has ended", || {
         own().len() == 1
     });
     let thread_id = own()[0];
 
-    let wake_ups_before = wake_ups(thread_id);
-    thread::sleep(Duration::from_secs(10));
-    let wake_ups = wake_ups(thread_id) - wake_ups_before;
+    // A timer would show each time; that the thread was held up by a busy machine does not.
+    let looks = || {
+        let before = wake_ups(thread_id);
+        thread::sleep(Duration::from_secs(10));
+        wake_ups(thread_id) - before
+    };
+    let (mut seen, mut again) = (Vec::new(), (0..3).map(|_| looks()));
+    let is_quiet = again.any(|wake_ups| {
+        seen.push(wake_ups);
+        wake_ups <= 1
+    });
     assert!(
-        wake_ups <= 1,
-        "{wake_ups} wake-ups in 10 s with nothing to do"
+        is_quiet,
+        "{seen:?} wake-ups in 10 s each with nothing to do"
     );
     assert_eq!(own(), [thread_id]);
     producer.close().expect("nothing is pending");

@@ -2,7 +2,7 @@
 
 use linger::ErrorCode;
 use linger::testing::{Api, MockCluster, MockRequestContent};
-use linger_kafka_tests::run_kafka_tool;
+use linger_kafka_tests::{PATIENCE, run_kafka_tool};
 use serde_json::Value;
 
 #[test]
@@ -37,7 +37,7 @@ fn producer_performance_finds_every_record_taken() {
         let summary = said.lines().last().unwrap_or_default();
         assert!(summary.starts_with("5000 records sent, "), "{said}");
         // With acks=0 the tool may end before the mock has read all that it wrote.
-        let all = cluster.wait_for_records("perf", 5_000, std::time::Duration::from_secs(10));
+        let all = cluster.wait_for_records("perf", 5_000, PATIENCE);
         assert!(all, "{acks}: {:?}", cluster.counters());
         // Where they go is up to Java, which draws partitions and avoids slow ones.
         for partition in 0..4 {
@@ -133,13 +133,16 @@ fn verifiable_producer_is_told_what_the_log_holds_through_faults() {
 }
 
 fn run_verifiable_producer(cluster: &MockCluster, args: &[&str]) -> Vec<Value> {
-    let folder = std::env::temp_dir();
-    let config = folder.join(format!("linger-mock-{}.properties", std::process::id()));
-    // The tool sets retries=0, as faults are what it usually looks for.
-    let properties = "enable.idempotence=false\nretries=2147483647\nretry.backoff.ms=20\n\
-                      reconnect.backoff.ms=20\nmax.in.flight.requests.per.connection=1\n";
-    std::fs::write(&config, properties).expect("a scratch file");
     let bootstrap = cluster.bootstrap_servers();
+    // No other cluster has this port, in this process or another.
+    let port = bootstrap.rsplit(':').next().expect("host:port");
+    let config = std::env::temp_dir().join(format!("linger-mock-{port}.properties"));
+    // The tool sets retries=0, as faults are what it usually looks for. Several batches for each
+    // partition, however late Java's sender is.
+    let properties = "enable.idempotence=false\nretries=2147483647\nretry.backoff.ms=20\n\
+                      reconnect.backoff.ms=20\nmax.in.flight.requests.per.connection=1\n\
+                      batch.size=1000\n";
+    std::fs::write(&config, properties).expect("a scratch file");
     let config_file = config.to_str().expect("a path of ASCII");
     let connection = [
         "--bootstrap-server",

@@ -1,10 +1,10 @@
 //! librdkafka, through the rdkafka crate.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
 
 use linger::ErrorCode;
 use linger::testing::{Api, MockCluster};
+use linger_kafka_tests::PATIENCE;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
@@ -81,9 +81,7 @@ fn everything_that_librdkafka_sends_is_in_the_log() {
         .send(tombstone.partition(1).key(""))
         .map_err(|(error, _)| error)
         .expect("accepted");
-    producer
-        .flush(Duration::from_secs(20))
-        .expect("all is delivered");
+    producer.flush(PATIENCE).expect("all is delivered");
 
     let records = cluster.records("t", 1);
     assert_eq!(
@@ -132,9 +130,7 @@ fn librdkafka_is_told_what_the_log_holds_through_faults() {
                 .map_err(|(error, _)| error)
                 .expect("accepted");
         }
-        producer
-            .flush(Duration::from_secs(30))
-            .expect("all is delivered");
+        producer.flush(PATIENCE).expect("all is delivered");
         assert_eq!(cluster.pending_faults(), 0);
 
         let logs: Vec<_> = (0..6)

@@ -2,10 +2,10 @@
 //! mock cluster, and where each landed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use linger::testing::MockCluster;
 use linger::{Producer, ProducerRecord, Properties};
+use linger_kafka_tests::PATIENCE;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
@@ -57,9 +57,7 @@ fn both(partitioner: &str, partitions: i32, keys: &Keys) -> (Partitions, Partiti
         })
         .expect("accepted");
     }
-    theirs
-        .flush(Duration::from_secs(30))
-        .expect("all is delivered");
+    theirs.flush(PATIENCE).expect("all is delivered");
     ours.flush().expect("all is delivered");
     let landed = |topic| landed(&cluster, topic, partitions);
     let (theirs, ours) = (landed("theirs"), landed("ours"));

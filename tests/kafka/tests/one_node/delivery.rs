@@ -55,7 +55,7 @@ fn acks_0_delivers_without_an_offset() {
         assert_eq!((metadata.partition(), metadata.offset()), (0, None));
     }
     // Nobody waits for a broker with acks=0: it may still be reading what close has written.
-    linger_kafka_tests::wait_until("all 1,000 records", 20, || {
+    linger_kafka_tests::wait_until("all 1,000 records", || {
         cluster.end_offsets(&topic) == [1_000]
     });
     let records = cluster.read(&topic);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use linger::Producer;
 use linger_kafka_tests::{Direction, Load, properties, rounds, topic_name, wait_until};
 
-use crate::three_nodes;
+use crate::{first_leader, three_nodes};
 
 const DELIVERY_TIMEOUT: u64 = 1_500;
 /// Between the first batch and the others, which are alive when the first one expires.
@@ -31,8 +31,6 @@ fn batches_that_arrive_after_they_expired_are_not_doubled_and_overtake_nothing()
     let topic = topic_name("late");
     cluster.create_topic(&topic, 1, &[]);
     cluster.await_in_sync(&topic, 3);
-    let leader = cluster.leaders(&topic)[0].leader;
-    let proxy = cluster.proxy(leader);
     let properties = properties(&cluster.proxied_bootstrap())
         .set("linger.ms", 0)
         .set("request.timeout.ms", DELIVERY_TIMEOUT)
@@ -45,6 +43,8 @@ fn batches_that_arrive_after_they_expired_are_not_doubled_and_overtake_nothing()
         Meanwhile::Followed,
     ];
     for meanwhile in situations.repeat(rounds(2)) {
+        let leader = first_leader(&cluster, &topic);
+        let proxy = cluster.proxy(leader);
         // From the second batch of a sequence on, several are on their way at a time.
         load.send(1, 10);
         producer.flush().expect("open");
@@ -60,36 +60,47 @@ fn batches_that_arrive_after_they_expired_are_not_doubled_and_overtake_nothing()
         }
         for batch in 1..=BATCHES {
             load.send(1, 1);
-            wait_until("the batch is on its way", 20, || {
+            wait_until("the batch is on its way", || {
                 proxy.held(Direction::ToBroker) >= batch || ended() > before
             });
             if batch == 1 {
                 thread::sleep(STEP);
             }
         }
-        wait_until("the first is given up", 20, || ended() > before);
+        wait_until("the first is given up", || ended() > before);
         load.send(1, 1);
         match meanwhile {
             Meanwhile::Nothing => {}
             Meanwhile::Overtaken => {
                 let acknowledged = producer.metrics().records_acknowledged;
-                wait_until("what was sent later is acknowledged", 20, || {
+                let mut sent = load.so_far();
+                wait_until("what was sent later is acknowledged", || {
+                    // One that had no time to connect has expired by then.
+                    if sent.has_ended() {
+                        load.send(1, 1);
+                        sent = load.so_far();
+                    }
                     producer.metrics().records_acknowledged > acknowledged
                 });
             }
             Meanwhile::Followed => {
                 // Now or, if there was no time to connect, never.
-                wait_until("something new is on its way", 20, || {
+                wait_until("something new is on its way", || {
                     proxy.held(Direction::ToBroker) > BATCHES || ended() > before + BATCHES as u64
                 });
+                // Nothing, if there was no connection when the first was sent; and a broker may
+                // lose what it leads on a machine that is too busy for it.
+                let is_coming = proxy.held(Direction::ToBroker) > 0;
                 proxy.release_old(Direction::ToBroker);
-                wait_until("what was given up is in the log", 20, || {
-                    cluster.end_offsets(&topic)[0] > stored
+                wait_until("what was given up is in the log", || {
+                    !is_coming
+                        || cluster.end_offsets(&topic)[0] > stored
+                        || first_leader(&cluster, &topic) != leader
                 });
             }
         }
         proxy.heal();
-        wait_until("everything has arrived", 20, || {
+        wait_until("everything has arrived", || {
             proxy.held(Direction::ToBroker) == 0
         });
     }

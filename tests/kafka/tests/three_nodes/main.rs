@@ -39,13 +39,29 @@ fn new_topic(cluster: &Cluster, what: &str, partitions: i32) -> String {
     topic
 }
 
+/// The node that leads the topic's first partition, which may take a moment after a fault.
+fn first_leader(cluster: &Cluster, topic: &str) -> i32 {
+    let mut leader = -1;
+    wait_until("a leader", || {
+        leader = cluster.leaders(topic)[0].leader;
+        leader >= 0
+    });
+    leader
+}
+
 /// Waits until nothing is to come at the proxies of those who lead partitions of the topic.
 fn await_faults(cluster: &Cluster, topic: &str, to_come: impl Fn(&Proxy) -> usize) {
-    wait_until("all faults", 300, || {
+    let waiting = || {
         let waiting = |node: &i32| to_come(cluster.proxy(*node)) > 0;
         let waiting: Vec<i32> = (1..=3).filter(waiting).collect();
         // On a machine that is too busy for it, a broker may lose what it leads.
         let leads = |node| cluster.leaders(topic).iter().any(|one| one.leader == node);
-        !waiting.into_iter().any(leads)
-    });
+        waiting.into_iter().any(leads)
+    };
+    let left = || -> usize { (1..=3).map(|node| to_come(cluster.proxy(node))).sum() };
+    // One after the other, as their number is up to the test.
+    while waiting() {
+        let before = left();
+        wait_until("a further fault", || left() < before || !waiting());
+    }
 }

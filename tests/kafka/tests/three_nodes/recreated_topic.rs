@@ -24,7 +24,7 @@ fn a_topic_that_is_deleted_and_created_again_takes_what_comes_after() {
         for topic in &topics {
             cluster.delete_topic(topic);
         }
-        wait_until("records are given up", 60, || {
+        wait_until("records are given up", || {
             processes[1].failed() > failed + 500
         });
         for topic in &topics {

@@ -1,13 +1,16 @@
 //! What the partitions of other brokers notice of one that stops in its tracks: its sockets stay
 //! open and nothing comes back, to a metadata request either.
 
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use linger::{Producer, ProducerRecord};
-use linger_kafka_tests::{Deliveries, Delivery, properties, rounds, topic_name};
+use linger_kafka_tests::{
+    Cluster, Deliveries, Delivery, is_long, properties, rounds, topic_name, wait_until,
+};
 
-use crate::three_nodes;
+use crate::{new_topic, three_nodes};
 
 /// Until everybody is up to speed, the brokers' compilers included.
 const WARM_UP: Duration = Duration::from_secs(3);
@@ -15,8 +18,23 @@ const CALM: Duration = Duration::from_secs(4);
 /// Longer than it takes the others to notice.
 const STOP: Duration = Duration::from_secs(6);
 const INTERVAL: Duration = Duration::from_millis(1);
-/// What the scheduler of a busy machine may add.
+/// What the scheduler may add where nothing else runs.
 const SLACK: Duration = Duration::from_millis(5);
+
+/// A topic with a partition on each node, and no replicas elsewhere for whose leader to wait.
+fn one_partition_each(cluster: &Cluster) -> String {
+    // For which all nodes must be there.
+    new_topic(cluster, "all-there", 1);
+    let mut topic = String::new();
+    wait_until("each node has a partition", || {
+        topic = topic_name("neighbours");
+        cluster.create_unreplicated_topic(&topic, 3);
+        let leaders = cluster.leaders(&topic);
+        let nodes: BTreeSet<i32> = leaders.iter().map(|one| one.leader).collect();
+        nodes == BTreeSet::from([1, 2, 3])
+    });
+    topic
+}
 
 /// Sends to the partitions in turn for that long; returns the numbers sent.
 fn send(producer: &Producer<[u8], [u8]>, topic: &str, told: &Deliveries, time: Duration) {
@@ -41,16 +59,14 @@ fn latency(told: &[Delivery]) -> [Duration; 2] {
     let elsewhere = told.iter().filter(|one| one.value != "0");
     let mut latencies: Vec<Duration> = elsewhere.map(|one| one.took).collect();
     latencies.sort_unstable();
-    assert!(latencies.len() > 1_000, "{} records", latencies.len());
+    assert!(latencies.len() > 200, "{} records", latencies.len());
     [50, 99].map(|percent| latencies[latencies.len() * percent / 100])
 }
 
 #[test]
 fn records_for_other_brokers_are_as_fast_as_ever_while_one_is_stopped() {
     let cluster = three_nodes();
-    let topic = topic_name("neighbours");
-    // One partition on each node, with no replicas elsewhere for whose leader to wait.
-    cluster.create_unreplicated_topic(&topic, 3);
+    let topic = one_partition_each(&cluster);
     let stopped = cluster.leaders(&topic)[0].leader;
     // Metadata is asked for all the time, of the stopped broker, too.
     let properties = properties(&cluster.bootstrap()).set("metadata.max.age.ms", 500);
@@ -75,7 +91,13 @@ fn records_for_other_brokers_are_as_fast_as_ever_while_one_is_stopped() {
         println!(
             "other partitions, p50 and p99: {calm:?}; while one broker is stopped: {frozen:?}"
         );
-        good += usize::from(frozen[1] <= 2 * calm[1] + SLACK);
+        // Who waits for the stopped one waits for most of its time.
+        let limit = if is_long() {
+            2 * calm[1] + SLACK
+        } else {
+            STOP / 3
+        };
+        good += usize::from(frozen[1] <= limit);
         if good == wanted {
             break;
         }

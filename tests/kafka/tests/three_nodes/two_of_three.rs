@@ -33,15 +33,11 @@ fn records_outlast_two_brokers_of_three_or_expire_truthfully() {
         let refused = || strict.logged().matches("NOT_ENOUGH_REPLICAS").count();
         let before = refused();
         cluster.kill(node(0));
-        wait_until("too few replicas", 60, || refused() > before);
+        wait_until("too few replicas", || refused() > before);
         let (failed, again) = (impatient.failed(), patient.logged().len());
         cluster.kill(node(1));
-        wait_until("records are given up", 60, || {
-            impatient.failed() > failed + 500
-        });
-        wait_until("others are sent again", 60, || {
-            patient.logged().len() > again
-        });
+        wait_until("records are given up", || impatient.failed() > failed + 500);
+        wait_until("others are sent again", || patient.logged().len() > again);
         cluster.heal();
         for topic in &topics {
             cluster.await_in_sync(topic, 3);
