@@ -117,7 +117,8 @@ impl FromStr for Topic {
                 let number = digits.parse().ok();
                 let number = number.filter(|number| (1..=MOST_PARTITIONS).contains(number));
                 let number = number.and_then(|number| i32::try_from(number).ok());
-                let wrong = || format!("'{digits}' is not a number of partitions, 1 to {MOST_PARTITIONS}");
+                let wrong =
+                    || format!("'{digits}' is not a number of partitions, 1 to {MOST_PARTITIONS}");
                 (name, number.ok_or_else(wrong)?)
             }
         };
@@ -160,7 +161,9 @@ impl Args {
         }
         if args.port > 0 && args.port.checked_add(args.brokers - 1).is_none() {
             let (brokers, port) = (args.brokers, args.port);
-            return wrong(format!("--brokers {brokers} from --port {port} on need ports above 65535"));
+            return wrong(format!(
+                "--brokers {brokers} from --port {port} on need ports above 65535"
+            ));
         }
         Ok(args)
     }
@@ -232,14 +235,30 @@ mod tests {
             ("--brokers 0", "--brokers", "0 is not in 1..=100"),
             ("--brokers x", "--brokers", "invalid digit"),
             ("--port 65536", "--port", "65536 is not in 0..=65535"),
-            ("--brokers 3 --port 65534", "--port 65534", "need ports above 65535"),
-            ("--topic orders:0", "--topic", "'0' is not a number of partitions"),
-            ("--topic orders:six", "--topic", "'six' is not a number of partitions"),
+            (
+                "--brokers 3 --port 65534",
+                "--port 65534",
+                "need ports above 65535",
+            ),
+            (
+                "--topic orders:0",
+                "--topic",
+                "'0' is not a number of partitions",
+            ),
+            (
+                "--topic orders:six",
+                "--topic",
+                "'six' is not a number of partitions",
+            ),
             ("--topic a/b:1", "--topic", "'a/b' is no name for a topic"),
             ("--topic ..", "--topic", "'..' is no name"),
             ("--topic a --topic a:2", "--topic", "names 'a' twice"),
             ("--topic", "--topic", "a value is required"),
-            ("--print=all", "--print", "possible values: batches, records"),
+            (
+                "--print=all",
+                "--print",
+                "possible values: batches, records",
+            ),
             ("--seed -1", "-1", "unexpected argument"),
             ("--fail produce", "--fail", "an API and an error"),
             ("--delay 20", "--delay", "needs a unit"),
@@ -248,7 +267,10 @@ mod tests {
             ("--bogus", "--bogus", "unexpected argument"),
         ] {
             let error = args(line).unwrap_err();
-            assert!(error.contains(flag) && error.contains(why), "{line}: {error}");
+            assert!(
+                error.contains(flag) && error.contains(why),
+                "{line}: {error}"
+            );
         }
     }
 

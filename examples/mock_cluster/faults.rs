@@ -54,7 +54,9 @@ impl HowOften {
 
 impl Fail {
     pub(crate) fn install(&self, cluster: &MockCluster) {
-        self.how_often.apply(cluster.on(self.api)).answer(self.error);
+        self.how_often
+            .apply(cluster.on(self.api))
+            .answer(self.error);
     }
 }
 
@@ -80,7 +82,9 @@ impl FromStr for Fail {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut parts = text.splitn(3, ':');
         let (Some(name), Some(error)) = (parts.next(), parts.next()) else {
-            return Err("it takes an API and an error, as produce:NOT_LEADER_OR_FOLLOWER".to_owned());
+            return Err(
+                "it takes an API and an error, as produce:NOT_LEADER_OR_FOLLOWER".to_owned(),
+            );
         };
         let error_code = ErrorCode::from_name(&error.to_ascii_uppercase());
         let error_code = error_code.filter(|code| *code != ErrorCode::NONE);
@@ -202,43 +206,51 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// More than any client waits for.
 const LONGEST_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-impl fmt::Display for HowOften {
-    /// Follows what it is about: "all", "5 % of", "the first 3".
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl HowOften {
+    /// "all requests", "5 % of the requests", "the first 3 requests".
+    fn of(self, request: &str, requests: &str) -> String {
         match self {
-            Self::Always => f.write_str("all"),
+            Self::Always => format!("all {requests}"),
             Self::Chance(probability) => {
                 // Rounded, because 0.07 times 100 is not quite 7.
                 let percent = (probability * 1e6).round() / 1e4;
-                write!(f, "{percent} % of")
+                format!("{percent} % of the {requests}")
             }
-            Self::First(times) => write!(f, "the first {times}"),
+            Self::First(1) => format!("the first {request}"),
+            Self::First(times) => format!("the first {times} {requests}"),
         }
+    }
+
+    fn of_requests(self, api: Api) -> String {
+        let request = format!("{} request", name(api));
+        self.of(&request, &format!("{request}s"))
     }
 }
 
 impl fmt::Display for Fail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.api {
-            Api::Produce if self.how_often.is_chance() => "batches".to_owned(),
-            Api::Metadata if self.how_often.is_chance() => "topics in metadata".to_owned(),
-            api => format!("{} requests", name(api)),
+            Api::Produce if self.how_often.is_chance() => self.how_often.of("batch", "batches"),
+            Api::Metadata if self.how_often.is_chance() => {
+                self.how_often.of("topic", "topics in metadata")
+            }
+            api => self.how_often.of_requests(api),
         };
-        write!(f, "{} {what} are answered {}", self.how_often, self.error.name())
+        write!(f, "answers {} to {what}", self.error.name())
     }
 }
 
 impl fmt::Display for Delay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (api, time) = (name(self.api), self.time);
-        write!(f, "{} {api} requests are answered {time:?} late", self.how_often)
+        let requests = self.how_often.of_requests(self.api);
+        write!(f, "answers {:?} late to {requests}", self.time)
     }
 }
 
 impl fmt::Display for Close {
+    /// Follows when the connection is closed: before or after.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let api = name(self.api);
-        write!(f, "{} {api} requests lose their connection", self.how_often)
+        f.write_str(&self.how_often.of_requests(self.api))
     }
 }
 
@@ -257,12 +269,17 @@ mod tests {
                 how_often: HowOften::Chance(0.05),
             }
         );
-        let fail: Fail = "InitProducerId:coordinator_load_in_progress:3x".parse().unwrap();
+        let fail: Fail = "InitProducerId:coordinator_load_in_progress:3x"
+            .parse()
+            .unwrap();
         assert_eq!(fail.api, Api::InitProducerId);
         assert_eq!(fail.error, ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
         assert_eq!(fail.how_often, HowOften::First(3));
         let always: Fail = "metadata:LEADER_NOT_AVAILABLE".parse().unwrap();
-        assert_eq!((always.api, always.how_often), (Api::Metadata, HowOften::Always));
+        assert_eq!(
+            (always.api, always.how_often),
+            (Api::Metadata, HowOften::Always)
+        );
     }
 
     #[test]
@@ -275,25 +292,50 @@ mod tests {
         let millis = Duration::from_millis;
         for (text, expected) in [
             ("20ms", delay(Api::Produce, millis(20), HowOften::Always)),
-            ("1.5s:0.5", delay(Api::Produce, millis(1_500), HowOften::Chance(0.5))),
-            ("metadata:1m:2x", delay(Api::Metadata, millis(60_000), HowOften::First(2))),
-            ("api-versions:250us", delay(Api::ApiVersions, Duration::from_micros(250), HowOften::Always)),
+            (
+                "1.5s:0.5",
+                delay(Api::Produce, millis(1_500), HowOften::Chance(0.5)),
+            ),
+            (
+                "metadata:1m:2x",
+                delay(Api::Metadata, millis(60_000), HowOften::First(2)),
+            ),
+            (
+                "api-versions:250us",
+                delay(
+                    Api::ApiVersions,
+                    Duration::from_micros(250),
+                    HowOften::Always,
+                ),
+            ),
         ] {
             assert_eq!(text.parse(), Ok(expected), "{text}");
         }
         let close: Close = "0.01".parse().unwrap();
-        assert_eq!((close.api, close.how_often), (Api::Produce, HowOften::Chance(0.01)));
+        assert_eq!(
+            (close.api, close.how_often),
+            (Api::Produce, HowOften::Chance(0.01))
+        );
         let close: Close = "metadata:1".parse().unwrap();
-        assert_eq!((close.api, close.how_often), (Api::Metadata, HowOften::Always));
+        assert_eq!(
+            (close.api, close.how_often),
+            (Api::Metadata, HowOften::Always)
+        );
     }
 
     #[test]
     fn says_what_is_wrong() {
         for (text, why) in [
-            ("fetch:NOT_LEADER_OR_FOLLOWER", "'fetch' is none of produce, metadata"),
+            (
+                "fetch:NOT_LEADER_OR_FOLLOWER",
+                "'fetch' is none of produce, metadata",
+            ),
             ("produce:NO_SUCH", "Kafka has no error called 'NO_SUCH'"),
             ("produce:NONE", "Kafka has no error called 'NONE'"),
-            ("produce:NOT_ENOUGH_REPLICAS:2", "'2' is neither a probability"),
+            (
+                "produce:NOT_ENOUGH_REPLICAS:2",
+                "'2' is neither a probability",
+            ),
             ("produce:NOT_ENOUGH_REPLICAS:0x", "'0x' is neither"),
             ("produce:NOT_ENOUGH_REPLICAS:NaN", "'NaN' is neither"),
             ("produce:NOT_ENOUGH_REPLICAS:", "'' is neither"),
@@ -325,19 +367,20 @@ mod tests {
         let shown = |text: &str| text.parse::<Fail>().unwrap().to_string();
         assert_eq!(
             shown("produce:NOT_LEADER_OR_FOLLOWER:0.07"),
-            "7 % of batches are answered NOT_LEADER_OR_FOLLOWER"
+            "answers NOT_LEADER_OR_FOLLOWER to 7 % of the batches"
         );
         assert_eq!(
             shown("metadata:LEADER_NOT_AVAILABLE:3x"),
-            "the first 3 metadata requests are answered LEADER_NOT_AVAILABLE"
+            "answers LEADER_NOT_AVAILABLE to the first 3 metadata requests"
         );
+        let delay: Delay = "20ms:1x".parse().unwrap();
         assert_eq!(
-            "20ms".parse::<Delay>().unwrap().to_string(),
-            "all produce requests are answered 20ms late"
+            delay.to_string(),
+            "answers 20ms late to the first produce request"
         );
-        assert_eq!(
-            "0.125".parse::<Close>().unwrap().to_string(),
-            "12.5 % of produce requests lose their connection"
-        );
+        let close: Close = "0.125".parse().unwrap();
+        assert_eq!(close.to_string(), "12.5 % of the produce requests");
+        let close: Close = "metadata:1".parse().unwrap();
+        assert_eq!(close.to_string(), "all metadata requests");
     }
 }

@@ -147,10 +147,10 @@ fn greeting(args: &Args, cluster: &MockCluster, seed: u64) -> String {
         }
     }
     for close in &args.close_before {
-        writeln!(text, "fault: {close}, before anything is done").ok();
+        writeln!(text, "fault: closes the connection before {close}").ok();
     }
     for close in &args.close_after {
-        writeln!(text, "fault: {close}, after all is done").ok();
+        writeln!(text, "fault: closes the connection after {close}").ok();
     }
     for fail in &args.fail {
         writeln!(text, "fault: {fail}").ok();
@@ -174,16 +174,25 @@ fn farewell(signal: i32, elapsed: Duration) -> String {
         true => "\n",
         false => "",
     };
-    format!("{new_line}ended by {name} after {:.1} s\n", elapsed.as_secs_f64())
+    format!(
+        "{new_line}ended by {name} after {:.1} s\n",
+        elapsed.as_secs_f64()
+    )
 }
 
-#[expect(clippy::disallowed_methods, reason = "a command-line tool reads the clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command-line tool reads the clock"
+)]
 fn now() -> Instant {
     Instant::now()
 }
 
 /// Short enough to be typed again.
-#[expect(clippy::disallowed_methods, reason = "a command-line tool reads the clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command-line tool reads the clock"
+)]
 fn fresh_seed() -> u64 {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
     u64::from(since_1970.unwrap_or_default().subsec_micros())

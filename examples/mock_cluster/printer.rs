@@ -178,7 +178,10 @@ mod tests {
         printer.print("later\n");
         printer.finish("last\n", PATIENCE);
         drop(printer);
-        assert_eq!(texts.iter().collect::<String>(), "first\nearly\nlater\nlast\n");
+        assert_eq!(
+            texts.iter().collect::<String>(),
+            "first\nearly\nlater\nlast\n"
+        );
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use linger::ErrorCode;
 use linger::testing::{
-    Api, MockAnswer, MockArrival, MockCluster, MockEvent, MockHandled, MockRecord, MockRequestContent,
+    Api, MockAnswer, MockArrival, MockCluster, MockEvent, MockHandled, MockRecord,
+    MockRequestContent,
 };
 
 use crate::args::Print;
@@ -158,7 +159,10 @@ fn request(handled: &MockHandled, style: Style) -> String {
     }
     let mut line = style.paint(DIM, line);
     if let MockRequestContent::Refused(why) = &request.content {
-        line += &format!(" {}", style.paint(RED, format_args!("refused: {}", shown(why))));
+        line += &format!(
+            " {}",
+            style.paint(RED, format_args!("refused: {}", shown(why)))
+        );
     }
     if handled.error != ErrorCode::NONE {
         let error = format!("error={}", handled.error.name());
@@ -183,7 +187,9 @@ fn record(record: &MockRecord) -> String {
         None => line.write_str(" value is null").ok(),
     };
     for (name, value) in &record.headers {
-        let value = value.as_ref().map_or("null".to_owned(), |value| text(value));
+        let value = value
+            .as_ref()
+            .map_or("null".to_owned(), |value| text(value));
         write!(line, " header:{}={value}", shown(name)).ok();
     }
     line
@@ -215,7 +221,11 @@ pub(crate) fn summary(cluster: &MockCluster, tally: &Tally) -> String {
         for topic in view.topics() {
             let (partitions, records) = (view.partition_count(topic), view.record_count(topic));
             // What writes to a string does not fail.
-            writeln!(text, "topic {topic}: partitions={partitions} records={records}").ok();
+            writeln!(
+                text,
+                "topic {topic}: partitions={partitions} records={records}"
+            )
+            .ok();
         }
     });
     let count = cluster.counters();

@@ -95,7 +95,13 @@ mod tests {
     fn a_partition_has_the_same_lots_whatever_comes_between() {
         let alone = draw(0.5, 7, 0, &partition(3, 100));
         let mixed: Vec<Lot> = (0..100)
-            .flat_map(|_| [partition(2, 2), partition(3, 1), vec![Lot::Request(NodeId(1))]])
+            .flat_map(|_| {
+                [
+                    partition(2, 2),
+                    partition(3, 1),
+                    vec![Lot::Request(NodeId(1))],
+                ]
+            })
             .flatten()
             .collect();
         let hits = draw(0.5, 7, 0, &mixed);

@@ -259,7 +259,10 @@ impl Rule {
         }
         let mut scopes = Vec::new();
         for (topic, partition) in subjects {
-            let is_free = || plan.find(|earlier| earlier.covers(topic, *partition)).is_none();
+            let is_free = || {
+                plan.find(|earlier| earlier.covers(topic, *partition))
+                    .is_none()
+            };
             if !whole.covers(topic, *partition) || !is_free() {
                 continue;
             }

@@ -64,7 +64,10 @@ impl<T> RecentProducers<T> {
     }
 
     fn forget_one(&mut self) {
-        let silent = self.producers.iter().min_by_key(|(_, entry)| entry.last_heard);
+        let silent = self
+            .producers
+            .iter()
+            .min_by_key(|(_, entry)| entry.last_heard);
         if let Some(producer_id) = silent.map(|(producer_id, _)| *producer_id) {
             self.producers.remove(&producer_id);
         }

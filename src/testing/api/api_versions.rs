@@ -15,7 +15,8 @@ use crate::testing::faults::Plan;
 use crate::testing::state::{Answer, ClusterState};
 
 /// Key and versions of what is offered and not served.
-const NAMED_ONLY: [(i16, i16, i16); 3] = [(1, 4, 17), (2, 1, 10), (10, 0, find_coordinator::NEWEST)];
+const NAMED_ONLY: [(i16, i16, i16); 3] =
+    [(1, 4, 17), (2, 1, 10), (10, 0, find_coordinator::NEWEST)];
 
 pub(in crate::testing) fn handle(
     state: &ClusterState,

@@ -24,12 +24,18 @@ pub(in crate::testing) fn refuse(
     }
     let (keys, key_type) = read(version, body).ok()?;
     let (error, why) = match key_type {
-        0 => (ErrorCode::GROUP_AUTHORIZATION_FAILED, "the mock cluster has no groups"),
+        0 => (
+            ErrorCode::GROUP_AUTHORIZATION_FAILED,
+            "the mock cluster has no groups",
+        ),
         1 => (
             ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
             "the mock cluster has no transactions",
         ),
-        _ => (ErrorCode::INVALID_REQUEST, "the mock cluster has no coordinators"),
+        _ => (
+            ErrorCode::INVALID_REQUEST,
+            "the mock cluster has no coordinators",
+        ),
     };
     Some((write(header, &keys, error, why), error, why))
 }
@@ -132,7 +138,8 @@ mod tests {
     fn another_codec_reads_the_refusal_in_every_version() {
         for version in 0..=NEWEST {
             let key_type = i8::from(version >= 1);
-            let (frame, error, why) = refuse(&header(version), &request(version, key_type)).unwrap();
+            let (frame, error, why) =
+                refuse(&header(version), &request(version, key_type)).unwrap();
             let mut bytes = &frame[4..];
             let header_version = FindCoordinatorResponse::header_version(version);
             let header = ResponseHeader::decode(&mut bytes, header_version).unwrap();
@@ -148,7 +155,11 @@ mod tests {
             };
             assert_eq!(code, error.code());
             let message = message.map(|text| text.to_string());
-            assert_eq!(message.as_deref(), (version >= 1).then_some(why), "{version}");
+            assert_eq!(
+                message.as_deref(),
+                (version >= 1).then_some(why),
+                "{version}"
+            );
             let expected = match version {
                 0 => ErrorCode::GROUP_AUTHORIZATION_FAILED,
                 _ => ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,

@@ -39,12 +39,24 @@ fn an_observer_is_told_what_became_of_each_batch() {
     let sent = stamped(&["a", "b"], stamp);
     client.produce_at(12, &one("t", 0, sent.clone()));
     let first = next_batch(&events);
-    assert_eq!((first.node, first.topic.as_str(), first.partition), (1, "t", 0));
-    assert_eq!((first.acks, first.error, first.is_repeated), (-1, ErrorCode::NONE, false));
+    assert_eq!(
+        (first.node, first.topic.as_str(), first.partition),
+        (1, "t", 0)
+    );
+    assert_eq!(
+        (first.acks, first.error, first.is_repeated),
+        (-1, ErrorCode::NONE, false)
+    );
     let batch = &first.batch;
-    assert_eq!((batch.base_offset, batch.records, batch.bytes), (0, 2, sent.len()));
+    assert_eq!(
+        (batch.base_offset, batch.records, batch.bytes),
+        (0, 2, sent.len())
+    );
     assert_eq!((batch.compression, batch.max_timestamp_ms), ("none", 1_001));
-    assert_eq!((batch.producer_id, batch.producer_epoch, batch.base_sequence), (4, 0, 0));
+    assert_eq!(
+        (batch.producer_id, batch.producer_epoch, batch.base_sequence),
+        (4, 0, 0)
+    );
     let read: Vec<_> = first
         .records()
         .into_iter()
@@ -52,7 +64,10 @@ fn an_observer_is_told_what_became_of_each_batch() {
         .collect();
     assert_eq!(read, [(0, b"a".to_vec()), (1, b"b".to_vec())]);
     let request = next_request(&events);
-    assert_eq!((request.request.api, request.answer), (Api::Produce, MockAnswer::Sent));
+    assert_eq!(
+        (request.request.api, request.answer),
+        (Api::Produce, MockAnswer::Sent)
+    );
 
     client.produce_at(12, &one("t", 0, sent.clone()));
     let again = next_batch(&events);
@@ -63,7 +78,10 @@ fn an_observer_is_told_what_became_of_each_batch() {
     *damaged.last_mut().unwrap() ^= 1;
     client.produce_at(12, &one("t", 0, damaged));
     let damaged = next_batch(&events);
-    assert_eq!((damaged.error, damaged.batch.base_offset), (ErrorCode::CORRUPT_MESSAGE, -1));
+    assert_eq!(
+        (damaged.error, damaged.batch.base_offset),
+        (ErrorCode::CORRUPT_MESSAGE, -1)
+    );
     assert_eq!((damaged.batch.records, damaged.records().len()), (2, 0));
     next_request(&events);
 
@@ -80,9 +98,14 @@ fn an_observer_is_told_how_each_request_ended() {
     client.api_versions(4);
     let handled = next_request(&events);
     assert_eq!(handled.request, cluster.requests()[0]);
-    assert_eq!((handled.error, handled.answer), (ErrorCode::NONE, MockAnswer::Sent));
+    assert_eq!(
+        (handled.error, handled.answer),
+        (ErrorCode::NONE, MockAnswer::Sent)
+    );
 
-    cluster.on(Api::Metadata).answer(ErrorCode::LEADER_NOT_AVAILABLE);
+    cluster
+        .on(Api::Metadata)
+        .answer(ErrorCode::LEADER_NOT_AVAILABLE);
     client.metadata("t");
     assert_eq!(next_request(&events).error, ErrorCode::LEADER_NOT_AVAILABLE);
 
@@ -122,7 +145,10 @@ fn an_observer_is_told_how_each_request_ended() {
     let frame = b"\0\0\0\x0a\0\x01\0\x0b\0\0\0\x01\xff\xff";
     client.stream.write_all(frame).unwrap();
     let unknown = next_request(&events);
-    assert_eq!((unknown.request.api, unknown.answer), (Api::Other(1), closed(false)));
+    assert_eq!(
+        (unknown.request.api, unknown.answer),
+        (Api::Other(1), closed(false))
+    );
     assert!(client.is_closed());
 }
 
@@ -187,7 +213,11 @@ fn each_partition_of_a_request_has_a_lot_of_its_own() {
         }],
     });
     let answer = Client::connect(&cluster, 1).produce_at(12, &request);
-    let errors: Vec<_> = answer.topics[0].partitions.iter().map(|one| one.error).collect();
+    let errors: Vec<_> = answer.topics[0]
+        .partitions
+        .iter()
+        .map(|one| one.error)
+        .collect();
     assert!(errors.contains(&ErrorCode::NONE));
     assert!(errors.contains(&ErrorCode::NOT_ENOUGH_REPLICAS));
 }
@@ -207,7 +237,13 @@ fn listens_where_it_is_told_and_names_a_port_that_is_taken() {
         cluster.bootstrap_servers(),
         format!("127.0.0.1:{first},127.0.0.1:{second}")
     );
-    assert_eq!(Client::connect(&cluster, 2).produce("t", 1, "x").error.code(), 3);
+    assert_eq!(
+        Client::connect(&cluster, 2)
+            .produce("t", 1, "x")
+            .error
+            .code(),
+        3
+    );
 
     let taken = MockCluster::builder().port(second).start().unwrap_err();
     assert_eq!(taken.kind(), ErrorKind::AddrInUse);
