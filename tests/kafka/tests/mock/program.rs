@@ -57,7 +57,9 @@ impl Mock {
         let first = first.recv_timeout(PATIENCE).expect("it says where it is");
         let bootstrap = first.strip_prefix("bootstrap.servers=");
         Self {
-            bootstrap: bootstrap.expect("the first line says where it is").to_owned(),
+            bootstrap: bootstrap
+                .expect("the first line says where it is")
+                .to_owned(),
             program,
         }
     }
@@ -80,7 +82,11 @@ impl Printed {
             let pairs: BTreeMap<_, _> = words.filter_map(|word| word.split_once('=')).collect();
             pairs.contains_key("codec").then_some((place, pairs))
         };
-        self.lines.iter().map(String::as_str).filter_map(batch).collect()
+        self.lines
+            .iter()
+            .map(String::as_str)
+            .filter_map(batch)
+            .collect()
     }
 
     /// Records written, by the lines of the batches: those that came again are counted once.
@@ -111,7 +117,10 @@ impl Printed {
     fn check(&self, records: usize, with_faults: bool) {
         assert_eq!(self.written(), records);
         assert_eq!(self.sum("written:", "records"), records);
-        let wrong = self.lines.iter().find(|line| line.starts_with("no correct"));
+        let wrong = self
+            .lines
+            .iter()
+            .find(|line| line.starts_with("no correct"));
         assert_eq!(wrong, None, "{:?}", self.lines.last());
         let refused = self.sum("refused:", "NOT_ENOUGH_REPLICAS");
         let closed = self.sum("asked:", "closed");
@@ -190,7 +199,12 @@ fn verifiable_producer_is_told_what_is_written() {
     mock.end().check(2_000, false);
 
     // As the tool is, it sends nothing again. What is refused is not written.
-    let refusing = ["--topic", "orders:4", "--fail", "produce:NOT_ENOUGH_REPLICAS:2x"];
+    let refusing = [
+        "--topic",
+        "orders:4",
+        "--fail",
+        "produce:NOT_ENOUGH_REPLICAS:2x",
+    ];
     let mock = Mock::start(&refusing);
     let acknowledged = acknowledged_messages(&mock, &[]);
     assert!(acknowledged < 2_000, "something was refused");
@@ -237,7 +251,11 @@ fn librdkafka_finds_every_record_taken() {
         let printed = mock.end();
         printed.check(RECORDS, with_faults);
         for (_, batch) in printed.batches() {
-            assert_eq!(batch["producer"] == "none", settings.is_empty(), "{batch:?}");
+            assert_eq!(
+                batch["producer"] == "none",
+                settings.is_empty(),
+                "{batch:?}"
+            );
         }
     }
 }
@@ -246,7 +264,10 @@ fn librdkafka_finds_every_record_taken() {
 fn says_what_is_wrong_and_ends_as_scripts_expect() {
     let program = linger_example("mock_cluster");
     let run = |flags: &[&str]| {
-        let output = Command::new(&program).args(flags).output().expect("it runs");
+        let output = Command::new(&program)
+            .args(flags)
+            .output()
+            .expect("it runs");
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         (output.status.code(), errors)
     };
@@ -257,7 +278,12 @@ fn says_what_is_wrong_and_ends_as_scripts_expect() {
     assert!(errors.contains(words), "{errors}");
 
     let mock = Mock::start(&[]);
-    let port = mock.bootstrap.rsplit(':').next().expect("a port").to_owned();
+    let port = mock
+        .bootstrap
+        .rsplit(':')
+        .next()
+        .expect("a port")
+        .to_owned();
     let (code, errors) = run(&["--port", &port]);
     assert_eq!(code, Some(1), "{errors}");
     let words = format!("mock_cluster: cannot listen on 127.0.0.1:{port}: ");
