@@ -143,7 +143,7 @@ fn request(handled: &MockHandled, style: Style) -> String {
         }
         MockRequestContent::Metadata { topics, .. } => {
             let names = topics.as_ref().map(|names| names.join(","));
-            let names = names.map_or("all".to_owned(), |names| shown(&names));
+            let names = names.map_or_else(|| "all".to_owned(), |names| shown(&names));
             write!(line, " topics={names}").ok();
         }
         MockRequestContent::InitProducerId {
@@ -189,7 +189,7 @@ fn record(record: &MockRecord) -> String {
     for (name, value) in &record.headers {
         let value = value
             .as_ref()
-            .map_or("null".to_owned(), |value| text(value));
+            .map_or_else(|| "null".to_owned(), |value| text(value));
         write!(line, " header:{}={value}", shown(name)).ok();
     }
     line
