@@ -27,6 +27,11 @@ impl ErrorCode {
         self.row().map_or("UNKNOWN_ERROR_CODE", |row| row.name)
     }
 
+    /// The code that Kafka calls so; none if this crate knows none of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.name() == name)
+    }
+
     /// What it means, as a phrase for a log or an error message.
     pub fn message(self) -> &'static str {
         self.row()
@@ -94,7 +99,6 @@ macro_rules! error_codes {
                 }
             }
 
-            #[cfg(test)]
             const ALL: &[Self] = &[$(Self::$name),*];
         }
     };
@@ -256,6 +260,14 @@ mod tests {
             .collect();
         let kafkas: Vec<&str> = KAFKAS.lines().skip(1).collect();
         assert_eq!(ours, kafkas);
+    }
+
+    #[test]
+    fn finds_every_code_by_its_name() {
+        for code in ErrorCode::ALL {
+            assert_eq!(ErrorCode::from_name(code.name()), Some(*code));
+        }
+        assert_eq!(ErrorCode::from_name("UNKNOWN_ERROR_CODE"), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io;
 use std::ops::RangeInclusive;
 
 use crate::protocol::version::VersionRange;
+use crate::testing::events::{MockEvent, Observer};
 use crate::testing::server::Server;
 use crate::testing::state::Settings;
 use crate::testing::{Api, MockCluster};
@@ -13,6 +14,7 @@ use crate::testing::{Api, MockCluster};
 #[must_use = "a cluster runs after start()"]
 pub struct MockClusterBuilder {
     brokers: usize,
+    first_port: u16,
     topics: Vec<(String, i32)>,
     log_append_time: Vec<String>,
     settings: Settings,
@@ -22,6 +24,7 @@ impl MockClusterBuilder {
     pub(super) fn new() -> Self {
         Self {
             brokers: 1,
+            first_port: 0,
             topics: Vec::new(),
             log_append_time: Vec::new(),
             settings: Settings::default(),
@@ -36,6 +39,13 @@ impl MockClusterBuilder {
     pub fn brokers(mut self, brokers: usize) -> Self {
         assert!(brokers > 0, "a cluster has at least one broker");
         self.brokers = brokers;
+        self
+    }
+
+    /// The port of the first broker; the next one listens at the next port, and so on. Default: 0,
+    /// for any free ports.
+    pub fn port(mut self, first: u16) -> Self {
+        self.first_port = first;
         self
     }
 
@@ -103,10 +113,27 @@ impl MockClusterBuilder {
         self
     }
 
+    /// Where the draws of [faults by chance](crate::testing::Fault::chance) begin: the same seed
+    /// strikes the same batches of each partition again. Default: 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.settings.seed = seed;
+        self
+    }
+
     /// Keeps neither records nor requests, only their [counters](MockCluster::counters), so that
-    /// memory stays flat in a benchmark. Batches are still checked.
+    /// memory stays flat in a benchmark, or for hours. Batches are still checked.
     pub fn discard_records(mut self) -> Self {
         self.settings.keep = false;
+        self
+    }
+
+    /// Tells of each batch and each request when it has been handled and before it is answered, in
+    /// the order in which they were handled; also while records are discarded.
+    ///
+    /// `observer` must not call the cluster, which waits for it. It is called on the threads of the
+    /// connections, by one of them at a time.
+    pub fn observer(mut self, observer: impl Fn(&MockEvent) + Send + Sync + 'static) -> Self {
+        self.settings.observer = Some(Observer::new(observer));
         self
     }
 
@@ -114,9 +141,9 @@ impl MockClusterBuilder {
     ///
     /// # Errors
     ///
-    /// If no loopback port can be had, or no thread.
+    /// If a loopback port cannot be had, which is then named, or no thread.
     pub fn start(self) -> io::Result<MockCluster> {
-        let server = Server::start(self.settings, self.brokers)?;
+        let server = Server::start(self.settings, self.first_port, self.brokers)?;
         server.with(|inner| {
             for (name, partitions) in &self.topics {
                 inner.state.create_topic(name, *partitions);

@@ -309,6 +309,11 @@ impl MockCluster {
         self.view(|view| view.counters())
     }
 
+    /// The names of all topics, in their order.
+    pub fn topics(&self) -> Vec<String> {
+        self.view(|view| view.topics().map(str::to_owned).collect())
+    }
+
     /// How many connections are open now.
     pub fn connections(&self) -> usize {
         self.view(|view| view.connections())
@@ -363,6 +368,11 @@ impl<'a> MockView<'a> {
     /// If there is no such partition, or the cluster discards records.
     pub fn batches(&self, topic: &str, partition: i32) -> Vec<MockBatch> {
         self.kept(topic, partition).log.batches()
+    }
+
+    /// The names of all topics, in their order.
+    pub fn topics(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.inner.state.topics.keys().map(|name| &**name)
     }
 
     /// How many records a topic has, in all its partitions together; none if it does not exist.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::ErrorCode;
 use crate::ids::NodeId;
 use crate::sync::Arc;
+use crate::testing::chance::{Chance, Lot};
 use crate::testing::{Api, MockCluster};
 
 /// A fault in the making: what [`MockCluster::on`] gives. Narrow it down, say how often, and end
@@ -64,6 +65,22 @@ impl<'a> Fault<'a> {
     /// Happens to that many matching requests. Default: 1.
     pub fn times(mut self, requests: u32) -> Self {
         self.rule.left = Some(requests);
+        self
+    }
+
+    /// Happens to a matching request with this probability, from 0 to 1, and only then counts as
+    /// having happened. [`answer`](Self::answer) and [`apply_and_answer`](Self::apply_and_answer)
+    /// draw for each partition (of Metadata: for each topic) of a request on its own, all others for
+    /// the request as a whole. [`MockClusterBuilder::seed`](crate::testing::MockClusterBuilder::seed)
+    /// says where the draws begin.
+    ///
+    /// # Panics
+    ///
+    /// If it is no probability.
+    pub fn chance(mut self, probability: f64) -> Self {
+        let is_one = (0.0..=1.0).contains(&probability);
+        assert!(is_one, "{probability} is not between 0 and 1");
+        self.rule.chance = Some(Chance::new(probability));
         self
     }
 
@@ -164,6 +181,8 @@ pub(crate) struct Rule {
     pub(super) skip: u32,
     /// `None`: for ever.
     pub(super) left: Option<u32>,
+    /// `None`: to every request that matches.
+    pub(super) chance: Option<Chance>,
     pub(super) effect: Effect,
 }
 
@@ -207,6 +226,7 @@ impl Rule {
             partition: None,
             skip: 0,
             left: Some(1),
+            chance: None,
             effect: Effect::Delay(Duration::ZERO),
         }
     }
@@ -225,6 +245,35 @@ impl Rule {
             topic: self.topic.clone(),
             partition: self.partition,
         }
+    }
+
+    /// What of a request it happens to: nothing if the lots say so.
+    fn draw(&mut self, node: NodeId, subjects: &[Subject], plan: &Plan) -> Vec<Scope> {
+        let whole = self.scope();
+        let Some(chance) = &mut self.chance else {
+            return vec![whole];
+        };
+        if subjects.is_empty() || !matches!(self.effect, Effect::Refuse(_)) {
+            let hit = chance.hits(Lot::Request(node));
+            return hit.then_some(whole).into_iter().collect();
+        }
+        let mut scopes = Vec::new();
+        for (topic, partition) in subjects {
+            let is_free = || {
+                plan.find(|earlier| earlier.covers(topic, *partition))
+                    .is_none()
+            };
+            if !whole.covers(topic, *partition) || !is_free() {
+                continue;
+            }
+            if chance.hits(Lot::Subject(Arc::clone(topic), *partition)) {
+                scopes.push(Scope {
+                    topic: Some(Arc::clone(topic)),
+                    partition: partition.or(whole.partition),
+                });
+            }
+        }
+        scopes
     }
 }
 
@@ -295,10 +344,25 @@ impl Plan {
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     rules: Vec<Rule>,
+    /// Where draws begin.
+    seed: u64,
+    /// How many faults were ever added.
+    added: u64,
 }
 
 impl Faults {
-    pub(super) fn add(&mut self, rule: Rule) {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn add(&mut self, mut rule: Rule) {
+        self.added += 1;
+        if let Some(chance) = &mut rule.chance {
+            chance.begin(self.seed, self.added);
+        }
         self.rules.push(rule);
     }
 
@@ -334,11 +398,18 @@ impl Faults {
                 rule.skip -= 1;
                 continue;
             }
+            let scopes = rule.draw(node, subjects, &plan);
+            if scopes.is_empty() {
+                continue;
+            }
             rule.left = rule.left.map(|left| left - 1);
             match &rule.effect {
                 Effect::Delay(delay) => plan.delay += *delay,
                 Effect::Throttle(throttle) => plan.throttle += *throttle,
-                Effect::Refuse(refusal) => plan.refusals.push((rule.scope(), refusal.clone())),
+                Effect::Refuse(refusal) => {
+                    let refusals = scopes.into_iter().map(|scope| (scope, refusal.clone()));
+                    plan.refusals.extend(refusals);
+                }
                 Effect::Connection(effect) => plan.connection = Some(effect.clone()),
             }
         }

@@ -9,7 +9,7 @@
 //! - an idempotent batch with `acks` other than all
 //! - one request with idempotent batches and others, or twice for the same partition
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
 use crate::ErrorCode;
@@ -18,6 +18,7 @@ use crate::record::batch::ProducerStamp;
 use crate::sync::Arc;
 use crate::testing::api::produce::name_of;
 use crate::testing::producers::advance;
+use crate::testing::recent::RecentProducers;
 use crate::testing::state::ClusterState;
 
 /// More than this are not kept: the first ones tell what is wrong.
@@ -84,14 +85,15 @@ impl fmt::Display for Claim {
     }
 }
 
-fn field<const N: usize>(batch: &[u8], offset: usize) -> Option<[u8; N]> {
+/// `N` bytes of a batch's header, unchecked.
+pub(super) fn field<const N: usize>(batch: &[u8], offset: usize) -> Option<[u8; N]> {
     batch.get(offset..)?.first_chunk().copied()
 }
 
 /// The last batches that came for one partition, by producer, appended or not.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
-    producers: BTreeMap<i64, VecDeque<Attempt>>,
+    producers: RecentProducers<VecDeque<Attempt>>,
 }
 
 #[derive(Debug)]
@@ -110,7 +112,8 @@ impl Attempts {
     /// Takes note of a batch that came; gives an earlier one that should not have sequences in
     /// common with it.
     fn note(&mut self, claim: Claim) -> Option<Claim> {
-        let attempts = self.producers.entry(claim.stamp.producer_id).or_default();
+        let producer_id = claim.stamp.producer_id;
+        let attempts = self.producers.heard(producer_id, VecDeque::new);
         if let Some(same) = attempts.iter_mut().find(|earlier| earlier.claim == claim) {
             same.came += 1;
             return None;
@@ -134,7 +137,7 @@ impl Attempts {
     /// The producer is told that this batch was not written. If it heard nothing else, it may use
     /// the sequences for other records: a batch that was too large comes again in parts.
     fn refuse(&mut self, claim: Claim) {
-        let Some(attempts) = self.producers.get_mut(&claim.stamp.producer_id) else {
+        let Some(attempts) = self.producers.get_mut(claim.stamp.producer_id) else {
             return;
         };
         for attempt in attempts.iter_mut().filter(|known| known.claim == claim) {
@@ -146,7 +149,7 @@ impl Attempts {
     /// The producer is told that this batch is too large. It comes again in parts, even if an earlier
     /// attempt may have written it: then no part follows what is there, and all are refused.
     fn split(&mut self, claim: Claim) {
-        if let Some(attempts) = self.producers.get_mut(&claim.stamp.producer_id) {
+        if let Some(attempts) = self.producers.get_mut(claim.stamp.producer_id) {
             let same = attempts.iter_mut().filter(|known| known.claim == claim);
             same.for_each(|attempt| attempt.is_split = true);
         }

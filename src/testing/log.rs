@@ -98,7 +98,8 @@ pub enum MockRequestContent {
         /// The epoch that the producer has, or −1.
         producer_epoch: i16,
     },
-    /// The broker closed the connection, or for `ApiVersions` told its own range; this says why.
+    /// The broker closed the connection, or for `ApiVersions` told its own range, or said that it is
+    /// no coordinator; this says why.
     Refused(String),
 }
 

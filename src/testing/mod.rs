@@ -37,8 +37,9 @@
 //!
 //! Brokers are numbered from 1 and answer `ApiVersions`, `Metadata`, `InitProducerId` and `Produce`
 //! in the versions that this crate speaks, the same as Kafka 4 would where a producer can see it:
-//! each file in `api/` says how. Kafka's own Java tools and librdkafka can produce to it as well.
-//! It has no followers, no transactions, and takes no compressed batches yet.
+//! each file in `api/` says how. Kafka's own Java tools, librdkafka and franz-go can produce to it.
+//! Compressed batches are decompressed and checked, where the codec's feature is on. The cluster has
+//! no followers and no transactions: clients that look for a coordinator are told so.
 //!
 //! # Idempotent producers
 //!
@@ -61,8 +62,16 @@
 //! - leaders: [`move_leader`](MockCluster::move_leader),
 //!   [`remove_leader`](MockCluster::remove_leader), [`fail_over`](MockCluster::fail_over)
 //! - producer ids: [`forget_producers`](MockCluster::forget_producers)
+//! - by chance: [`Fault::chance`], drawn from [`MockClusterBuilder::seed`]
 //! - older brokers: [`MockClusterBuilder::versions`], [`MockClusterBuilder::without_topic_ids`],
 //!   [`MockClusterBuilder::unknown_producer_id_is_an_error`]
+//!
+//! # For hours
+//!
+//! A cluster keeps every record and every request, for tests to look at. One that runs for long, or
+//! takes millions of records, is better off with [`MockClusterBuilder::discard_records`], and with
+//! [`MockClusterBuilder::observer`] if somebody wants to see what comes. So is the example
+//! `mock_cluster`, which is this cluster as a program, for producers in other languages.
 //!
 //! # Threads
 //!
@@ -70,11 +79,14 @@
 
 mod api;
 mod builder;
+mod chance;
 mod cluster;
+mod events;
 mod faults;
 mod legality;
 mod log;
 pub(crate) mod producers;
+mod recent;
 mod server;
 #[cfg(test)]
 pub(crate) mod simulated;
@@ -85,6 +97,7 @@ mod tests;
 
 pub use builder::MockClusterBuilder;
 pub use cluster::{MockCluster, MockView};
+pub use events::{MockAnswer, MockArrival, MockEvent, MockHandled};
 pub use faults::Fault;
 pub use log::{
     MockBatch, MockCounters, MockProducedPartition, MockRecord, MockRequest, MockRequestContent,

@@ -13,10 +13,11 @@
 //! `DUPLICATE_SEQUENCE_NUMBER` is not among the answers: Kafka has not sent it since 2.0, and a
 //! test that wants it scripts it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::ErrorCode;
 use crate::record::batch::ProducerStamp;
+use crate::testing::recent::RecentProducers;
 
 /// How many batches of a producer a broker remembers: as many as may be in flight.
 const REMEMBERED: usize = 5;
@@ -25,7 +26,7 @@ const REMEMBERED: usize = 5;
 /// followers build it too.
 #[derive(Debug, Default)]
 pub(crate) struct ProducerTable {
-    producers: BTreeMap<i64, Producer>,
+    producers: RecentProducers<Producer>,
 }
 
 #[derive(Debug)]
@@ -62,7 +63,7 @@ impl ProducerTable {
         unknown_is_an_error: bool,
     ) -> Result<Verdict, ErrorCode> {
         let first = stamp.base_sequence;
-        let Some(producer) = self.producers.get(&stamp.producer_id) else {
+        let Some(producer) = self.producers.get(stamp.producer_id) else {
             return match unknown_is_an_error && first != 0 {
                 true => Err(ErrorCode::UNKNOWN_PRODUCER_ID),
                 false => Ok(Verdict::Append),
@@ -97,13 +98,10 @@ impl ProducerTable {
         base_offset: i64,
         timestamp_ms: i64,
     ) {
-        let producer = self
-            .producers
-            .entry(stamp.producer_id)
-            .or_insert_with(|| Producer {
-                epoch: stamp.epoch,
-                batches: VecDeque::new(),
-            });
+        let producer = self.producers.heard(stamp.producer_id, || Producer {
+            epoch: stamp.epoch,
+            batches: VecDeque::new(),
+        });
         if producer.epoch != stamp.epoch {
             producer.epoch = stamp.epoch;
             producer.batches.clear();

@@ -80,11 +80,15 @@ impl Inner {
 }
 
 impl Server {
-    /// Starts that many brokers, each on a free loopback port.
-    pub(super) fn start(settings: Settings, brokers: usize) -> io::Result<Self> {
-        let listeners: Vec<TcpListener> = (0..brokers)
-            .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-            .collect::<io::Result<_>>()?;
+    /// Starts that many brokers on loopback ports, counted from the first one; 0: on free ones.
+    pub(super) fn start(settings: Settings, first_port: u16, brokers: usize) -> io::Result<Self> {
+        let ports = (first_port..=u16::MAX).map(|port| if first_port == 0 { 0 } else { port });
+        let listeners: Vec<TcpListener> =
+            ports.take(brokers).map(listen).collect::<io::Result<_>>()?;
+        if listeners.len() < brokers {
+            let why = format!("{brokers} brokers from port {first_port} on are too many");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
         let mut addresses = Vec::new();
         for listener in &listeners {
             addresses.push((Ipv4Addr::LOCALHOST.to_string(), port(listener)?));
@@ -376,6 +380,14 @@ impl Drop for Registration<'_> {
         }
         self.shared.changed.notify_all();
     }
+}
+
+/// Listens at this port of the loopback address. An error names both.
+fn listen(port: u16) -> io::Result<TcpListener> {
+    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+    TcpListener::bind(address).map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+    })
 }
 
 /// Closes connections that are off the list, and waits for their threads.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::ErrorCode;
 use crate::ids::{NodeId, TopicId};
 use crate::protocol::broker::{RequestError, RequestHeader, decode_request, encode_response};
 use crate::protocol::frame::LENGTH_BYTES;
@@ -13,7 +14,8 @@ use crate::protocol::version::VersionRange;
 use crate::protocol::{ApiKey, Request, Response};
 use crate::sync::Arc;
 use crate::testing::Api;
-use crate::testing::api::{api_versions, init_producer_id, metadata, produce};
+use crate::testing::api::{api_versions, find_coordinator, init_producer_id, metadata, produce};
+use crate::testing::events::{self, MockAnswer, MockEvent, MockHandled, Observer};
 use crate::testing::faults::{ConnectionEffect, Faults, Plan, Subject};
 use crate::testing::legality::{self, Attempts};
 use crate::testing::log::{MockRequest, MockRequestContent, PartitionLog, RequestLog};
@@ -55,6 +57,10 @@ pub(crate) struct Settings {
     pub(super) first_epoch: i16,
     /// Whether batches and requests are kept, not only counted.
     pub(super) keep: bool,
+    /// Where the draws of faults by chance begin.
+    pub(super) seed: u64,
+    /// Who is told of what happens.
+    pub(super) observer: Option<Observer>,
 }
 
 impl Default for Settings {
@@ -68,6 +74,8 @@ impl Default for Settings {
             versions: BTreeMap::new(),
             first_epoch: 0,
             keep: true,
+            seed: 0,
+            observer: None,
         }
     }
 }
@@ -133,10 +141,10 @@ impl ClusterState {
             fenced: false,
         };
         Self {
+            faults: Faults::new(settings.seed),
             settings,
             nodes: (1..).zip(addresses).map(node).collect(),
             topics: BTreeMap::new(),
-            faults: Faults::default(),
             log: RequestLog::default(),
             topics_made: 0,
             next_producer_id: 0,
@@ -150,13 +158,14 @@ impl ClusterState {
     pub(crate) fn handle(&mut self, now_ms: i64, node: NodeId, body: &[u8]) -> Reaction {
         let (header, request) = match decode_request(body) {
             Ok(read) => read,
-            Err(error) => return self.refuse(node, body.len(), error),
+            Err(error) => return self.refuse(node, body, error),
         };
         if !self.advertises(&header) {
-            return self.refuse(node, body.len(), RequestError::Unsupported(header));
+            return self.refuse(node, body, RequestError::Unsupported(header));
         }
-        let content = self.settings.keep.then(|| self.content(&request));
-        self.remember(node, &header, body.len(), content);
+        let wants_content = self.settings.keep || self.settings.observer.is_some();
+        let content = wants_content.then(|| self.content(&request));
+        let told = self.remember(node, &header, body.len(), content);
         if let Request::Produce(request) = &request {
             legality::observe(self, request);
         }
@@ -167,32 +176,65 @@ impl ClusterState {
             let subjects = self.subjects(&request);
             self.faults.take(api, node, &subjects)
         };
-        let react = |action| Reaction {
+        let (action, error) = self.act(now_ms, node, &header, &request, &plan);
+        if let Some(request) = told {
+            let answer = MockAnswer::new(plan.connection.as_ref(), &action);
+            self.tell(&MockEvent::Request(MockHandled {
+                request,
+                error,
+                answer,
+            }));
+        }
+        Reaction {
             after: plan.delay,
             action,
-        };
+        }
+    }
+
+    /// Does what a request asks for, as far as its faults let it; and what was wrong with it.
+    fn act(
+        &mut self,
+        now_ms: i64,
+        node: NodeId,
+        header: &RequestHeader,
+        request: &Request,
+        plan: &Plan,
+    ) -> (Action, ErrorCode) {
+        let none = ErrorCode::NONE;
         match &plan.connection {
-            Some(ConnectionEffect::CloseBefore) => return react(Action::Close),
-            Some(ConnectionEffect::SilenceBefore) => return react(Action::Silence),
-            Some(ConnectionEffect::Garbage(bytes)) => return react(Action::Send(bytes.clone())),
+            Some(ConnectionEffect::CloseBefore) => return (Action::Close, none),
+            Some(ConnectionEffect::SilenceBefore) => return (Action::Silence, none),
+            Some(ConnectionEffect::Garbage(bytes)) => return (Action::Send(bytes.clone()), none),
             Some(ConnectionEffect::CloseAfter | ConnectionEffect::SilenceAfter) | None => {}
         }
         let version = header.api_version;
-        let answer = match &request {
-            Request::ApiVersions(request) => api_versions::handle(self, version, request, &plan),
-            Request::Metadata(request) => metadata::handle(self, version, request, &plan),
-            Request::Produce(request) => produce::handle(self, now_ms, node, request, &plan),
-            Request::InitProducerId(request) => init_producer_id::handle(self, request, &plan),
+        let answer = match request {
+            Request::ApiVersions(request) => api_versions::handle(self, version, request, plan),
+            Request::Metadata(request) => metadata::handle(self, version, request, plan),
+            Request::Produce(request) => produce::handle(self, now_ms, node, request, plan),
+            Request::InitProducerId(request) => init_producer_id::handle(self, request, plan),
         };
-        match (&plan.connection, answer) {
-            (Some(ConnectionEffect::CloseAfter), _) | (_, Answer::Close) => react(Action::Close),
-            (Some(ConnectionEffect::SilenceAfter), _) => react(Action::Silence),
-            (_, Answer::None) => react(Action::Continue),
+        let error = match &answer {
+            Answer::Response(response) => events::error_of(response),
+            Answer::None | Answer::Close => none,
+        };
+        let action = match (&plan.connection, answer) {
+            (Some(ConnectionEffect::CloseAfter), _) | (_, Answer::Close) => Action::Close,
+            (Some(ConnectionEffect::SilenceAfter), _) => Action::Silence,
+            (_, Answer::None) => Action::Continue,
             (_, Answer::Response(response)) => {
                 let (api, correlation_id) = (request.api_key(), header.correlation_id);
                 let frame = encode_response(api, version, correlation_id, &response);
-                react(Action::Send(frame.to_vec()))
+                Action::Send(frame.to_vec())
             }
+        };
+        (action, error)
+    }
+
+    /// Tells whoever watches.
+    pub(super) fn tell(&self, event: &MockEvent) {
+        if let Some(observer) = &self.settings.observer {
+            observer.tell(event);
         }
     }
 
@@ -314,47 +356,71 @@ impl ClusterState {
     }
 
     /// As Kafka does: `ApiVersions` in a version that the broker does not know is answered in
-    /// version 0, everything else that it does not know costs the connection.
-    fn refuse(&mut self, node: NodeId, bytes: usize, error: RequestError) -> Reaction {
-        let (header, why) = match error {
+    /// version 0, everything else that it does not know costs the connection. But whoever looks for
+    /// a coordinator is told that there is none.
+    fn refuse(&mut self, node: NodeId, body: &[u8], error: RequestError) -> Reaction {
+        let (header, mut why) = match error {
             RequestError::Unsupported(header) => (header, "the version is not offered".to_owned()),
             RequestError::Malformed(error) => (UNREADABLE, error.to_string()),
         };
-        let content = Some(MockRequestContent::Refused(why));
-        self.remember(node, &header, bytes, content);
-        let action = if header.api_key == ApiKey::ApiVersions.code() {
-            let response = Response::ApiVersions(api_versions::unsupported(self));
-            let api = ApiKey::ApiVersions;
-            Action::Send(encode_response(api, 0, header.correlation_id, &response).to_vec())
+        let (action, error) = if header.api_key == ApiKey::ApiVersions.code() {
+            let response = api_versions::unsupported(self);
+            let error = response.error;
+            let response = Response::ApiVersions(response);
+            let frame = encode_response(ApiKey::ApiVersions, 0, header.correlation_id, &response);
+            (Action::Send(frame.to_vec()), error)
+        } else if let Some((frame, error, words)) = find_coordinator::refuse(&header, body) {
+            words.clone_into(&mut why);
+            (Action::Send(frame), error)
         } else {
-            Action::Close
+            if ApiKey::from_code(header.api_key).is_none() && header.api_key >= 0 {
+                "the API is not served".clone_into(&mut why);
+            }
+            (Action::Close, ErrorCode::NONE)
         };
+        let content = Some(MockRequestContent::Refused(why));
+        let told = self.remember(node, &header, body.len(), content);
+        let answer = match &action {
+            Action::Close => MockAnswer::Closed { applied: false },
+            _ => MockAnswer::Sent,
+        };
+        if let Some(request) = told {
+            self.tell(&MockEvent::Request(MockHandled {
+                request,
+                error,
+                answer,
+            }));
+        }
         Reaction {
             after: Duration::ZERO,
             action,
         }
     }
 
+    /// Counts a request and keeps it, if requests are kept; gives it back if somebody watches.
     fn remember(
         &mut self,
         node: NodeId,
         header: &RequestHeader,
         body_bytes: usize,
         content: Option<MockRequestContent>,
-    ) {
+    ) -> Option<MockRequest> {
         let api = Api::from_code(header.api_key);
         let bytes = body_bytes + LENGTH_BYTES;
         self.log.count(api, bytes);
-        if let Some(content) = content {
-            self.log.entries.push(MockRequest {
-                node: node.0,
-                api,
-                version: header.api_version,
-                client_id: header.client_id.clone(),
-                bytes,
-                content,
-            });
+        let request = MockRequest {
+            node: node.0,
+            api,
+            version: header.api_version,
+            client_id: header.client_id.clone(),
+            bytes,
+            content: content?,
+        };
+        let told = self.settings.observer.is_some().then(|| request.clone());
+        if self.settings.keep {
+            self.log.entries.push(request);
         }
+        told
     }
 
     /// The request as tests see it.

@@ -1,6 +1,7 @@
 //! The mock cluster as a client sees it: raw frames over TCP, through this crate's own codec.
 
 mod idempotence;
+mod watching;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -658,17 +659,6 @@ fn a_frame_that_cannot_be_ends_the_connection() {
         client.stream.write_all(bytes).unwrap();
         assert!(client.is_closed(), "{bytes:?}");
     }
-}
-
-#[test]
-fn can_count_without_keeping() {
-    let cluster = start(MockCluster::builder().topic("t", 1).discard_records());
-    let mut client = Client::connect(&cluster, 1);
-    assert_eq!(client.produce("t", 0, "a").base_offset, 0);
-    assert_eq!(client.produce("t", 0, "b").base_offset, 1);
-    assert_eq!(cluster.view(|view| view.end_offset("t", 0)), 2);
-    assert_eq!(cluster.counters().records, 2);
-    assert!(cluster.requests().is_empty());
 }
 
 #[test]

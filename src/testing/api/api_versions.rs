@@ -3,17 +3,20 @@
 //! As Kafka 4 does, the brokers offer Produce from version 0, because librdkafka looks for it
 //! (KAFKA-18659), though they refuse what is below 3. They name Fetch, `ListOffsets` and
 //! `FindCoordinator`, which librdkafka takes as the sign of a broker that knows record batches,
-//! and close the connection of whoever calls one of these. A version of this API that a broker
+//! and serve none of these: `FindCoordinator` is [refused](super::find_coordinator), the others cost the
+//! connection. A version of this API that a broker
 //! does not know is answered in version 0, with `UNSUPPORTED_VERSION` and its own range (KIP-511).
 
 use crate::ErrorCode;
 use crate::protocol::messages::{ApiVersionRange, ApiVersionsRequest, ApiVersionsResponse};
 use crate::protocol::{ApiKey, Response};
+use crate::testing::api::find_coordinator;
 use crate::testing::faults::Plan;
 use crate::testing::state::{Answer, ClusterState};
 
 /// Key and versions of what is offered and not served.
-const NAMED_ONLY: [(i16, i16, i16); 3] = [(1, 4, 17), (2, 1, 10), (10, 0, 6)];
+const NAMED_ONLY: [(i16, i16, i16); 3] =
+    [(1, 4, 17), (2, 1, 10), (10, 0, find_coordinator::NEWEST)];
 
 pub(in crate::testing) fn handle(
     state: &ClusterState,

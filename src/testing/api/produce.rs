@@ -32,6 +32,7 @@ use crate::protocol::messages::{
 use crate::record::batch::ProducerStamp;
 use crate::record::decode::{self, BatchError, BatchHeader};
 use crate::sync::Arc;
+use crate::testing::events::{MockArrival, MockEvent};
 use crate::testing::faults::{Plan, Refusal};
 use crate::testing::legality::{self, Claim};
 use crate::testing::log::MockProducedPartition;
@@ -59,7 +60,15 @@ pub(in crate::testing) fn handle(
                 node,
                 acks: request.acks,
             };
+            let repeated = state.log.counters.repeated_batches;
             let answer = produce(state, now_ms, &place, partition, plan);
+            if state.settings.observer.is_some() {
+                let is_repeated = state.log.counters.repeated_batches > repeated;
+                let topic = place.topic.unwrap_or_default();
+                let came = (node, request.acks);
+                let arrival = MockArrival::new(came, topic, partition, &answer, is_repeated);
+                state.tell(&MockEvent::Batch(arrival));
+            }
             if plan.connection.is_none() {
                 let (batch, code) = (partition.records.as_slice(), answer.error);
                 let name = place.topic.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Kafka's own producer tools. Idempotence is switched off, which the mock does not offer.
+//! Kafka's own producer tools, with what they default to: idempotence, unless `acks` is less than all.
 
 use linger::ErrorCode;
 use linger::testing::{Api, MockCluster, MockRequestContent};
@@ -30,7 +30,7 @@ fn producer_performance_finds_every_record_taken() {
             &bootstrap,
             &acks,
         ];
-        let args = [&args[..], &rest[..], &["enable.idempotence=false"]].concat();
+        let args = [&args[..], &rest[..]].concat();
         let output = run_kafka_tool("org.apache.kafka.tools.ProducerPerformance", &args, "");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{output:?}");
@@ -39,12 +39,16 @@ fn producer_performance_finds_every_record_taken() {
         // With acks=0 the tool may end before the mock has read all that it wrote.
         let all = cluster.wait_for_records("perf", 5_000, PATIENCE);
         assert!(all, "{acks}: {:?}", cluster.counters());
+        assert_eq!(cluster.violations(), [""; 0]);
         // Where they go is up to Java, which draws partitions and avoids slow ones.
         for partition in 0..4 {
             for (offset, record) in (0..).zip(&cluster.records("perf", partition)) {
                 assert_eq!(record.offset, offset);
                 assert_eq!(record.key, None);
                 assert_eq!(record.value.as_ref().map(Vec::len), Some(100));
+            }
+            for batch in cluster.batches("perf", partition) {
+                assert_eq!(batch.producer_id >= 0, acks == "acks=all", "{batch:?}");
             }
         }
     }
@@ -54,12 +58,13 @@ fn producer_performance_finds_every_record_taken() {
 fn java_speaks_the_newest_versions_to_the_mock() {
     let cluster = MockCluster::builder().topic("t", 1).start().expect("ports");
     run_verifiable_producer(&cluster, &["--topic", "t", "--max-messages", "10"]);
-    let mut newest = [0; 3];
+    let mut newest = [0; 4];
     for request in cluster.requests() {
         let at = match request.api {
             Api::Produce => 0,
             Api::Metadata => 1,
             Api::ApiVersions => 2,
+            Api::InitProducerId => 3,
             other => panic!("Java asked for {other:?}, which the mock did not offer"),
         };
         newest[at] = request.version.max(newest[at]);
@@ -67,7 +72,8 @@ fn java_speaks_the_newest_versions_to_the_mock() {
             panic!("the mock refused {request:?}");
         }
     }
-    assert_eq!(newest, [13, 13, 4], "Produce, Metadata, ApiVersions");
+    let apis = "Produce, Metadata, ApiVersions, InitProducerId";
+    assert_eq!(newest, [13, 13, 4, 5], "{apis}");
 }
 
 #[test]
@@ -130,6 +136,7 @@ fn verifiable_producer_is_told_what_the_log_holds_through_faults() {
         logs.iter().all(|log| !log.is_empty()),
         "40 keys reach every partition"
     );
+    assert_eq!(cluster.violations(), [""; 0]);
 }
 
 fn run_verifiable_producer(cluster: &MockCluster, args: &[&str]) -> Vec<Value> {
@@ -139,9 +146,8 @@ fn run_verifiable_producer(cluster: &MockCluster, args: &[&str]) -> Vec<Value> {
     let config = std::env::temp_dir().join(format!("linger-mock-{port}.properties"));
     // The tool sets retries=0, as faults are what it usually looks for. Several batches for each
     // partition, however late Java's sender is.
-    let properties = "enable.idempotence=false\nretries=2147483647\nretry.backoff.ms=20\n\
-                      reconnect.backoff.ms=20\nmax.in.flight.requests.per.connection=1\n\
-                      batch.size=1000\n";
+    let properties =
+        "retries=2147483647\nretry.backoff.ms=20\nreconnect.backoff.ms=20\nbatch.size=1000\n";
     std::fs::write(&config, properties).expect("a scratch file");
     let config_file = config.to_str().expect("a path of ASCII");
     let connection = [

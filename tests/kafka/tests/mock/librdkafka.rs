@@ -35,9 +35,7 @@ fn producer(cluster: &MockCluster, settings: &[(&str, &str)]) -> (BaseProducer<L
     let (landed, landings) = channel();
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", cluster.bootstrap_servers());
-    config
-        .set("enable.idempotence", "false")
-        .set("retry.backoff.ms", "20");
+    config.set("retry.backoff.ms", "20");
     for (name, value) in settings {
         config.set(*name, *value);
     }
@@ -52,7 +50,7 @@ fn producer(cluster: &MockCluster, settings: &[(&str, &str)]) -> (BaseProducer<L
 #[test]
 fn everything_that_librdkafka_sends_is_in_the_log() {
     let cluster = MockCluster::builder().topic("t", 2).start().expect("ports");
-    let (producer, landings) = producer(&cluster, &[]);
+    let (producer, landings) = producer(&cluster, &[("enable.idempotence", "true")]);
     let headers = OwnedHeaders::new()
         .insert(Header {
             key: "h",
@@ -107,7 +105,7 @@ fn everything_that_librdkafka_sends_is_in_the_log() {
 #[test]
 fn librdkafka_is_told_what_the_log_holds_through_faults() {
     const RECORDS: usize = 5_000;
-    for acks in ["1", "all"] {
+    for (acks, idempotence) in [("1", "false"), ("all", "false"), ("all", "true")] {
         let cluster = MockCluster::builder()
             .brokers(3)
             .topic("t", 6)
@@ -119,7 +117,12 @@ fn librdkafka_is_told_what_the_log_holds_through_faults() {
             .times(1)
             .answer(ErrorCode::NOT_LEADER_OR_FOLLOWER);
         produce().partition("t", 3).times(1).close_before();
-        let (producer, landings) = producer(&cluster, &[("acks", acks), ("linger.ms", "5")]);
+        let settings = [
+            ("acks", acks),
+            ("enable.idempotence", idempotence),
+            ("linger.ms", "5"),
+        ];
+        let (producer, landings) = producer(&cluster, &settings);
         for number in 0..RECORDS {
             let value = number.to_string();
             let record: BaseRecord<'_, [u8], str, _> =
@@ -144,5 +147,6 @@ fn librdkafka_is_told_what_the_log_holds_through_faults() {
             landed += 1;
         }
         assert_eq!(landed, RECORDS);
+        assert_eq!(cluster.violations(), [""; 0]);
     }
 }
