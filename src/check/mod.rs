@@ -212,7 +212,7 @@ impl<'a> Check<'a> {
 
     /// The endpoint of this address, which is looked at unless it has been already.
     fn look_at(&mut self, address: Address) -> usize {
-        let known = self.endpoints.iter();
+        let mut known = self.endpoints.iter();
         if let Some(index) = known.position(|one| one.address == address) {
             return index;
         }
