@@ -378,17 +378,14 @@ fn brokers_that_are_too_old_or_too_new_are_told_apart() {
 
 #[test]
 fn brokers_that_answer_no_question_about_versions_are_named() {
-    for (code, cause) in [
-        (ErrorCode::UNSUPPORTED_VERSION, Cause::BrokerTooOld),
-        (
-            ErrorCode::INVALID_REQUEST,
-            Cause::BrokerRefused(ErrorCode::INVALID_REQUEST),
-        ),
-    ] {
-        let cluster = MockCluster::start().unwrap();
-        cluster.on(Api::ApiVersions).always().answer(code);
-        only(&check(&cluster, &[]), cause);
-    }
+    let cluster = MockCluster::builder().versions(Api::ApiVersions, 50..=51);
+    let cluster = cluster.start().unwrap();
+    only(&check(&cluster, &[]), Cause::BrokerTooOld);
+
+    let cluster = MockCluster::start().unwrap();
+    let code = ErrorCode::INVALID_REQUEST;
+    cluster.on(Api::ApiVersions).always().answer(code);
+    only(&check(&cluster, &[]), Cause::BrokerRefused(code));
 }
 
 #[test]
@@ -416,7 +413,7 @@ fn junk_in_place_of_metadata_does_no_harm() {
     for junk in [
         frame(&[0xff; 200]),
         frame(b""),
-        (100 << 20_i32).to_be_bytes().to_vec(),
+        (100_i32 << 20).to_be_bytes().to_vec(),
         i32::MIN.to_be_bytes().to_vec(),
     ] {
         let cluster = MockCluster::builder().topic("orders", 1).start().unwrap();
@@ -428,7 +425,9 @@ fn junk_in_place_of_metadata_does_no_harm() {
                 .skip(skip)
                 .always()
                 .garbage(&junk[..]);
-            let report = check_of(&cluster.bootstrap_servers(), &["orders"], PATIENCE);
+            // One of them begins a frame that never ends.
+            let limit = Duration::from_secs(2);
+            let report = check_of(&cluster.bootstrap_servers(), &["orders"], limit);
             assert!(!report.is_healthy(), "{report}");
         }
     }
