@@ -126,7 +126,7 @@ pub(crate) fn check(settings: &Settings, topics: Vec<Arc<str>>, timeout: Duratio
     while let Some(told) = check.crew.next() {
         check.take(told);
     }
-    let mut report = summary::report(check);
+    let mut report = summary::report(&check);
     report.took = now().saturating_duration_since(started);
     report
 }

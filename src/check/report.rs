@@ -77,7 +77,7 @@ pub struct CheckedAddress {
     /// How long it took from connecting until it had told its versions; `None` if it is no broker
     /// that this crate could talk with.
     pub answered_after: Option<Duration>,
-    /// The APIs that a producer needs, and the versions in which the broker speaks them. Empty if
+    /// The APIs that a producer needs once it is connected, and the versions in which the broker speaks them. Empty if
     /// it is no broker.
     pub apis: Vec<CheckedApi>,
 }
@@ -231,6 +231,8 @@ pub enum Cause {
     SpeaksHttp,
     /// It answers something that is not Kafka's protocol.
     NotKafka,
+    /// It speaks Kafka's protocol and is no broker: a controller (KRaft), for example.
+    NotABroker,
     /// It is a broker that is too old for this crate.
     BrokerTooOld,
     /// It is a broker that has given up all versions of an API that this crate speaks.
@@ -275,6 +277,7 @@ impl Cause {
             Self::SpeaksTls => "speaks_tls",
             Self::SpeaksHttp => "speaks_http",
             Self::NotKafka => "not_kafka",
+            Self::NotABroker => "not_a_broker",
             Self::BrokerTooOld => "broker_too_old",
             Self::BrokerTooNew => "broker_too_new",
             Self::BrokerRefused(_) => "broker_refused",

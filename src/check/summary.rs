@@ -12,7 +12,7 @@ use crate::protocol::ApiKey;
 use crate::protocol::version::ApiVersions;
 
 /// What the check has come to; how long it took is not known here.
-pub(super) fn report(check: Check<'_>) -> CheckReport {
+pub(super) fn report(check: &Check<'_>) -> CheckReport {
     let scene = Scene {
         needed: needed(check.settings.idempotence),
         cluster: check.cluster.as_ref(),
@@ -41,10 +41,13 @@ pub(super) fn report(check: Check<'_>) -> CheckReport {
     }
 }
 
-/// What a producer asks brokers for.
+/// What a producer asks brokers for, once it knows what they speak.
 fn needed(idempotence: bool) -> Vec<ApiKey> {
-    let asked = |api: &ApiKey| idempotence || *api != ApiKey::InitProducerId;
-    ApiKey::ALL.into_iter().filter(asked).collect()
+    let mut needed = vec![ApiKey::Produce, ApiKey::Metadata];
+    if idempotence {
+        needed.push(ApiKey::InitProducerId);
+    }
+    needed
 }
 
 /// As `bootstrap.servers` takes it.
@@ -129,6 +132,10 @@ impl Scene<'_> {
             Some(Ok(heard)) => heard,
         };
         let before = findings.all.len();
+        let has = |api| heard.versions.range(api).is_some();
+        if !has(ApiKey::Produce) && !has(ApiKey::Metadata) {
+            return findings.add(words::not_for_clients(&place, role));
+        }
         for api in self.unspoken(&heard.versions) {
             findings.add(words::version(&place, api, heard.versions.range(api)));
         }
@@ -348,7 +355,7 @@ mod tests {
             check.take(Told::Resolved(index, Ok(vec![at(port)])));
             check.take(Told::Probed(index, at(port), Box::new(outcome)));
         }
-        report(check)
+        report(&check)
     }
 
     fn found(report: &CheckReport) -> Vec<(Severity, Cause)> {
@@ -413,7 +420,7 @@ mod tests {
         check.take(Told::Probed(0, at(1), Box::new(Err(Failure::Closed))));
         let well = broker("one", &[(1, 1)]);
         check.take(Told::Probed(0, at(2), Box::new(Ok(well))));
-        let report = report(check);
+        let report = report(&check);
         assert_eq!(found(&report), [(Severity::Warning, Cause::Closed); 2]);
     }
 }

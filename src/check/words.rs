@@ -221,9 +221,22 @@ fn stranger(place: &str, protocol: &str, role: &Role<'_>) -> Complaint {
 fn not_the_port(role: &Role<'_>) -> String {
     role.advise(
         "Correct host and port in bootstrap.servers: they are to be those of a broker's listener \
-         (often port 9092), not of a REST proxy, a registry, a console or metrics.",
+         (often port 9092), not of a controller, a REST proxy, a registry, a console or metrics.",
         "Set the host and the port of the broker's own listener there.",
     )
+}
+
+/// It speaks Kafka's protocol, and has nothing of what clients ask brokers for.
+pub(super) fn not_for_clients(place: &str, role: &Role<'_>) -> Complaint {
+    Complaint {
+        cause: Cause::NotABroker,
+        suspect: role.suspect(),
+        message: format!(
+            "{place} speaks Kafka's protocol, but neither Produce nor Metadata: so does the listener of \
+             a controller."
+        ),
+        advice: not_the_port(role),
+    }
 }
 
 /// A broker, but none that we have a version of this API in common with.
