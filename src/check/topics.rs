@@ -252,15 +252,15 @@ mod tests {
     use crate::protocol::messages::Operations;
 
     /// Partitions 0, 1, … with these leaders, of three replicas each; so many are in sync.
-    fn topic(operations: Operations, partitions: &[(i32, i32)]) -> MetadataTopic {
+    fn topic(operations: Operations, partitions: &[(i32, usize)]) -> MetadataTopic {
         let replicas = [1, 2, 3].map(NodeId);
-        let partition = |(index, (leader, in_sync)): (i32, &(i32, i32))| MetadataPartition {
+        let partition = |(index, (leader, in_sync)): (i32, &(i32, usize))| MetadataPartition {
             error: ErrorCode::NONE,
             index,
             leader: NodeId(*leader),
             leader_epoch: 1,
             replicas: replicas.to_vec(),
-            in_sync_replicas: replicas.into_iter().take(*in_sync as usize).collect(),
+            in_sync_replicas: replicas.into_iter().take(*in_sync).collect(),
             offline_replicas: Vec::new(),
         };
         MetadataTopic {
