@@ -23,8 +23,8 @@ use crate::protocol::frame::{LENGTH_BYTES, SharedBytes};
 use crate::protocol::header::write_request_header;
 use crate::protocol::messages::{
     MetadataBroker, MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic,
-    ProducePartition, ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopic,
-    ProduceTopicResponse,
+    Operations, ProducePartition, ProducePartitionResponse, ProduceRequest, ProduceResponse,
+    ProduceTopic, ProduceTopicResponse,
 };
 use crate::protocol::wire::{Reader, Writer};
 use crate::record::Record;
@@ -249,6 +249,7 @@ impl Codec {
             metadata: MetadataRequest {
                 topics: Some(vec![Arc::clone(&name)]),
                 allow_auto_topic_creation: true,
+                include_topic_operations: false,
             },
             produced: body(|writer| produced(&name, 0..partitions).encode(writer, PRODUCE)),
             described: body(|writer| described(&name, partitions).encode(writer, METADATA)),
@@ -340,6 +341,7 @@ fn described(name: &str, partitions: i32) -> MetadataResponse {
             id: TOPIC_ID,
             is_internal: false,
             partitions: (0..partitions).map(of_partition).collect(),
+            operations: Operations::UNTOLD,
         }],
         ..MetadataResponse::default()
     }

@@ -56,6 +56,11 @@
 //! Without idempotence (`enable.idempotence=false`, or `acks` other than `all`) a retry can write a
 //! record twice, when the answer to the first attempt was lost.
 //!
+//! # A check before you start
+//!
+//! [`Producer::check`] looks at the cluster and says what is wrong, whose fault it most likely is, and
+//! what to do: see [`check`].
+//!
 //! # Properties
 //!
 //! Kafka's own names and defaults, from pairs, a `.properties` file ([`Properties`]), or typed
@@ -101,6 +106,7 @@ mod accumulator;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod benchmarks;
+pub mod check;
 mod cluster;
 mod compression;
 mod config;

@@ -233,7 +233,7 @@ const MAX_PARTITIONS: usize = 200_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::messages::MetadataBroker;
+    use crate::protocol::messages::{MetadataBroker, Operations};
 
     fn response(leader: i32, leader_epoch: i32) -> MetadataResponse {
         let broker = |id: i32| MetadataBroker {
@@ -258,6 +258,7 @@ mod tests {
                     in_sync_replicas: vec![],
                     offline_replicas: vec![],
                 }],
+                operations: Operations::UNTOLD,
             }],
             ..MetadataResponse::default()
         }

@@ -180,10 +180,10 @@ impl Connection {
         // Taken out, so that frames can be read where they lie.
         let mut reader = std::mem::take(&mut self.reader);
         reader.push(bytes);
-        while let Some(body) = reader
-            .pop()
-            .map_err(|error| ConnectionError::bad_response(error.to_string()))?
-        {
+        while let Some(body) = reader.pop().map_err(|error| ConnectionError {
+            spoken_instead: error.spoken_instead(),
+            ..ConnectionError::bad_response(error.to_string())
+        })? {
             self.on_frame(now, body)?;
             reader.set_max_frame_bytes(self.state.max_frame_bytes(&self.settings));
         }
@@ -355,6 +355,7 @@ pub(crate) struct LostRequest {
 pub(crate) struct ConnectionError {
     kind: ErrorKind,
     message: String,
+    spoken_instead: Option<&'static str>,
 }
 
 impl ConnectionError {
@@ -362,6 +363,7 @@ impl ConnectionError {
         Self {
             kind,
             message: message.into(),
+            spoken_instead: None,
         }
     }
 
@@ -372,6 +374,11 @@ impl ConnectionError {
     /// `BadResponse`, `TimedOut`, `UnsupportedVersion`, or `Broker` with its code.
     pub(crate) fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// The protocol that the peer speaks in place of Kafka's, if it gave that away.
+    pub(crate) fn spoken_instead(&self) -> Option<&'static str> {
+        self.spoken_instead
     }
 }
 

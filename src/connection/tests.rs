@@ -133,6 +133,7 @@ fn metadata() -> Request {
     Request::Metadata(MetadataRequest {
         topics: None,
         allow_auto_topic_creation: false,
+        include_topic_operations: false,
     })
 }
 

@@ -1,6 +1,7 @@
 //! What users call. Serializes, chooses a partition, appends and waits, all on the caller's thread;
 //! the rest is the I/O thread's.
 
+mod checking;
 mod clock;
 mod close;
 mod gate;
@@ -26,6 +27,7 @@ pub use record::{OwnedProducerRecord, ProducerRecord};
 pub use send_error::SendError;
 
 use crate::accumulator::Completions;
+use crate::check;
 use crate::config::{ProducerConfig, Properties};
 use crate::driver::{self, End, Shared, Slot};
 use crate::error::{Error, ErrorKind, Result};
@@ -102,6 +104,7 @@ struct Settings {
     max_request_size: usize,
     partitioning: Partitioning,
     interceptors: Option<Arc<Interceptors>>,
+    check: check::Settings,
 }
 
 /// Held by every clone; the last one to go closes.
@@ -163,6 +166,7 @@ impl<K: ?Sized + 'static, V: ?Sized + 'static> Producer<K, V> {
             max_request_size: config.max_request_size(),
             partitioning: config.partitioning(),
             interceptors: config.interceptors().cloned(),
+            check: check::Settings::new(config),
         };
         let (shared, thread) = driver::start(config)?;
         let handle = Handle {

@@ -62,6 +62,7 @@ impl Sender {
                 let request = MetadataRequest {
                     topics,
                     allow_auto_topic_creation: true,
+                    include_topic_operations: false,
                 };
                 self.send(now, node, Content::Metadata, Request::Metadata(request));
             }

@@ -59,6 +59,7 @@ impl Client {
         let request = Request::Metadata(MetadataRequest {
             topics: Some(vec![topic.into()]),
             allow_auto_topic_creation: true,
+            include_topic_operations: false,
         });
         self.send(&request, 13);
         match self.receive(ApiKey::Metadata, 13) {

@@ -139,7 +139,7 @@ fn run(attempt: &ConnectAttempt, gone: &AtomicBool) -> Result<Stream, ConnectErr
 
 fn connect(attempt: &ConnectAttempt, gone: &AtomicBool) -> Result<Stream, Cause> {
     let started = now();
-    let mut addresses = resolve(attempt)?;
+    let mut addresses = resolve(&attempt.host, attempt.port).map_err(Cause::Resolve)?;
     if addresses.is_empty() {
         return Err(Cause::NoAddress);
     }
@@ -176,18 +176,18 @@ fn connect_to_any(
     Err(Cause::Addresses(failures))
 }
 
-/// All addresses of the host, each once, in the system's order.
-fn resolve(attempt: &ConnectAttempt) -> Result<Vec<SocketAddr>, Cause> {
-    let host = attempt.host.as_str();
+/// All addresses of the host, each once, in the system's order. The system's resolver may take its
+/// time, and cannot be interrupted.
+///
+/// # Errors
+/// There is no such name, or nobody who could say.
+pub(crate) fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let bare = host
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(host);
     let mut addresses = Vec::new();
-    for address in (bare, attempt.port)
-        .to_socket_addrs()
-        .map_err(Cause::Resolve)?
-    {
+    for address in (bare, port).to_socket_addrs()? {
         if !addresses.contains(&address) {
             addresses.push(address);
         }
@@ -196,6 +196,14 @@ fn resolve(attempt: &ConnectAttempt) -> Result<Vec<SocketAddr>, Cause> {
 }
 
 fn open(address: SocketAddr, timeout: Duration, options: &SocketOptions) -> io::Result<Stream> {
+    Stream::new(connect_to(address, timeout)?, options)
+}
+
+/// Waits until the address takes the connection.
+///
+/// # Errors
+/// It does not, in time or at all.
+pub(super) fn connect_to(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
     if timeout.is_zero() {
         return Err(io::ErrorKind::TimedOut.into());
     }
@@ -205,7 +213,7 @@ fn open(address: SocketAddr, timeout: Duration, options: &SocketOptions) -> io::
     if socket.local_addr()? == address {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
-    Stream::new(socket, options)
+    Ok(socket)
 }
 
 #[expect(
@@ -266,8 +274,9 @@ impl StdError for ConnectError {
     }
 }
 
-/// The usual failures in plain words; the system's own words for the others.
-fn describe(error: &io::Error) -> String {
+/// The usual failures in plain words, to stand behind an address; the system's own words for the
+/// others.
+pub(crate) fn describe(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "refused the connection".to_owned(),
         io::ErrorKind::ConnectionReset => "reset the connection".to_owned(),
@@ -376,15 +385,7 @@ mod tests {
 
     #[test]
     fn resolves_each_address_once() {
-        let attempt = ConnectAttempt {
-            token: Token(0),
-            host: "localhost".to_owned(),
-            port: 9092,
-            timeout: Duration::from_secs(20),
-            first_address: 0,
-            options: SocketOptions::default(),
-        };
-        let addresses = resolve(&attempt).expect("every system knows localhost");
+        let addresses = resolve("localhost", 9092).expect("every system knows localhost");
         for (index, address) in addresses.iter().enumerate() {
             assert!(!addresses[..index].contains(address), "{addresses:?}");
         }

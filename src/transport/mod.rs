@@ -3,9 +3,11 @@
 //!
 //! Sockets stay in blocking mode and every call on them says that it will not wait, so that a
 //! broker that stalls delays no other. The I/O thread runs everything here but the short-lived
-//! helper threads of [`Connector`], which resolve names and connect.
+//! helper threads of [`Connector`], which resolve names and connect. A [`Line`] waits, and is for
+//! other threads.
 
 mod connector;
+mod line;
 #[cfg(test)]
 #[cfg(shuttle)]
 #[path = "model/tests.rs"]
@@ -20,7 +22,11 @@ mod tcp;
 mod tests;
 mod waker;
 
-pub(crate) use connector::{ConnectAttempt, Connected, Connector};
+/// Where something listens.
+pub(crate) use std::net::SocketAddr;
+
+pub(crate) use connector::{ConnectAttempt, Connected, Connector, describe, resolve};
+pub(crate) use line::Line;
 pub(crate) use poller::{Interest, Poller};
 pub(crate) use tcp::{Progress, SocketOptions, Stream};
 pub(crate) use waker::Waker;

@@ -16,6 +16,9 @@ pub(crate) enum Manner {
     Closes,
     /// Keeps it open, and neither reads nor writes.
     IsSilent,
+    /// Reads the first bytes. If they begin with the first of these it answers the second, else it
+    /// stays silent, or closes the connection where the last says so.
+    Understands(&'static [u8], Vec<u8>, bool),
 }
 
 /// A loopback port with somebody behind it who is no broker.
@@ -74,6 +77,15 @@ fn serve(listener: &TcpListener, manner: &Manner, over: &AtomicBool) {
                 let mut request = [0; 1024];
                 let _greeting = stream.read(&mut request);
                 let _gone = stream.write_all(bytes);
+            }
+            Manner::Understands(greeting, answer, closes) => {
+                let mut request = [0; 1024];
+                let bytes = stream.read(&mut request).unwrap_or(0);
+                if request[..bytes].starts_with(greeting) {
+                    let _gone = stream.write_all(answer);
+                } else if *closes {
+                    continue;
+                }
             }
         }
         open.push(stream);

@@ -10,6 +10,7 @@ mod backpressure;
 mod bad_input;
 mod batching;
 mod callbacks;
+mod check;
 mod compression;
 mod deadlines;
 mod death;

@@ -10,7 +10,7 @@ use crate::ids::{NodeId, RequestId, TopicId};
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{
     MetadataBroker, MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic,
-    ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopicResponse,
+    Operations, ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopicResponse,
 };
 use crate::protocol::{Request, Response};
 use crate::sender::Input;
@@ -112,6 +112,7 @@ impl Peers {
                 id: TopicId::default(),
                 is_internal: false,
                 partitions: vec![partition],
+                operations: Operations::UNTOLD,
             }
         };
         MetadataResponse {

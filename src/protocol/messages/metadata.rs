@@ -1,5 +1,5 @@
-//! `Metadata` (key 3), versions 4 to 13; flexible from 9. Authorized operations are never asked
-//! for.
+//! `Metadata` (key 3), versions 4 to 13; flexible from 9. What this client may do to the cluster is
+//! never asked for; to the topics, from version 8.
 
 use crate::ids::{NodeId, TopicId};
 use crate::protocol::error_code::ErrorCode;
@@ -12,6 +12,8 @@ pub(crate) struct MetadataRequest {
     /// The topics asked for; `None` asks for all of them.
     pub(crate) topics: Option<Vec<Arc<str>>>,
     pub(crate) allow_auto_topic_creation: bool,
+    /// Whether to tell what this client may do to each topic. Lost before version 8.
+    pub(crate) include_topic_operations: bool,
 }
 
 impl MetadataRequest {
@@ -27,8 +29,8 @@ impl MetadataRequest {
         if has_cluster_operations(version) {
             writer.bool(false);
         }
-        if version >= 8 {
-            writer.bool(false);
+        if has_topic_operations(version) {
+            writer.bool(self.include_topic_operations);
         }
         writer.no_tags();
     }
@@ -48,13 +50,12 @@ impl MetadataRequest {
         if has_cluster_operations(version) {
             reader.bool()?;
         }
-        if version >= 8 {
-            reader.bool()?;
-        }
+        let include_topic_operations = has_topic_operations(version) && reader.bool()?;
         reader.skip_tags()?;
         Ok(Self {
             topics,
             allow_auto_topic_creation,
+            include_topic_operations,
         })
     }
 }
@@ -62,6 +63,11 @@ impl MetadataRequest {
 /// What a client may do to the cluster is told in these versions only.
 fn has_cluster_operations(version: i16) -> bool {
     (8..=10).contains(&version)
+}
+
+/// What a client may do to each topic is told from this version on.
+fn has_topic_operations(version: i16) -> bool {
+    version >= 8
 }
 
 /// Brokers, and the leaders of the topics that were asked for.
@@ -106,7 +112,7 @@ impl MetadataResponse {
         writer.i32(self.controller);
         writer.array(&self.topics, |writer, topic| topic.encode(writer, version));
         if has_cluster_operations(version) {
-            writer.i32(NO_OPERATIONS);
+            writer.i32(Operations::UNTOLD.0);
         }
         if version >= 13 {
             writer.i16(self.error.code());
@@ -115,9 +121,24 @@ impl MetadataResponse {
     }
 }
 
-/// Stands for a set of operations that was not asked for.
-#[cfg(any(test, feature = "testing"))]
-const NO_OPERATIONS: i32 = i32::MIN;
+/// What a client may do: a bit for each operation, by its number in Kafka's `AclOperation`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Operations(pub(crate) i32);
+
+impl Operations {
+    /// Stands for a set that was not asked for, or that the broker does not tell.
+    pub(crate) const UNTOLD: Self = Self(i32::MIN);
+    /// What a broker without access rules tells of each topic: read, write, create, delete, alter,
+    /// describe, and describe and alter its configuration.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) const ALL_OF_A_TOPIC: Self = Self(0b1101_1111_1000);
+    const WRITE: i32 = 1 << 4;
+
+    /// Whether the client may write; `None` if the broker did not tell.
+    pub(crate) fn may_write(self) -> Option<bool> {
+        (self != Self::UNTOLD).then_some(self.0 & Self::WRITE != 0)
+    }
+}
 
 /// Where a broker can be reached.
 #[derive(Clone, Debug, PartialEq)]
@@ -159,6 +180,7 @@ pub(crate) struct MetadataTopic {
     pub(crate) id: TopicId,
     pub(crate) is_internal: bool,
     pub(crate) partitions: Vec<MetadataPartition>,
+    pub(crate) operations: Operations,
 }
 
 impl MetadataTopic {
@@ -169,7 +191,7 @@ impl MetadataTopic {
         } else {
             Some(reader.string()?)
         };
-        let topic = Self {
+        let mut topic = Self {
             error,
             name: name.map(str::to_owned),
             id: TopicId(if version >= 10 {
@@ -179,9 +201,10 @@ impl MetadataTopic {
             }),
             is_internal: reader.bool()?,
             partitions: reader.array(|reader| MetadataPartition::decode(reader, version))?,
+            operations: Operations::UNTOLD,
         };
-        if version >= 8 {
-            reader.i32()?;
+        if has_topic_operations(version) {
+            topic.operations = Operations(reader.i32()?);
         }
         reader.skip_tags()?;
         Ok(topic)
@@ -202,8 +225,8 @@ impl MetadataTopic {
         writer.array(&self.partitions, |writer, partition| {
             partition.encode(writer, version);
         });
-        if version >= 8 {
-            writer.i32(NO_OPERATIONS);
+        if has_topic_operations(version) {
+            writer.i32(self.operations.0);
         }
         writer.no_tags();
     }

@@ -43,9 +43,7 @@ pub(super) fn request_body(request: &Request, version: i16, strangers: bool) -> 
     match shapes::request_at(version, request) {
         Request::Produce(request) => bytes(&header, &produce_request(&request, strangers), version),
         Request::Metadata(request) => {
-            let mut message = metadata_request(&request, strangers);
-            message.include_topic_authorized_operations = strangers && version >= 8;
-            bytes(&header, &message, version)
+            bytes(&header, &metadata_request(&request, strangers), version)
         }
         Request::ApiVersions(request) => {
             bytes(&header, &api_versions_request(&request, strangers), version)
@@ -68,11 +66,6 @@ pub(super) fn response_body(response: &Response, version: i16, strangers: bool) 
             let mut message = metadata_response(&response, strangers);
             if strangers && (8..=10).contains(&version) {
                 message.cluster_authorized_operations = 264;
-            }
-            for topic in &mut message.topics {
-                if strangers && version >= 8 {
-                    topic.topic_authorized_operations = 3400;
-                }
             }
             bytes(&header, &message, version)
         }
@@ -224,7 +217,8 @@ fn metadata_request(request: &MetadataRequest, strangers: bool) -> theirs::Metad
     let topics = request.topics.as_ref();
     let message = theirs::MetadataRequest::default()
         .with_topics(topics.map(|topics| topics.iter().map(topic).collect()))
-        .with_allow_auto_topic_creation(request.allow_auto_topic_creation);
+        .with_allow_auto_topic_creation(request.allow_auto_topic_creation)
+        .with_include_topic_authorized_operations(request.include_topic_operations);
     estranged!(message, strangers)
 }
 
@@ -338,6 +332,7 @@ fn metadata_response(response: &MetadataResponse, strangers: bool) -> theirs::Me
             .with_name(optional(topic.name.as_ref()).map(theirs::TopicName))
             .with_topic_id(uuid(topic.id))
             .with_is_internal(topic.is_internal)
+            .with_topic_authorized_operations(topic.operations.0)
             .with_partitions(
                 partitions
                     .map(|partition| metadata_partition(partition, strangers))

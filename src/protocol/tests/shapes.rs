@@ -56,7 +56,7 @@ pub(super) fn request_at(version: i16, request: &Request) -> Request {
                 }
             }
         }
-        Request::Metadata(_) => {}
+        Request::Metadata(request) => request.include_topic_operations &= version >= 8,
         Request::ApiVersions(request) => {
             if version < 3 {
                 request.client_software_name.clear();
@@ -125,6 +125,9 @@ fn metadata_response_at(version: i16, response: &mut MetadataResponse) {
         if version < 10 {
             topic.id = TopicId::default();
         }
+        if version < 8 {
+            topic.operations = Operations::UNTOLD;
+        }
         for partition in &mut topic.partitions {
             if version < 7 {
                 partition.leader_epoch = -1;
@@ -159,6 +162,7 @@ pub(super) fn example_request(api: ApiKey) -> Request {
         ApiKey::Metadata => Request::Metadata(MetadataRequest {
             topics: Some(vec![Arc::from("orders"), Arc::from("payments")]),
             allow_auto_topic_creation: true,
+            include_topic_operations: true,
         }),
         ApiKey::ApiVersions => Request::ApiVersions(ApiVersionsRequest::ours()),
         ApiKey::InitProducerId => Request::InitProducerId(InitProducerIdRequest {
@@ -211,6 +215,7 @@ pub(super) fn example_response(api: ApiKey) -> Response {
                     in_sync_replicas: vec![NodeId(2)],
                     offline_replicas: vec![NodeId(1)],
                 }],
+                operations: Operations::ALL_OF_A_TOPIC,
             }],
             error: ErrorCode::NONE,
         }),
@@ -308,9 +313,10 @@ fn produce_request() -> impl Strategy<Value = ProduceRequest> {
 
 fn metadata_request() -> impl Strategy<Value = MetadataRequest> {
     let topics = option::of(vec(text().prop_map(Arc::from), 0..4));
-    (topics, any::<bool>()).prop_map(|(topics, allow_auto_topic_creation)| MetadataRequest {
+    (topics, any::<[bool; 2]>()).prop_map(|(topics, [create, operations])| MetadataRequest {
         topics,
-        allow_auto_topic_creation,
+        allow_auto_topic_creation: create,
+        include_topic_operations: operations,
     })
 }
 
@@ -430,14 +436,18 @@ fn metadata_topic() -> impl Strategy<Value = MetadataTopic> {
         topic_id(),
         any::<bool>(),
         vec(partition, 0..4),
+        any::<i32>().prop_map(Operations),
     )
-        .prop_map(|(error, name, id, is_internal, partitions)| MetadataTopic {
-            error,
-            name,
-            id,
-            is_internal,
-            partitions,
-        })
+        .prop_map(
+            |(error, name, id, is_internal, partitions, operations)| MetadataTopic {
+                error,
+                name,
+                id,
+                is_internal,
+                partitions,
+                operations,
+            },
+        )
 }
 
 /// Never the one error whose answer is always in version 0.

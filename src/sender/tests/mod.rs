@@ -21,8 +21,8 @@ use crate::config::{Acks, TopicSettings, TopicTable};
 use crate::error::Result;
 use crate::ids::TopicId;
 use crate::protocol::messages::{
-    MetadataBroker, MetadataPartition, MetadataResponse, MetadataTopic, ProducePartitionResponse,
-    ProduceRequest, ProduceResponse, ProduceTopicResponse,
+    MetadataBroker, MetadataPartition, MetadataResponse, MetadataTopic, Operations,
+    ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopicResponse,
 };
 use crate::record::Record;
 use crate::record::decode::decode;
@@ -407,6 +407,7 @@ impl World {
                 id: TOPIC_ID,
                 is_internal: false,
                 partitions: (0..).zip(&self.leaders).map(partition).collect(),
+                operations: Operations::UNTOLD,
             }],
             ..MetadataResponse::default()
         }

@@ -9,7 +9,7 @@ use crate::ids::{NodeId, TopicId};
 use crate::protocol::Request;
 use crate::protocol::messages::{
     CurrentLeader, MetadataBroker, MetadataPartition, MetadataResponse, MetadataTopic,
-    NodeEndpoint, ProducePartitionResponse,
+    NodeEndpoint, Operations, ProducePartitionResponse,
 };
 use crate::record::batch::ProducerStamp;
 use crate::record::decode::decode;
@@ -284,6 +284,7 @@ impl Cluster {
                 id: *id,
                 is_internal: false,
                 partitions: (0..).zip(leaders).map(partition).collect(),
+                operations: Operations::UNTOLD,
             }],
             ..MetadataResponse::default()
         }

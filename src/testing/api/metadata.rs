@@ -3,14 +3,14 @@
 //! A topic that does not exist is made at once, where request and cluster allow it, with a leader
 //! for each partition; Kafka would take a moment for both. Otherwise it is
 //! `UNKNOWN_TOPIC_OR_PARTITION`, and `INVALID_TOPIC_EXCEPTION` where its name is not a legal one.
-//! Every broker tells the same. A broker that is down stays in the answer until
+//! Who asks may do everything to every topic. Every broker tells the same. A broker that is down stays in the answer until
 //! [`MockCluster::fail_over`](crate::testing::MockCluster::fail_over).
 
 use crate::ErrorCode;
 use crate::ids::{NodeId, TopicId};
 use crate::protocol::Response;
 use crate::protocol::messages::{
-    MetadataBroker, MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic,
+    MetadataBroker, MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic, Operations,
 };
 use crate::sync::Arc;
 use crate::testing::faults::Plan;
@@ -28,7 +28,7 @@ pub(in crate::testing) fn handle(
     };
     let topics = names
         .iter()
-        .map(|name| describe(state, name, request.allow_auto_topic_creation, plan))
+        .map(|name| describe(state, name, request, plan))
         .collect();
     let brokers: Vec<MetadataBroker> = state
         .nodes
@@ -54,7 +54,7 @@ pub(in crate::testing) fn handle(
 fn describe(
     state: &mut ClusterState,
     name: &Arc<str>,
-    may_create: bool,
+    request: &MetadataRequest,
     plan: &Plan,
 ) -> MetadataTopic {
     let refused = |error| MetadataTopic {
@@ -63,6 +63,7 @@ fn describe(
         id: TopicId::default(),
         is_internal: false,
         partitions: Vec::new(),
+        operations: Operations::UNTOLD,
     };
     if let Some(refusal) = plan.topic(name) {
         return refused(refusal.code);
@@ -71,7 +72,7 @@ fn describe(
         return refused(ErrorCode::INVALID_TOPIC_EXCEPTION);
     }
     if !state.topics.contains_key(name) {
-        if !(may_create && state.settings.auto_create) {
+        if !(request.allow_auto_topic_creation && state.settings.auto_create) {
             return refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         }
         state.create_topic(name, state.settings.auto_create_partitions);
@@ -95,6 +96,10 @@ fn describe(
         id,
         is_internal: false,
         partitions,
+        operations: match request.include_topic_operations {
+            true => Operations::ALL_OF_A_TOPIC,
+            false => Operations::UNTOLD,
+        },
     }
 }
 

@@ -4,5 +4,6 @@ mod compression;
 mod console;
 mod content;
 mod delivery;
+mod doctor;
 mod examples;
 mod topics;

@@ -2,6 +2,7 @@
 //! network fails or lies. The tests take turns on one cluster, which does not create topics by
 //! itself.
 
+mod check;
 mod cut_connections;
 mod hostile_answers;
 mod late_requests;

@@ -1,0 +1,77 @@
+//! Looks at a Kafka cluster before a producer is started, and says what is wrong and what to do about
+//! it: who answers at the bootstrap servers, whether each broker can be reached where it tells clients
+//! to connect, and whether the topics can be written to. `--help` tells how.
+
+mod args;
+mod json;
+mod paint;
+
+use std::env;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use env_logger::Env;
+use linger::check::CheckReport;
+use linger::{Producer, Result};
+
+use crate::args::Args;
+use crate::json::Json;
+use crate::paint::Painted;
+
+/// What scripts go by.
+const HEALTHY: u8 = 0;
+const UNHEALTHY: u8 = 1;
+const MISUSED: u8 = 2;
+
+fn main() -> ExitCode {
+    env_logger::init_from_env(Env::default().default_filter_or("warn"));
+    let args = match Args::read(env::args_os()) {
+        Ok(args) => args,
+        Err(refusal) => {
+            // Nobody left to read it is no failure.
+            refusal.print().ok();
+            return match refusal.use_stderr() {
+                true => ExitCode::from(MISUSED),
+                false => ExitCode::from(HEALTHY),
+            };
+        }
+    };
+    ExitCode::from(match examine(&args) {
+        Ok(report) => {
+            writeln!(io::stdout(), "{}", page(&args, &report)).ok();
+            verdict(&report)
+        }
+        Err(error) => {
+            writeln!(io::stderr(), "doctor: {error}").ok();
+            MISUSED
+        }
+    })
+}
+
+fn examine(args: &Args) -> Result<CheckReport> {
+    let producer: Producer<[u8], [u8]> = Producer::new(&args.properties()?)?;
+    let topics: Vec<&str> = args.topics.iter().map(String::as_str).collect();
+    producer.check_topics(&topics, args.timeout())
+}
+
+fn verdict(report: &CheckReport) -> u8 {
+    match report.is_healthy() {
+        true => HEALTHY,
+        false => UNHEALTHY,
+    }
+}
+
+/// What is printed.
+fn page(args: &Args, report: &CheckReport) -> String {
+    if args.json {
+        return Json(report).to_string();
+    }
+    let text = report.to_string();
+    match io::stdout().is_terminal() && paint::is_wanted() {
+        true => Painted(&text).to_string(),
+        false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests;

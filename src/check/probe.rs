@@ -1,0 +1,223 @@
+//! A conversation with whoever listens at one address: connects, asks for versions and for metadata,
+//! and says what came of it. The same bytes and limits as a producer's own connections, which it does
+//! not touch. Runs on the threads `linger-check`, and ends when its time is over.
+
+use std::io::{self, IoSlice};
+use std::time::{Duration, Instant};
+
+use super::now;
+use super::stranger::{self, Manner};
+use crate::connection::{Connection, ConnectionError, Event, Settings};
+use crate::error::ErrorKind;
+use crate::ids::RequestId;
+use crate::protocol::Request;
+use crate::protocol::error_code::ErrorCode;
+use crate::protocol::messages::{MetadataRequest, MetadataResponse};
+use crate::protocol::version::ApiVersions;
+use crate::sync::Arc;
+use crate::transport::{Line, SocketAddr};
+
+/// What to ask at one address.
+pub(super) struct Probe {
+    pub(super) address: SocketAddr,
+    /// What to be told about; without any, of the cluster alone.
+    pub(super) topics: Vec<Arc<str>>,
+    pub(super) connection: Arc<Settings>,
+    /// How long a producer would wait for a connection that can be used.
+    pub(super) setup_timeout: Duration,
+}
+
+/// Somebody who speaks Kafka's protocol.
+#[derive(Debug)]
+pub(super) struct Spoken {
+    pub(super) versions: ApiVersions,
+    pub(super) answered_after: Duration,
+    pub(super) metadata: Result<MetadataResponse, Failure>,
+}
+
+/// Why there is nobody to talk to, or not about what was asked.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// No connection came about.
+    Connect(io::Error),
+    /// Nothing came for so long.
+    Silent(Duration),
+    /// The peer closed the connection, or reset it.
+    Closed,
+    /// The connection failed otherwise.
+    Lost(io::Error),
+    /// The peer speaks this protocol instead.
+    Speaks(&'static str),
+    /// The peer's bytes are not Kafka's protocol; a sentence.
+    NotKafka(String),
+    /// The peer does not speak a version that we speak; a sentence.
+    NoVersion(String),
+    /// The broker says no.
+    Refused(ErrorCode),
+}
+
+/// How the time of a probe is divided: after how many twentieths each part has to be over. What is
+/// left at the end is for the report.
+mod shares {
+    pub(super) const OF: u32 = 20;
+    pub(super) const CONNECTED: u32 = 9;
+    pub(super) const GREETED: u32 = 12;
+    pub(super) const RECOGNISED: u32 = 18;
+    pub(super) const ALL: u32 = 19;
+}
+
+impl Probe {
+    /// Talks for no longer than so much time.
+    pub(super) fn run(self, time: Duration) -> Result<Spoken, Failure> {
+        // Whoever needs longer to greet is no broker for a producer either.
+        let time = time.min(self.setup_timeout * shares::OF / shares::GREETED);
+        let started = now();
+        let until = |share: u32| started + time * share / shares::OF;
+        let connect = until(shares::CONNECTED).saturating_duration_since(started);
+        let line = Line::open(self.address, connect).map_err(Failure::Connect)?;
+        let mut talk = Talk::begin(line, Arc::clone(&self.connection));
+        let versions = match talk.versions(until(shares::GREETED)) {
+            Ok(versions) => versions,
+            Err(failure) => {
+                let manner = match failure {
+                    Failure::Closed => Manner::Closes,
+                    Failure::Silent(_) => Manner::IsSilent,
+                    _ => return Err(failure),
+                };
+                let recognised = stranger::recognise(
+                    self.address,
+                    manner,
+                    until(shares::RECOGNISED).saturating_duration_since(now()),
+                );
+                return Err(recognised.map_or(failure, Failure::Speaks));
+            }
+        };
+        let answered_after = now().saturating_duration_since(started);
+        let metadata = talk.metadata(self.topics, until(shares::ALL));
+        Ok(Spoken {
+            versions,
+            answered_after,
+            metadata,
+        })
+    }
+}
+
+/// A connection that is read and written by waiting.
+struct Talk {
+    line: Line,
+    connection: Connection,
+    buffer: Vec<u8>,
+}
+
+const READ_BUFFER_BYTES: usize = 64 * 1024;
+
+impl Talk {
+    fn begin(line: Line, settings: Arc<Settings>) -> Self {
+        Self {
+            line,
+            connection: Connection::new(now(), settings),
+            buffer: vec![0; READ_BUFFER_BYTES],
+        }
+    }
+
+    fn versions(&mut self, deadline: Instant) -> Result<ApiVersions, Failure> {
+        match self.next_event(deadline)? {
+            Event::Ready(versions) => Ok(versions),
+            Event::Response(..) | Event::Written(_) => {
+                unreachable!("nothing was asked but what the handshake asks")
+            }
+        }
+    }
+
+    fn metadata(
+        &mut self,
+        topics: Vec<Arc<str>>,
+        deadline: Instant,
+    ) -> Result<MetadataResponse, Failure> {
+        // To look must not change anything: a topic that is asked for is not made.
+        let request = Request::Metadata(MetadataRequest {
+            topics: Some(topics),
+            allow_auto_topic_creation: false,
+            include_topic_operations: true,
+        });
+        self.connection
+            .send(now(), RequestId(0), request)
+            .map_err(|refused| Failure::NoVersion(refused.to_string()))?;
+        match self.next_event(deadline)? {
+            Event::Response(_, crate::protocol::Response::Metadata(metadata)) => {
+                match metadata.error {
+                    ErrorCode::NONE => Ok(metadata),
+                    code => Err(Failure::Refused(code)),
+                }
+            }
+            Event::Ready(_) | Event::Response(..) | Event::Written(_) => {
+                unreachable!("an answer belongs to its request")
+            }
+        }
+    }
+
+    /// The next thing that the connection has to tell, if it comes in time.
+    fn next_event(&mut self, deadline: Instant) -> Result<Event, Failure> {
+        let started = now();
+        loop {
+            if let Some(event) = self.connection.poll_event() {
+                return Ok(event);
+            }
+            let left = deadline.saturating_duration_since(now());
+            let done = match self.connection.wants_write() {
+                true => self.write(left),
+                false => self.read(left)?,
+            };
+            match done {
+                Ok(()) => {}
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::TimedOut => {
+                        let waited = now().saturating_duration_since(started);
+                        return Err(Failure::Silent(waited));
+                    }
+                    // A peer that closes before it has read all that was sent resets.
+                    io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::UnexpectedEof => return Err(Failure::Closed),
+                    _ => return Err(Failure::Lost(error)),
+                },
+            }
+        }
+    }
+
+    fn write(&mut self, timeout: Duration) -> io::Result<()> {
+        let mut slices: Vec<IoSlice<'_>> = Vec::new();
+        self.connection.outgoing(&mut slices);
+        let Some(slice) = slices.first() else {
+            return Ok(());
+        };
+        let written = self.line.write(slice, timeout)?;
+        self.connection.on_written(written);
+        Ok(())
+    }
+
+    /// The outer error is the peer's, the inner one the socket's.
+    fn read(&mut self, timeout: Duration) -> Result<io::Result<()>, Failure> {
+        let bytes = match self.line.read(&mut self.buffer, timeout) {
+            Ok(0) => return Ok(Err(io::ErrorKind::UnexpectedEof.into())),
+            Ok(bytes) => bytes,
+            Err(error) => return Ok(Err(error)),
+        };
+        let received = self.buffer.get(..bytes).unwrap_or_default();
+        self.connection.on_received(now(), received)?;
+        Ok(Ok(()))
+    }
+}
+
+impl From<ConnectionError> for Failure {
+    fn from(error: ConnectionError) -> Self {
+        match (error.spoken_instead(), error.kind()) {
+            (Some(protocol), _) => Self::Speaks(protocol),
+            (None, ErrorKind::UnsupportedVersion) => Self::NoVersion(error.to_string()),
+            (None, ErrorKind::Broker(code)) => Self::Refused(code),
+            (None, _) => Self::NotKafka(error.to_string()),
+        }
+    }
+}

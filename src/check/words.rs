@@ -1,0 +1,328 @@
+//! What is said about what is wrong: on what, whose fault it most likely is, and what to do. Decides
+//! nothing but words.
+
+use std::io;
+
+use super::probe::Failure;
+use super::report::{Cause, Suspect};
+use super::summary::Complaint;
+use crate::protocol::ApiKey;
+use crate::protocol::version::VersionRange;
+use crate::transport::describe;
+
+/// Why an address is looked at.
+pub(super) enum Role<'a> {
+    /// It stands in `bootstrap.servers`.
+    Bootstrap,
+    /// The broker of this id tells clients to connect there; who has passed that on.
+    Broker { id: i32, told_by: &'a str },
+}
+
+impl Role<'_> {
+    pub(super) fn subject(&self, place: &str) -> String {
+        match self {
+            Self::Bootstrap => format!("bootstrap server {place}"),
+            Self::Broker { id, .. } => format!("broker {id} at {place}"),
+        }
+    }
+
+    /// Who has named the address.
+    fn suspect(&self) -> Suspect {
+        match self {
+            Self::Bootstrap => Suspect::Client,
+            Self::Broker { .. } => Suspect::Cluster,
+        }
+    }
+
+    /// One advice for an address of our own, another for one that a broker told.
+    fn advise(&self, ours: &str, theirs: &str) -> String {
+        match self {
+            Self::Bootstrap => ours.to_owned(),
+            Self::Broker { id, told_by } => format!(
+                "Broker {id} tells clients this address ({told_by} passed it on): it stands in the \
+                 broker's advertised.listeners. {theirs}"
+            ),
+        }
+    }
+}
+
+/// A name or an id as a peer told it, fit to be printed.
+pub(super) fn clean(text: &str) -> String {
+    const MOST: usize = 255;
+    let visible = |c: char| {
+        if c.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    text.chars().take(MOST).map(visible).collect()
+}
+
+/// The resolver knows no address, or has not answered (`None`) when the time was over.
+pub(super) fn unresolved(host: &str, error: Option<&io::Error>, role: &Role<'_>) -> Complaint {
+    let message = match error {
+        Some(error) => format!("The name {host} does not resolve: {error}."),
+        None => format!("The resolver had not answered about {host} when the time was over."),
+    };
+    complaint_about_name(message, role)
+}
+
+pub(super) fn without_address(host: &str, role: &Role<'_>) -> Complaint {
+    complaint_about_name(format!("The name {host} has no address."), role)
+}
+
+fn complaint_about_name(message: String, role: &Role<'_>) -> Complaint {
+    Complaint {
+        cause: Cause::Unresolved,
+        suspect: role.suspect(),
+        message,
+        advice: role.advise(
+            "Check its spelling in bootstrap.servers; if it is right, this machine has to learn it \
+             from its DNS or its hosts file.",
+            "Set a name there that clients can resolve, or teach this one to the DNS or the hosts \
+             file of this machine.",
+        ),
+    }
+}
+
+/// A broker tells an address where nothing can be.
+pub(super) fn impossible_address(host: &str, port: i32, role: &Role<'_>) -> Complaint {
+    Complaint {
+        cause: Cause::ImpossibleAddress,
+        suspect: Suspect::Cluster,
+        message: format!("Nothing can be at host {host:?} and port {port}."),
+        advice: role.advise("", "Set a host and a port there."),
+    }
+}
+
+pub(super) fn not_looked_at(place: &str) -> Complaint {
+    Complaint {
+        cause: Cause::NotChecked,
+        suspect: Suspect::Client,
+        message: format!("There was no time left to look at {place}."),
+        advice: "Give the check more time.".to_owned(),
+    }
+}
+
+/// Nobody there speaks Kafka's protocol.
+pub(super) fn failed(place: &str, failure: &Failure, role: &Role<'_>) -> Complaint {
+    match failure {
+        Failure::Connect(error) => not_connected(place, error, role),
+        Failure::Silent(waited) => Complaint {
+            cause: Cause::Silent,
+            suspect: Suspect::Cluster,
+            message: format!(
+                "{place} takes connections, but did not answer within {:.1} s.",
+                waited.as_secs_f64()
+            ),
+            advice: role.advise(
+                "If a broker runs there, it hangs or is overloaded: look at its log, and whether its \
+                 process is stopped. If not, correct host and port in bootstrap.servers.",
+                "If the broker runs there, it hangs or is overloaded: look at its log, and whether \
+                 its process is stopped.",
+            ),
+        },
+        Failure::Closed => Complaint {
+            cause: Cause::Closed,
+            suspect: Suspect::Cluster,
+            message: format!("{place} closes the connection instead of telling its versions."),
+            advice: "Look at the broker's log: it may have too many connections already \
+                     (max.connections), be older than Kafka 0.10, want TLS, or be a proxy whose \
+                     broker is down."
+                .to_owned(),
+        },
+        Failure::Lost(error) => Complaint {
+            cause: Cause::Closed,
+            suspect: Suspect::Network,
+            message: format!("The connection to {place} was lost: {error}."),
+            advice: "Look at the network between here and there, and at the broker's log.".to_owned(),
+        },
+        Failure::Speaks(protocol) => stranger(place, protocol, role),
+        Failure::NotKafka(sentence) => Complaint {
+            cause: Cause::NotKafka,
+            suspect: role.suspect(),
+            message: format!("{place} does not speak Kafka's protocol: {sentence}."),
+            advice: not_the_port(role),
+        },
+        Failure::NoVersion(sentence) => Complaint {
+            cause: Cause::BrokerTooOld,
+            suspect: Suspect::Cluster,
+            message: format!("At {place}, {sentence}."),
+            advice: UPGRADE_THE_BROKER.to_owned(),
+        },
+        Failure::Refused(code) => Complaint {
+            cause: Cause::BrokerRefused(*code),
+            suspect: Suspect::Cluster,
+            message: format!("{place} does not tell its versions: {code}, {}.", code.message()),
+            advice: "Look at the broker's log.".to_owned(),
+        },
+    }
+}
+
+const UPGRADE_THE_BROKER: &str = "Use brokers of Kafka 2.1 or later.";
+
+fn not_connected(place: &str, error: &io::Error, role: &Role<'_>) -> Complaint {
+    let (cause, suspect) = match error.kind() {
+        io::ErrorKind::ConnectionRefused => (Cause::Refused, role.suspect()),
+        io::ErrorKind::TimedOut => (Cause::ConnectTimedOut, Suspect::Network),
+        _ => (Cause::Unreachable, Suspect::Network),
+    };
+    let advice = match cause {
+        Cause::Refused => role.advise(
+            "Start the broker, or correct host and port in bootstrap.servers: nobody listens there.",
+            "Start the broker if it is down. If it runs, set a host and a port there at which it can \
+             be reached from here: localhost, for example, means another machine to each client.",
+        ),
+        _ => role.advise(
+            "See whether the host is up, and whether a firewall or a missing route keeps this machine \
+             from it.",
+            "See whether that is an address that this machine should reach at all; if it is, whether \
+             the host is up, and whether a firewall or a missing route is in between.",
+        ),
+    };
+    Complaint {
+        cause,
+        suspect,
+        message: match cause {
+            Cause::ConnectTimedOut => format!("{place} does not answer the attempt to connect."),
+            _ => format!("{place} {}.", describe(error)),
+        },
+        advice,
+    }
+}
+
+fn stranger(place: &str, protocol: &str, role: &Role<'_>) -> Complaint {
+    match protocol {
+        "TLS" => Complaint {
+            cause: Cause::SpeaksTls,
+            suspect: role.suspect(),
+            message: format!("{place} speaks TLS."),
+            advice: "This version of the crate speaks no TLS: use a listener of the brokers whose \
+                     protocol is PLAINTEXT, in bootstrap.servers and, by the same name of a listener, \
+                     in advertised.listeners."
+                .to_owned(),
+        },
+        "HTTP" => Complaint {
+            cause: Cause::SpeaksHttp,
+            suspect: role.suspect(),
+            message: format!("{place} is a web server: it speaks HTTP."),
+            advice: not_the_port(role),
+        },
+        other => Complaint {
+            cause: Cause::NotKafka,
+            suspect: role.suspect(),
+            message: format!("{place} speaks {other}."),
+            advice: not_the_port(role),
+        },
+    }
+}
+
+fn not_the_port(role: &Role<'_>) -> String {
+    role.advise(
+        "Correct host and port in bootstrap.servers: they are to be those of a broker's listener \
+         (often port 9092), not of a controller, a REST proxy, a registry, a console or metrics.",
+        "Set the host and the port of the broker's own listener there.",
+    )
+}
+
+/// It speaks Kafka's protocol, and has nothing of what clients ask brokers for.
+pub(super) fn not_for_clients(place: &str, role: &Role<'_>) -> Complaint {
+    Complaint {
+        cause: Cause::NotABroker,
+        suspect: role.suspect(),
+        message: format!(
+            "{place} speaks Kafka's protocol, but neither Produce nor Metadata: so does the listener of \
+             a controller."
+        ),
+        advice: not_the_port(role),
+    }
+}
+
+/// A broker, but none that we have a version of this API in common with.
+pub(super) fn version(place: &str, api: ApiKey, theirs: Option<VersionRange>) -> Complaint {
+    let ours = api.versions();
+    let is_too_new = theirs.is_some_and(|theirs| theirs.min > ours.max);
+    let message = match theirs {
+        Some(theirs) => {
+            format!("{place} speaks {api} in versions {theirs}, and this crate in {ours}.")
+        }
+        None => format!("{place} does not speak {api}."),
+    };
+    match is_too_new {
+        true => Complaint {
+            cause: Cause::BrokerTooNew,
+            suspect: Suspect::Client,
+            message,
+            advice: "Use a newer version of this crate.".to_owned(),
+        },
+        false => Complaint {
+            cause: Cause::BrokerTooOld,
+            suspect: Suspect::Cluster,
+            message,
+            advice: UPGRADE_THE_BROKER.to_owned(),
+        },
+    }
+}
+
+/// A broker that has told its versions, and nothing of its cluster.
+pub(super) fn refused_to_tell(place: &str, failure: &Failure, role: &Role<'_>) -> Complaint {
+    match failure {
+        Failure::Closed => Complaint {
+            cause: Cause::WantsLogin,
+            suspect: role.suspect(),
+            message: format!(
+                "{place} is a broker, and closes the connection when it is asked for metadata: so does \
+                 a listener that wants a login (SASL)."
+            ),
+            advice:
+                "This version of the crate does not log in: use a listener of the brokers whose \
+                     protocol is PLAINTEXT. If this is one, look at the broker's log."
+                    .to_owned(),
+        },
+        Failure::Refused(code) => Complaint {
+            cause: Cause::BrokerRefused(*code),
+            suspect: Suspect::Cluster,
+            message: format!(
+                "{place} does not tell of its cluster: {code}, {}.",
+                code.message()
+            ),
+            advice: "Look at the broker's log.".to_owned(),
+        },
+        other => failed(place, other, role),
+    }
+}
+
+pub(super) fn other_cluster(place: &str, theirs: &str, ours: &str, role: &Role<'_>) -> Complaint {
+    Complaint {
+        cause: Cause::OtherCluster,
+        suspect: role.suspect(),
+        message: format!(
+            "{place} belongs to the cluster {theirs:?}, and the one that was asked first to {ours:?}."
+        ),
+        advice: role.advise(
+            "Name servers of one cluster only in bootstrap.servers: a producer uses the first that \
+             answers.",
+            "Set an address there at which this very broker answers.",
+        ),
+    }
+}
+
+pub(super) fn no_brokers() -> Complaint {
+    Complaint {
+        cause: Cause::NoBrokers,
+        suspect: Suspect::Cluster,
+        message: "The cluster names no brokers.".to_owned(),
+        advice: "It may be starting: look again in a moment, and then at the brokers' logs."
+            .to_owned(),
+    }
+}
+
+pub(super) fn left_out(count: usize) -> Complaint {
+    Complaint {
+        cause: Cause::NotChecked,
+        suspect: Suspect::Cluster,
+        message: format!("There are {count} more brokers, which were not looked at."),
+        advice: "Look at them in another way.".to_owned(),
+    }
+}

@@ -1,0 +1,54 @@
+//! A look at the cluster on the caller's behalf: what [`check`](crate::check) does, with this
+//! producer's settings. Leaves the I/O thread alone. Runs on: caller.
+
+use std::time::Duration;
+
+use super::Producer;
+use crate::check::{self, CheckReport};
+use crate::driver::End;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sync::Arc;
+
+impl<K: ?Sized, V: ?Sized> Producer<K, V> {
+    /// Looks at the bootstrap servers, the cluster, its brokers and the topics that this producer has
+    /// sent to, and says what is wrong and what to do about it: see [`check`](crate::check). Sends no
+    /// records and makes no topics.
+    ///
+    /// Talks on connections of its own, so it works also while the producer is stuck, or closed. Is
+    /// back after `timeout` at the latest, and as soon as everybody has answered: ten seconds are
+    /// enough to find out that somebody does not.
+    ///
+    /// # Errors
+    /// [`Misuse`](crate::ErrorKind::Misuse): inside a callback, which it would hold up, or in a forked
+    /// child. What is wrong with the cluster is in the report.
+    pub fn check(&self, timeout: Duration) -> Result<CheckReport> {
+        self.look(timeout, || {
+            let view = self.handle.shared.view();
+            view.topics.keys().map(Arc::clone).collect()
+        })
+    }
+
+    /// [`check`](Self::check) with these topics in place of those that were sent to.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_topics(&self, topics: &[&str], timeout: Duration) -> Result<CheckReport> {
+        self.look(timeout, || topics.iter().copied().map(Arc::from).collect())
+    }
+
+    fn look(
+        &self,
+        timeout: Duration,
+        topics: impl FnOnce() -> Vec<Arc<str>>,
+    ) -> Result<CheckReport> {
+        let shared = &self.handle.shared;
+        // First of all: a lock may have been copied in the hands of a thread that was not.
+        shared.check_process().map_err(End::error)?;
+        if shared.is_io_thread() {
+            let text = "check inside a callback would hold up the thread that runs callbacks, and with \
+                        it all that is sent";
+            return Err(Error::new(ErrorKind::Misuse, text));
+        }
+        Ok(check::check(&self.settings.check, topics(), timeout))
+    }
+}
