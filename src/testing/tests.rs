@@ -49,8 +49,8 @@ impl Client {
         self.stream.read_exact(&mut length).unwrap();
         let mut body = vec![0; usize::try_from(i32::from_be_bytes(length)).unwrap()];
         self.stream.read_exact(&mut body).unwrap();
-        let (correlation_id, response) = decode_response(api, version, &body).unwrap();
-        assert_eq!(correlation_id, self.correlation_id);
+        let (id, response) = decode_response(api, version, &body).unwrap();
+        assert_eq!(id, self.correlation_id);
         response
     }
 
@@ -61,10 +61,11 @@ impl Client {
             include_topic_operations: false,
         });
         self.send(&request, 13);
-        match self.receive(ApiKey::Metadata, 13) {
-            Response::Metadata(response) => response,
-            other => panic!("{other:?}"),
-        }
+        let answer = self.receive(ApiKey::Metadata, 13);
+        let Response::Metadata(response) = answer else {
+            panic!("{answer:?}")
+        };
+        response
     }
 
     fn api_versions(&mut self, version: i16) -> ApiVersionsResponse {
