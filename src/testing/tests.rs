@@ -49,8 +49,8 @@ impl Client {
         self.stream.read_exact(&mut length).unwrap();
         let mut body = vec![0; usize::try_from(i32::from_be_bytes(length)).unwrap()];
         self.stream.read_exact(&mut body).unwrap();
-        let (id, response) = decode_response(api, version, &body).unwrap();
-        assert_eq!(id, self.correlation_id);
+        let (correlation_id, response) = decode_response(api, version, &body).unwrap();
+        assert_eq!(correlation_id, self.correlation_id);
         response
     }
 
@@ -61,11 +61,10 @@ impl Client {
             include_topic_operations: false,
         });
         self.send(&request, 13);
-        let answer = self.receive(ApiKey::Metadata, 13);
-        let Response::Metadata(response) = answer else {
-            panic!("{answer:?}")
-        };
-        response
+        match self.receive(ApiKey::Metadata, 13) {
+            Response::Metadata(response) => response,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn api_versions(&mut self, version: i16) -> ApiVersionsResponse {
@@ -78,11 +77,9 @@ impl Client {
 
     /// One record with this value to one partition.
     fn produce(&mut self, topic: &str, partition: i32, value: &str) -> ProducePartitionResponse {
-        self.produce_at(12, &one(topic, partition, batch(&[value])))
-            .topics
-            .remove(0)
-            .partitions
-            .remove(0)
+        let request = one(topic, partition, batch(&[value]));
+        let mut answered = self.produce_at(12, &request).topics.remove(0);
+        answered.partitions.remove(0)
     }
 
     fn produce_at(&mut self, version: i16, request: &Request) -> ProduceResponse {
