@@ -78,11 +78,9 @@ impl Client {
 
     /// One record with this value to one partition.
     fn produce(&mut self, topic: &str, partition: i32, value: &str) -> ProducePartitionResponse {
-        self.produce_at(12, &one(topic, partition, batch(&[value])))
-            .topics
-            .remove(0)
-            .partitions
-            .remove(0)
+        let request = one(topic, partition, batch(&[value]));
+        let mut answered = self.produce_at(12, &request).topics.remove(0);
+        answered.partitions.remove(0)
     }
 
     fn produce_at(&mut self, version: i16, request: &Request) -> ProduceResponse {
