@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use linger::testing::{Api, MockCluster};
 use linger::{ErrorCode, ErrorKind, Producer, ProducerRecord};
 
+use crate::observe::eventually;
 use crate::support::{Outcomes, PATIENCE, Setup, ignore, values, wait_for_records};
 
 /// Longer than any test may take: what lingers so long has to be fetched.
@@ -31,15 +32,20 @@ fn used(producer: &Producer<str, str>) -> usize {
 /// A producer whose buffer is full, because its broker hangs; gives how many records there were.
 fn full(setup: Setup) -> (MockCluster, Producer<str, str>, u64) {
     let (cluster, producer) = setup.start();
+    // However short max.block.ms is.
+    eventually("the topic is known", || {
+        producer.partitions_for("t").is_ok()
+    });
     producer
         .send_wait(ProducerRecord::new("t", "first"))
         .unwrap();
     // The first record's memory is back.
     producer.flush().unwrap();
     cluster.pause_broker(1);
-    // Who waits a moment also gets what batches had reserved and give back when they leave.
+    // Who waits a moment also gets what batches had reserved and give back when they leave, which may
+    // take the I/O thread a while.
     let record = || ProducerRecord::new("t", "v").partition(0);
-    let moment = Duration::from_millis(100);
+    let moment = Duration::from_secs(1);
     while producer.send_timeout(record(), moment, ignore).is_ok() {}
     let accepted = producer.metrics().records_accepted;
     (cluster, producer, accepted)
@@ -228,7 +234,7 @@ fn a_refused_try_send_makes_lingering_batches_leave() {
 /// its turn nevertheless, long before they stop.
 #[test]
 fn a_large_record_is_not_starved_by_small_ones() {
-    let (cluster, producer) = small_buffer().set("max.block.ms", 10_000).start();
+    let (cluster, producer) = small_buffer().start();
     cluster
         .on(Api::Produce)
         .always()

@@ -23,8 +23,11 @@ fn now() -> Instant {
 
 #[test]
 fn a_batch_leaves_when_it_has_lingered_and_not_before() {
-    let linger = Duration::from_millis(150);
-    let (cluster, producer) = Setup::new().topic("t", 1).set("linger.ms", 150).start();
+    let linger = Duration::from_secs(1);
+    let (cluster, producer) = Setup::new()
+        .topic("t", 1)
+        .set("linger.ms", linger.as_millis())
+        .start();
     producer.partitions_for("t").unwrap();
     let outcomes = Outcomes::new();
     let first_sent = now();

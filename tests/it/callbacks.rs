@@ -426,9 +426,10 @@ fn a_slow_callback_does_not_make_answers_time_out_that_have_come() {
     let (cluster, producer) = setup()
         .brokers(2)
         .topic("many", 2)
-        .set("request.timeout.ms", 300)
+        .set("request.timeout.ms", 2_000)
         .start();
     send_all(&producer, "many", &["the topic is known"]);
+    let before = producer.metrics().records_retried;
     let outcomes = Outcomes::new();
     let (blocked, waiting) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
@@ -436,7 +437,7 @@ fn a_slow_callback_does_not_make_answers_time_out_that_have_come() {
         .send(ProducerRecord::new("many", "x").partition(0), move |_| {
             blocked.send(()).unwrap();
             // Longer than an answer may take.
-            let waited = released.recv_timeout(Duration::from_millis(600));
+            let waited = released.recv_timeout(Duration::from_millis(2_500));
             assert!(waited.is_err());
         })
         .unwrap();
@@ -457,7 +458,7 @@ fn a_slow_callback_does_not_make_answers_time_out_that_have_come() {
     producer.close().unwrap();
     assert_eq!(
         producer.metrics().records_retried,
-        0,
+        before,
         "{:?}",
         produced(&cluster)
     );

@@ -11,7 +11,7 @@ use linger::{ErrorCode, ErrorKind, Producer, ProducerRecord, Properties};
 use crate::fakes::{DeafPort, Fake, Manner};
 use crate::observe::{cpu_time, eventually, io_thread, sleeps, timed};
 use crate::support::{
-    Outcomes, PATIENCE, Setup, ignore, produced, send_all, values, wait_for_records,
+    Outcomes, PATIENCE, Setup, ignore, meant_error, produced, send_all, values, wait_for_records,
 };
 
 fn setup() -> Setup {
@@ -234,11 +234,13 @@ fn partitions_are_told_with_their_leaders_and_replicas() {
 #[test]
 fn partitions_of_a_topic_that_does_not_come_are_an_error() {
     let (_cluster, producer) = setup()
-        .set("max.block.ms", 100)
+        .set("max.block.ms", 500)
         .cluster(|cluster| cluster.auto_create_topics(false))
         .start();
-    let error = producer.partitions_for("missing").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::UnknownTopicOrPartition);
+    let ask = || producer.partitions_for("missing").unwrap_err();
+    let error = meant_error(ask, |error| {
+        error.kind() == ErrorKind::UnknownTopicOrPartition
+    });
     assert!(error.to_string().contains("missing"), "{error}");
 }
 
@@ -454,6 +456,17 @@ fn two_seconds_of(thread: &str) -> (u64, Duration) {
     (sleeps(thread) - before.0, cpu_time(thread) - before.1)
 }
 
+/// Sees a thread do nothing at all, by the third look at the latest: a slow machine may not let it
+/// finish earlier, and what a thread does again and again shows in each of them.
+#[cfg(target_os = "linux")]
+fn assert_sleeps(thread: &str) {
+    let mut looks = Vec::new();
+    while looks.last() != Some(&(0, Duration::ZERO)) {
+        assert!(looks.len() < 3, "it never sleeps: {looks:?}");
+        looks.push(two_seconds_of(thread));
+    }
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn an_idle_producer_is_one_thread_that_sleeps() {
@@ -469,7 +482,7 @@ fn an_idle_producer_is_one_thread_that_sleeps() {
     }
     assert!(cluster.wait_until(PATIENCE, |view| view.connections() == 3));
     let thread = io_thread("md-id");
-    assert_eq!(two_seconds_of(&thread), (0, Duration::ZERO));
+    assert_sleeps(&thread);
     producer
         .send_wait(ProducerRecord::new("orders", "y"))
         .unwrap();
@@ -480,7 +493,7 @@ fn an_idle_producer_is_one_thread_that_sleeps() {
 fn a_producer_that_was_never_used_sleeps() {
     let (_cluster, _producer) = setup().set("client.id", "md-nu").start();
     let thread = io_thread("md-nu");
-    assert_eq!(two_seconds_of(&thread), (0, Duration::ZERO));
+    assert_sleeps(&thread);
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn a_fresh_producer_has_counted_nothing() {
 fn a_retry_counts_its_records_again_as_sent() {
     let (cluster, producer) = Setup::new()
         .topic("t", 1)
-        .set("linger.ms", 1_000)
+        .set("linger.ms", 60_000)
         .set("retry.backoff.ms", 1)
         .start();
     cluster
@@ -73,7 +73,7 @@ fn a_retry_counts_its_records_again_as_sent() {
 
 #[test]
 fn records_that_fail_count_as_failed() {
-    let (cluster, producer) = Setup::new().topic("t", 1).set("linger.ms", 1_000).start();
+    let (cluster, producer) = Setup::new().topic("t", 1).set("linger.ms", 60_000).start();
     cluster.on(Api::Produce).answer(ErrorCode::INVALID_RECORD);
     let outcomes = Outcomes::new();
     for number in 0..3 {

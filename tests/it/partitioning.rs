@@ -345,7 +345,7 @@ impl Stuck {
             .set("batch.size", 0)
             .set("max.in.flight.requests.per.connection", 1)
             .set("partitioner.adaptive.partitioning.enable", false)
-            .set("partitioner.availability.timeout.ms", 50)
+            .set("partitioner.availability.timeout.ms", 1_000)
             .start();
         let led_by = |node| {
             (0..8)
@@ -374,7 +374,7 @@ impl Stuck {
         io_thread_has_seen_it();
         // Waits in vain, for longer than the timeout.
         let nowhere = ProducerRecord::new("t", "v").partition(99);
-        let timeout = Duration::from_millis(60);
+        let timeout = Duration::from_millis(1_100);
         producer.send_timeout(nowhere, timeout, ignore).unwrap_err();
         io_thread_has_seen_it();
         Self {

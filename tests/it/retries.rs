@@ -9,7 +9,9 @@ use linger::testing::{Api, MockCluster, MockRequestContent};
 use linger::{ErrorCode, ErrorKind, Producer, ProducerRecord};
 
 use crate::observe::{eventually, timed};
-use crate::support::{Outcomes, PATIENCE, Setup, produced, send_all, values, wait_for_records};
+use crate::support::{
+    Outcomes, PATIENCE, Setup, meant_error, produced, send_all, values, wait_for_records,
+};
 
 /// One topic of one partition, no lingering, short pauses.
 fn setup() -> Setup {
@@ -24,8 +26,8 @@ fn setup() -> Setup {
 /// Gives up soon.
 fn impatient() -> Setup {
     setup()
-        .set("request.timeout.ms", 400)
-        .set("delivery.timeout.ms", 400)
+        .set("request.timeout.ms", 2_000)
+        .set("delivery.timeout.ms", 2_000)
 }
 
 fn send_numbers(producer: &Producer<str, str>, outcomes: &Outcomes<i32>, count: i32) {
@@ -232,11 +234,13 @@ fn connections_that_close_again_and_again_lose_nothing() {
 
 #[test]
 fn a_silent_broker_is_given_up_after_request_timeout() {
-    let setup = setup().set("request.timeout.ms", 100);
-    let (_cluster, producer) = survives(setup, |cluster| {
+    let setup = setup().set("request.timeout.ms", 200);
+    let (cluster, producer) = survives(setup, |cluster| {
         cluster.on(Api::Produce).times(2).silence();
     });
-    assert_eq!(producer.metrics().records_retried, 2);
+    assert_eq!(cluster.pending_faults(), 0);
+    // On a slow machine other answers may be late, too.
+    assert!(producer.metrics().records_retried >= 2);
 }
 
 #[test]
@@ -334,7 +338,7 @@ fn a_record_expires_in_the_queue() {
     let text = error.to_string();
     for part in [
         "\"orders\"-0",
-        "delivery.timeout.ms (400 ms)",
+        "delivery.timeout.ms (2000 ms)",
         "never sent",
         &cluster.address(leader),
         "refused",
@@ -380,8 +384,8 @@ fn a_record_expires_between_attempts_and_tells_how_many_there_were() {
 #[test]
 fn a_record_expires_on_its_way_and_a_late_answer_does_no_harm() {
     let (cluster, producer) = setup()
-        .set("request.timeout.ms", 400)
-        .set("delivery.timeout.ms", 400)
+        .set("request.timeout.ms", 2_000)
+        .set("delivery.timeout.ms", 2_000)
         .set("batch.size", 0)
         .start();
     send_all(&producer, "orders", &["the topic is known"]);
@@ -428,7 +432,7 @@ fn nothing_expires_late_when_many_threads_open_batches_of_one_partition() {
 #[test]
 fn requests_of_which_not_a_byte_has_left_are_sent_again() {
     let (cluster, producer) = setup()
-        .set("request.timeout.ms", 300)
+        .set("request.timeout.ms", 2_000)
         .set("send.buffer.bytes", 4_096)
         .set("batch.size", 500_000)
         .topic("many", 5)
@@ -649,12 +653,8 @@ fn a_broker_too_old_to_tell_the_leader_is_named() {
         .set("max.block.ms", 500)
         .cluster(|cluster| cluster.versions(Api::Metadata, 0..=3))
         .start();
-    // On a machine that stands still for a moment, the thread that knows why may come too late.
-    let refuse = |_| producer.partitions_for("orders").unwrap_err().to_string();
-    let mut texts = (0..5).map(refuse);
-    let text = texts.find(|text| !text.contains("I/O thread is busy"));
-    let text = text.unwrap();
-    assert!(text.contains("Metadata"), "{text}");
+    let refuse = || producer.partitions_for("orders").unwrap_err();
+    meant_error(refuse, |error| error.to_string().contains("Metadata"));
 }
 
 #[test]

@@ -416,8 +416,8 @@ fn a_producer_that_was_never_used_connects_to_nobody_and_closes_at_once() {
 fn close_ends_by_delivery_timeout_when_the_broker_says_nothing() {
     let (cluster, producer) = setup()
         .set("linger.ms", 0)
-        .set("request.timeout.ms", 300)
-        .set("delivery.timeout.ms", 400)
+        .set("request.timeout.ms", 2_000)
+        .set("delivery.timeout.ms", 2_000)
         .start();
     send_all(&producer, "orders", &["the topic is known"]);
     cluster.pause_broker(1);
@@ -483,13 +483,16 @@ fn close_ends_a_flush_with_the_records() {
 
 #[test]
 fn a_handle_keeps_its_outcome_after_close() {
-    let (_cluster, producer) = setup().start();
+    let (cluster, producer) = setup().start();
     let handle = producer
         .send_with_handle(ProducerRecord::new("orders", "x"))
         .unwrap();
     assert!(handle.try_get().is_none());
+    // Whoever waits makes the batch leave, and this thread may be slower than the answer.
+    cluster.pause_broker(1);
     let late = handle.wait_timeout(Duration::ZERO);
     assert_eq!(late.unwrap_err().kind(), ErrorKind::TimedOut);
+    cluster.resume_broker(1);
     drop(producer);
     assert_eq!(handle.wait().unwrap().offset(), Some(0));
     assert!(handle.try_get().unwrap().is_ok());

@@ -197,6 +197,24 @@ pub(crate) fn close_and_return_at_once(
     closed.expect("closing again is possible")
 }
 
+/// Fails until the error is the one that is meant. On a machine that stands still for a moment, the
+/// one who knows why may come too late for a limit; but it does not stand still each time.
+#[track_caller]
+pub(crate) fn meant_error(
+    mut fail: impl FnMut() -> Error,
+    is_meant: impl Fn(&Error) -> bool,
+) -> Error {
+    let mut others = Vec::new();
+    for _ in 0..5 {
+        let error = fail();
+        if is_meant(&error) {
+            return error;
+        }
+        others.push(error.to_string());
+    }
+    panic!("none is the one that is meant: {others:#?}");
+}
+
 /// The values of a partition, in order.
 pub(crate) fn values(cluster: &MockCluster, topic: &str, partition: i32) -> Vec<String> {
     let records = cluster.records(topic, partition).into_iter();

@@ -19,26 +19,28 @@ fn a_broker_that_asks_for_a_pause_gets_it() {
     send_all(&producer, "orders", &["the topic is known"]);
     let pause = Duration::from_millis(200);
     cluster.on(Api::Produce).throttle(pause);
-    let throttled = producer.send_wait(ProducerRecord::new("orders", "throttled"));
-    throttled.unwrap();
-    let (sent, took) = timed(|| producer.send_wait(ProducerRecord::new("orders", "after")));
-    sent.unwrap();
-    // The pause began a little before the first call returned.
-    assert!(took >= pause / 2, "{took:?}");
+    // The pause begins between the two.
+    let ((), took) = timed(|| {
+        for value in ["throttled", "after"] {
+            let sent = producer.send_wait(ProducerRecord::new("orders", value));
+            sent.unwrap();
+        }
+    });
+    assert!(took >= pause, "{took:?}");
 }
 
 #[test]
 fn a_pause_is_no_silence_to_the_requests_behind_it() {
-    let setup = setup().set("request.timeout.ms", 400);
+    let setup = setup().set("request.timeout.ms", 2_000);
     let (cluster, producer) = setup.start();
     send_all(&producer, "orders", &["the topic is known"]);
     let answers = cluster.on(Api::Produce).partition("orders", 0);
-    answers.delay(Duration::from_millis(200));
+    answers.delay(Duration::from_millis(100));
     let answers = cluster.on(Api::Produce).partition("orders", 0);
     answers.throttle(Duration::from_secs(20));
-    // Brokers answer in order: half a second and more after it was asked.
+    // Brokers answer in order: two seconds and a half after it was asked.
     let answers = cluster.on(Api::Produce).partition("orders", 1);
-    answers.delay(Duration::from_millis(500));
+    answers.delay(Duration::from_millis(2_500));
     let outcomes = Outcomes::new();
     for partition in [0, 1] {
         let before = producer.metrics().batches_sent;
