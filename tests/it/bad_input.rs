@@ -45,14 +45,14 @@ fn one_refusal(producer: &Producer<str, str>, record: ProducerRecord<'_, str, st
 }
 
 /// Has a record accepted, lets another one be refused, and sees the first one arrive.
-fn refusal_after_a_good_record(setup: Setup, bad: ProducerRecord<'_, str, str>) -> Error {
+fn refusal_after_a_good_record(setup: Setup, bad: &ProducerRecord<'_, str, str>) -> Error {
     let (cluster, producer) = setup.start();
     let outcomes = Outcomes::new();
     let good = ProducerRecord::new("orders", "good").partition(0);
     producer
         .send_timeout(good, PATIENCE, outcomes.callback("good"))
         .unwrap();
-    let error = refusal(&producer, &bad);
+    let error = refusal(&producer, bad);
     producer.flush().unwrap();
     outcomes.acknowledged(1);
     assert_eq!(values(&cluster, "orders", 0), ["good"]);
@@ -75,7 +75,7 @@ fn a_record_above_max_request_size_is_refused() {
     let value = "x".repeat(2_000);
     let error = refusal_after_a_good_record(
         setup().set("max.request.size", 1_000),
-        ProducerRecord::new("orders", &value),
+        &ProducerRecord::new("orders", &value),
     );
     assert_eq!(error.kind(), ErrorKind::RecordTooLarge);
     assert_says(&error, &["orders", "max.request.size", "1000"]);
@@ -86,7 +86,7 @@ fn a_record_above_buffer_memory_is_refused_at_once() {
     let value = "x".repeat(5_000);
     let setup = setup().set("buffer.memory", 4_000).set("batch.size", 1_000);
     let bad = ProducerRecord::new("orders", &value);
-    let (error, took) = timed(|| refusal_after_a_good_record(setup, bad));
+    let (error, took) = timed(|| refusal_after_a_good_record(setup, &bad));
     assert_eq!(error.kind(), ErrorKind::RecordTooLarge);
     assert_says(&error, &["orders", "buffer.memory", "4000"]);
     assert!(took < PATIENCE);
@@ -96,7 +96,7 @@ fn a_record_above_buffer_memory_is_refused_at_once() {
 fn illegal_topic_names_are_refused() {
     let long = "x".repeat(250);
     for name in ["", ".", "..", "two words", "slash/", "Übung", &long] {
-        let error = refusal_after_a_good_record(setup(), ProducerRecord::new(name, "value"));
+        let error = refusal_after_a_good_record(setup(), &ProducerRecord::new(name, "value"));
         assert_eq!(error.kind(), ErrorKind::InvalidRecord, "{name}");
         assert_says(&error, &["topic name", name.get(..20).unwrap_or(name)]);
     }
@@ -113,7 +113,7 @@ fn an_illegal_topic_name_has_no_partitions_either() {
 fn a_partition_that_does_not_exist_is_refused_when_it_has_been_waited_for() {
     let setup = setup().set("max.block.ms", 1_000);
     let bad = ProducerRecord::new("orders", "value").partition(7);
-    let (error, took) = timed(|| refusal_after_a_good_record(setup, bad));
+    let (error, took) = timed(|| refusal_after_a_good_record(setup, &bad));
     assert_eq!(error.kind(), ErrorKind::UnknownTopicOrPartition);
     assert_says(&error, &["partition 7", "\"orders\"", "3 partitions"]);
     assert!(took >= Duration::from_secs(1), "{took:?}");
@@ -122,7 +122,7 @@ fn a_partition_that_does_not_exist_is_refused_when_it_has_been_waited_for() {
 #[test]
 fn a_negative_partition_is_refused() {
     let bad = ProducerRecord::new("orders", "value").partition(-1);
-    let error = refusal_after_a_good_record(setup(), bad);
+    let error = refusal_after_a_good_record(setup(), &bad);
     assert_eq!(error.kind(), ErrorKind::InvalidRecord);
     assert_says(&error, &["partition", "-1"]);
 }
@@ -130,7 +130,7 @@ fn a_negative_partition_is_refused() {
 #[test]
 fn a_negative_timestamp_is_refused() {
     let bad = ProducerRecord::new("orders", "value").timestamp(-5);
-    let error = refusal_after_a_good_record(setup(), bad);
+    let error = refusal_after_a_good_record(setup(), &bad);
     assert_eq!(error.kind(), ErrorKind::InvalidRecord);
     assert_says(&error, &["timestamp", "-5"]);
 }
@@ -155,7 +155,7 @@ fn a_topic_that_may_not_be_created_is_refused() {
         .set("max.block.ms", 1_000)
         .cluster(|cluster| cluster.auto_create_topics(false));
     let bad = ProducerRecord::new("missing", "value");
-    let error = refusal_after_a_good_record(setup, bad);
+    let error = refusal_after_a_good_record(setup, &bad);
     assert_eq!(error.kind(), ErrorKind::UnknownTopicOrPartition);
     assert_says(&error, &["\"missing\"", "UNKNOWN_TOPIC_OR_PARTITION"]);
 }
