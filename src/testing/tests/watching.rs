@@ -91,6 +91,9 @@ fn an_observer_is_told_what_became_of_each_batch() {
     assert_eq!(stump.batch.producer_id, -1);
 }
 
+/// The end of a fault in the making.
+type Happen = fn(crate::testing::Fault<'_>);
+
 #[test]
 fn an_observer_is_told_how_each_request_ended() {
     let (cluster, events) = watched(MockCluster::builder().topic("t", 1));
@@ -116,7 +119,7 @@ fn an_observer_is_told_how_each_request_ended() {
     let closed = |applied| MockAnswer::Closed { applied };
     let silent = |applied| MockAnswer::Silence { applied };
     let on = || cluster.on(Api::Produce);
-    let ends: [(fn(crate::testing::Fault<'_>), MockAnswer, bool); 5] = [
+    let ends: [(Happen, MockAnswer, bool); 5] = [
         (|fault| fault.close_before(), closed(false), false),
         (|fault| fault.close_after(), closed(true), true),
         (|fault| fault.silence(), silent(false), false),
