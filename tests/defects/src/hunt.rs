@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::thread;
 use std::time::Instant;
+use std::{env, thread};
 
 use crate::{Defect, Result};
 
@@ -29,6 +29,22 @@ pub(crate) struct Results {
 
 /// The hunts, in the order in which they are tried. The second is quicker, and knows no bytes.
 const LEVELS: [(&str, &str); 2] = [("", "sim::hunt"), (" (messages)", "sim::schedules::hunt")];
+
+/// Looks whether the tests of the copy compile. Shares what `cargo clippy` has made of the
+/// dependencies in the tree, for the same features, so that little is left to do.
+pub(crate) fn check(root: &Path, copy: &Path) -> Result<()> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["check", "--locked", "--profile=test", "--lib"]);
+    cargo.arg("--all-features").current_dir(copy);
+    if env::var_os("CARGO_TARGET_DIR").is_none() {
+        cargo.env("CARGO_TARGET_DIR", root.join("target"));
+    }
+    let status = cargo.status().map_err(|error| format!("cargo: {error}"))?;
+    match status.success() {
+        true => Ok(()),
+        false => Err("the copy with the patches does not compile".to_owned()),
+    }
+}
 
 /// Builds the tests of the copy; returns the program. Dependencies are shared with the tree's own
 /// builds.
