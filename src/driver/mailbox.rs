@@ -122,9 +122,8 @@ pub(crate) struct Ticket(Arc<Slot<Result<Reply>>>);
 impl Ticket {
     /// Whether it was done, or `None` if there is no answer by the deadline. Runs on: caller.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<Result<()>> {
-        let answer = self.0.wait_for(deadline);
-        let answer = answer.as_ref()?.as_ref();
-        Some(answer.map(|_| ()).map_err(Error::clone))
+        let done = |reply: &Result<Reply>| reply.as_ref().map(|_| ()).map_err(Error::clone);
+        self.0.wait_for(deadline).as_ref().map(done)
     }
 
     /// The same for a purge: what it has come to. Runs on: caller.

@@ -18,7 +18,7 @@ use linger::{
 
 use crate::logged::{is_logged, keep_log, panic_at};
 use crate::observe::eventually;
-use crate::support::{Outcomes, PATIENCE, Setup, ignore, values};
+use crate::support::{Outcomes, PATIENCE, Setup, close_within, ignore, values};
 
 type Outcome<T> = Result<T, Box<dyn StdError + Send + Sync>>;
 
@@ -204,8 +204,8 @@ fn records_that_fail_while_closing_are_told_with_their_partition() {
     producer.partitions_for("orders").unwrap();
     cluster.pause_broker(1);
     send_mixed(&producer, &tell, 60);
-    let report = producer.close_timeout(Duration::ZERO).unwrap();
-    assert_eq!(report.failed, 60);
+    let (_, failed) = close_within(&producer, Duration::ZERO);
+    assert_eq!(failed, 60);
     let outcomes = outcomes_in_order(&told, 60);
     for partition in 0..3 {
         let end = format!("orders Some({partition})");
@@ -521,7 +521,7 @@ fn a_record_that_finds_no_memory_is_told_once() {
     let short = Duration::from_millis(1);
     assert!(producer.send_timeout(record(), short, ignore).is_err());
     assert_heard(&told, "BufferFull NotWritten orders None");
-    producer.close_timeout(Duration::ZERO).unwrap();
+    close_within(&producer, Duration::ZERO);
 }
 
 #[test]

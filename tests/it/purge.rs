@@ -1,7 +1,7 @@
 //! Records that are taken back before they were sent: each has its outcome, none comes to a broker,
 //! and the producer goes on.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -10,7 +10,9 @@ use linger::testing::Api;
 use linger::{ErrorKind, Fate, Producer, ProducerRecord, Purge, Result, UndeliveredRecord};
 
 use crate::observe::{eventually, this_thread, wait_until_asleep};
-use crate::support::{Outcomes, PATIENCE, Setup, ignore, send_all, values};
+use crate::support::{
+    Outcomes, PATIENCE, Setup, close_and_return_at_once, ignore, send_all, values,
+};
 
 /// Two topics of two partitions; nothing leaves before somebody asks for it.
 fn setup() -> Setup {
@@ -157,6 +159,35 @@ fn purge_frees_memory_for_callers_who_wait_for_it() {
     assert_eq!(producer.metrics().buffer_used_bytes, 0);
 }
 
+/// How many callbacks were told what.
+#[derive(Default)]
+struct Counts {
+    acknowledged: Arc<AtomicU64>,
+    purged: Arc<AtomicU64>,
+}
+
+impl Counts {
+    fn of_sending(&self, producer: &Producer<str, str>, records: u32) {
+        for number in 0..records {
+            let value = format!("a record with some text: {number:0>40}");
+            let [acknowledged, purged] = [&self.acknowledged, &self.purged].map(Arc::clone);
+            let callback = move |result: Result<_>| match result {
+                Ok(_) => _ = acknowledged.fetch_add(1, Ordering::SeqCst),
+                Err(error) if error.kind() == ErrorKind::Purged => {
+                    purged.fetch_add(1, Ordering::SeqCst);
+                }
+                Err(error) => panic!("{error}"),
+            };
+            let record = ProducerRecord::new("orders", &value);
+            producer.send(record, callback).unwrap();
+        }
+    }
+
+    fn read(&self) -> [u64; 2] {
+        [&self.acknowledged, &self.purged].map(|count| count.load(Ordering::SeqCst))
+    }
+}
+
 #[test]
 fn sends_that_race_with_purges_have_one_outcome_each() {
     for codec in ["none", "gzip"] {
@@ -166,27 +197,9 @@ fn sends_that_race_with_purges_have_one_outcome_each() {
             .set("compression.type", codec)
             .start();
         send_all(&producer, "orders", &["the topic is known"]);
-        let [acknowledged, purged] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
-        let count = |which: &Arc<AtomicUsize>| which.load(Ordering::SeqCst);
+        let counts = Counts::default();
         let taken_back: u64 = thread::scope(|scope| {
-            let sending = [(); 3].map(|()| {
-                scope.spawn(|| {
-                    for number in 0..3_000 {
-                        let value = format!("a record with some text: {number:0>40}");
-                        let (acknowledged, purged) =
-                            (Arc::clone(&acknowledged), Arc::clone(&purged));
-                        let callback = move |result: Result<_>| match result {
-                            Ok(_) => _ = acknowledged.fetch_add(1, Ordering::SeqCst),
-                            Err(error) if error.kind() == ErrorKind::Purged => {
-                                purged.fetch_add(1, Ordering::SeqCst);
-                            }
-                            Err(error) => panic!("{error}"),
-                        };
-                        let record = ProducerRecord::new("orders", &value);
-                        producer.send(record, callback).unwrap();
-                    }
-                })
-            });
+            let sending = [(); 3].map(|()| scope.spawn(|| counts.of_sending(&producer, 3_000)));
             let mut taken_back = 0;
             while !sending.iter().all(|one| one.is_finished()) {
                 taken_back += producer.purge(Purge::All).unwrap().purged;
@@ -194,10 +207,11 @@ fn sends_that_race_with_purges_have_one_outcome_each() {
             taken_back
         });
         producer.close().unwrap();
-        assert_eq!(count(&purged) as u64, taken_back, "{codec}");
-        assert_eq!(count(&acknowledged) + count(&purged), 9_000, "{codec}");
+        let [acknowledged, purged] = counts.read();
+        assert_eq!(purged, taken_back, "{codec}");
+        assert_eq!(acknowledged + purged, 9_000, "{codec}");
         let written = cluster.counters().records;
-        assert_eq!(written, count(&acknowledged) as u64 + 1, "{codec}");
+        assert_eq!(written, acknowledged + 1, "{codec}");
         assert_eq!(producer.metrics().buffer_used_bytes, 0, "{codec}");
     }
 }
@@ -209,7 +223,7 @@ fn a_close_does_not_hand_back_what_was_purged_before() {
     send(&producer, "orders", "purged");
     assert_eq!(producer.purge(Purge::All).unwrap().purged, 1);
     send(&producer, "orders", "closed");
-    let (report, records) = producer.close_and_return(Duration::ZERO).unwrap();
+    let (report, records) = close_and_return_at_once(&producer);
     assert_eq!((report.failed, report.not_written), (1, 1));
     assert_eq!(records.iter().map(text).collect::<Vec<_>>(), ["closed"]);
 }
