@@ -60,8 +60,8 @@ impl<T: Send + 'static> Crew<T> {
 
     fn start_waiting(&mut self) {
         let remaining = self.deadline.saturating_duration_since(now());
+        let share = remaining / self.rounds();
         while self.running < THREADS && !remaining.is_zero() {
-            let share = remaining / self.rounds();
             let Some(job) = self.waiting.pop_front() else {
                 return;
             };

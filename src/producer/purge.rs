@@ -40,8 +40,9 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     ///
     /// ```
     /// # use linger::{Producer, ProducerRecord, Properties, Purge};
+    /// # let cluster = linger::testing::MockCluster::start()?;
     /// # let properties = Properties::new()
-    /// #     .set("bootstrap.servers", linger::testing::MockCluster::start()?.bootstrap_servers())
+    /// #     .set("bootstrap.servers", cluster.bootstrap_servers())
     /// #     .set("linger.ms", 60_000)
     /// #     .set("key.serializer", "string")
     /// #     .set("value.serializer", "string");
