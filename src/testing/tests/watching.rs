@@ -279,3 +279,21 @@ fn discarding_keeps_no_refused_requests_either() {
     assert_eq!(cluster.counters().requests, 3);
     assert!(cluster.requests().is_empty());
 }
+
+#[test]
+fn faults_come_before_the_first_request_where_brokers_start_paused() {
+    let cluster = start(MockCluster::builder().topic("t", 1).paused());
+    let mut client = Client::connect(&cluster, 1);
+    client.send(&one("t", 0, batch(&["a"])), 12);
+    assert!(cluster.wait_until(PATIENCE, |view| view.connections() == 1));
+    cluster
+        .on(Api::Produce)
+        .answer(ErrorCode::NOT_ENOUGH_REPLICAS);
+    cluster.resume_broker(1);
+    let Response::Produce(mut answer) = client.receive(ApiKey::Produce, 12) else {
+        panic!("another answer");
+    };
+    let partition = answer.topics.remove(0).partitions.remove(0);
+    assert_eq!(partition.error, ErrorCode::NOT_ENOUGH_REPLICAS);
+    assert!(values(&cluster, "t", 0).is_empty());
+}
