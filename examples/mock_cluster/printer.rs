@@ -191,10 +191,12 @@ mod tests {
         let (printer, permit, texts) = printer();
         let printer = Arc::new(printer);
         let (early, (done, all_printed)) = (Arc::clone(&printer), channel());
-        thread::spawn(move || {
+        let print = move || {
             (0..3).for_each(|_| early.print(&"x".repeat(MOST_WAITING)));
             done.send(()).unwrap();
-        });
+        };
+        // Not a scoped one, which a test that fails would wait for.
+        thread::Builder::new().spawn(print).unwrap();
         all_printed.recv_timeout(PATIENCE).unwrap();
         printer.begin("first\n");
         permit.send(()).unwrap();
