@@ -282,10 +282,13 @@ fn discarding_keeps_no_refused_requests_either() {
 
 #[test]
 fn faults_come_before_the_first_request_where_brokers_start_paused() {
-    let cluster = start(MockCluster::builder().topic("t", 1).paused());
+    let builder = MockCluster::builder().brokers(2).topic("t", 2);
+    let cluster = start(builder.paused());
     let mut client = Client::connect(&cluster, 1);
     client.send(&one("t", 0, batch(&["a"])), 12);
-    assert!(cluster.wait_until(PATIENCE, |view| view.connections() == 1));
+    // Time enough for the first broker, if it used it.
+    cluster.resume_broker(2);
+    Client::connect(&cluster, 2).produce("t", 1, "b");
     cluster
         .on(Api::Produce)
         .answer(ErrorCode::NOT_ENOUGH_REPLICAS);
