@@ -82,7 +82,8 @@ fn start(
         .auto_create_topics(args.auto_create > 0)
         .default_partitions(args.auto_create)
         .discard_records()
-        .observer(observer);
+        .observer(observer)
+        .paused();
     for topic in &args.topic {
         builder = builder.topic(&topic.name, topic.partitions);
     }
@@ -98,6 +99,10 @@ fn start(
     }
     for delay in &args.delay {
         delay.install(&cluster);
+    }
+    // A producer that has waited for the port meets all of them.
+    for node in cluster.nodes() {
+        cluster.resume_broker(node);
     }
     Ok(cluster)
 }

@@ -55,11 +55,13 @@ impl Printer {
         });
     }
 
-    /// Prints this when its turn has come; waits if there is too much before it.
+    /// Prints this when its turn has come; waits if there is too much before it and somebody may
+    /// read it. Before the first words nobody waits: whoever has to say them may wait for the caller.
     pub(crate) fn print(&self, text: &str) {
         let mut state = self.0.state.lock();
         let is_full = |state: &mut State| {
-            state.waiting.len() > MOST_WAITING && !state.is_hurried && !state.is_done
+            let may_wait = state.has_begun && !state.is_hurried && !state.is_done;
+            may_wait && state.waiting.len() > MOST_WAITING
         };
         self.0.changed.wait_while(&mut state, is_full);
         if !state.is_done {
@@ -182,6 +184,24 @@ mod tests {
             texts.iter().collect::<String>(),
             "first\nearly\nlater\nlast\n"
         );
+    }
+
+    #[test]
+    fn nobody_waits_before_the_first_words_are_known() {
+        let (printer, permit, texts) = printer();
+        let printer = Arc::new(printer);
+        let (early, (done, all_printed)) = (Arc::clone(&printer), channel());
+        let print = move || {
+            (0..3).for_each(|_| early.print(&"x".repeat(MOST_WAITING)));
+            done.send(()).unwrap();
+        };
+        // Not a scoped one, which a test that fails would wait for.
+        thread::Builder::new().spawn(print).unwrap();
+        all_printed.recv_timeout(PATIENCE).unwrap();
+        printer.begin("first\n");
+        permit.send(()).unwrap();
+        let text = texts.recv_timeout(PATIENCE).unwrap();
+        assert!(text.starts_with("first\nx"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! A record that a close or a purge hands back: decoded from the bytes of its batch, with the error that its
-//! callback was told. Made on the I/O thread, and only if somebody asked.
+//! A record that a close or a purge hands back: decoded from the bytes of its batch, with the error
+//! that its callback was told. Made on the I/O thread, and only if somebody asked.
 
 use std::fmt;
 

@@ -114,8 +114,8 @@ pub trait ProducerInterceptor: Send + Sync {
     /// group's function, in the same order and on the same thread.
     ///
     /// A record that `send` refuses has its outcome here, too, before the call returns and on its
-    /// thread; one that a serializer has refused without having been in [`on_send`](Self::on_send).
-    /// Does nothing unless implemented.
+    /// thread; one that a serializer has refused without having been in [`on_send`](Self::on_send). A
+    /// call that panics in a serializer, or is misuse, comes to neither. Does nothing unless implemented.
     fn on_acknowledgement(&self, acknowledgement: &Acknowledgement<'_>) {
         let _unheard = acknowledgement;
     }

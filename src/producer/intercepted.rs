@@ -2,9 +2,10 @@
 //! as any other's, but for what refuses it, of which they are told. A producer without interceptors
 //! never comes here. Runs on: caller.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use crate::accumulator::{Arrival, Owed, View};
+use crate::accumulator::{Arrival, Completions, Owed, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::interceptor::{InterceptedRecord, Interceptors};
 use crate::producer::Producer;
@@ -46,7 +47,7 @@ impl Gate<'_> {
         &self,
         interceptors: &Interceptors,
         record: &InterceptedRecord<'_>,
-        owed: (usize, &mut Owed<'_>),
+        (owed_bytes, owe): (usize, &mut Owed<'_>),
         patience: &Patience,
         view: &'t mut Option<View>,
     ) -> Result<Accepted<'t>> {
@@ -58,6 +59,13 @@ impl Gate<'_> {
         let refused = |error: &Error| {
             interceptors.tell(draft.topic, draft.partition, Err(error));
         };
+        // A record that is in a batch has its outcome from there, whatever happens to this call.
+        let is_in_batch = Cell::new(false);
+        let mut owe = |completions: &mut Completions, record: &Record<'_>| {
+            owe(completions, record);
+            is_in_batch.set(true);
+        };
+        let owed: (usize, &mut Owed<'_>) = (owed_bytes, &mut owe);
         // The panic goes on to its caller: nothing is looked at here that it may have left half done.
         let placed = catch_unwind(AssertUnwindSafe(|| {
             self.place_left(&draft, record, owed, patience, view)
@@ -65,9 +73,11 @@ impl Gate<'_> {
         match placed {
             Ok(placed) => placed.inspect_err(refused),
             Err(panic) => {
-                let topic = draft.topic;
-                let text = format!("the partitioner panicked over a record for \"{topic}\"");
-                refused(&Error::new(ErrorKind::InvalidRecord, text));
+                if !is_in_batch.get() {
+                    let topic = draft.topic;
+                    let text = format!("the partitioner panicked over a record for \"{topic}\"");
+                    refused(&Error::new(ErrorKind::InvalidRecord, text));
+                }
                 resume_unwind(panic)
             }
         }

@@ -33,10 +33,11 @@ pub struct PurgeReport {
 impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// Takes back what is queued and was never sent: each record accepted before this call whose batch
     /// no attempt to send has begun fails with [`Purged`](ErrorKind::Purged) and the fate
-    /// [`NotWritten`](crate::Fate::NotWritten), and its memory is free for others. What the I/O thread
-    /// has taken to be sent is left alone, also between two attempts: it may be written, or is what
-    /// others in its sequence follow. The producer goes on: what is sent afterwards is not purged. Of
-    /// what other threads send at the same moment, some may be.
+    /// [`NotWritten`](crate::Fate::NotWritten), and its memory is free for others (the encoded bytes at
+    /// once, the bookkeeping and what a callback captures with its outcome). What the I/O thread has
+    /// taken to be sent is left alone, also between two attempts: it may be written, or is what others
+    /// in its sequence follow. The producer goes on: what is sent afterwards is not purged. Of what
+    /// other threads send at the same moment, some may be.
     ///
     /// ```
     /// # use linger::{Producer, ProducerRecord, Properties, Purge};

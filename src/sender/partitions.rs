@@ -34,7 +34,8 @@ use crate::sender::timers::Timer;
 use crate::sync::Arc;
 
 /// How many batches of a partition may be on their way, or acknowledged behind one that is not: a
-/// broker remembers the last five of each producer.
+/// broker remembers the last five of each producer. What a purge took counts as well while its outcome
+/// is held back, although no broker has heard of it: fewer are on their way until then.
 const PIPELINE: usize = 5;
 
 /// A partition that has had a batch.

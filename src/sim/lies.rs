@@ -1,5 +1,5 @@
-//! Answers that say too little, too much, in another order, or what is not so: what a broker, or something that stands
-//! between, may do to a client. Serves the byte level and the message level.
+//! Answers that say too little, too much, in another order, or what is not so: what a broker, or
+//! something that stands between, may do to a client. Serves the byte level and the message level.
 
 use crate::ids::NodeId;
 use crate::protocol::Response;

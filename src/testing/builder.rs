@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use crate::protocol::version::VersionRange;
 use crate::testing::events::{MockEvent, Observer};
 use crate::testing::server::Server;
-use crate::testing::state::Settings;
+use crate::testing::state::{ClusterState, Settings};
 use crate::testing::{Api, MockCluster};
 
 /// The settings of a [`MockCluster`], each with the default that Kafka has unless stated.
@@ -137,23 +137,31 @@ impl MockClusterBuilder {
         self
     }
 
+    /// The brokers start [paused](MockCluster::pause_broker), each until it is
+    /// [resumed](MockCluster::resume_broker): so faults come before the first request, even where
+    /// producers know the [`port`](Self::port).
+    pub fn paused(mut self) -> Self {
+        self.settings.paused = true;
+        self
+    }
+
     /// Opens the ports and starts the brokers.
     ///
     /// # Errors
     ///
     /// If a loopback port cannot be had, which is then named, or no thread.
     pub fn start(self) -> io::Result<MockCluster> {
-        let server = Server::start(self.settings, self.first_port, self.brokers)?;
-        server.with(|inner| {
+        let make_topics = |state: &mut ClusterState| {
             for (name, partitions) in &self.topics {
-                inner.state.create_topic(name, *partitions);
+                state.create_topic(name, *partitions);
             }
             for name in &self.log_append_time {
-                if let Some(topic) = inner.state.topics.get_mut(name.as_str()) {
+                if let Some(topic) = state.topics.get_mut(name.as_str()) {
                     topic.log_append_time = true;
                 }
             }
-        });
+        };
+        let server = Server::start(self.settings, self.first_port, self.brokers, make_topics)?;
         Ok(MockCluster::new(server))
     }
 }

@@ -13,11 +13,18 @@ pub(super) struct Chance {
     probability: f64,
     /// What all its lots have in common.
     start: u64,
-    drawn: BTreeMap<Lot, u64>,
+    /// How many were drawn, by the hash of what for: clients invent names.
+    drawn: BTreeMap<u64, u64>,
+    /// How many were drawn for what found no place there.
+    drawn_for_others: u64,
 }
 
+/// For how many things lots are counted one by one. Those that come later share a count, so that
+/// their lots depend on each other's.
+const MOST_COUNTED: usize = 100_000;
+
 /// What is drawn for: each has a sequence of lots of its own.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug)]
 pub(super) enum Lot {
     /// A request as a whole, by the broker that it came to.
     Request(NodeId),
@@ -31,6 +38,7 @@ impl Chance {
             probability,
             start: 0,
             drawn: BTreeMap::new(),
+            drawn_for_others: 0,
         }
     }
 
@@ -40,9 +48,13 @@ impl Chance {
     }
 
     /// Draws the next lot.
-    pub(super) fn hits(&mut self, lot: Lot) -> bool {
+    pub(super) fn hits(&mut self, lot: &Lot) -> bool {
         let name = lot.hash();
-        let earlier = self.drawn.entry(lot).or_insert(0);
+        let is_counted = self.drawn.len() < MOST_COUNTED || self.drawn.contains_key(&name);
+        let earlier = match is_counted {
+            true => self.drawn.entry(name).or_insert(0),
+            false => &mut self.drawn_for_others,
+        };
         let lot = mix(mix(self.start, name), *earlier);
         *earlier += 1;
         let top = u32::try_from(lot >> 32).expect("half of the bits are left");
@@ -83,7 +95,7 @@ mod tests {
     fn draw(probability: f64, seed: u64, fault: u64, lots: &[Lot]) -> Vec<bool> {
         let mut chance = Chance::new(probability);
         chance.begin(seed, fault);
-        let hits = |lot: &Lot| chance.hits(lot.clone());
+        let hits = |lot: &Lot| chance.hits(lot);
         lots.iter().map(hits).collect()
     }
 
@@ -125,6 +137,19 @@ mod tests {
         for (at, one) in others.iter().enumerate() {
             assert!(!others[..at].contains(one), "{at} is like one before it");
         }
+    }
+
+    #[test]
+    fn more_names_than_memory_allows_have_lots_all_the_same() {
+        let mut chance = Chance::new(0.5);
+        let counted = i32::try_from(MOST_COUNTED).unwrap();
+        for index in 0..counted + 100 {
+            chance.hits(&Lot::Subject("invented".into(), Some(index)));
+        }
+        assert_eq!(chance.drawn.len(), MOST_COUNTED);
+        let late = Lot::Subject("invented".into(), Some(counted));
+        let hits = (0..1_000).filter(|_| chance.hits(&late)).count();
+        assert!((400..=600).contains(&hits), "{hits}");
     }
 
     #[test]

@@ -254,7 +254,7 @@ impl Rule {
             return vec![whole];
         };
         if subjects.is_empty() || !matches!(self.effect, Effect::Refuse(_)) {
-            let hit = chance.hits(Lot::Request(node));
+            let hit = chance.hits(&Lot::Request(node));
             return hit.then_some(whole).into_iter().collect();
         }
         let mut scopes = Vec::new();
@@ -266,7 +266,7 @@ impl Rule {
             if !whole.covers(topic, *partition) || !is_free() {
                 continue;
             }
-            if chance.hits(Lot::Subject(Arc::clone(topic), *partition)) {
+            if chance.hits(&Lot::Subject(Arc::clone(topic), *partition)) {
                 scopes.push(Scope {
                     topic: Some(Arc::clone(topic)),
                     partition: partition.or(whole.partition),

@@ -47,7 +47,8 @@
 //! a repeated batch with the offset that it got at first, a gap with
 //! `OUT_OF_ORDER_SEQUENCE_NUMBER`, an old epoch with `INVALID_PRODUCER_EPOCH`. That memory moves
 //! with the partition to its next leader; [`MockCluster::forget_producers`] wipes it, as time does
-//! in Kafka. [`MockCluster::batches`] shows who wrote what in which sequence, and
+//! in Kafka. Of more than 1,000 ids in a partition the one that was silent for longest is forgotten.
+//! [`MockCluster::batches`] shows who wrote what in which sequence, and
 //! [`MockCluster::violations`] what a producer sent that none ever should.
 //!
 //! # Faults

@@ -81,7 +81,13 @@ impl Inner {
 
 impl Server {
     /// Starts that many brokers on loopback ports, counted from the first one; 0: on free ones.
-    pub(super) fn start(settings: Settings, first_port: u16, brokers: usize) -> io::Result<Self> {
+    /// `prepare` comes before the first request.
+    pub(super) fn start(
+        settings: Settings,
+        first_port: u16,
+        brokers: usize,
+        prepare: impl FnOnce(&mut ClusterState),
+    ) -> io::Result<Self> {
         let ports = (first_port..=u16::MAX).map(|port| if first_port == 0 { 0 } else { port });
         let listeners: Vec<TcpListener> =
             ports.take(brokers).map(listen).collect::<io::Result<_>>()?;
@@ -93,12 +99,15 @@ impl Server {
         for listener in &listeners {
             addresses.push((Ipv4Addr::LOCALHOST.to_string(), port(listener)?));
         }
+        let paused = settings.paused;
+        let mut state = ClusterState::new(settings, addresses);
+        prepare(&mut state);
         let server = Self {
             shared: Arc::new(Shared {
                 inner: Mutex::ranked(
                     Rank::MockCluster,
                     Inner {
-                        state: ClusterState::new(settings, addresses),
+                        state,
                         brokers: BTreeMap::new(),
                         connections_made: 0,
                     },
@@ -107,7 +116,7 @@ impl Server {
             }),
         };
         for (id, listener) in (1..).zip(listeners) {
-            server.serve(NodeId(id), listener)?;
+            server.serve(NodeId(id), listener, paused)?;
         }
         Ok(server)
     }
@@ -203,17 +212,17 @@ impl Server {
             }
             None => TcpListener::bind(address)?,
         };
-        self.serve(node, listener)
+        self.serve(node, listener, false)
     }
 
     /// Starts the thread that accepts the broker's connections.
-    fn serve(&self, node: NodeId, listener: TcpListener) -> io::Result<()> {
+    fn serve(&self, node: NodeId, listener: TcpListener, paused: bool) -> io::Result<()> {
         let broker = Broker {
             address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port(&listener)?),
             acceptor: None,
             reserved: None,
             stopping: false,
-            paused: false,
+            paused,
             connections: BTreeMap::new(),
         };
         self.with(|inner| inner.brokers.insert(node, broker));

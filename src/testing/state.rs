@@ -59,6 +59,8 @@ pub(crate) struct Settings {
     pub(super) keep: bool,
     /// Where the draws of faults by chance begin.
     pub(super) seed: u64,
+    /// Whether the brokers start paused.
+    pub(super) paused: bool,
     /// Who is told of what happens.
     pub(super) observer: Option<Observer>,
 }
@@ -75,6 +77,7 @@ impl Default for Settings {
             first_epoch: 0,
             keep: true,
             seed: 0,
+            paused: false,
             observer: None,
         }
     }

@@ -222,9 +222,13 @@ impl<'a> Translation<'a> {
     /// often short, so the other one gives way unless it was set by Kafka's name.
     fn shorten_the_request_timeout(&mut self) {
         let (delivery, request) = ("delivery.timeout.ms", "request.timeout.ms");
-        let is_given = self.given.entry("message.timeout.ms").is_some();
+        let Some(given) = self.given.entry("message.timeout.ms") else {
+            return;
+        };
+        let is_later = |other: &Entry| other.source > given.source;
+        let counts = !self.given.entry(delivery).is_some_and(is_later);
         let is_kafkas = self.given.get(request) == self.properties.get(request);
-        if !is_given || (is_kafkas && self.given.entry(request).is_some()) {
+        if !counts || (is_kafkas && self.given.entry(request).is_some()) {
             return;
         }
         let number = |name| -> Option<i64> {
@@ -334,7 +338,7 @@ pub(super) fn default_here(name: &str) -> &'static str {
 fn text(entry: &Entry) -> Result<&str, String> {
     match &entry.value {
         Given::Text(text) => Ok(text.trim()),
-        Given::Object(object) => Err(format!("it takes text, not a {object:?}")),
+        Given::Object(object) => Err(format!("it takes text, not {}", object.described())),
     }
 }
 

@@ -236,6 +236,13 @@ fn make_room_for_a_short_message_timeout() {
         message.contains("delivery.timeout.ms (5) is less than"),
         "{message}"
     );
+    // What does not count shortens nothing.
+    let file = Properties::parse("message.timeout.ms=300000").unwrap();
+    let program = minimal().merge(file).set("delivery.timeout.ms", 10_000);
+    assert_eq!(
+        refused(&program),
+        "delivery.timeout.ms (10000) is less than linger.ms (5) + request.timeout.ms (30000)"
+    );
 }
 
 #[test]

@@ -279,3 +279,24 @@ fn discarding_keeps_no_refused_requests_either() {
     assert_eq!(cluster.counters().requests, 3);
     assert!(cluster.requests().is_empty());
 }
+
+#[test]
+fn faults_come_before_the_first_request_where_brokers_start_paused() {
+    let builder = MockCluster::builder().brokers(2).topic("t", 2);
+    let cluster = start(builder.paused());
+    let mut client = Client::connect(&cluster, 1);
+    client.send(&one("t", 0, batch(&["a"])), 12);
+    // Time enough for the first broker, if it used it.
+    cluster.resume_broker(2);
+    Client::connect(&cluster, 2).produce("t", 1, "b");
+    cluster
+        .on(Api::Produce)
+        .answer(ErrorCode::NOT_ENOUGH_REPLICAS);
+    cluster.resume_broker(1);
+    let Response::Produce(mut answer) = client.receive(ApiKey::Produce, 12) else {
+        panic!("another answer");
+    };
+    let partition = answer.topics.remove(0).partitions.remove(0);
+    assert_eq!(partition.error, ErrorCode::NOT_ENOUGH_REPLICAS);
+    assert!(values(&cluster, "t", 0).is_empty());
+}

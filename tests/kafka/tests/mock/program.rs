@@ -7,15 +7,11 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::mpsc::channel;
-use std::time::Duration;
 
-use linger_kafka_tests::{Program, linger_example, run_kafka_tool};
+use linger_kafka_tests::{PATIENCE, Program, linger_example, run_kafka_tool};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::Value;
-
-/// Long enough for a loaded machine; nothing takes that long when all is well.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Faults that come to an end, and others by chance that never do.
 const FAULTS: [&str; 12] = [
@@ -67,7 +63,7 @@ impl Mock {
     /// Ends it as a shell does.
     fn end(self) -> Printed {
         self.program.signal("TERM");
-        let (status, lines) = self.program.finish_within(PATIENCE.as_secs());
+        let (status, lines) = self.program.finish_in_time();
         assert_eq!(status.code(), Some(143), "{:?}", lines.last());
         Printed { lines }
     }
