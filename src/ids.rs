@@ -41,8 +41,8 @@ pub(crate) fn topic_name_fault(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether this would change how the text around it is shown: a control character, or one that turns
-/// the direction of writing round.
+/// Whether this would change how the text around it is shown: a control character, or one that
+/// turns the direction of writing round.
 pub(crate) fn misleads(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

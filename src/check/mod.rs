@@ -27,9 +27,9 @@
 //!
 //! # What is looked at
 //!
-//! - Each entry of `bootstrap.servers` is resolved, and each of its addresses connected to and asked
-//!   which versions it speaks, and of which cluster it is. Whoever does not answer as a broker is
-//!   greeted as a web server and as a TLS server would be, to find out what it is.
+//! - Each entry of `bootstrap.servers` is resolved, and each of its addresses connected to and
+//!   asked which versions it speaks, and of which cluster it is. Whoever does not answer as a
+//!   broker is greeted as a web server and as a TLS server would be, to find out what it is.
 //! - Each broker of the cluster is looked at in the same way, where it tells clients to connect.
 //! - The topics: whether they exist, have leaders that can be reached and replicas in sync, and
 //!   whether this client may write to them. Nothing is made and nothing is written.
@@ -38,7 +38,8 @@
 //! It needs nothing of the I/O thread, so it works also while the producer is stuck.
 
 // The check runs on the caller's thread, which waits, and on helper threads (`crew`), which talk
-// (`probe`, `stranger`). It never touches the producer's connections and never outlasts its deadline.
+// (`probe`, `stranger`). It never touches the producer's connections and never outlasts its
+// deadline.
 
 mod crew;
 mod probe;
@@ -113,8 +114,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 const MAX_ADDRESSES: usize = 16;
 const MAX_BROKERS: usize = 1_000;
 
-/// What brokers tell of a cluster without topics is short, and many are asked at once. Of topics only
-/// one is asked, which may say as much as to a producer.
+/// What brokers tell of a cluster without topics is short, and many are asked at once. Of topics
+/// only one is asked, which may say as much as to a producer.
 const MAX_CLUSTER_BYTES: usize = 1024 * 1024;
 
 /// Looks at everything, within the time. Runs on: caller.

@@ -1,5 +1,5 @@
-//! What is said about what is wrong: on what, whose fault it most likely is, and what to do. Decides
-//! nothing but words.
+//! What is said about what is wrong: on what, whose fault it most likely is, and what to do.
+//! Decides nothing but words.
 
 use std::io;
 
