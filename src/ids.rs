@@ -41,6 +41,12 @@ pub(crate) fn topic_name_fault(name: &str) -> Option<&'static str> {
     }
 }
 
+/// Whether this would change how the text around it is shown: a control character, or one that
+/// turns the direction of writing round.
+pub(crate) fn misleads(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// The sender's name for one request, unique in the life of a producer. Not the correlation id,
 /// which belongs to one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

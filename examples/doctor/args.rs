@@ -76,8 +76,8 @@ impl Args {
         Duration::from_millis(self.timeout_ms)
     }
 
-    /// The properties of a producer that is never used to send anything: how it would serialize is
-    /// no matter.
+    /// The properties of a producer that is never used to send anything: how it would serialize, and
+    /// what else would see its records, is no matter, and may be what only the program itself has.
     pub(crate) fn properties(&self) -> linger::Result<Properties> {
         let properties = match &self.command_config {
             Some(file) => Properties::from_file(file)?,
@@ -91,6 +91,14 @@ impl Args {
         }
         if properties.get("client.id").is_none() {
             properties = properties.set("client.id", "doctor");
+        }
+        for (name, default) in [
+            ("interceptor.classes", ""),
+            ("partitioner.class", "murmur2_random"),
+        ] {
+            if properties.get(name).is_some() {
+                properties = properties.set(name, default);
+            }
         }
         Ok(properties
             .set("key.serializer", "bytes")

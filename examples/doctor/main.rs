@@ -1,6 +1,6 @@
-//! Looks at a Kafka cluster before a producer is started, and says what is wrong and what to do about
-//! it: who answers at the bootstrap servers, whether each broker can be reached where it tells clients
-//! to connect, and whether the topics can be written to. `--help` tells how.
+//! Looks at a Kafka cluster before a producer is started, and says what is wrong and what to do
+//! about it: who answers at the bootstrap servers, whether each broker can be reached where it
+//! tells clients to connect, and whether the topics can be written to. `--help` tells how.
 
 mod args;
 mod json;

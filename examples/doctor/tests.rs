@@ -65,6 +65,18 @@ fn tells_programs_in_json() {
 }
 
 #[test]
+fn what_only_the_program_itself_has_is_not_missed() {
+    let cluster = cluster();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = "partitioner.class=com.example.P\ninterceptor.classes=com.example.I\n\
+                key.serializer=com.example.K\nvalue.serializer=com.example.V\n";
+    std::fs::write(&file, text).unwrap();
+    let flags = format!("--command-config {}", file.path().display());
+    let report = examine(&args(&cluster, &flags)).unwrap();
+    assert_eq!(verdict(&report), HEALTHY);
+}
+
+#[test]
 fn wrong_properties_are_no_report() {
     let cluster = cluster();
     let args = args(&cluster, "--command-property acks=most");

@@ -1,6 +1,6 @@
 //! Runs jobs that may wait on threads of their own, a limited number at a time, and hands out what
-//! they come to, until a deadline. Nobody waits for the threads: a job that is stuck in the system's
-//! resolver ends by itself, and its end is told to nobody.
+//! they come to, until a deadline. Nobody waits for the threads: a job that is stuck in the
+//! system's resolver ends by itself, and its end is told to nobody.
 //!
 //! Owned by the caller of a check; the jobs run on the threads `linger-check`.
 

@@ -1,9 +1,9 @@
-//! A look at the cluster before anything is sent: who answers at the bootstrap servers, who leads the
-//! topics, whether the brokers can be reached where they say, and what to do where not.
+//! A look at the cluster before anything is sent: who answers at the bootstrap servers, who leads
+//! the topics, whether the brokers can be reached where they say, and what to do where not.
 //!
 //! [`Producer::check`](crate::Producer::check) and
-//! [`Producer::check_topics`](crate::Producer::check_topics) come back with a [`CheckReport`]: data for
-//! programs, and a page for people when it is printed.
+//! [`Producer::check_topics`](crate::Producer::check_topics) come back with a [`CheckReport`]: data
+//! for programs, and a page for people when it is printed.
 //!
 //! ```
 //! use std::time::Duration;
@@ -27,18 +27,19 @@
 //!
 //! # What is looked at
 //!
-//! - Each entry of `bootstrap.servers` is resolved, and each of its addresses connected to and asked
-//!   which versions it speaks, and of which cluster it is. Whoever does not answer as a broker is
-//!   greeted as a web server and as a TLS server would be, to find out what it is.
+//! - Each entry of `bootstrap.servers` is resolved, and each of its addresses connected to and
+//!   asked which versions it speaks, and of which cluster it is. Whoever does not answer as a
+//!   broker is greeted as a web server and as a TLS server would be, to find out what it is.
 //! - Each broker of the cluster is looked at in the same way, where it tells clients to connect.
 //! - The topics: whether they exist, have leaders that can be reached and replicas in sync, and
 //!   whether this client may write to them. Nothing is made and nothing is written.
 //!
-//! All of this happens on connections of its own, at the same time, and ends when the time is over. It
-//! needs nothing of the I/O thread, so it works also while the producer is stuck.
+//! All of this happens on connections of its own, at the same time, and ends when the time is over.
+//! It needs nothing of the I/O thread, so it works also while the producer is stuck.
 
 // The check runs on the caller's thread, which waits, and on helper threads (`crew`), which talk
-// (`probe`, `stranger`). It never touches the producer's connections and never outlasts its deadline.
+// (`probe`, `stranger`). It never touches the producer's connections and never outlasts its
+// deadline.
 
 mod crew;
 mod probe;
@@ -49,6 +50,7 @@ mod text;
 mod topics;
 mod words;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -112,8 +114,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 const MAX_ADDRESSES: usize = 16;
 const MAX_BROKERS: usize = 1_000;
 
-/// What brokers tell of a cluster without topics is short, and many are asked at once. Of topics only
-/// one is asked, which may say as much as to a producer.
+/// What brokers tell of a cluster without topics is short, and many are asked at once. Of topics
+/// only one is asked, which may say as much as to a producer.
 const MAX_CLUSTER_BYTES: usize = 1024 * 1024;
 
 /// Looks at everything, within the time. Runs on: caller.
@@ -139,7 +141,7 @@ struct Check<'a> {
     /// The bootstrap servers first, then brokers that are somewhere else.
     endpoints: Vec<Endpoint>,
     cluster: Option<Cluster>,
-    /// What was told of the topics; `None` if nobody has told yet, or was asked.
+    /// What was told of the topics; `None` if nobody was asked, or has answered in time.
     told_topics: Option<Result<MetadataResponse, Failure>>,
 }
 
@@ -169,12 +171,14 @@ struct Heard {
 struct Cluster {
     /// The endpoint that told.
     told_by: usize,
+    /// Its address, which is asked about the topics as well.
+    asked: SocketAddr,
     id: Option<String>,
     controller: i32,
     /// By id.
     brokers: Vec<Member>,
-    /// How many more there are than are looked at.
-    left_out: usize,
+    /// The ids of those that are too many to be looked at.
+    left_out: Vec<i32>,
 }
 
 /// A broker of the cluster.
@@ -194,15 +198,11 @@ enum Told {
 
 impl<'a> Check<'a> {
     fn new(settings: &'a Settings, topics: Vec<Arc<str>>, deadline: Instant) -> Self {
-        let mut unique: Vec<Arc<str>> = Vec::new();
-        for topic in topics {
-            if !unique.contains(&topic) {
-                unique.push(topic);
-            }
-        }
+        let mut seen = BTreeSet::new();
+        let is_new = |topic: &Arc<str>| seen.insert(Arc::clone(topic));
         Self {
             settings,
-            topics: unique,
+            topics: topics.into_iter().filter(is_new).collect(),
             crew: Crew::new(deadline),
             endpoints: Vec::new(),
             cluster: None,
@@ -293,8 +293,7 @@ impl<'a> Check<'a> {
         let mut brokers = metadata.brokers;
         brokers.sort_by_key(|broker| broker.node);
         brokers.dedup_by_key(|broker| broker.node);
-        let left_out = brokers.len().saturating_sub(MAX_BROKERS);
-        brokers.truncate(MAX_BROKERS);
+        let left_out = brokers.split_off(brokers.len().min(MAX_BROKERS));
         let member = |told: MetadataBroker| Member {
             endpoint: Address::told(&told.host, told.port).map(|address| self.look_at(address)),
             told,
@@ -302,10 +301,11 @@ impl<'a> Check<'a> {
         let brokers = brokers.into_iter().map(member).collect();
         self.cluster = Some(Cluster {
             told_by: index,
+            asked: address,
             id: metadata.cluster_id.as_deref().map(words::clean),
             controller: metadata.controller,
             brokers,
-            left_out,
+            left_out: left_out.iter().map(|broker| broker.node.0).collect(),
         });
     }
 

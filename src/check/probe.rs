@@ -1,6 +1,6 @@
-//! A conversation with whoever listens at one address: connects, asks for versions and for metadata,
-//! and says what came of it. The same bytes and limits as a producer's own connections, which it does
-//! not touch. Runs on the threads `linger-check`, and ends when its time is over.
+//! A conversation with whoever listens at one address: connects, asks for versions and for
+//! metadata, and says what came of it. The same bytes and limits as a producer's own connections,
+//! which it does not touch. Runs on the threads `linger-check`, and ends when its time is over.
 
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};

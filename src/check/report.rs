@@ -77,8 +77,8 @@ pub struct CheckedAddress {
     /// How long it took from connecting until it had told its versions; `None` if it is no broker
     /// that this crate could talk with.
     pub answered_after: Option<Duration>,
-    /// The APIs that a producer needs once it is connected, and the versions in which the broker speaks them. Empty if
-    /// it is no broker.
+    /// The APIs that a producer needs once it is connected, and the versions in which the broker
+    /// speaks them. Empty if it is no broker.
     pub apis: Vec<CheckedApi>,
 }
 
@@ -245,10 +245,14 @@ pub enum Cause {
     NoBrokers,
     /// A broker tells an address that cannot be one.
     ImpossibleAddress,
+    /// Several brokers tell clients the same address, where only one of them can be.
+    SharedAddress,
     /// No topic can have this name.
     IllegalTopicName,
     /// The topic does not exist.
     UnknownTopic,
+    /// The topic is one that the brokers keep for themselves: they refuse the records of clients.
+    InternalTopic,
     /// The brokers refuse to tell of the topic, with this code.
     TopicRefused(ErrorCode),
     /// Partitions have no leader.
@@ -284,8 +288,10 @@ impl Cause {
             Self::OtherCluster => "other_cluster",
             Self::NoBrokers => "no_brokers",
             Self::ImpossibleAddress => "impossible_address",
+            Self::SharedAddress => "shared_address",
             Self::IllegalTopicName => "illegal_topic_name",
             Self::UnknownTopic => "unknown_topic",
+            Self::InternalTopic => "internal_topic",
             Self::TopicRefused(_) => "topic_refused",
             Self::NoLeader => "no_leader",
             Self::LeaderUnreachable => "leader_unreachable",

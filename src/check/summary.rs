@@ -1,10 +1,13 @@
 //! From what was told to the report: which of it is wrong, and how bad that is.
 
+use std::collections::BTreeMap;
+
 use super::probe::Failure;
 use super::report::{
     Cause, CheckReport, CheckedAddress, CheckedApi, CheckedBroker, CheckedCluster, CheckedServer,
     Finding, Severity, Suspect, worst,
 };
+use super::topics::{Answer, Reach};
 use super::words::{self, Role};
 use super::{Candidate, Check, Cluster, Endpoint, Heard, Member, topics};
 use crate::cluster::Address;
@@ -29,15 +32,31 @@ pub(super) fn report(check: &Check<'_>) -> CheckReport {
     let servers = check.endpoints.iter().take(servers).map(server).collect();
     let members = check.cluster.iter().flat_map(|cluster| &cluster.brokers);
     let brokers: Vec<_> = members.map(|member| scene.broker(member)).collect();
-    let reached = |broker: &CheckedBroker| worst(&broker.server.findings) < Severity::Problem;
-    let reached = brokers.iter().map(|one| (one.id, reached(one))).collect();
-    let topics = topics::checked(&check.topics, check.told_topics.as_ref(), &reached);
+    let mut reach: BTreeMap<_, _> = brokers.iter().map(|one| (one.id, reach(one))).collect();
+    let left_out = check.cluster.iter().flat_map(|cluster| &cluster.left_out);
+    reach.extend(left_out.map(|id| (*id, Reach::Unknown)));
+    let answer = match (&check.cluster, &check.told_topics) {
+        (_, Some(Ok(metadata))) => Answer::Told(metadata),
+        (Some(cluster), Some(Err(failure))) => Answer::Failed(cluster.asked, failure),
+        (Some(cluster), None) => Answer::Late(cluster.asked),
+        (None, _) => Answer::NobodyToAsk,
+    };
+    let topics = topics::checked(&check.topics, &answer, &reach);
     CheckReport {
         servers,
         cluster: check.cluster.as_ref().map(|cluster| scene.cluster(cluster)),
         brokers,
         topics,
         took: std::time::Duration::ZERO,
+    }
+}
+
+fn reach(broker: &CheckedBroker) -> Reach {
+    let findings = &broker.server.findings;
+    match worst(findings) < Severity::Problem {
+        true => Reach::Reached,
+        false if findings.iter().any(|one| one.cause == Cause::NotChecked) => Reach::Unknown,
+        false => Reach::Unreachable,
     }
 }
 
@@ -99,9 +118,9 @@ impl Scene<'_> {
         };
         let mut addresses = Vec::new();
         match &endpoint.resolved {
-            None => findings.add(words::unresolved(&endpoint.address.host, None, role)),
+            None => findings.add(words::not_resolved_in_time(&endpoint.address.host)),
             Some(Err(error)) => {
-                findings.add(words::unresolved(&endpoint.address.host, Some(error), role));
+                findings.add(words::unresolved(&endpoint.address.host, error, role));
             }
             Some(Ok(candidates)) if candidates.is_empty() => {
                 findings.add(words::without_address(&endpoint.address.host, role));
@@ -223,6 +242,22 @@ impl Scene<'_> {
         }
     }
 
+    /// Where more than one broker tells clients to connect, and which.
+    fn shared_places(&self, cluster: &Cluster) -> Vec<(String, Vec<i32>)> {
+        let mut ids: BTreeMap<usize, Vec<i32>> = BTreeMap::new();
+        for member in &cluster.brokers {
+            if let Some(endpoint) = member.endpoint {
+                ids.entry(endpoint).or_default().push(member.told.node.0);
+            }
+        }
+        let shared = ids.into_iter().filter(|(_, ids)| ids.len() > 1);
+        let shared = shared.filter_map(|(endpoint, ids)| {
+            let endpoint = self.endpoints.get(endpoint)?;
+            Some((shown(&endpoint.address), ids))
+        });
+        shared.collect()
+    }
+
     fn cluster(&self, cluster: &Cluster) -> CheckedCluster {
         let mut findings = Findings {
             severity: Severity::Problem,
@@ -232,8 +267,11 @@ impl Scene<'_> {
         if cluster.brokers.is_empty() {
             findings.add(words::no_brokers());
         }
-        if cluster.left_out > 0 {
-            findings.add(words::left_out(cluster.left_out));
+        for (place, ids) in self.shared_places(cluster) {
+            findings.add(words::shared_address(&place, &ids));
+        }
+        if !cluster.left_out.is_empty() {
+            findings.add(words::left_out(cluster.left_out.len()));
         }
         let told_by = self.endpoints.get(cluster.told_by);
         CheckedCluster {
@@ -296,8 +334,12 @@ mod tests {
     use super::super::{Settings, Told};
     use super::*;
     use crate::check::probe::Spoken;
-    use crate::ids::NodeId;
-    use crate::protocol::messages::{ApiVersionRange, MetadataBroker, MetadataResponse};
+    use crate::ids::{NodeId, TopicId};
+    use crate::protocol::error_code::ErrorCode;
+    use crate::protocol::messages::{
+        ApiVersionRange, MetadataBroker, MetadataPartition, MetadataResponse, MetadataTopic,
+        Operations,
+    };
     use crate::sync::Arc;
     use crate::transport::SocketAddr;
 
@@ -392,7 +434,12 @@ mod tests {
     #[test]
     fn whom_nobody_has_looked_at_is_not_taken_for_well() {
         let report = report_of(&[1], Vec::new());
-        assert_eq!(found(&report), [(Severity::Problem, Cause::Unresolved)]);
+        assert_eq!(found(&report), [(Severity::Problem, Cause::NotChecked)]);
+        let finding = report.findings().next().unwrap();
+        assert!(
+            finding.advice.starts_with("Give the check more time"),
+            "{finding:?}"
+        );
         let heard = vec![(0, Ok(broker("one", &[(1, 2)])))];
         assert!(!report_of(&[1], heard).is_healthy());
     }
@@ -405,10 +452,104 @@ mod tests {
 
     #[test]
     fn brokers_beyond_a_thousand_are_counted() {
-        let brokers: Vec<_> = (0..1_003).map(|id| (id, 1)).collect();
+        let brokers: Vec<_> = (0..1_003).map(|id| (id, id + 1)).collect();
         let report = report_of(&[1], vec![(0, Ok(broker("one", &brokers)))]);
-        assert_eq!(found(&report), [(Severity::Problem, Cause::NotChecked)]);
+        let told = &report.cluster.as_ref().unwrap().findings;
+        let told: Vec<Cause> = told.iter().map(|one| one.cause).collect();
+        assert_eq!(told, [Cause::NotChecked]);
         assert_eq!(report.brokers.len(), 1_000);
+    }
+
+    #[test]
+    fn brokers_that_tell_clients_the_same_address_are_a_problem() {
+        let brokers = [(1, 1), (2, 2), (3, 1)];
+        let heard = vec![
+            (0, Ok(broker("one", &brokers))),
+            (1, Ok(broker("one", &brokers))),
+        ];
+        let report = report_of(&[1], heard);
+        assert_eq!(found(&report), [(Severity::Problem, Cause::SharedAddress)]);
+        let finding = report.findings().next().unwrap();
+        let words = "Brokers 1 and 3 tell clients the same address, host:1:";
+        assert!(finding.message.starts_with(words), "{finding:?}");
+    }
+
+    #[test]
+    fn a_leader_that_was_not_looked_at_is_not_called_unreachable() {
+        let settings = settings(&[1]);
+        let mut check = Check::new(&settings, vec![Arc::from("orders")], super::super::now());
+        check.look_at(settings.servers[0].clone());
+        check.take(Told::Resolved(0, Ok(vec![at(1)])));
+        let well = broker("one", &[(1, 1), (2, 2)]);
+        check.take(Told::Probed(0, at(1), Box::new(Ok(well))));
+        let partition = |index| MetadataPartition {
+            error: ErrorCode::NONE,
+            index,
+            leader: NodeId(index + 1),
+            leader_epoch: 1,
+            replicas: Vec::new(),
+            in_sync_replicas: Vec::new(),
+            offline_replicas: Vec::new(),
+        };
+        let topic = MetadataTopic {
+            error: ErrorCode::NONE,
+            name: Some("orders".to_owned()),
+            id: TopicId::default(),
+            is_internal: false,
+            partitions: (0..2).map(partition).collect(),
+            operations: Operations::ALL_OF_A_TOPIC,
+        };
+        check.told_topics = Some(Ok(MetadataResponse {
+            topics: vec![topic],
+            ..MetadataResponse::default()
+        }));
+        let report = report(&check);
+        // The broker, and the partition that it leads.
+        assert_eq!(found(&report), [(Severity::Problem, Cause::NotChecked); 2]);
+        assert_eq!(report.topics[0].with_unreachable_leader, [0; 0]);
+        let finding = &report.topics[0].findings[0];
+        assert!(
+            finding.message.starts_with("Partition 1 has"),
+            "{finding:?}"
+        );
+    }
+
+    #[test]
+    fn why_nothing_is_known_of_a_topic_is_told() {
+        let topics_of = |told: Option<Failure>| {
+            let settings = settings(&[1]);
+            let mut check = Check::new(&settings, vec![Arc::from("orders")], super::super::now());
+            check.look_at(settings.servers[0].clone());
+            check.take(Told::Resolved(0, Ok(vec![at(1)])));
+            let well = broker("one", &[(1, 1)]);
+            check.take(Told::Probed(0, at(1), Box::new(Ok(well))));
+            check.told_topics = told.map(Err);
+            let report = report(&check);
+            assert_eq!(found(&report), [(Severity::Problem, Cause::NotChecked)]);
+            let finding = report.findings().next().unwrap();
+            format!("{} {}", finding.message, finding.advice)
+        };
+        for (told, words) in [
+            (
+                None,
+                "127.0.0.1:1 had not answered about it when the time was over. Give the check",
+            ),
+            (
+                Some(Failure::Closed),
+                "127.0.0.1:1 closed the connection when it was asked",
+            ),
+            (
+                Some(Failure::Refused(ErrorCode::REQUEST_TIMED_OUT)),
+                "REQUEST_TIMED_OUT",
+            ),
+            (
+                Some(Failure::NotKafka("one sentence".to_owned())),
+                "one sentence",
+            ),
+        ] {
+            let text = topics_of(told);
+            assert!(text.contains(words), "{words}: {text}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! A report as a page for people: what was looked at, line by line, and below each thing what is wrong
-//! with it and what to do. Lines begin with `ok`, `warning` or `problem`, two spaces in.
+//! A report as a page for people: what was looked at, line by line, and below each thing what is
+//! wrong with it and what to do. Lines begin with `ok`, `warning` or `problem`, two spaces in.
 
 use std::fmt;
 

@@ -10,29 +10,50 @@ use crate::ids::topic_name_fault;
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{MetadataPartition, MetadataResponse, MetadataTopic};
 use crate::sync::Arc;
+use crate::transport::SocketAddr;
 
 /// Which brokers there are, and whether they can be reached.
-pub(super) type Reached = BTreeMap<i32, bool>;
+pub(super) type Reached = BTreeMap<i32, Reach>;
 
-/// The topics in their order, as of this answer; `None` if nobody gave one.
+/// Whether a broker can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    Reached,
+    Unreachable,
+    /// Nobody has looked.
+    Unknown,
+}
+
+/// What came of the question about the topics.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Answer<'a> {
+    Told(&'a MetadataResponse),
+    /// Who was asked, and why that did not answer.
+    Failed(SocketAddr, &'a Failure),
+    /// Who was to be asked when the time was over.
+    Late(SocketAddr),
+    NobodyToAsk,
+}
+
+/// The topics in their order, as of this answer.
 pub(super) fn checked(
     names: &[Arc<str>],
-    told: Option<&Result<MetadataResponse, Failure>>,
+    answer: &Answer<'_>,
     reached: &Reached,
 ) -> Vec<CheckedTopic> {
-    let told: BTreeMap<&str, &MetadataTopic> = match told {
-        Some(Ok(metadata)) => metadata
+    let told: BTreeMap<&str, &MetadataTopic> = match answer {
+        Answer::Told(metadata) => metadata
             .topics
             .iter()
             .filter_map(|topic| Some((topic.name.as_deref()?, topic)))
             .collect(),
-        Some(Err(_)) | None => BTreeMap::new(),
+        Answer::Failed(..) | Answer::Late(_) | Answer::NobodyToAsk => BTreeMap::new(),
     };
     let topic = |name: &Arc<str>| match topic_name_fault(name) {
         Some(fault) => empty(name, illegal(name, fault)),
         None => match told.get(&**name) {
             Some(topic) => describe(name, topic, reached),
-            None => empty(name, not_told()),
+            None => empty(name, not_told(answer)),
         },
     };
     names.iter().map(topic).collect()
@@ -73,7 +94,8 @@ fn describe(name: &str, topic: &MetadataTopic, reached: &Reached) -> CheckedTopi
     };
     let leader = |one: &MetadataPartition| reached.get(&one.leader.0).copied();
     let without_leader = of(&|one| leader(one).is_none());
-    let with_unreachable_leader = of(&|one| leader(one) == Some(false));
+    let with_unreachable_leader = of(&|one| leader(one) == Some(Reach::Unreachable));
+    let with_unknown_leader = of(&|one| leader(one) == Some(Reach::Unknown));
     let under_replicated = of(&|one| one.in_sync_replicas.len() < one.replicas.len());
     let may_write = topic.operations.may_write();
 
@@ -86,6 +108,12 @@ fn describe(name: &str, topic: &MetadataTopic, reached: &Reached) -> CheckedTopi
     }
     if !with_unreachable_leader.is_empty() {
         findings.add(unreachable(&with_unreachable_leader));
+    }
+    if !with_unknown_leader.is_empty() {
+        findings.add(not_looked_at(&with_unknown_leader));
+    }
+    if topic.is_internal {
+        findings.add(internal());
     }
     if may_write == Some(false) {
         findings.add(forbidden(name));
@@ -123,12 +151,26 @@ fn illegal(name: &str, fault: &str) -> Complaint {
     )
 }
 
-fn not_told() -> Complaint {
+fn not_told(answer: &Answer<'_>) -> Complaint {
+    let (message, advice) = match answer {
+        Answer::Failed(asked, failure) => (
+            words::tells_nothing(&asked.to_string(), failure),
+            "Look again in a moment, and then at the log of the broker that was asked.",
+        ),
+        Answer::Late(asked) => (
+            format!("{asked} had not answered about it when the time was over."),
+            "Give the check more time.",
+        ),
+        Answer::Told(_) | Answer::NobodyToAsk => (
+            "No broker has told anything about it.".to_owned(),
+            "See what is wrong with the brokers first.",
+        ),
+    };
     complaint(
         Cause::NotChecked,
         Suspect::Cluster,
-        "No broker has told anything about it.".to_owned(),
-        "See what is wrong with the brokers first.".to_owned(),
+        message,
+        advice.to_owned(),
     )
 }
 
@@ -190,6 +232,26 @@ fn unreachable(partitions: &[i32]) -> Complaint {
         Suspect::Network,
         format!("{partitions} {have} a leader that cannot be reached from here."),
         "See above what is wrong with that broker.".to_owned(),
+    )
+}
+
+fn not_looked_at(partitions: &[i32]) -> Complaint {
+    let (partitions, have) = named(partitions);
+    complaint(
+        Cause::NotChecked,
+        Suspect::Client,
+        format!("{partitions} {have} a leader that was not looked at to the end."),
+        "See above why, and give the check more time.".to_owned(),
+    )
+}
+
+fn internal() -> Complaint {
+    complaint(
+        Cause::InternalTopic,
+        Suspect::Client,
+        "It is one that the brokers keep for themselves: they refuse the records of clients."
+            .to_owned(),
+        "Write to another one.".to_owned(),
     )
 }
 
@@ -274,12 +336,17 @@ mod tests {
     }
 
     fn check(topic: MetadataTopic) -> CheckedTopic {
-        let told = Ok(MetadataResponse {
+        let told = MetadataResponse {
             topics: vec![topic],
             ..MetadataResponse::default()
-        });
-        let reached = Reached::from([(1, true), (2, true), (3, false)]);
-        let checked = checked(&[Arc::from("orders")], Some(&told), &reached);
+        };
+        let reached = Reached::from([
+            (1, Reach::Reached),
+            (2, Reach::Reached),
+            (3, Reach::Unreachable),
+            (5, Reach::Unknown),
+        ]);
+        let checked = checked(&[Arc::from("orders")], &Answer::Told(&told), &reached);
         checked.into_iter().next().unwrap()
     }
 
@@ -310,7 +377,7 @@ mod tests {
     #[test]
     fn each_partition_is_judged_by_its_leader_and_its_replicas() {
         // The leader 4 is in no list of brokers.
-        let partitions = [(1, 3), (-1, 3), (2, 2), (3, 3), (4, 3), (3, 1)];
+        let partitions = [(1, 3), (-1, 3), (2, 2), (3, 3), (4, 3), (3, 1), (5, 3)];
         let topic = check(topic(Operations::ALL_OF_A_TOPIC, &partitions));
         assert_eq!(topic.without_leader, [1, 4]);
         assert_eq!(topic.with_unreachable_leader, [3, 5]);
@@ -318,6 +385,7 @@ mod tests {
         let expected = [
             (Severity::Problem, Cause::NoLeader),
             (Severity::Problem, Cause::LeaderUnreachable),
+            (Severity::Problem, Cause::NotChecked),
             (Severity::Warning, Cause::UnderReplicated),
         ];
         assert_eq!(found(&topic), expected);
@@ -330,10 +398,19 @@ mod tests {
     }
 
     #[test]
+    fn a_topic_of_the_brokers_own_is_a_problem() {
+        let mut internal = topic(Operations::ALL_OF_A_TOPIC, &[(1, 3)]);
+        internal.is_internal = true;
+        let topic = check(internal);
+        assert_eq!(found(&topic), [(Severity::Problem, Cause::InternalTopic)]);
+    }
+
+    #[test]
     fn what_nobody_has_told_is_not_taken_for_good() {
         let reached = Reached::new();
-        for told in [None, Some(&Ok(MetadataResponse::default()))] {
-            let topics = checked(&[Arc::from("orders")], told, &reached);
+        let nothing = MetadataResponse::default();
+        for answer in [Answer::NobodyToAsk, Answer::Told(&nothing)] {
+            let topics = checked(&[Arc::from("orders")], &answer, &reached);
             assert_eq!(found(&topics[0]), [(Severity::Problem, Cause::NotChecked)]);
         }
     }

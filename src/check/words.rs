@@ -1,11 +1,12 @@
-//! What is said about what is wrong: on what, whose fault it most likely is, and what to do. Decides
-//! nothing but words.
+//! What is said about what is wrong: on what, whose fault it most likely is, and what to do.
+//! Decides nothing but words.
 
 use std::io;
 
 use super::probe::Failure;
 use super::report::{Cause, Suspect};
 use super::summary::Complaint;
+use crate::ids::misleads;
 use crate::protocol::ApiKey;
 use crate::protocol::version::VersionRange;
 use crate::transport::describe;
@@ -50,7 +51,7 @@ impl Role<'_> {
 pub(super) fn clean(text: &str) -> String {
     const MOST: usize = 255;
     let visible = |c: char| {
-        if c.is_control() {
+        if misleads(c) {
             char::REPLACEMENT_CHARACTER
         } else {
             c
@@ -59,13 +60,20 @@ pub(super) fn clean(text: &str) -> String {
     text.chars().take(MOST).map(visible).collect()
 }
 
-/// The resolver knows no address, or has not answered (`None`) when the time was over.
-pub(super) fn unresolved(host: &str, error: Option<&io::Error>, role: &Role<'_>) -> Complaint {
-    let message = match error {
-        Some(error) => format!("The name {host} does not resolve: {error}."),
-        None => format!("The resolver had not answered about {host} when the time was over."),
-    };
-    complaint_about_name(message, role)
+/// The resolver knows no address.
+pub(super) fn unresolved(host: &str, error: &io::Error, role: &Role<'_>) -> Complaint {
+    complaint_about_name(format!("The name {host} does not resolve: {error}."), role)
+}
+
+/// The resolver was not asked, or has not answered.
+pub(super) fn not_resolved_in_time(host: &str) -> Complaint {
+    Complaint {
+        cause: Cause::NotChecked,
+        suspect: Suspect::Client,
+        message: format!("The resolver had not answered about {host} when the time was over."),
+        advice: "Give the check more time. If there was enough, look at this machine's DNS."
+            .to_owned(),
+    }
 }
 
 pub(super) fn without_address(host: &str, role: &Role<'_>) -> Complaint {
@@ -102,6 +110,19 @@ pub(super) fn not_looked_at(place: &str) -> Complaint {
         suspect: Suspect::Client,
         message: format!("There was no time left to look at {place}."),
         advice: "Give the check more time.".to_owned(),
+    }
+}
+
+/// Why nothing is known of a topic: what came of asking there. Who is asked has told of its cluster
+/// before, so it is a broker.
+pub(super) fn tells_nothing(place: &str, failure: &Failure) -> String {
+    match failure {
+        Failure::Closed => format!("{place} closed the connection when it was asked about topics."),
+        Failure::Refused(code) => format!(
+            "{place} does not tell of topics: {code}, {}.",
+            code.message()
+        ),
+        other => failed(place, other, &Role::Bootstrap).message,
     }
 }
 
@@ -318,11 +339,53 @@ pub(super) fn no_brokers() -> Complaint {
     }
 }
 
+/// Brokers of these ids, by which clients tell them apart, are said to be at one address.
+pub(super) fn shared_address(place: &str, ids: &[i32]) -> Complaint {
+    /// As many as can be read.
+    const MOST: usize = 10;
+    let mut names: Vec<String> = ids.iter().take(MOST).map(i32::to_string).collect();
+    let last = match ids.len() > MOST {
+        true => Some("others".to_owned()),
+        false => names.pop(),
+    };
+    let names = names.join(", ");
+    Complaint {
+        cause: Cause::SharedAddress,
+        suspect: Suspect::Cluster,
+        message: format!(
+            "Brokers {names} and {} tell clients the same address, {place}: whoever connects there \
+             meets only one of them, which refuses what is meant for another.",
+            last.unwrap_or_default()
+        ),
+        advice: "Set another host or port in each broker's advertised.listeners.".to_owned(),
+    }
+}
+
 pub(super) fn left_out(count: usize) -> Complaint {
     Complaint {
         cause: Cause::NotChecked,
         suspect: Suspect::Cluster,
         message: format!("There are {count} more brokers, which were not looked at."),
         advice: "Look at them in another way.".to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_change_how_text_is_shown_is_replaced() {
+        let told = "a\u{1b}[31m\u{202e}b\u{2066}c\u{2069}é";
+        assert_eq!(clean(told), "a\u{fffd}[31m\u{fffd}b\u{fffd}c\u{fffd}é");
+    }
+
+    #[test]
+    fn of_many_brokers_at_one_address_ten_are_named() {
+        let ids: Vec<i32> = (1..=1_000).collect();
+        let message = shared_address("host:1", &ids).message;
+        let words = "Brokers 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and others tell clients";
+        assert!(message.starts_with(words), "{message}");
     }
 }

@@ -3,11 +3,11 @@
 
 mod refresh;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use refresh::{Due, Refresh};
 
-use crate::ids::{NodeId, TopicId};
+use crate::ids::{NodeId, TopicId, misleads};
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{MetadataPartition, MetadataResponse, MetadataTopic};
 use crate::sync::Arc;
@@ -18,6 +18,8 @@ use crate::sync::Arc;
 pub(crate) struct ClusterView {
     pub(crate) brokers: BTreeMap<NodeId, Address>,
     pub(crate) topics: BTreeMap<Arc<str>, TopicView>,
+    /// Topics in use that the last response refused or did not know.
+    pub(crate) refused: BTreeSet<Arc<str>>,
 }
 
 /// Where a broker says that it can be reached.
@@ -30,7 +32,7 @@ pub(crate) struct Address {
 impl Address {
     /// What a broker tells of itself or of another one, unless no host can be called that.
     pub(crate) fn told(host: &str, port: i32) -> Option<Self> {
-        let is_name = (1..=255).contains(&host.len()) && !host.contains(char::is_control);
+        let is_name = (1..=255).contains(&host.len()) && !host.contains(misleads);
         let port = u16::try_from(port).ok().filter(|port| *port > 0)?;
         is_name.then(|| Self {
             host: host.to_owned(),
@@ -82,6 +84,7 @@ impl ClusterView {
         Self {
             brokers: BTreeMap::new(),
             topics,
+            refused: self.refused.clone(),
         }
     }
 
@@ -108,6 +111,7 @@ impl ClusterView {
         let mut view = Self {
             brokers: brokers(response),
             topics: self.topics.clone(),
+            refused: BTreeSet::new(),
         };
         // What was known of a topic may name a broker that is gone.
         for partition in view
@@ -130,6 +134,7 @@ impl ClusterView {
             if topic.error != ErrorCode::NONE || merged.partitions.is_empty() {
                 update.is_incomplete |=
                     topic.error.is_retriable() || topic.error == ErrorCode::NONE;
+                view.refused.insert(Arc::clone(&name));
                 update.refused.insert(name, topic.error);
                 continue;
             }
@@ -276,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_broker_whose_name_is_none_is_left_out() {
-        for host in ["", "a\nb", &"a".repeat(256)] {
+        for host in ["", "a\nb", "a\u{202e}b", &"a".repeat(256)] {
             assert_eq!(Address::told(host, 9092), None);
         }
         assert_eq!(Address::told("localhost", 0), None);
@@ -305,6 +310,19 @@ mod tests {
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
         );
         assert!(update.is_incomplete);
+    }
+
+    #[test]
+    fn the_name_of_a_refused_topic_is_known_until_the_topic_is() {
+        let mut refusal = response(1, 5);
+        refusal.topics[0].error = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
+        refusal.topics[0].partitions.clear();
+        let (view, _) = ClusterView::default().merged(&refusal, all);
+        assert!(view.topics.is_empty());
+        assert!(view.refused.contains("orders"));
+        assert_eq!(view.without_brokers().refused, view.refused);
+        let (view, _) = view.merged(&response(1, 5), all);
+        assert!(view.refused.is_empty());
     }
 
     #[test]

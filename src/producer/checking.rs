@@ -11,8 +11,11 @@ use crate::sync::Arc;
 
 impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// Looks at the bootstrap servers, the cluster, its brokers and the topics that this producer has
-    /// sent to, and says what is wrong and what to do about it: see [`check`](crate::check). Sends no
-    /// records and makes no topics.
+    /// sent to or tried to, and says what is wrong and what to do about it: see
+    /// [`check`](crate::check). Sends no records and makes no topics.
+    ///
+    /// A producer that no broker has told anything yet knows of no topics:
+    /// [`check_topics`](Self::check_topics) takes their names.
     ///
     /// Talks on connections of its own, so it works also while the producer is stuck, or closed. Is
     /// back after `timeout` at the latest, and as soon as everybody has answered: ten seconds are
@@ -24,7 +27,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     pub fn check(&self, timeout: Duration) -> Result<CheckReport> {
         self.look(timeout, || {
             let view = self.handle.shared.view();
-            view.topics.keys().map(Arc::clone).collect()
+            view.topics.keys().chain(&view.refused).cloned().collect()
         })
     }
 

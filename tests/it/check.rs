@@ -114,6 +114,20 @@ fn without_topics_of_its_own_it_looks_at_those_that_were_sent_to() {
 }
 
 #[test]
+fn it_also_looks_at_topics_that_were_sent_to_in_vain() {
+    let (cluster, producer) = Setup::new().start();
+    let code = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
+    let rule = cluster.on(Api::Metadata).topic("orders");
+    rule.always().answer(code);
+    let record = ProducerRecord::new("orders", "value");
+    producer.send(record, |_| {}).unwrap_err();
+    only(
+        &producer.check(PATIENCE).unwrap(),
+        Cause::TopicRefused(code),
+    );
+}
+
+#[test]
 fn a_topic_that_is_missing_is_a_problem_and_is_not_made() {
     let cluster = MockCluster::start().unwrap();
     for _ in 0..2 {
@@ -228,13 +242,33 @@ fn an_advertised_port_where_nobody_listens_is_the_brokers_fault() {
 }
 
 #[test]
+fn brokers_that_tell_clients_the_same_address_are_named() {
+    let cluster = MockCluster::builder().brokers(3).start().unwrap();
+    cluster.advertise(3, "127.0.0.1", port(&cluster.address(1)));
+    let report = check(&cluster, &[]);
+    let finding = only(&report, Cause::SharedAddress);
+    assert_eq!(finding.severity, Severity::Problem);
+    assert_eq!(finding.subject, "cluster");
+    let words = format!(
+        "Brokers 1 and 3 tell clients the same address, {}:",
+        cluster.address(1)
+    );
+    assert!(finding.message.starts_with(&words), "{finding:?}");
+}
+
+#[test]
 fn an_advertised_address_that_is_none_is_shown_without_its_tricks() {
-    for (host, port) in [("evil\u{1b}[31m\n", 9092), ("", 9092), ("host", 0)] {
+    for (host, port) in [
+        ("evil\u{1b}[31m\n", 9092),
+        ("evil\u{202e}", 9092),
+        ("", 9092),
+        ("host", 0),
+    ] {
         let cluster = MockCluster::start().unwrap();
         cluster.advertise(1, host, port);
         let report = check(&cluster, &[]);
         only(&report, Cause::ImpossibleAddress);
-        assert!(!report.to_string().contains('\u{1b}'));
+        assert!(!report.to_string().contains(['\u{1b}', '\u{202e}']));
     }
 }
 
@@ -319,7 +353,7 @@ fn whoever_never_answers_is_named_when_the_time_is_over() {
 /// Measures again and again until a check was on time. That a machine stands still for a moment is
 /// not its fault, but it does not do so each time.
 fn assert_on_time(limit: Duration, measure: impl Fn() -> Duration) {
-    const TOLERANCE: Duration = Duration::from_millis(100);
+    const TOLERANCE: Duration = Duration::from_secs(2);
     let mut late = Vec::new();
     for _ in 0..5 {
         let took = measure();

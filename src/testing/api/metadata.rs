@@ -3,8 +3,8 @@
 //! A topic that does not exist is made at once, where request and cluster allow it, with a leader
 //! for each partition; Kafka would take a moment for both. Otherwise it is
 //! `UNKNOWN_TOPIC_OR_PARTITION`, and `INVALID_TOPIC_EXCEPTION` where its name is not a legal one.
-//! Who asks may do everything to every topic. Every broker tells the same. A broker that is down stays in the answer until
-//! [`MockCluster::fail_over`](crate::testing::MockCluster::fail_over).
+//! Who asks may do everything to every topic. Every broker tells the same. A broker that is down
+//! stays in the answer until [`MockCluster::fail_over`](crate::testing::MockCluster::fail_over).
 
 use crate::ErrorCode;
 use crate::ids::{NodeId, TopicId};

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-use linger_kafka_tests::{Cluster, Options, linger_example, one_node, run_kafka_tool, topic_name};
+use linger_kafka_tests::{
+    Cluster, Options, linger_example, one_node, run_kafka_tool, topic_name, wait_until,
+};
 use serde_json::Value;
 
 fn doctor(cluster: &Cluster, flags: &[&str]) -> Output {
@@ -82,8 +84,19 @@ fn says_whether_the_rules_of_the_cluster_let_a_client_write() {
     }
     let flags = [open, readable, hidden].map(|topic| ["--topic", topic]);
     let flags = flags.as_flattened();
-    let output = doctor(&cluster, &[flags, &["--json"]].concat());
-    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let flags = [flags, &["--json"]].concat();
+    let mut report = Value::Null;
+    // The broker follows the rules a moment after the controller has taken them.
+    wait_until(
+        "rules that forbid to write to one topic, and to see one",
+        || {
+            let output = doctor(&cluster, &flags);
+            report = serde_json::from_slice(&output.stdout).expect("JSON");
+            let topics = &report["topics"];
+            println!("{topics}");
+            topics[1]["may_write"] == false && !topics[2]["findings"][0]["code"].is_null()
+        },
+    );
     let topics = &report["topics"];
     assert_eq!(topics[0]["may_write"], true, "{report}");
     assert_eq!(topics[0]["findings"], Value::Array(Vec::new()), "{report}");
