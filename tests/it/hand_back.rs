@@ -22,17 +22,18 @@ fn send(producer: &Producer<str, str>, partition: i32, value: &str) {
 }
 
 /// The values of a partition's records, in the order in which they came back.
-fn values_of(records: &[UndeliveredRecord], partition: i32) -> Vec<String> {
+pub(crate) fn values_of(records: &[UndeliveredRecord], partition: i32) -> Vec<String> {
     let of_partition = records.iter().filter(|one| one.partition() == partition);
     of_partition
         .map(|one| String::from_utf8(one.value().unwrap().to_vec()).unwrap())
         .collect()
 }
 
-#[test]
-fn close_hands_back_what_was_never_sent_in_the_order_of_send() {
-    let (cluster, producer) = setup().start();
-    let outcomes = Outcomes::new();
+/// Fifty values to each of two partitions in turn; a callback's tag is partition and value.
+pub(crate) fn send_fifty_each(
+    producer: &Producer<str, str>,
+    outcomes: &Outcomes<(i32, String)>,
+) -> Vec<String> {
     let values: Vec<_> = (0..50).map(|number| number.to_string()).collect();
     for value in &values {
         for partition in [1, 0] {
@@ -41,6 +42,14 @@ fn close_hands_back_what_was_never_sent_in_the_order_of_send() {
             producer.send(record, callback).unwrap();
         }
     }
+    values
+}
+
+#[test]
+fn close_hands_back_what_was_never_sent_in_the_order_of_send() {
+    let (cluster, producer) = setup().start();
+    let outcomes = Outcomes::new();
+    let values = send_fifty_each(&producer, &outcomes);
     let (report, records) = close_and_return_at_once(&producer);
     assert_eq!((report.acknowledged, report.failed), (0, 100));
     assert_eq!((report.not_written, report.may_be_written), (100, 0));

@@ -7,8 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use linger::testing::Api;
-use linger::{ErrorKind, Fate, Producer, ProducerRecord, Purge, Result, UndeliveredRecord};
+use linger::{ErrorKind, Fate, Producer, ProducerRecord, Purge, Result};
 
+use crate::hand_back::{send_fifty_each, values_of};
 use crate::observe::{eventually, this_thread, wait_until_asleep};
 use crate::support::{
     Outcomes, PATIENCE, Setup, close_and_return_at_once, ignore, send_all, values,
@@ -28,28 +29,19 @@ fn send(producer: &Producer<str, str>, topic: &str, value: &str) {
     producer.send(record, ignore).unwrap();
 }
 
-fn text(record: &UndeliveredRecord) -> String {
-    String::from_utf8(record.value().unwrap().to_vec()).unwrap()
-}
-
 #[test]
 fn purge_hands_back_what_was_never_sent_and_the_producer_goes_on() {
     let (cluster, producer) = setup().start();
     let outcomes = Outcomes::new();
-    let values: Vec<_> = (0..50).map(|number| number.to_string()).collect();
-    for value in &values {
-        for partition in [1, 0] {
-            let record = ProducerRecord::new("orders", value).partition(partition);
-            let callback = outcomes.callback((partition, value.clone()));
-            producer.send(record, callback).unwrap();
-        }
-    }
+    let values = send_fifty_each(&producer, &outcomes);
     let (report, records) = producer.purge_and_return(Purge::All).unwrap();
     assert_eq!((report.purged, report.left), (100, 0));
     for partition in [0, 1] {
-        let of_partition = records.iter().filter(|one| one.partition() == partition);
-        let back: Vec<_> = of_partition.map(text).collect();
-        assert_eq!(back, values, "in the order of send");
+        assert_eq!(
+            values_of(&records, partition),
+            values,
+            "in the order of send"
+        );
     }
     for record in &records {
         assert_eq!(record.error().kind(), ErrorKind::Purged);
@@ -113,7 +105,7 @@ fn what_is_on_its_way_is_left_alone_and_told_first() {
     behind.iter().for_each(|value| send(value));
     let (report, records) = producer.purge_and_return(Purge::Topic("orders")).unwrap();
     assert_eq!((report.purged, report.left), (8, 1));
-    assert_eq!(records.iter().map(text).collect::<Vec<_>>(), behind);
+    assert_eq!(values_of(&records, 0), behind);
     assert_eq!(outcomes.ready(), 0, "callbacks keep their order");
     cluster.resume_broker(1);
     producer.flush().unwrap();
@@ -225,7 +217,7 @@ fn a_close_does_not_hand_back_what_was_purged_before() {
     send(&producer, "orders", "closed");
     let (report, records) = close_and_return_at_once(&producer);
     assert_eq!((report.failed, report.not_written), (1, 1));
-    assert_eq!(records.iter().map(text).collect::<Vec<_>>(), ["closed"]);
+    assert_eq!(values_of(&records, 0), ["closed"]);
 }
 
 #[test]
