@@ -145,9 +145,10 @@ fn run_verifiable_producer(cluster: &MockCluster, args: &[&str]) -> Vec<Value> {
     let port = bootstrap.rsplit(':').next().expect("host:port");
     let config = std::env::temp_dir().join(format!("linger-mock-{port}.properties"));
     // The tool sets retries=0, as faults are what it usually looks for. Several batches for each
-    // partition, however late Java's sender is.
-    let properties =
-        "retries=2147483647\nretry.backoff.ms=20\nreconnect.backoff.ms=20\nbatch.size=1000\n";
+    // partition, however late Java's sender is; one at a time, or the second may be taken although
+    // the first was refused, when the broker does not know the producer id yet.
+    let properties = "retries=2147483647\nretry.backoff.ms=20\nreconnect.backoff.ms=20\n\
+                      max.in.flight.requests.per.connection=1\nbatch.size=1000\n";
     std::fs::write(&config, properties).expect("a scratch file");
     let config_file = config.to_str().expect("a path of ASCII");
     let connection = [

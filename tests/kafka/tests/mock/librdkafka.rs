@@ -121,6 +121,8 @@ fn librdkafka_is_told_what_the_log_holds_through_faults() {
             ("acks", acks),
             ("enable.idempotence", idempotence),
             ("linger.ms", "5"),
+            // No broker knows the producer id yet when a first batch is refused: nothing may be behind.
+            ("max.in.flight.requests.per.connection", "1"),
         ];
         let (producer, landings) = producer(&cluster, &settings);
         for number in 0..RECORDS {

@@ -29,6 +29,11 @@ const FAULTS: [&str; 12] = [
     "42",
 ];
 
+/// With faults that refuse single batches. If the first of a partition is refused and the one behind
+/// it is not, a broker takes that: it does not know the producer id yet. The first can then never be
+/// written, and clients that wait for it give up only at their delivery timeout.
+const ONE_AT_A_TIME: &str = "max.in.flight.requests.per.connection=1";
+
 struct Mock {
     program: Program,
     bootstrap: String,
@@ -154,6 +159,7 @@ fn producer_performance_finds_every_record_taken() {
             "--command-property",
             &bootstrap,
         ];
+        let args = [&args[..], &[ONE_AT_A_TIME][..usize::from(with_faults)]].concat();
         let output = run_kafka_tool("org.apache.kafka.tools.ProducerPerformance", &args, "");
         assert!(output.status.success(), "{output:?}");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -210,7 +216,8 @@ fn verifiable_producer_is_told_what_is_written() {
 
     // Told to, it is idempotent and sends again.
     let config = std::env::temp_dir().join(format!("linger-mock-program-{}", std::process::id()));
-    std::fs::write(&config, "retries=2147483647\n").expect("a scratch file");
+    let properties = format!("retries=2147483647\n{ONE_AT_A_TIME}\n");
+    std::fs::write(&config, properties).expect("a scratch file");
     // Slowly enough for more than a few requests.
     let more = ["--throughput", "1000", "--command-config"];
     let more = [&more[..], &[config.to_str().expect("a path of ASCII")]].concat();
@@ -230,6 +237,10 @@ fn librdkafka_finds_every_record_taken() {
         config.set("bootstrap.servers", &mock.bootstrap);
         for (name, value) in settings {
             config.set(*name, *value);
+        }
+        if with_faults {
+            let (name, value) = ONE_AT_A_TIME.split_once('=').expect("a pair");
+            config.set(name, value);
         }
         let producer: BaseProducer = config.create().expect("valid settings");
         for number in 0..RECORDS {
