@@ -54,10 +54,11 @@ fn start(args: &Args) -> Result<ExitCode, Box<dyn StdError>> {
     }
     let parser = Parser::new(&reader_properties)?;
     let producer = Producer::new(&args.producer_properties()?)?;
-    let stop = Stop::on_signals(&producer)?;
     let failures = Arc::new(Failures::new(parser.topic(), |failure| {
         log::error!("{failure}");
     }));
+    let (closing, failed) = (producer.clone(), Arc::clone(&failures));
+    let stop = Stop::on_signals(move || close(&closing), move || sum_up(&failed))?;
 
     // If somebody types, and sees what is asked: as in Java, both must be a terminal.
     let prompt =
@@ -70,6 +71,7 @@ fn start(args: &Args) -> Result<ExitCode, Box<dyn StdError>> {
         prompt,
         &producer,
         &failures,
+        &stop,
     );
     stop.wait_if_asked();
     // First, because what is on its way may take long.
@@ -78,11 +80,7 @@ fn start(args: &Args) -> Result<ExitCode, Box<dyn StdError>> {
     }
     close(&producer);
     stop.wait_if_asked();
-    let failed = failures.count();
-    if failed > 0 {
-        let hint = "with --sync the first such record ends the program";
-        complain(format_args!("records not acknowledged: {failed}; {hint}"));
-    }
+    sum_up(&failures);
     Ok(outcome.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS))
 }
 
@@ -94,6 +92,7 @@ fn produce(
     prompt: Option<fn()>,
     producer: &Producer<[u8], [u8]>,
     failures: &Arc<Failures>,
+    stop: &Stop,
 ) -> Result<(), Box<dyn StdError>> {
     let observer = Arc::clone(failures);
     let records = producer.group(move |sent: Sent, result| {
@@ -109,20 +108,27 @@ fn produce(
         let Some(line) = lines.next()? else {
             return Ok(());
         };
+        // Whoever ends the program meanwhile hears what becomes of this line.
+        let _line = stop.hold();
         let parts = parser.parse(&line)?;
         let record = parts.record(parser.topic());
         if args.sync {
             let number = line.number;
-            let sent = producer.send_wait(record);
-            sent.map_err(|error| format!("line number {number}: {error}"))?;
+            if let Err(error) = producer.send_wait(record) {
+                let error = format!("line number {number}: {error}");
+                if stop.is_asked() {
+                    complain(&error);
+                }
+                return Err(error.into());
+            }
             continue;
         }
         if let Err(refused) = records.send(record, Sent::new(&line, &parts)) {
             let (error, _, sent) = refused.into_parts();
+            failures.report(&sent, &error);
             if error.is_closed() {
                 return Err(error.into());
             }
-            failures.report(&sent, &error);
         }
     }
 }
@@ -140,6 +146,15 @@ fn prompt() {
 fn close(producer: &Producer<[u8], [u8]>) {
     if let Err(error) = producer.close() {
         log::warn!("{error}");
+    }
+}
+
+/// How many records failed, if there are any.
+fn sum_up(failures: &Failures) {
+    let failed = failures.count();
+    if failed > 0 {
+        let hint = "with --sync the first such record ends the program";
+        complain(format_args!("records not acknowledged: {failed}; {hint}"));
     }
 }
 

@@ -1,47 +1,71 @@
 //! Ends the program on SIGINT and SIGTERM as Java's does: what was accepted is sent first, and the
 //! exit code is 128 and the signal's number. A thread of its own waits for signals, because the main
-//! one waits for input. A second signal ends the program at once.
+//! one waits for input; it lets that one finish its line. A second signal ends the program at once.
 
 use std::io;
 use std::process;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use linger::Producer;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
-/// Whether the program was asked to end.
-pub(crate) struct Stop(Arc<AtomicBool>);
+/// Whether the program was asked to end. By default, nobody can ask.
+#[derive(Default)]
+pub(crate) struct Stop {
+    asked: Arc<AtomicBool>,
+    /// Held while a line is sent and told of.
+    line: Arc<Mutex<()>>,
+}
 
 impl Stop {
-    /// Listens for signals; the first one closes this producer and ends the program.
-    pub(crate) fn on_signals(producer: &Producer<[u8], [u8]>) -> io::Result<Self> {
+    /// Listens for signals. The first one closes, which must end a line that waits to be sent, then
+    /// sums up, and ends the program.
+    pub(crate) fn on_signals(
+        close: impl FnOnce() + Send + 'static,
+        sum_up: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Self> {
         let asked = Arc::new(AtomicBool::new(false));
+        let line = Arc::default();
         for signal in [SIGINT, SIGTERM] {
             // In this order: the first signal finds the flag down, and the second one up.
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))?;
             flag::register(signal, Arc::clone(&asked))?;
         }
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
-        let producer = producer.clone();
+        let last_line = Arc::clone(&line);
         thread::Builder::new()
             .name("signals".to_owned())
             .spawn(move || {
                 if let Some(signal) = signals.forever().next() {
-                    crate::close(&producer);
+                    close();
+                    drop(hold(&last_line));
+                    sum_up();
                     process::exit(128 + signal);
                 }
             })?;
-        Ok(Self(asked))
+        Ok(Self { asked, line })
+    }
+
+    /// Until this is dropped, the program does not end by a first signal.
+    pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
+        hold(&self.line)
+    }
+
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
     }
 
     /// If the program was asked to end, waits until it does.
     pub(crate) fn wait_if_asked(&self) {
-        while self.0.load(Ordering::SeqCst) {
+        while self.is_asked() {
             thread::park();
         }
     }
+}
+
+fn hold(line: &Mutex<()>) -> MutexGuard<'_, ()> {
+    line.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -31,7 +31,8 @@ fn run_tool(cluster: &MockCluster, flags: &str, input: &[u8]) -> Run {
     let teller = Arc::clone(&told);
     let tell = move |sentence: &str| teller.lock().push(sentence.to_owned());
     let failures = Arc::new(Failures::new(parser.topic(), tell));
-    let outcome = produce(&args, &parser, input, None, &producer, &failures);
+    let stop = Stop::default();
+    let outcome = produce(&args, &parser, input, None, &producer, &failures, &stop);
     close(&producer);
     Run {
         outcome: outcome.map_err(|error| error.to_string()),

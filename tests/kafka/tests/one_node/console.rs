@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -24,13 +25,19 @@ type Content = (
 
 /// Ours with these flags, sending to this topic.
 fn ours(topic: &str, flags: &[&str]) -> Command {
+    let mut program = ours_at(&one_node().bootstrap());
+    program.args(["--topic", topic]).args(PATIENT).args(flags);
+    program
+}
+
+/// Ours, sending to this server.
+fn ours_at(bootstrap: &str) -> Command {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let mut program = Command::new(PROGRAM.get_or_init(|| linger_example("console_producer")));
-    program.args(["--bootstrap-server", &one_node().bootstrap()]);
-    program.args(["--topic", topic]).args(PATIENT).args(flags);
-    let program = program.stdin(Stdio::piped());
+    program.args(["--bootstrap-server", bootstrap]);
+    program.stdin(Stdio::piped());
     program.stdout(Stdio::piped()).stderr(Stdio::piped());
-    std::mem::replace(program, Command::new("true"))
+    program
 }
 
 fn run_ours(topic: &str, flags: &[&str], input: &[u8]) -> Output {
@@ -199,6 +206,32 @@ fn sends_what_it_has_read_when_it_is_told_to_end() {
         assert_eq!(output.status.code(), Some(code), "{output:?}");
         assert!(output.stderr.is_empty(), "{output:?}");
         assert_eq!(one_node().end_offsets(&topic), [3]);
+    }
+}
+
+#[test]
+fn says_what_became_of_the_line_that_it_was_sending_when_it_is_told_to_end() {
+    for sync in [&[][..], &["--sync"]] {
+        // Takes a connection and never answers: who connects has read a line and waits for its topic.
+        let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let server = silent.local_addr().expect("bound").to_string();
+        let mut command = ours_at(&server);
+        let mut process = command
+            .args(["--topic", "t"])
+            .args(sync)
+            .spawn()
+            .expect("it runs");
+        let mut stdin = process.stdin.take().expect("stdin is piped");
+        stdin.write_all(b"one\ntwo\n").expect("it reads");
+        let _connection = silent.accept().expect("it connects");
+        let mut kill = Command::new("kill");
+        kill.args(["-s", "INT", &process.id().to_string()]);
+        assert!(kill.status().expect("kill runs").success());
+        let output = end(process);
+        drop(stdin);
+        assert_eq!(output.status.code(), Some(130), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("line number 1"), "{said}");
     }
 }
 
