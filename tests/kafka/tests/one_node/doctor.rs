@@ -67,19 +67,23 @@ fn says_whether_the_rules_of_the_cluster_let_a_client_write() {
         cluster.create_topic(topic, 1, &[]);
         topic
     });
-    for (topic, operation) in [(readable, "Write"), (hidden, "Describe")] {
-        let deny = [
+    // A topic with a rule allows nothing but what a rule allows.
+    for (topic, rule) in [
+        (readable, "--allow-principal"),
+        (hidden, "--deny-principal"),
+    ] {
+        let add = [
             "--bootstrap-server",
             &cluster.bootstrap(),
             "--add",
-            "--deny-principal",
+            rule,
             "User:ANONYMOUS",
             "--operation",
-            operation,
+            "Describe",
             "--topic",
             topic,
         ];
-        let output = run_kafka_tool("org.apache.kafka.tools.AclCommand", &deny, "");
+        let output = run_kafka_tool("org.apache.kafka.tools.AclCommand", &add, "");
         assert!(output.status.success(), "{output:?}");
     }
     let flags = [open, readable, hidden].map(|topic| ["--topic", topic]);
