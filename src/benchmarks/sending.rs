@@ -94,7 +94,10 @@ impl Sending {
                     tell(outcome);
                     delivered += 1;
                 }
-                Output::Disconnect(_) | Output::Publish(_) | Output::Finish(..) => {}
+                Output::Disconnect(_)
+                | Output::Publish(_)
+                | Output::Finish(..)
+                | Output::Purged(..) => {}
                 Output::Wait(_) | Output::Stop => return delivered,
             }
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ProcessId;
-use crate::sender::{Command, CommandId, Purged, Reply};
+use crate::sender::{Command, CommandId, PurgeId, PurgeOrder, Purged};
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, Rank, Ranked};
 
 /// Commands on their way to the I/O thread.
@@ -51,12 +51,44 @@ impl End {
     }
 }
 
-/// A command together with whoever waits for its answer.
+/// What a caller has asked for, and where it waits for the answer.
 #[derive(Debug)]
-pub(super) struct Posted {
-    pub(super) id: CommandId,
-    pub(super) command: Command,
-    pub(super) answer: Answer,
+pub(crate) enum Posted {
+    Command(CommandId, Command, Answer<()>),
+    Purge(PurgeId, PurgeOrder, Answer<Purged>),
+}
+
+/// Something that can be asked of the I/O thread. It names the type of its answer, so a caller gets
+/// that, and the I/O thread can give no other.
+pub(crate) trait Postable {
+    type Answer;
+
+    fn posted(self, number: u64, answer: Answer<Self::Answer>) -> Posted;
+}
+
+impl Postable for Command {
+    type Answer = ();
+
+    fn posted(self, number: u64, answer: Answer<()>) -> Posted {
+        Posted::Command(CommandId(number), self, answer)
+    }
+}
+
+impl Postable for PurgeOrder {
+    type Answer = Purged;
+
+    fn posted(self, number: u64, answer: Answer<Purged>) -> Posted {
+        Posted::Purge(PurgeId(number), self, answer)
+    }
+}
+
+impl Posted {
+    fn refuse(self, error: Error) {
+        match self {
+            Self::Command(_, _, answer) => answer.give(Err(error)),
+            Self::Purge(_, _, answer) => answer.give(Err(error)),
+        }
+    }
 }
 
 impl Default for Mailbox {
@@ -70,19 +102,16 @@ impl Mailbox {
     ///
     /// # Errors
     /// The I/O thread has ended.
-    pub(crate) fn post(&self, command: Command) -> Result<Ticket, End> {
+    pub(crate) fn post<C: Postable>(&self, command: C) -> Result<Ticket<C::Answer>, End> {
         let mut state = self.0.lock();
         if let Some(end) = state.ended {
             return Err(end);
         }
         let slot = Arc::new(Slot::default());
-        let id = CommandId(state.next);
+        let answer = Answer(Some(Arc::clone(&slot)));
+        let posted = command.posted(state.next, answer);
         state.next += 1;
-        state.posted.push(Posted {
-            id,
-            command,
-            answer: Answer(Some(Arc::clone(&slot))),
-        });
+        state.posted.push(posted);
         drop(state);
         Ok(Ticket(slot))
     }
@@ -105,7 +134,7 @@ impl Mailbox {
         let unread = std::mem::take(&mut state.posted);
         drop(state);
         for posted in unread {
-            posted.answer.give(Err(end.error()));
+            posted.refuse(end.error());
         }
     }
 
@@ -117,48 +146,45 @@ impl Mailbox {
 
 /// The caller's half: waits for the answer.
 #[derive(Debug)]
-pub(crate) struct Ticket(Arc<Slot<Result<Reply>>>);
+pub(crate) struct Ticket<T>(Arc<Slot<Result<T>>>);
 
-impl Ticket {
-    /// Whether it was done, or `None` if there is no answer by the deadline. Runs on: caller.
-    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<Result<()>> {
-        let done = |reply: &Result<Reply>| reply.as_ref().map(|_| ()).map_err(Error::clone);
-        self.0.wait_for(deadline).as_ref().map(done)
+impl<T> Ticket<T> {
+    /// Takes the answer, or `None` if there is none by the deadline. Runs on: caller.
+    pub(crate) fn take(self, deadline: Option<Instant>) -> Option<Result<T>> {
+        self.0.wait_for(deadline).take()
+    }
+}
+
+impl<T: Clone> Ticket<T> {
+    /// The answer, or `None` if there is none by the deadline. Runs on: caller.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<Result<T>> {
+        self.0.wait(deadline)
     }
 
-    /// The same for a purge: what it has come to. Runs on: caller.
-    pub(crate) fn wait_for_purge(self, deadline: Option<Instant>) -> Option<Result<Purged>> {
-        let answer = self.0.wait_for(deadline).take()?;
-        Some(answer.map(|reply| match reply {
-            Reply::Purged(purged) => purged,
-            Reply::Done => unreachable!("the sender answers a purge with what it purged"),
-        }))
-    }
-
-    /// The same for a command that has the deadline itself: at it the I/O thread knows better what
-    /// there is to say, and gets so much more time to say it. Runs on: caller.
+    /// [`wait`](Self::wait) for a command that has the deadline itself: at it the I/O thread knows
+    /// better what there is to say, and gets `grace` to say it. Runs on: caller.
     pub(crate) fn wait_beyond(
         &self,
         deadline: Option<Instant>,
         grace: Duration,
-    ) -> Option<Result<()>> {
+    ) -> Option<Result<T>> {
         self.wait(deadline.and_then(|deadline| deadline.checked_add(grace)))
     }
 }
 
 /// The I/O thread's half: owes an answer, and gives one when dropped.
 #[derive(Debug)]
-pub(super) struct Answer(Option<Arc<Slot<Result<Reply>>>>);
+pub(crate) struct Answer<T>(Option<Arc<Slot<Result<T>>>>);
 
-impl Answer {
-    pub(super) fn give(mut self, result: Result<Reply>) {
+impl<T> Answer<T> {
+    pub(super) fn give(mut self, result: Result<T>) {
         if let Some(slot) = self.0.take() {
             slot.fill(result);
         }
     }
 }
 
-impl Drop for Answer {
+impl<T> Drop for Answer<T> {
     fn drop(&mut self) {
         if let Some(slot) = self.0.take() {
             slot.fill(Err(End::Died.error()));
@@ -235,6 +261,27 @@ mod tests {
             ticket.wait(None).unwrap().unwrap_err().kind(),
             ErrorKind::Internal
         );
+    }
+
+    #[test]
+    fn a_purge_has_an_answer_of_its_own_type() {
+        let mailbox = Mailbox::default();
+        let order = PurgeOrder {
+            topic: None,
+            before: BatchId::new(0),
+            returns: false,
+        };
+        let ticket = mailbox.post(order).unwrap();
+        for posted in mailbox.take() {
+            let Posted::Purge(_, _, answer) = posted else {
+                panic!("a purge was posted: {posted:?}");
+            };
+            answer.give(Ok(Purged {
+                records: 3,
+                ..Purged::default()
+            }));
+        }
+        assert_eq!(ticket.take(None).unwrap().unwrap().records, 3);
     }
 
     #[test]

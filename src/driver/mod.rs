@@ -26,11 +26,11 @@ use crate::connection;
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::metrics::Counters;
 use crate::protocol::frame::MAX_FRAME_BYTES;
-use crate::sender::{self, Backoff, Command, CommandId, Input, Output, Sender};
+use crate::sender::{self, Backoff, CommandId, Input, Output, PurgeId, Purged, Sender};
 use crate::sync::thread::{self, ThreadId};
 use crate::sync::{Arc, Mutex, OnceLock, Rank, Ranked};
 use crate::transport::{Connector, Poller, SocketOptions, Waker};
-use mailbox::Answer;
+use mailbox::{Answer, Postable, Posted};
 use peers::{ConnectSettings, Peers};
 
 /// What callers and the I/O thread share.
@@ -62,7 +62,7 @@ impl Shared {
     ///
     /// # Errors
     /// The I/O thread has ended, or is in another process.
-    pub(crate) fn post(&self, command: Command) -> Result<Ticket, End> {
+    pub(crate) fn post<C: Postable>(&self, command: C) -> Result<Ticket<C::Answer>, End> {
         // First of all: a lock may have been copied in the hands of a thread that was not.
         self.check_process()?;
         let ticket = self.mailbox.post(command)?;
@@ -167,7 +167,9 @@ pub(crate) struct Driver {
     poller: Poller,
     peers: Peers,
     /// Callers who wait for the sender's answer.
-    waiting: BTreeMap<CommandId, Answer>,
+    waiting: BTreeMap<CommandId, Answer<()>>,
+    /// Callers who wait for what a purge comes to.
+    purging: BTreeMap<PurgeId, Answer<Purged>>,
     inputs: Vec<Input>,
 }
 
@@ -214,6 +216,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         peers: Peers::new(connect, Connector::new(poller.waker())),
         poller,
         waiting: BTreeMap::new(),
+        purging: BTreeMap::new(),
         inputs: Vec::new(),
     };
     // Whatever a client may call itself, a thread's name ends at a null byte.
@@ -310,6 +313,7 @@ impl Driver {
             sender,
             peers,
             waiting,
+            purging,
             ..
         } = self;
         // In this order: whoever finds the producer closed asks the mailbox why.
@@ -323,6 +327,9 @@ impl Driver {
         // Who waits for anything, or comes to ask for it now, is answered after the callbacks: a
         // close that returns has seen them all.
         for answer in waiting.into_values() {
+            answer.give(Err(end.error()));
+        }
+        for answer in purging.into_values() {
             answer.give(Err(end.error()));
         }
         shared.mailbox.end(end);
@@ -380,6 +387,11 @@ impl Driver {
                         answer.give(result);
                     }
                 }
+                Output::Purged(id, purged) => {
+                    if let Some(answer) = self.purging.remove(&id) {
+                        answer.give(Ok(purged));
+                    }
+                }
                 Output::Wait(deadline) => {
                     self.peers.write_all(&mut self.inputs);
                     if self.inputs.is_empty() {
@@ -393,8 +405,16 @@ impl Driver {
 
     fn take_commands(&mut self, now: Instant) {
         for posted in self.shared.mailbox.take() {
-            self.waiting.insert(posted.id, posted.answer);
-            let input = Input::Command(posted.id, posted.command);
+            let input = match posted {
+                Posted::Command(id, command, answer) => {
+                    self.waiting.insert(id, answer);
+                    Input::Command(id, command)
+                }
+                Posted::Purge(id, order, answer) => {
+                    self.purging.insert(id, answer);
+                    Input::Purge(id, order)
+                }
+            };
             self.sender.handle(now, input, &self.shared.accumulator);
         }
     }

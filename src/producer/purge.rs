@@ -5,7 +5,7 @@ use crate::accumulator::UndeliveredRecord;
 use crate::driver::End;
 use crate::error::{Error, ErrorKind, Result};
 use crate::producer::{Handle, Producer, misuse, now};
-use crate::sender::{Command, PurgeOrder, Purged};
+use crate::sender::{PurgeOrder, Purged};
 use crate::sync::Arc;
 
 /// Which records [`Producer::purge`] takes.
@@ -105,10 +105,10 @@ impl Handle {
             before: shared.accumulator.next_batch(),
             returns,
         };
-        let ticket = shared.post(Command::Purge(order)).map_err(End::error)?;
+        let ticket = shared.post(order).map_err(End::error)?;
         let limit = self.longest_delivery_timeout;
         let deadline = now().checked_add(limit);
-        ticket.wait_for_purge(deadline).unwrap_or_else(|| {
+        ticket.take(deadline).unwrap_or_else(|| {
             let text = format!(
                 "not purged within delivery.timeout.ms ({} ms): the I/O thread is busy with \
                  callbacks, and purges when they have returned",

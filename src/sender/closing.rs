@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::accumulator::{Accumulator, BatchId, Outcome, PartitionId, SealedBatch};
 use crate::error::{Error, ErrorKind};
 use crate::sender::Sender;
-use crate::sender::event::{CommandId, Output, Reply};
+use crate::sender::event::{CommandId, Output};
 use crate::sender::timers::Timer;
 
 /// A caller that waits for all batches opened before one.
@@ -79,7 +79,7 @@ impl Sender {
         self.flushes.retain(|flush| {
             let waits = first.is_some_and(|first| first < flush.before);
             if !waits {
-                outputs.push_back(Output::Finish(flush.id, Ok(Reply::Done)));
+                outputs.push_back(Output::Finish(flush.id, Ok(())));
             }
             waits
         });
@@ -94,7 +94,7 @@ impl Sender {
             return;
         };
         for id in closing.commands.drain(..) {
-            self.outputs.push_back(Output::Finish(id, Ok(Reply::Done)));
+            self.outputs.push_back(Output::Finish(id, Ok(())));
         }
         self.outputs.push_back(Output::Stop);
     }

@@ -9,9 +9,14 @@ use crate::ids::{NodeId, RequestId};
 use crate::protocol::{Request, Response};
 use crate::sync::Arc;
 
-/// A caller's command, for as long as it waits for the answer.
+/// A caller's [`Command`], for as long as it waits for the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CommandId(pub(crate) u64);
+
+/// A caller's [`PurgeOrder`], for as long as it waits for the answer. A type of its own, since the
+/// answer has another type than that of a command: neither can be given for the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PurgeId(pub(crate) u64);
 
 /// What happened.
 #[derive(Debug)]
@@ -27,11 +32,13 @@ pub(crate) enum Input {
     Written(RequestId),
     /// A request could not be sent at all: the broker speaks none of our versions of it.
     Refused(RequestId, Error),
-    /// A caller asks for something.
+    /// A caller asks for something; [`Output::Finish`] answers.
     Command(CommandId, Command),
+    /// A caller purges; [`Output::Purged`] answers, in the same turn.
+    Purge(PurgeId, PurgeOrder),
 }
 
-/// What a caller asks for.
+/// What a caller asks for. The answer is that it is done, or why it is not.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Answer when the topic is known, and the partition if one is named, or at the deadline.
@@ -44,13 +51,11 @@ pub(crate) enum Command {
     Track(Arc<str>),
     /// Answer when all batches opened before this one have their outcome.
     Flush(BatchId),
-    /// Fail what is queued and was never taken to be sent, and answer with [`Reply::Purged`].
-    Purge(PurgeOrder),
     /// Send what is queued, then answer and stop; at the deadline, fail what is left.
     Close(Option<Instant>),
 }
 
-/// What a purge takes.
+/// Fail what is queued and was never taken to be sent. The answer is what that came to.
 #[derive(Clone, Debug)]
 pub(crate) struct PurgeOrder {
     /// Of this topic only, if it names one.
@@ -59,13 +64,6 @@ pub(crate) struct PurgeOrder {
     pub(crate) before: BatchId,
     /// Whether the records are handed back.
     pub(crate) returns: bool,
-}
-
-/// What a command is answered with.
-#[derive(Debug)]
-pub(crate) enum Reply {
-    Done,
-    Purged(Purged),
 }
 
 /// What a purge has come to.
@@ -92,7 +90,9 @@ pub(crate) enum Output {
     /// Run the callbacks.
     Deliver(Outcome),
     /// Answer a command.
-    Finish(CommandId, Result<Reply>),
+    Finish(CommandId, Result<()>),
+    /// Answer a purge.
+    Purged(PurgeId, Purged),
     /// Nothing to do before this time, or the next input. Always the last word.
     Wait(Option<Instant>),
     /// Closed: nothing will ever be to do.

@@ -13,7 +13,7 @@ use crate::protocol::Request;
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{MetadataRequest, MetadataResponse, ProduceResponse};
 use crate::sender::Sender;
-use crate::sender::event::{CommandId, Output, Reply};
+use crate::sender::event::{CommandId, Output};
 use crate::sender::nodes::Choice;
 use crate::sender::produce::Attempt;
 use crate::sender::requests::Content;
@@ -240,7 +240,7 @@ impl Sender {
             deadline,
         };
         if !wait.is_short_of(&self.view) {
-            self.outputs.push_back(Output::Finish(id, Ok(Reply::Done)));
+            self.outputs.push_back(Output::Finish(id, Ok(())));
             return;
         }
         self.refresh.request();
@@ -281,7 +281,6 @@ impl Sender {
             if let Some(deadline) = wait.deadline {
                 self.timers.cancel(deadline, Timer::Topic(id));
             }
-            let answer = answer.map(|()| Reply::Done);
             self.outputs.push_back(Output::Finish(id, answer));
         }
     }

@@ -39,7 +39,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 pub(crate) use backoff::{Backoff, Rng};
-pub(crate) use event::{Command, CommandId, Input, Output, PurgeOrder, Purged, Reply};
+pub(crate) use event::{Command, CommandId, Input, Output, PurgeId, PurgeOrder, Purged};
 
 use crate::accumulator::{Accumulator, BatchId, Notice, PartitionId, PartitionQueue};
 use crate::cluster::{Address, ClusterView, Due, Refresh};
@@ -178,6 +178,7 @@ impl Sender {
             Input::Written(id) => self.on_written(now, id, accumulator),
             Input::Refused(id, error) => self.on_refused(now, id, &error, accumulator),
             Input::Command(id, command) => self.on_command(now, id, command, accumulator),
+            Input::Purge(id, order) => self.on_purge(now, id, &order, accumulator),
         }
     }
 
@@ -240,10 +241,9 @@ impl Sender {
                 // A topic that is known lacks the partition that was asked for.
                 self.refresh.track(now, &topic);
                 self.refresh.request();
-                self.outputs.push_back(Output::Finish(id, Ok(Reply::Done)));
+                self.outputs.push_back(Output::Finish(id, Ok(())));
             }
             Command::Flush(before) => self.on_flush(now, id, before, accumulator),
-            Command::Purge(order) => self.on_purge(now, id, &order, accumulator),
             Command::Close(deadline) => self.on_close(now, id, deadline, accumulator),
         }
     }

@@ -10,13 +10,13 @@ use std::time::Instant;
 use crate::accumulator::{Accumulator, PartitionId};
 use crate::error::{Error, ErrorKind};
 use crate::sender::Sender;
-use crate::sender::event::{CommandId, Output, PurgeOrder, Purged, Reply};
+use crate::sender::event::{Output, PurgeId, PurgeOrder, Purged};
 
 impl Sender {
     pub(super) fn on_purge(
         &mut self,
         now: Instant,
-        id: CommandId,
+        id: PurgeId,
         order: &PurgeOrder,
         accumulator: &Accumulator,
     ) {
@@ -33,8 +33,7 @@ impl Sender {
             // There may be nothing left to linger, or to stand in a broker's line for.
             self.evaluate(now, id, accumulator);
         }
-        self.outputs
-            .push_back(Output::Finish(id, Ok(Reply::Purged(purged))));
+        self.outputs.push_back(Output::Purged(id, purged));
     }
 
     /// Fails the batches of one partition that are queued, in order.

@@ -2,6 +2,7 @@
 //! it is answered or its time is over, so that blocking calls are part of the simulation.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{
@@ -11,7 +12,7 @@ use crate::accumulator::{
 use crate::error::{Error, Result};
 use crate::record::metadata::RecordMetadata;
 use crate::record::{Header, Record};
-use crate::sender::{Command, CommandId, Input, PurgeOrder, Reply};
+use crate::sender::{Command, CommandId, Input, PurgeId, PurgeOrder, Purged};
 use crate::sim::checker::{RecordId, Told, header_of};
 use crate::sim::dice::Dice;
 use crate::sim::options::TOPIC;
@@ -55,7 +56,7 @@ pub(super) enum State {
     /// What had no outcome when it began, and when the last of it has one.
     Flushing(CommandId, BTreeSet<RecordId>, Instant),
     /// The same, and when it began: it waits for nothing.
-    Purging(CommandId, BTreeSet<RecordId>, Instant),
+    Purging(PurgeId, BTreeSet<RecordId>, Instant),
     Closing(CommandId, Instant),
     Done,
 }
@@ -364,8 +365,9 @@ impl World {
     fn purge(&mut self, index: usize) {
         let before = self.checker.open();
         let order = purge_order(&mut self.dice, self.accumulator.next_batch());
-        let command = self.command(Command::Purge(order));
-        self.callers[index].state = State::Purging(command, before, self.stage.now);
+        let id = PurgeId(self.post("purge", &order));
+        self.posted.push(Input::Purge(id, order));
+        self.callers[index].state = State::Purging(id, before, self.stage.now);
     }
 
     fn close(&mut self, index: usize) {
@@ -380,18 +382,23 @@ impl World {
 
     /// Leaves a command for the sender, which takes it at its next turn.
     fn command(&mut self, command: Command) -> CommandId {
-        let id = CommandId(self.commands);
-        self.commands += 1;
-        self.stage.note("command", [id.0 as i64, 0, 0], || {
-            format!("{} is {command:?}", id.0)
-        });
+        let id = CommandId(self.post("command", &command));
         self.posted.push(Input::Command(id, command));
-        self.wake = true;
         id
     }
 
+    /// The number of a command that is about to be left.
+    fn post(&mut self, kind: &'static str, what: &dyn fmt::Debug) -> u64 {
+        let number = self.commands;
+        self.commands += 1;
+        let describe = || format!("{number} is {what:?}");
+        self.stage.note(kind, [number as i64, 0, 0], describe);
+        self.wake = true;
+        number
+    }
+
     /// The sender has answered a command.
-    pub(super) fn on_finish(&mut self, id: CommandId, result: &Result<Reply>) {
+    pub(super) fn on_finish(&mut self, id: CommandId, result: &Result<()>) {
         let now = self.stage.now;
         self.stage
             .note("finish", [id.0 as i64, result.is_ok().into(), 0], || {
@@ -417,18 +424,31 @@ impl World {
                     caller.state = State::Running;
                     self.pause(index);
                 }
-                State::Purging(command, before, since) if *command == id => {
-                    self.checker.on_unblocked(now, "purge", *since);
-                    let trace = &mut self.stage.trace;
-                    self.checker.on_purged(before, result, trace);
-                    caller.state = State::Running;
-                    self.pause(index);
-                }
                 State::Closing(command, deadline) if *command == id => {
                     self.checker.on_unblocked(now, "close", *deadline);
                     caller.state = State::Done;
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// The sender has answered a purge.
+    pub(super) fn on_purged(&mut self, id: PurgeId, purged: &Purged) {
+        let now = self.stage.now;
+        let numbers = [id.0 as i64, 1, 0];
+        self.stage
+            .note("purged", numbers, || format!("{}: done", id.0));
+        for index in 0..self.callers.len() {
+            let caller = &mut self.callers[index];
+            if let State::Purging(purge, before, since) = &caller.state
+                && *purge == id
+            {
+                self.checker.on_unblocked(now, "purge", *since);
+                let trace = &mut self.stage.trace;
+                self.checker.on_purged(before, purged, trace);
+                caller.state = State::Running;
+                self.pause(index);
             }
         }
     }
@@ -507,8 +527,8 @@ impl Group {
     }
 }
 
-impl std::fmt::Debug for Group {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Group")
     }
 }

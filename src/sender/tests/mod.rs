@@ -112,7 +112,8 @@ struct World {
     sent: BTreeMap<RequestId, (NodeId, Request)>,
     connects: Vec<NodeId>,
     disconnects: Vec<NodeId>,
-    finished: BTreeMap<CommandId, Result<Reply>>,
+    finished: BTreeMap<CommandId, Result<()>>,
+    purged: Option<(PurgeId, Purged)>,
     /// The value of each record and what its callback was told.
     told: Arc<Mutex<Vec<Told>>>,
     /// The timestamp of each acknowledged record.
@@ -151,6 +152,7 @@ impl World {
             connects: Vec::new(),
             disconnects: Vec::new(),
             finished: BTreeMap::new(),
+            purged: None,
             told: Arc::default(),
             timestamps: Arc::default(),
             wait: None,
@@ -216,6 +218,10 @@ impl World {
                     let before = self.finished.insert(id, result);
                     assert!(before.is_none(), "answered twice");
                 }
+                Output::Purged(id, purged) => {
+                    let before = self.purged.replace((id, purged));
+                    assert!(before.is_none(), "answered twice");
+                }
                 Output::Wait(deadline) => {
                     let is_future = deadline.is_none_or(|deadline| deadline > self.now);
                     assert!(is_future, "a deadline in the past makes the driver spin");
@@ -275,13 +281,19 @@ impl World {
     }
 
     fn purge_before(&mut self, before: BatchId) -> Purged {
-        let id = self.command(Command::Purge(PurgeOrder {
+        self.purge_with(PurgeOrder {
             topic: None,
             before,
             returns: true,
-        }));
-        match self.finished.remove(&id) {
-            Some(Ok(Reply::Purged(purged))) => purged,
+        })
+    }
+
+    fn purge_with(&mut self, order: PurgeOrder) -> Purged {
+        let id = PurgeId(self.commands);
+        self.commands += 1;
+        self.handle(Input::Purge(id, order));
+        match self.purged.take() {
+            Some((answered, purged)) if answered == id => purged,
             other => panic!("a purge is answered at once: {other:?}"),
         }
     }

@@ -186,14 +186,11 @@ fn a_close_that_waits_for_purged_records_ends() {
 fn a_topic_that_nothing_was_sent_to_has_nothing_to_purge() {
     let mut world = World::ready(settings());
     world.append(0, "a");
-    let id = world.command(Command::Purge(PurgeOrder {
+    let result = world.purge_with(PurgeOrder {
         topic: Some(Arc::from("another")),
         before: world.accumulator.next_batch(),
         returns: false,
-    }));
-    let Some(Ok(Reply::Purged(result))) = world.finished.get(&id) else {
-        panic!("{:?}", world.finished);
-    };
+    });
     assert_eq!((result.records, result.left), (0, 0));
     world.advance(LINGER);
     world.acknowledge();

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::accumulator::UndeliveredRecord;
-use crate::error::{ErrorKind, Fate, Result};
+use crate::error::{ErrorKind, Fate};
 use crate::protocol::Request;
 use crate::record::decode::decode;
-use crate::sender::Reply;
+use crate::sender::Purged;
 use crate::sim::checker::{Checker, RecordId, id_of};
 use crate::sim::options::Options;
 use crate::sim::promise::{I16, broken_if, give_up};
@@ -61,12 +61,9 @@ impl Checker {
     pub(in crate::sim) fn on_purged(
         &mut self,
         before: &BTreeSet<RecordId>,
-        result: &Result<Reply>,
+        purged: &Purged,
         trace: &mut Trace,
     ) {
-        let Ok(Reply::Purged(purged)) = result else {
-            give_up(I16, &format!("a purge was answered with {result:?}"));
-        };
         let returned = &purged.returned;
         broken_if(I16, purged.records != returned.len() as u64, || {
             format!("{} purged, {} returned", purged.records, returned.len())

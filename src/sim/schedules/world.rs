@@ -10,7 +10,7 @@ use crate::error::{ErrorKind, Result};
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::Response;
 use crate::record::Record;
-use crate::sender::{Command, CommandId, Input, Output, Reply, Sender};
+use crate::sender::{Command, CommandId, Input, Output, PurgeId, Purged, Sender};
 use crate::sim::checker::{Checker, RecordId};
 use crate::sim::dice::{Dice, Stream};
 use crate::sim::flights::Flights;
@@ -46,6 +46,7 @@ pub(super) struct World {
     idle_wakes: u32,
     commands: u64,
     waits: Vec<(CommandId, Waiting)>,
+    purge: Option<(PurgeId, Purging)>,
     /// How many records the caller still sends.
     left: u32,
     /// The partition that the probe comes to next.
@@ -57,10 +58,11 @@ pub(super) struct World {
 enum Waiting {
     Topic(Instant),
     Flush(BTreeSet<RecordId>, Instant),
-    /// The same, and when it began: it waits for nothing.
-    Purge(BTreeSet<RecordId>, Instant),
     Close(Instant),
 }
+
+/// A purge without an answer: what had no outcome when it began, and when that was.
+type Purging = (BTreeSet<RecordId>, Instant);
 
 /// Something that happens at a point in time.
 #[derive(Debug)]
@@ -111,6 +113,7 @@ impl World {
             idle_wakes: 0,
             commands: 0,
             waits: Vec::new(),
+            purge: None,
             left: options.records,
             probe: None,
             options,
@@ -168,8 +171,9 @@ impl World {
         broken_if(I11, !self.stopped, || {
             "the producer has not stopped".to_owned()
         });
-        broken_if(I11, !self.waits.is_empty(), || {
-            format!("nobody answers {:?}", self.waits)
+        let waits = !self.waits.is_empty() || self.purge.is_some();
+        broken_if(I11, waits, || {
+            format!("nobody answers {:?}, {:?}", self.waits, self.purge)
         });
         // The driver drops its connections, and with them what no socket has taken.
         for link in &mut self.links {
@@ -323,6 +327,7 @@ impl World {
                 }
                 Output::Deliver(outcome) => self.deliver(outcome),
                 Output::Finish(id, result) => self.on_finish(id, &result),
+                Output::Purged(id, purged) => self.on_purged(id, &purged),
                 Output::Wait(_) if !self.inputs.is_empty() => {}
                 Output::Wait(deadline) => {
                     let is_past = deadline.is_some_and(|deadline| deadline <= self.stage.now);
@@ -351,7 +356,7 @@ impl World {
         self.inputs.push(Input::Command(id, command));
     }
 
-    fn on_finish(&mut self, id: CommandId, result: &Result<Reply>) {
+    fn on_finish(&mut self, id: CommandId, result: &Result<()>) {
         let succeeded = result.is_ok();
         self.stage
             .note("finish", [id.0 as i64, succeeded.into(), 0], || {
@@ -376,16 +381,36 @@ impl World {
                 self.checker.on_flushed(&before);
                 self.next_turn();
             }
-            Waiting::Purge(before, since) => {
-                self.checker.on_unblocked(self.stage.now, "purge", since);
-                let trace = &mut self.stage.trace;
-                self.checker.on_purged(&before, result, trace);
-                self.next_turn();
-            }
             Waiting::Close(deadline) => {
                 self.checker.on_unblocked(self.stage.now, "close", deadline);
             }
         }
+    }
+
+    fn purge(&mut self) {
+        let before = self.checker.open();
+        let order = purge_order(&mut self.dice, self.accumulator.next_batch());
+        let id = PurgeId(self.commands);
+        self.commands += 1;
+        self.stage.note("purge", [id.0 as i64, 0, 0], || {
+            format!("{} is {order:?}", id.0)
+        });
+        self.purge = Some((id, (before, self.stage.now)));
+        self.inputs.push(Input::Purge(id, order));
+    }
+
+    fn on_purged(&mut self, id: PurgeId, purged: &Purged) {
+        self.stage
+            .note("purged", [id.0 as i64, 1, 0], || format!("purge {}", id.0));
+        let purge = self.purge.take_if(|(purge, _)| *purge == id);
+        broken_if(I1, purge.is_none(), || {
+            format!("purge {} has two answers", id.0)
+        });
+        let (_, (before, since)) = purge.expect("just seen");
+        self.checker.on_unblocked(self.stage.now, "purge", since);
+        let trace = &mut self.stage.trace;
+        self.checker.on_purged(&before, purged, trace);
+        self.next_turn();
     }
 
     fn next_turn(&mut self) {
@@ -435,10 +460,7 @@ impl World {
             return self.command(Command::Flush(next), Waiting::Flush(before, deadline));
         }
         if self.options.purges > 0 && self.dice.chance(self.options.purges) {
-            let before = self.checker.open();
-            let order = purge_order(&mut self.dice, self.accumulator.next_batch());
-            let waiting = Waiting::Purge(before, self.stage.now);
-            return self.command(Command::Purge(order), waiting);
+            return self.purge();
         }
         let burst = match self.dice.chance(250) {
             true => self.dice.between(2, 8),
