@@ -120,7 +120,7 @@ impl OpenBatch {
             stamp,
             attempts: 0,
             last_error: None,
-            is_doubtful: false,
+            fate: Fate::NotWritten,
         }
     }
 
@@ -165,9 +165,8 @@ pub(crate) struct SealedBatch {
     /// How often it was handed to a connection.
     pub(crate) attempts: u32,
     pub(crate) last_error: Option<Error>,
-    /// Whether some attempt may have written it. Once true it stays so: what a later attempt proves
-    /// about itself, it does not prove about that one.
-    pub(crate) is_doubtful: bool,
+    /// What its attempts so far have left in the log.
+    fate: Fate,
 }
 
 impl SealedBatch {
@@ -224,19 +223,27 @@ impl SealedBatch {
                 stamp: self.stamp.map(|stamp| stamp.after(records_before)),
                 attempts: 0,
                 last_error: self.last_error.clone(),
-                is_doubtful: self.is_doubtful,
+                fate: self.fate,
             });
             records_before += part.records;
         }
         batches
     }
 
-    /// Some attempt may have written it.
-    pub(crate) fn doubted(self) -> Self {
-        Self {
-            is_doubtful: true,
-            ..self
+    /// An attempt has ended without an acknowledgement, and has left this in the log.
+    ///
+    /// Once it may be written, that stays so: what a later attempt proves about itself, it does not
+    /// prove about an earlier one, whose bytes may still lie in the socket of a broker that stalls.
+    pub(crate) fn add_attempt(&mut self, left: Fate) {
+        if left == Fate::MayBeWritten {
+            self.fate = left;
         }
+    }
+
+    /// The same, after an attempt of which nobody knows how it ended.
+    pub(crate) fn doubted(mut self) -> Self {
+        self.add_attempt(Fate::MayBeWritten);
+        self
     }
 
     /// Ends the batch as acknowledged.
@@ -270,11 +277,7 @@ impl SealedBatch {
 
     /// Whether its records may be in the log.
     pub(crate) fn fate(&self) -> Fate {
-        if self.is_doubtful {
-            Fate::MayBeWritten
-        } else {
-            Fate::NotWritten
-        }
+        self.fate
     }
 
     fn finish(self, result: Result<Written, Failure>) -> Outcome {

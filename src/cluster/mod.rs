@@ -3,7 +3,7 @@
 
 mod refresh;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub(crate) use refresh::{Due, Refresh};
 
@@ -12,14 +12,14 @@ use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{MetadataPartition, MetadataResponse, MetadataTopic};
 use crate::sync::Arc;
 
-/// Leaders and partitions as of one metadata response, together with what older ones told of
+/// Leaders and partitions as of one metadata response, together with what older ones said of
 /// topics that this one does not mention.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClusterView {
     pub(crate) brokers: BTreeMap<NodeId, Address>,
     pub(crate) topics: BTreeMap<Arc<str>, TopicView>,
-    /// Topics in use that the last response refused or did not know.
-    pub(crate) refused: BTreeSet<Arc<str>>,
+    /// Topics in use that the last response refused or did not know, with its reason.
+    pub(crate) refused: BTreeMap<Arc<str>, ErrorCode>,
 }
 
 /// Where a broker says that it can be reached.
@@ -60,11 +60,11 @@ pub(crate) struct PartitionView {
     pub(crate) in_sync_replicas: Vec<NodeId>,
 }
 
-/// What a metadata response says beyond the view.
+/// What a metadata response comes to.
 #[derive(Debug, Default)]
 pub(crate) struct Update {
-    /// Topics the brokers refuse or do not know, with the reason.
-    pub(crate) refused: BTreeMap<Arc<str>, ErrorCode>,
+    /// The view from now on.
+    pub(crate) view: ClusterView,
     /// Whether something is missing that will come: a leader, a topic that is being created.
     pub(crate) is_incomplete: bool,
 }
@@ -101,17 +101,17 @@ impl ClusterView {
     /// for left out.
     ///
     /// A topic that the response refuses keeps what was known of it: a broker that lags behind must
-    /// not fail records that its neighbour would take. The refusal is in the [`Update`].
+    /// not fail records that its neighbour would take (KAFKA-6833). The refusal stands beside it.
     pub(crate) fn merged(
         &self,
         response: &MetadataResponse,
         is_wanted: impl Fn(&str) -> bool,
-    ) -> (Self, Update) {
-        let mut update = Update::default();
+    ) -> Update {
+        let mut is_incomplete = false;
         let mut view = Self {
             brokers: brokers(response),
             topics: self.topics.clone(),
-            refused: BTreeSet::new(),
+            refused: BTreeMap::new(),
         };
         // What was known of a topic may name a broker that is gone.
         for partition in view
@@ -132,28 +132,29 @@ impl ClusterView {
             };
             let merged = view.topic(topic, self.topics.get(&name));
             if topic.error != ErrorCode::NONE || merged.partitions.is_empty() {
-                update.is_incomplete |=
-                    topic.error.is_retriable() || topic.error == ErrorCode::NONE;
-                view.refused.insert(Arc::clone(&name));
-                update.refused.insert(name, topic.error);
+                is_incomplete |= topic.error.is_retriable() || topic.error == ErrorCode::NONE;
+                view.refused.insert(name, topic.error);
                 continue;
             }
-            update.is_incomplete |= merged.partitions.iter().any(|one| one.leader.is_none());
+            is_incomplete |= merged.partitions.iter().any(|one| one.leader.is_none());
             view.topics.insert(name, merged);
         }
-        (view, update)
+        Update {
+            view,
+            is_incomplete,
+        }
     }
 
-    fn topic(&self, told: &MetadataTopic, known: Option<&TopicView>) -> TopicView {
-        let is_same = known.is_some_and(|known| known.id == told.id || !told.id.is_known());
-        let count = told
+    fn topic(&self, new: &MetadataTopic, known: Option<&TopicView>) -> TopicView {
+        let is_same = known.is_some_and(|known| known.id == new.id || !new.id.is_known());
+        let count = new
             .partitions
             .iter()
             .map(|one| one.index.saturating_add(1))
             .max();
         let count = usize::try_from(count.unwrap_or(0)).unwrap_or(0);
         // A broker that names partition two billion does not make us allocate as many.
-        let count = count.min(told.partitions.len()).min(MAX_PARTITIONS);
+        let count = count.min(new.partitions.len()).min(MAX_PARTITIONS);
         let leaderless = PartitionView {
             leader: None,
             leader_epoch: -1,
@@ -161,30 +162,31 @@ impl ClusterView {
             in_sync_replicas: Vec::new(),
         };
         let mut partitions = vec![leaderless; count];
-        for partition in &told.partitions {
-            let Ok(index) = usize::try_from(partition.index) else {
+        for described in &new.partitions {
+            let Ok(index) = usize::try_from(described.index) else {
                 continue;
             };
-            let Some(place) = partitions.get_mut(index) else {
+            let Some(partition) = partitions.get_mut(index) else {
                 continue;
             };
             let old = known
                 .filter(|_| is_same)
                 .and_then(|known| known.partitions.get(index));
-            *place = self.partition(partition, old);
+            *partition = self.partition(described, old);
         }
         TopicView {
-            id: told.id,
+            id: new.id,
             partitions,
         }
     }
 
     /// An answer from a broker that lags behind, recognised by its leader epoch, changes nothing
-    /// (KIP-320).
-    fn partition(&self, told: &MetadataPartition, old: Option<&PartitionView>) -> PartitionView {
+    /// (KIP-320): batches would go back to a leader that was one before. A topic that was deleted and
+    /// made again has another id and begins with new epochs, so `old` is `None` then.
+    fn partition(&self, new: &MetadataPartition, old: Option<&PartitionView>) -> PartitionView {
         if let Some(old) = old
-            && told.leader_epoch >= 0
-            && told.leader_epoch < old.leader_epoch
+            && new.leader_epoch >= 0
+            && new.leader_epoch < old.leader_epoch
             && old
                 .leader
                 .is_none_or(|leader| self.brokers.contains_key(&leader))
@@ -192,14 +194,15 @@ impl ClusterView {
             return old.clone();
         }
         PartitionView {
-            leader: Some(told.leader).filter(|leader| self.brokers.contains_key(leader)),
-            leader_epoch: told.leader_epoch,
-            replicas: told.replicas.clone(),
-            in_sync_replicas: told.in_sync_replicas.clone(),
+            leader: Some(new.leader).filter(|leader| self.brokers.contains_key(leader)),
+            leader_epoch: new.leader_epoch,
+            replicas: new.replicas.clone(),
+            in_sync_replicas: new.in_sync_replicas.clone(),
         }
     }
 
-    /// Follows a leader that a produce response named (KIP-951); returns whether it is news.
+    /// Follows a leader that a Produce response named (KIP-951), if its epoch is newer than what is
+    /// known: such a hint may be older than the last metadata. Returns whether it is.
     pub(crate) fn follow(
         &mut self,
         topic: &str,
@@ -208,16 +211,17 @@ impl ClusterView {
         leader_epoch: i32,
     ) -> bool {
         let known = self.brokers.contains_key(&leader);
-        let place = self
+        let known_partition = self
             .topics
             .get_mut(topic)
             .zip(usize::try_from(partition).ok())
             .and_then(|(topic, index)| topic.partitions.get_mut(index));
-        let Some(place) = place.filter(|place| known && leader_epoch > place.leader_epoch) else {
+        let newer = known_partition.filter(|one| known && leader_epoch > one.leader_epoch);
+        let Some(partition) = newer else {
             return false;
         };
-        place.leader = Some(leader);
-        place.leader_epoch = leader_epoch;
+        partition.leader = Some(leader);
+        partition.leader_epoch = leader_epoch;
         true
     }
 }
@@ -275,8 +279,9 @@ mod tests {
 
     #[test]
     fn a_topic_that_nobody_asked_for_takes_no_room() {
-        let (view, update) = ClusterView::default().merged(&response(1, 5), |name| name == "a");
-        assert!(view.topics.is_empty() && update.refused.is_empty());
+        let Update { view, .. } =
+            ClusterView::default().merged(&response(1, 5), |name| name == "a");
+        assert!(view.topics.is_empty() && view.refused.is_empty());
     }
 
     #[test]
@@ -290,26 +295,29 @@ mod tests {
 
     #[test]
     fn an_answer_from_a_broker_that_lags_behind_changes_nothing() {
-        let (view, _) = ClusterView::default().merged(&response(1, 5), all);
-        let (view, _) = view.merged(&response(2, 4), all);
+        let Update { view, .. } = ClusterView::default().merged(&response(1, 5), all);
+        let Update { view, .. } = view.merged(&response(2, 4), all);
         assert_eq!(view.leader("orders", 0), Some(NodeId(1)));
-        let (view, _) = view.merged(&response(2, 6), all);
+        let Update { view, .. } = view.merged(&response(2, 6), all);
         assert_eq!(view.leader("orders", 0), Some(NodeId(2)));
     }
 
     #[test]
     fn a_refused_topic_keeps_what_was_known_of_it() {
-        let (view, _) = ClusterView::default().merged(&response(1, 5), all);
+        let Update { view, .. } = ClusterView::default().merged(&response(1, 5), all);
         let mut refusal = response(1, 5);
         refusal.topics[0].error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
         refusal.topics[0].partitions.clear();
-        let (view, update) = view.merged(&refusal, all);
+        let Update {
+            view,
+            is_incomplete,
+        } = view.merged(&refusal, all);
         assert_eq!(view.leader("orders", 0), Some(NodeId(1)));
         assert_eq!(
-            update.refused["orders"],
+            view.refused["orders"],
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
         );
-        assert!(update.is_incomplete);
+        assert!(is_incomplete);
     }
 
     #[test]
@@ -317,36 +325,39 @@ mod tests {
         let mut refusal = response(1, 5);
         refusal.topics[0].error = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
         refusal.topics[0].partitions.clear();
-        let (view, _) = ClusterView::default().merged(&refusal, all);
+        let Update { view, .. } = ClusterView::default().merged(&refusal, all);
         assert!(view.topics.is_empty());
-        assert!(view.refused.contains("orders"));
+        assert!(view.refused.contains_key("orders"));
         assert_eq!(view.without_brokers().refused, view.refused);
-        let (view, _) = view.merged(&response(1, 5), all);
+        let Update { view, .. } = view.merged(&response(1, 5), all);
         assert!(view.refused.is_empty());
     }
 
     #[test]
     fn a_leader_outside_the_list_of_brokers_is_none() {
-        let (view, update) = ClusterView::default().merged(&response(9, 5), all);
+        let Update {
+            view,
+            is_incomplete,
+        } = ClusterView::default().merged(&response(9, 5), all);
         assert_eq!(view.leader("orders", 0), None);
-        assert!(update.is_incomplete);
+        assert!(is_incomplete);
     }
 
     #[test]
     fn a_broker_that_is_gone_leads_no_topic_that_the_answer_leaves_out() {
-        let (view, _) = ClusterView::default().merged(&response(2, 5), all);
+        let Update { view, .. } = ClusterView::default().merged(&response(2, 5), all);
         let mut without = response(2, 5);
         without.topics.clear();
         without.brokers.pop();
-        let (view, _) = view.merged(&without, all);
+        let Update { view, .. } = view.merged(&without, all);
         assert_eq!(view.leader("orders", 0), None);
-        let (view, _) = view.merged(&response(2, 5), all);
+        let Update { view, .. } = view.merged(&response(2, 5), all);
         assert_eq!(view.leader("orders", 0), Some(NodeId(2)));
     }
 
     #[test]
     fn a_hint_is_followed_only_if_it_is_newer() {
-        let (mut view, _) = ClusterView::default().merged(&response(1, 5), all);
+        let Update { mut view, .. } = ClusterView::default().merged(&response(1, 5), all);
         assert!(!view.follow("orders", 0, NodeId(2), 5));
         assert!(!view.follow("orders", 0, NodeId(9), 6));
         assert!(view.follow("orders", 0, NodeId(2), 6));
@@ -357,7 +368,7 @@ mod tests {
     fn a_partition_numbered_two_billion_allocates_nothing() {
         let mut hostile = response(1, 5);
         hostile.topics[0].partitions[0].index = 2_000_000_000;
-        let (view, _) = ClusterView::default().merged(&hostile, all);
+        let Update { view, .. } = ClusterView::default().merged(&hostile, all);
         assert!(view.topics["orders"].partitions.len() <= 1);
     }
 
@@ -365,11 +376,14 @@ mod tests {
     fn numbers_below_zero_are_no_brokers_and_no_partitions() {
         let mut hostile = response(-1, 5);
         hostile.brokers[0].node = NodeId(-1);
-        let (view, _) = ClusterView::default().merged(&hostile, all);
+        let Update { view, .. } = ClusterView::default().merged(&hostile, all);
         assert_eq!(view.brokers.keys().collect::<Vec<_>>(), [&NodeId(2)]);
         assert_eq!(view.leader("orders", 0), None);
         hostile.topics[0].partitions[0].index = i32::MIN;
-        let (view, update) = ClusterView::default().merged(&hostile, all);
-        assert!(view.topics.is_empty() && update.is_incomplete);
+        let Update {
+            view,
+            is_incomplete,
+        } = ClusterView::default().merged(&hostile, all);
+        assert!(view.topics.is_empty() && is_incomplete);
     }
 }

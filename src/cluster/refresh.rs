@@ -1,5 +1,5 @@
 //! When to ask for metadata again, and for which topics. Owns no socket, reads no clock: the sender
-//! asks what is due, and tells what came of it. Runs on the I/O thread, or in a simulation.
+//! asks what is due, and says what came of it. Runs on the I/O thread, or in a simulation.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -98,7 +98,7 @@ impl Refresh {
     }
 
     /// An answer came. If it `is_incomplete`, asks again after `backoff(attempts so far)`.
-    pub(crate) fn on_answer(
+    pub(crate) fn handle_answer(
         &mut self,
         now: Instant,
         is_incomplete: bool,
@@ -111,7 +111,7 @@ impl Refresh {
     }
 
     /// No answer came. Asks again after `backoff(attempts so far)`.
-    pub(crate) fn on_failure(&mut self, now: Instant, backoff: impl FnOnce(u32) -> Duration) {
+    pub(crate) fn handle_failure(&mut self, now: Instant, backoff: impl FnOnce(u32) -> Duration) {
         self.in_flight = false;
         self.wanted = true;
         self.back_off(now, false, backoff);
@@ -167,7 +167,7 @@ mod tests {
         assert!(refresh.is_due(start));
         assert_eq!(refresh.start(), [Arc::from("orders")]);
         assert!(!refresh.is_due(start), "one request at a time");
-        refresh.on_answer(start, true, |_| PAUSE);
+        refresh.handle_answer(start, true, |_| PAUSE);
         assert!(!refresh.is_due(start));
         assert!(refresh.is_due(start + PAUSE));
     }
@@ -177,7 +177,7 @@ mod tests {
         let (mut refresh, start) = (refresh(), now());
         refresh.track(start, &Arc::from("orders"));
         refresh.start();
-        refresh.on_answer(start, false, |_| PAUSE);
+        refresh.handle_answer(start, false, |_| PAUSE);
         assert_eq!(refresh.due(), Some(Due::At(start + 5 * MINUTE)));
     }
 

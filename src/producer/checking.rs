@@ -27,7 +27,11 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     pub fn check(&self, timeout: Duration) -> Result<CheckReport> {
         self.look(timeout, || {
             let view = self.handle.shared.view();
-            view.topics.keys().chain(&view.refused).cloned().collect()
+            view.topics
+                .keys()
+                .chain(view.refused.keys())
+                .cloned()
+                .collect()
         })
     }
 

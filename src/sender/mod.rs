@@ -11,23 +11,50 @@
 //! 3. One `poll` does bounded work: the in-flight limit bounds requests, the request size bounds
 //!    batches.
 //! 4. After `Stop` there is nothing more to do.
+//!
+//! The state is kept by five types, each of which knows one thing and answers for it; none looks into
+//! another. What concerns several of them is an `impl` of [`Sender`], one file for each story.
+//!
+//! | state | knows |
+//! |---|---|
+//! | [`Metadata`] | the cluster, when to ask for it, callers who wait for a topic |
+//! | [`Nodes`] | each broker: its connection, its throttling, the partitions that wait for it |
+//! | [`ProducerIds`] | producer id and epoch, and the inquiry for them |
+//! | [`Partitions`] | each partition: its stage, batches, sequences; which batches have no outcome |
+//! | [`Requests`] | requests on their way, and the batches in them |
+//! | [`Commands`] | callers who flush or close |
+//!
+//! | story | told in |
+//! |---|---|
+//! | a batch is opened, lingers, becomes ready | `scheduling` |
+//! | a batch is sent | `produce_request` |
+//! | its answer: an outcome, a retry, a split | `produce_response`, by `verdict`'s table |
+//! | no answer: it expires, or cannot be sent again | `expiry` |
+//! | a connection comes and goes | `connections` |
+//! | the cluster changes | `cluster_changes` |
+//! | a caller takes records back | `purge` |
+//!
+//! Two arguments go everywhere: the [`Step`], which is the time and the queues of callers, and the
+//! [`Agenda`], to which outputs and timers are added.
 
-mod availability;
 mod backoff;
-mod closing;
+mod cluster_changes;
+mod commands;
+mod connections;
 mod event;
-mod identity;
-mod lines;
+mod expiry;
 mod metadata;
 mod nodes;
-mod outcomes;
 mod partitions;
-mod produce;
+mod produce_request;
+mod produce_response;
+mod producer_ids;
 mod purge;
 mod refusal;
 mod requests;
+mod scheduling;
 mod sequence;
-mod table;
+mod step;
 mod timers;
 mod verdict;
 
@@ -35,29 +62,28 @@ mod verdict;
 #[cfg(not(shuttle))]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-pub(crate) use backoff::{Backoff, Rng};
+pub(crate) use backoff::Backoff;
+#[cfg(test)]
+pub(crate) use backoff::Rng;
 pub(crate) use event::{Command, CommandId, Input, Output, PurgeId, PurgeOrder, Purged};
 
-use crate::accumulator::{Accumulator, BatchId, Notice, PartitionId, PartitionQueue};
-use crate::cluster::{Address, ClusterView, Due, Refresh};
-use crate::error::{Error, ErrorKind};
+use crate::accumulator::{Accumulator, BatchId, Notice};
+use crate::cluster::Address;
 use crate::ids::{NodeId, RequestId};
 use crate::metrics::Counters;
-use crate::protocol::error_code::ErrorCode;
+use crate::protocol::messages::InitProducerIdResponse;
 use crate::protocol::{Request, Response};
 use crate::sync::Arc;
-use closing::{Closing, Flush};
-use identity::Inquiry;
-use metadata::TopicWait;
-use nodes::{Link, Nodes};
-use partitions::Place;
+use commands::Commands;
+use metadata::Metadata;
+use nodes::Nodes;
+use partitions::Partitions;
+use producer_ids::{Answer, ProducerIds};
 use requests::{Content, Requests};
-use sequence::Producer;
-use table::Table;
-use timers::{Timer, Timers};
+use step::{Agenda, Step};
+use timers::Timer;
 
 /// What the sender goes by. Durations are short enough to be added to any point in time.
 #[derive(Clone, Debug)]
@@ -82,7 +108,8 @@ pub(crate) struct Settings {
     pub(crate) seed: u64,
 }
 
-/// No limit that is looked at again and again is shorter.
+/// Minimum for limits that are looked at again and again: one of zero would be over before anything
+/// could happen, and the driver would never sleep.
 const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Decides what to send next; no socket, no clock, no thread.
@@ -90,43 +117,21 @@ const SHORTEST: Duration = Duration::from_millis(1);
 pub(crate) struct Sender {
     settings: Settings,
     counters: Arc<Counters>,
-    rng: Rng,
-    timers: Timers,
+    agenda: Agenda,
+    metadata: Metadata,
     nodes: Nodes,
-    /// Why brokers could not be reached, until they are.
-    connect_errors: BTreeMap<NodeId, Error>,
-    view: Arc<ClusterView>,
-    refresh: Refresh,
-    /// Since when metadata has been wanted in vain.
-    metadata_wanted_since: Option<Instant>,
-    /// Topics that the newest metadata refuses.
-    refused: BTreeMap<Arc<str>, ErrorCode>,
-    topic_waits: BTreeMap<CommandId, TopicWait>,
-    partitions: Table,
-    /// Partitions that wait for `linger.ms`.
-    lingering: BTreeSet<PartitionId>,
-    /// Batches below this one do not linger: somebody was refused because they held the memory.
-    hurried_before: BatchId,
-    /// Partitions that are ready, but nobody leads them.
-    leaderless: BTreeSet<PartitionId>,
-    /// Partitions that are ready, but the producer has no id.
-    unidentified: BTreeSet<PartitionId>,
-    producer: Producer,
-    inquiry: Inquiry,
-    inquiry_failures: u32,
+    producer_ids: ProducerIds,
+    partitions: Partitions,
     requests: Requests,
-    /// Batches without an outcome, oldest first.
-    incomplete: BTreeSet<BatchId>,
-    flushes: Vec<Flush>,
-    closing: Option<Closing>,
-    outputs: VecDeque<Output>,
+    commands: Commands,
+    /// Batches below this one do not linger: a caller was refused because they held the memory.
+    hurried_before: BatchId,
     /// Kept for its allocation.
     notices: Vec<Notice>,
 }
 
 impl Sender {
     pub(crate) fn new(now: Instant, mut settings: Settings, counters: Arc<Counters>) -> Self {
-        // A limit of nothing would be over before anything could happen, time and again.
         for limit in [
             &mut settings.rebootstrap,
             &mut settings.connections_max_idle,
@@ -134,31 +139,14 @@ impl Sender {
             *limit = limit.map(|limit| limit.max(SHORTEST));
         }
         Self {
-            rng: Rng::with_seed(settings.seed),
-            timers: Timers::default(),
-            nodes: Nodes::new(now, &settings.bootstrap),
-            connect_errors: BTreeMap::new(),
-            view: Arc::default(),
-            refresh: Refresh::new(settings.metadata_max_age, settings.metadata_max_idle),
-            metadata_wanted_since: None,
-            refused: BTreeMap::new(),
-            topic_waits: BTreeMap::new(),
-            partitions: Table::default(),
-            lingering: BTreeSet::new(),
-            hurried_before: BatchId::new(0),
-            leaderless: BTreeSet::new(),
-            unidentified: BTreeSet::new(),
-            producer: match settings.idempotence {
-                true => Producer::Unidentified,
-                false => Producer::Anonymous,
-            },
-            inquiry: Inquiry::NotNeeded,
-            inquiry_failures: 0,
+            agenda: Agenda::new(settings.seed),
+            metadata: Metadata::new(&settings),
+            nodes: Nodes::new(now, &settings),
+            producer_ids: ProducerIds::new(&settings),
+            partitions: Partitions::default(),
             requests: Requests::default(),
-            incomplete: BTreeSet::new(),
-            flushes: Vec::new(),
-            closing: None,
-            outputs: VecDeque::new(),
+            commands: Commands::default(),
+            hurried_before: BatchId::new(0),
             notices: Vec::new(),
             settings,
             counters,
@@ -167,27 +155,28 @@ impl Sender {
 
     /// Something happened.
     pub(crate) fn handle(&mut self, now: Instant, input: Input, accumulator: &Accumulator) {
-        // Whatever happened may concern a batch that was opened since: first things first.
-        self.take_notices(now, accumulator);
+        let step = Step { now, accumulator };
+        // What happened may concern a batch that was opened since: first things first.
+        self.handle_notices(step);
         match input {
-            Input::Ready(node) => self.on_ready(now, node, accumulator),
+            Input::Ready(node) => self.handle_ready(step, node),
             Input::Disconnected(node, error, unwritten) => {
-                self.on_lost(now, node, error, unwritten, accumulator);
+                self.handle_disconnected(step, node, &error, &unwritten);
             }
-            Input::Response(id, response) => self.on_response(now, id, &response, accumulator),
-            Input::Written(id) => self.on_written(now, id, accumulator),
-            Input::Refused(id, error) => self.on_refused(now, id, &error, accumulator),
-            Input::Command(id, command) => self.on_command(now, id, command, accumulator),
-            Input::Purge(id, order) => self.on_purge(now, id, &order, accumulator),
+            Input::Response(id, response) => self.handle_response(step, id, &response),
+            Input::Written(id) => self.handle_written(step, id),
+            Input::Refused(id, error) => self.handle_refused(step, id, &error),
+            Input::Command(id, command) => self.handle_command(step, id, command),
+            Input::Purge(id, order) => self.purge(step, id, &order),
         }
     }
 
     /// The next thing to do.
     pub(crate) fn poll(&mut self, now: Instant, accumulator: &Accumulator) -> Output {
-        if self.outputs.is_empty() {
-            self.advance(now, accumulator);
+        if !self.agenda.has_outputs() {
+            self.advance(Step { now, accumulator });
         }
-        match self.outputs.pop_front() {
+        match self.agenda.poll_output() {
             Some(output) => output,
             None => Output::Wait(self.deadline(now)),
         }
@@ -195,281 +184,133 @@ impl Sender {
 
     /// The order matters: what has expired is not sent, metadata goes before batches, and batches
     /// that cannot be sent without a producer id ask for one.
-    fn advance(&mut self, now: Instant, accumulator: &Accumulator) {
-        self.take_notices(now, accumulator);
-        while let Some(timer) = self.timers.pop(now) {
-            self.on_timer(now, timer, accumulator);
+    fn advance(&mut self, step: Step<'_>) {
+        self.handle_notices(step);
+        while let Some(timer) = self.agenda.poll_timer(step.now) {
+            self.handle_timer(step, timer);
         }
-        self.ask_for_metadata(now);
-        self.send_batches(now, accumulator);
-        self.ask_for_identity(now);
-        self.finish_flushes();
-        self.finish_closing();
+        self.poll_metadata(step);
+        self.send_batches(step);
+        self.poll_producer_id(step);
+        let oldest = self.partitions.oldest_incomplete();
+        self.commands.finish(oldest, &mut self.agenda);
     }
 
-    fn on_timer(&mut self, now: Instant, timer: Timer, accumulator: &Accumulator) {
+    /// When there is something to do next, as far as that is known. A time that is over would make
+    /// the driver spin.
+    fn deadline(&self, now: Instant) -> Option<Instant> {
+        let metadata = self.metadata.next_due(now);
+        [self.agenda.next_timer(), metadata]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn handle_timer(&mut self, step: Step<'_>, timer: Timer) {
         match timer {
-            Timer::Partition(id) => self.on_pause_of_partition_over(now, id, accumulator),
-            Timer::Delivery(id, batch) => self.expire(now, id, batch, accumulator),
-            Timer::Node(id) => self.on_pause_over(now, id),
-            Timer::Availability(id) => self.on_availability_timeout(now, id, accumulator),
-            Timer::Idle(id) => self.on_idle(now, id, accumulator),
-            // Metadata is asked for below, with another broker if need be.
+            Timer::Partition(id) => {
+                self.partitions.handle_pause_over(id);
+                self.evaluate(step, id);
+            }
+            Timer::Delivery(id, batch) => self.expire(step, id, batch),
+            Timer::Node(id) => {
+                if let Some(node) = self.nodes.get_mut(id) {
+                    node.handle_pause_over(step.now);
+                }
+            }
+            Timer::Availability(id) => self.handle_availability_timeout(step, id),
+            Timer::Idle(id) => self.handle_idle(step, id),
+            // What they are for is asked for later in this step, another broker if need be.
             Timer::Stagger | Timer::Identity => {}
-            Timer::Rebootstrap => self.on_metadata_overdue(now, accumulator),
-            Timer::Topic(id) => self.on_topic_timeout(now, id),
-            Timer::Close => self.on_close_timeout(),
+            Timer::Rebootstrap => self.handle_metadata_overdue(step),
+            Timer::Topic(id) => {
+                let unreachable = self.nodes.any_error();
+                self.metadata
+                    .handle_wait_timeout(step.now, id, unreachable, &mut self.agenda);
+            }
+            Timer::Close => self.handle_close_timeout(),
         }
     }
 
-    fn on_command(
-        &mut self,
-        now: Instant,
-        id: CommandId,
-        command: Command,
-        accumulator: &Accumulator,
-    ) {
+    fn handle_command(&mut self, step: Step<'_>, id: CommandId, command: Command) {
         match command {
             Command::AwaitTopic {
                 topic,
                 partition,
                 deadline,
             } => {
-                self.on_await_topic(now, id, topic, partition, deadline);
+                let agenda = &mut self.agenda;
+                self.metadata
+                    .await_topic(step.now, id, topic, partition, deadline, agenda);
+                if self.commands.is_closing() {
+                    self.metadata.refuse_waits(agenda);
+                }
             }
             Command::Track(topic) => {
                 // A topic that is known lacks the partition that was asked for.
-                self.refresh.track(now, &topic);
-                self.refresh.request();
-                self.outputs.push_back(Output::Finish(id, Ok(())));
+                self.metadata.track(step.now, &topic);
+                self.agenda.push(Output::Finish(id, Ok(())));
             }
-            Command::Flush(before) => self.on_flush(now, id, before, accumulator),
-            Command::Close(deadline) => self.on_close(now, id, deadline, accumulator),
+            Command::Flush(before) => {
+                self.commands.flush(id, before);
+                self.hurry_all(step);
+            }
+            Command::Close(deadline) => {
+                self.commands.close(id, deadline, &mut self.agenda);
+                self.metadata.refuse_waits(&mut self.agenda);
+                self.hurry_all(step);
+            }
         }
     }
 
-    fn on_response(
-        &mut self,
-        now: Instant,
-        id: RequestId,
-        response: &Response,
-        accumulator: &Accumulator,
-    ) {
-        let Some((node, content)) = self.end_request(now, id) else {
+    fn handle_response(&mut self, step: Step<'_>, id: RequestId, response: &Response) {
+        let Some((node, content)) = self.end_request(step.now, id) else {
             return;
         };
-        self.throttle(now, node, response.throttle_time());
+        let pause = response.throttle_time();
+        self.nodes.throttle(step.now, node, pause, &mut self.agenda);
         match (content, response) {
             (Content::Metadata, Response::Metadata(response)) => {
-                self.on_metadata(now, node, response, accumulator);
+                self.handle_metadata(step, node, response);
             }
             (Content::InitProducerId, Response::InitProducerId(response)) => {
-                self.on_identity(now, node, response, accumulator);
+                self.handle_producer_id(step, node, response);
             }
             (Content::Produce(batches), Response::Produce(response)) => {
-                self.on_produced(now, node, batches, response, accumulator);
+                self.handle_produced(step, node, batches, response);
             }
             // The connection decodes an answer by the request it belongs to.
             (_, response) => debug_assert!(false, "an answer to another question: {response:?}"),
         }
     }
 
-    fn send(&mut self, now: Instant, node: NodeId, content: Content, request: Request) {
-        let id = self.requests.add(node, content);
-        if let Some(node) = self.nodes.find(node) {
-            node.requests.insert(id);
-            node.last_used = now;
-        }
-        self.counters.requests_sent.add(1);
-        self.outputs.push_back(Output::Send(node, id, request));
-    }
-
-    /// A request has ended, in whatever way.
-    fn end_request(&mut self, now: Instant, id: RequestId) -> Option<(NodeId, Content)> {
-        let request = self.requests.remove(id)?;
-        if let Some(node) = self.nodes.find(request.node) {
-            node.requests.remove(&id);
-            node.last_used = now;
-        }
-        Some((request.node, request.content))
-    }
-
-    fn queue_of(&self, id: PartitionId) -> Option<Arc<PartitionQueue>> {
-        self.partitions
-            .get(id)
-            .map(|partition| Arc::clone(&partition.queue))
-    }
-
-    fn connect(&mut self, now: Instant, id: NodeId) {
-        if let Some(node) = self.nodes.find(id) {
-            node.link = Link::Connecting(now);
-            node.last_attempt = Some(now);
-            let address = node.address.clone();
-            self.outputs.push_back(Output::Connect(id, address));
+    /// Asks for a producer id if one is wanted and a broker can be asked; else connects to one.
+    fn poll_producer_id(&mut self, step: Step<'_>) {
+        if self.producer_ids.is_due(step.now)
+            && let Some(node) = self.any_broker(step.now)
+        {
+            let request = Request::InitProducerId(self.producer_ids.start_request());
+            self.send(step.now, node, Content::InitProducerId, request);
         }
     }
 
-    /// Connects to a broker that has something to take. Partitions that went elsewhere since, or
-    /// whose batches expired, are no reason.
-    fn connect_if_needed(&mut self, now: Instant, id: NodeId) {
-        let partitions = &self.partitions;
-        let Some(node) = self.nodes.find(id).filter(|node| node.link == Link::Down) else {
-            return;
-        };
-        node.ready.retain(|partition| {
-            let partition = partitions.get(partition);
-            partition.is_some_and(|partition| partition.place == Place::Queued(id))
-        });
-        if !node.ready.is_empty() {
-            self.connect(now, id);
-        }
-    }
-
-    fn on_ready(&mut self, now: Instant, id: NodeId, accumulator: &Accumulator) {
-        // A connection that was given up just now may have become ready in the same moment.
-        let wanted = |node: &&mut nodes::Node| matches!(node.link, Link::Connecting(_));
-        let Some(node) = self.nodes.find(id).filter(wanted) else {
-            return;
-        };
-        node.link = Link::Ready;
-        node.failures = 0;
-        node.last_used = now;
-        self.connect_errors.remove(&id);
-        // There is somebody to ask: nobody else has to be tried beside it.
-        self.timers.cancel_all(Timer::Stagger);
-        if let Some(idle) = self.settings.connections_max_idle {
-            self.timers.set(now + idle, Timer::Idle(id));
-        }
-        // A broker of the cluster answers: the bootstrap connection has done its work.
-        if id.0 >= 0 {
-            for bootstrap in self.nodes.ids().into_iter().take_while(|id| id.0 < 0) {
-                let done =
-                    |node: &mut nodes::Node| node.link == Link::Ready && node.requests.is_empty();
-                if self.nodes.find(bootstrap).is_some_and(done) {
-                    self.hang_up(now, bootstrap, accumulator);
+    fn handle_producer_id(
+        &mut self,
+        step: Step<'_>,
+        node: NodeId,
+        response: &InitProducerIdResponse,
+    ) {
+        let answer = self
+            .producer_ids
+            .handle_response(step.now, node, response, &mut self.agenda);
+        match answer {
+            Answer::Identified => {
+                for id in self.partitions.take_unidentified() {
+                    self.evaluate(step, id);
                 }
             }
+            Answer::Later => {}
+            Answer::Refused(error) => self.refuse_unidentified(step, &error),
         }
-    }
-
-    /// Ends a connection that nothing is wrong with.
-    fn hang_up(&mut self, now: Instant, id: NodeId, accumulator: &Accumulator) {
-        self.outputs.push_back(Output::Disconnect(id));
-        let error = Error::new(
-            ErrorKind::Disconnected,
-            "the connection was not needed any more",
-        );
-        self.lose_requests(now, id, &error, accumulator);
-        if let Some(node) = self.nodes.find(id) {
-            node.link = Link::Down;
-        }
-    }
-
-    /// The driver lost a connection, or could not make it.
-    fn on_lost(
-        &mut self,
-        now: Instant,
-        id: NodeId,
-        error: Error,
-        unwritten: Vec<RequestId>,
-        accumulator: &Accumulator,
-    ) {
-        for request in unwritten {
-            self.requests.note_unwritten(request);
-        }
-        let is_wanted =
-            |node: &mut nodes::Node| matches!(node.link, Link::Connecting(_) | Link::Ready);
-        if self.nodes.find(id).is_some_and(is_wanted) {
-            self.on_disconnected(now, id, error, accumulator);
-        }
-    }
-
-    fn on_disconnected(
-        &mut self,
-        now: Instant,
-        id: NodeId,
-        error: Error,
-        accumulator: &Accumulator,
-    ) {
-        log::info!("{error}");
-        let Some(node) = self.nodes.find(id) else {
-            return;
-        };
-        let pause = self
-            .settings
-            .reconnect_backoff
-            .pause(node.failures, &mut self.rng);
-        node.failures = node.failures.saturating_add(1);
-        node.link = Link::BackingOff(now + pause);
-        node.throttled_until = None;
-        self.timers.set(now + pause, Timer::Node(id));
-        // Whoever led its partitions may lead them no more.
-        self.refresh.request();
-        self.lose_requests(now, id, &error, accumulator);
-        self.connect_errors.insert(id, error);
-    }
-
-    /// Requests on a connection that is gone get no answer any more.
-    fn lose_requests(
-        &mut self,
-        now: Instant,
-        id: NodeId,
-        error: &Error,
-        accumulator: &Accumulator,
-    ) {
-        let Some(node) = self.nodes.find(id) else {
-            return;
-        };
-        for request in std::mem::take(&mut node.requests) {
-            self.drop_request(now, request, error, accumulator);
-        }
-    }
-
-    fn on_pause_over(&mut self, now: Instant, id: NodeId) {
-        let Some(node) = self.nodes.find(id) else {
-            return;
-        };
-        if matches!(node.link, Link::BackingOff(until) if until <= now) {
-            node.link = Link::Down;
-        }
-        if node.throttled_until.is_some_and(|until| until <= now) {
-            node.throttled_until = None;
-        }
-    }
-
-    fn on_idle(&mut self, now: Instant, id: NodeId, accumulator: &Accumulator) {
-        let Some(idle) = self.settings.connections_max_idle else {
-            return;
-        };
-        let Some(node) = self.nodes.find(id).filter(|node| node.link == Link::Ready) else {
-            return;
-        };
-        let until = node.last_used + idle;
-        // What is due now is sent later in this turn.
-        let is_wanted = !node.requests.is_empty() || !node.ready.is_empty();
-        if until > now || is_wanted || self.refresh.is_due(now) {
-            let again = now + (idle / 2).max(SHORTEST);
-            self.timers.set(until.max(again), Timer::Idle(id));
-        } else {
-            self.hang_up(now, id, accumulator);
-        }
-    }
-
-    /// A client over its quota is asked for a pause; it is never shortened (KIP-219).
-    fn throttle(&mut self, now: Instant, id: NodeId, pause: Duration) {
-        let until = now + pause;
-        if let Some(node) = self.nodes.find(id).filter(|_| until > now) {
-            node.throttled_until = node.throttled_until.max(Some(until));
-            self.timers.set(until, Timer::Node(id));
-        }
-    }
-
-    fn deadline(&self, now: Instant) -> Option<Instant> {
-        let refresh = match self.refresh.due() {
-            // Past: somebody has to become reachable first, and that has its own timer.
-            Some(Due::At(at)) if at > now => Some(at),
-            _ => None,
-        };
-        [self.timers.next(), refresh].into_iter().flatten().min()
     }
 }

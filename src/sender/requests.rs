@@ -1,122 +1,130 @@
 //! Requests on their way. A request belongs to the connection it was sent on; when that is gone, a
-//! late answer finds nobody here.
+//! late answer finds nothing here. What is on a connection is not found by its partitions' leaders:
+//! those may have changed since.
 
 use std::collections::BTreeMap;
 
 use crate::accumulator::{BatchId, PartitionId, SealedBatch};
+use crate::error::Fate;
 use crate::ids::{NodeId, RequestId, TopicId};
 use crate::record::batch::ProducerStamp;
 
 /// Everything sent and not answered.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    by_id: BTreeMap<RequestId, InFlight>,
+    by_id: BTreeMap<RequestId, SentRequest>,
     next: u64,
 }
 
 /// One request.
 #[derive(Debug)]
-pub(super) struct InFlight {
+pub(super) struct SentRequest {
     pub(super) node: NodeId,
     pub(super) content: Content,
 }
 
-/// Where a batch is while it travels.
+/// Where a batch is while it is on its way: the request, and its index there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seat {
-    pub(super) node: NodeId,
+pub(super) struct RequestSlot {
+    node: NodeId,
     request: RequestId,
-    /// Among the batches of the request.
-    place: usize,
+    index: usize,
 }
 
+/// What a request is for, with what has to be known when it ends.
 #[derive(Debug)]
 pub(super) enum Content {
     Metadata,
     InitProducerId,
-    Produce(Vec<Flying>),
+    Produce(Vec<SentBatch>),
 }
 
 /// A batch in a Produce request.
 #[derive(Debug)]
-pub(super) struct Flying {
+pub(super) struct SentBatch {
     pub(super) partition: PartitionId,
     pub(super) id: BatchId,
     /// As it was when the request was made.
     pub(super) topic_id: TopicId,
     /// Its place in the partition's sequences, if it has one.
     pub(super) stamp: Option<ProducerStamp>,
-    /// Whether a byte of the request may have left.
-    pub(super) has_left: bool,
+    /// What this attempt leaves in the log if no answer to it comes.
+    pub(super) if_unanswered: Fate,
     /// `None` if the batch expired; its bytes stay in the request until that is gone.
     pub(super) batch: Option<SealedBatch>,
+}
+
+impl RequestSlot {
+    pub(super) fn node(self) -> NodeId {
+        self.node
+    }
 }
 
 impl Requests {
     pub(super) fn add(&mut self, node: NodeId, content: Content) -> RequestId {
         let id = RequestId(self.next);
         self.next += 1;
-        self.by_id.insert(id, InFlight { node, content });
+        self.by_id.insert(id, SentRequest { node, content });
         id
     }
 
     /// The request has ended, in whatever way.
-    pub(super) fn remove(&mut self, id: RequestId) -> Option<InFlight> {
+    pub(super) fn remove(&mut self, id: RequestId) -> Option<SentRequest> {
         self.by_id.remove(&id)
     }
 
     /// All batches on their way.
     pub(super) fn into_batches(self) -> impl Iterator<Item = SealedBatch> {
         let contents = self.by_id.into_values().map(|request| request.content);
-        let flying = contents.flat_map(|content| match content {
+        let sent = contents.flat_map(|content| match content {
             Content::Produce(batches) => batches,
             Content::Metadata | Content::InitProducerId => Vec::new(),
         });
-        flying.filter_map(|flying| flying.batch)
+        sent.filter_map(|sent| sent.batch)
     }
 
     /// Not a byte of the request has left: it does not count as an attempt.
-    pub(super) fn note_unwritten(&mut self, id: RequestId) {
+    pub(super) fn handle_unwritten(&mut self, id: RequestId) {
         let Some(request) = self.by_id.get_mut(&id) else {
             return;
         };
         if let Content::Produce(batches) = &mut request.content {
-            for flying in batches {
-                flying.has_left = false;
-                if let Some(batch) = &mut flying.batch {
+            for sent in batches {
+                sent.if_unanswered = Fate::NotWritten;
+                if let Some(batch) = &mut sent.batch {
                     batch.attempts = batch.attempts.saturating_sub(1);
                 }
             }
         }
     }
 
-    /// The seat of a batch in the request that is added next.
-    pub(super) fn next_seat(&self, node: NodeId, place: usize) -> Seat {
-        Seat {
+    /// The slot of a batch in the request that is added next.
+    pub(super) fn next_slot(&self, node: NodeId, index: usize) -> RequestSlot {
+        RequestSlot {
             node,
             request: RequestId(self.next),
-            place,
+            index,
         }
     }
 
     /// A batch on its way, unless it has expired.
-    pub(super) fn batch(&self, seat: Seat, batch: BatchId) -> Option<&SealedBatch> {
-        match &self.by_id.get(&seat.request)?.content {
+    pub(super) fn batch(&self, slot: RequestSlot, batch: BatchId) -> Option<&SealedBatch> {
+        match &self.by_id.get(&slot.request)?.content {
             Content::Produce(batches) => {
-                let flying = batches.get(seat.place);
-                flying.filter(|flying| flying.id == batch)?.batch.as_ref()
+                let sent = batches.get(slot.index);
+                sent.filter(|sent| sent.id == batch)?.batch.as_ref()
             }
             Content::Metadata | Content::InitProducerId => None,
         }
     }
 
     /// Takes an expired batch out of its request, which goes on without it.
-    pub(super) fn take_batch(&mut self, seat: Seat, batch: BatchId) -> Option<SealedBatch> {
-        let request = self.by_id.get_mut(&seat.request)?;
+    pub(super) fn take_batch(&mut self, slot: RequestSlot, batch: BatchId) -> Option<SealedBatch> {
+        let request = self.by_id.get_mut(&slot.request)?;
         let Content::Produce(batches) = &mut request.content else {
             return None;
         };
-        let flying = batches.get_mut(seat.place);
-        flying.filter(|flying| flying.id == batch)?.batch.take()
+        let sent = batches.get_mut(slot.index);
+        sent.filter(|sent| sent.id == batch)?.batch.take()
     }
 }

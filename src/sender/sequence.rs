@@ -1,9 +1,12 @@
-//! Who this producer is for the brokers, and the sequence numbers of one partition's batches. Pure.
+//! The sequence numbers of one partition's batches. Pure.
 //!
 //! A broker takes a partition's batches in the order of their sequences, and knows a repeated one
 //! by its producer id, epoch and sequence: that is what makes retries free of duplicates. Epoch and
 //! sequence live together, per partition: after a bump each partition moves to the new epoch when
-//! nothing of the old one is unresolved, and starts at 0 there.
+//! nothing of the old one is unresolved, and starts at 0 there. Where the two changed apart, partitions
+//! that were idle at the bump kept their sequence and were refused for ever (KAFKA-12152).
+//!
+//! The epoch that ends a transaction moves a partition in the same way.
 
 use std::time::{Duration, Instant};
 
@@ -18,32 +21,10 @@ pub(super) struct Identity {
 
 impl Identity {
     /// The next epoch of the same id (KIP-360), or `None` if there is none left: a new id has to be
-    /// asked for then.
+    /// asked for then, as a negative epoch is none (KAFKA-18660).
     pub(super) fn bumped(self) -> Option<Self> {
         let epoch = self.epoch.checked_add(1)?;
         Some(Self { epoch, ..self })
-    }
-}
-
-/// The identity that new batches get.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Producer {
-    /// `enable.idempotence=false`: batches have none.
-    Anonymous,
-    /// Not known yet. Batches wait for it.
-    Unidentified,
-    Identified(Identity),
-}
-
-impl Producer {
-    /// A batch sent under `identity` turned out to leave a gap: nothing is sent under it any more.
-    /// If that has been so for a while already, nothing changes.
-    pub(super) fn bump(&mut self, identity: Identity) {
-        if *self == Self::Identified(identity) {
-            *self = identity
-                .bumped()
-                .map_or(Self::Unidentified, Self::Identified);
-        }
     }
 }
 
@@ -55,8 +36,8 @@ pub(super) struct Sequences {
     /// Of the next batch's first record.
     next: i32,
     /// When the broker last acknowledged a batch under this identity. While it does not know the
-    /// producer it takes whatever sequence comes first, so the second batch must not overtake the
-    /// first.
+    /// producer it takes whatever sequence comes first: were the second batch on its way as well and
+    /// the first one lost, the broker would append the second, and refuse the first for ever.
     established: Option<Instant>,
 }
 
@@ -89,13 +70,13 @@ impl Sequences {
         stamp
     }
 
-    /// Whether the broker refuses a batch that comes too early.
+    /// Whether the broker knows the producer, and so refuses a batch that comes too early.
     pub(super) fn is_established(&self) -> bool {
         self.established.is_some()
     }
 
     /// The broker has acknowledged a batch with this stamp.
-    pub(super) fn establish(&mut self, now: Instant, stamp: ProducerStamp) {
+    pub(super) fn handle_acknowledged(&mut self, now: Instant, stamp: ProducerStamp) {
         let ProducerStamp {
             producer_id, epoch, ..
         } = stamp;
@@ -105,14 +86,14 @@ impl Sequences {
     }
 
     /// A batch leaves while no other is on its way: the broker may have forgotten the producer.
-    pub(super) fn note_alone(&mut self, now: Instant) {
+    pub(super) fn handle_alone(&mut self, now: Instant) {
         let is_old = |known: &mut Instant| now.saturating_duration_since(*known) >= SILENCE;
         let _forgotten = self.established.take_if(is_old);
     }
 
-    /// Forgets the identity: the next batch starts at 0 under whatever comes.
-    pub(super) fn reset(&mut self) {
-        *self = Self::default();
+    /// Forgets the identity, and returns it: the next batch starts at 0 under whatever comes.
+    pub(super) fn reset(&mut self) -> Option<Identity> {
+        std::mem::take(self).identity
     }
 }
 
@@ -143,22 +124,19 @@ mod tests {
     }
 
     #[test]
-    fn a_bump_counts_once_and_the_last_epoch_asks_for_a_new_id() {
-        let mut producer = Producer::Identified(FIRST);
-        producer.bump(FIRST);
-        let second = Producer::Identified(FIRST.bumped().unwrap());
-        assert_eq!(producer, second);
-        producer.bump(FIRST);
-        assert_eq!(
-            producer, second,
-            "the same gap, reported by another partition"
-        );
-        let last = Identity {
-            epoch: i16::MAX,
-            ..FIRST
-        };
-        let mut producer = Producer::Identified(last);
-        producer.bump(last);
-        assert_eq!(producer, Producer::Unidentified);
+    fn an_acknowledgement_establishes_its_own_identity_only_and_silence_ends_that() {
+        #[expect(clippy::disallowed_methods, reason = "an Instant has no other source")]
+        let start = Instant::now();
+        let mut sequences = Sequences::default();
+        let stamp = sequences.stamp(FIRST, 1);
+        sequences.stamp(FIRST.bumped().unwrap(), 1);
+        sequences.handle_acknowledged(start, stamp);
+        assert!(!sequences.is_established(), "of the epoch before");
+        let stamp = sequences.stamp(FIRST.bumped().unwrap(), 1);
+        sequences.handle_acknowledged(start, stamp);
+        sequences.handle_alone(start + SILENCE / 2);
+        assert!(sequences.is_established());
+        sequences.handle_alone(start + SILENCE);
+        assert!(!sequences.is_established());
     }
 }

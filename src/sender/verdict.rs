@@ -1,16 +1,33 @@
 //! What a broker's error code in a Produce answer means for a batch of an idempotent producer without
-//! transactions: what to do next, and what is known about the attempt. The one table of both. Pure.
+//! transactions: what to do next, and whether the attempt may be in the log. The one table of both.
+//! Pure.
+//!
+//! **Where transactions come in.** A transaction adds two ends to those of [`Action`]: one that makes it
+//! abortable, and one that fences the producer. The second concerns CLUSTER_AUTHORIZATION_FAILED,
+//! UNSUPPORTED_VERSION, INVALID_PRODUCER_ID_MAPPING, TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+//! PRODUCER_FENCED and INVALID_PRODUCER_EPOCH, the first all other rows that say `Fail` or `Sequence`.
+//! Without a transaction all of them fail their batch only, so they share one action here.
 
+use crate::error::Fate;
 use crate::protocol::error_code::ErrorCode;
 
-/// What to do with a batch that a broker answered.
+/// What the answer to an attempt says of its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is in the log.
-    Success,
+    Written,
     /// An earlier attempt has put it into the log, at an offset that the broker does not know any
     /// more.
     Duplicate,
+    /// It is not acknowledged: what to do about it, and whether this attempt may be in the log all the
+    /// same. `NotWritten` says nothing of other attempts; a batch puts them together
+    /// ([`SealedBatch::add_attempt`](crate::accumulator::SealedBatch::add_attempt)).
+    Refused(Action, Fate),
+}
+
+/// What to do with a batch that was not acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
     /// Send it again after a pause.
     Retry,
     /// The same, and ask who leads the partition now.
@@ -19,52 +36,28 @@ pub(super) enum Verdict {
     Split,
     /// It will never be taken. Others may be, but the broker still waits for its sequence numbers.
     Fail,
-    /// The broker misses a batch before this one. That one may be on its way, or may never come.
+    /// Its sequence is not the one that the broker waits for: the broker misses a batch before this
+    /// one, which may be on its way or may never come, or it has forgotten this producer.
     Sequence,
-    /// The broker has forgotten this producer, or never knew it.
-    UnknownProducer,
-    /// It will never be taken, and with a producer id nothing else will. Without one, like `Fail`.
-    Fatal,
 }
 
-/// What to do about `code`. A code that nobody knows is not worth a retry.
+/// What `code` says. A code that nobody knows is not worth a retry, and proves nothing.
 pub(super) fn verdict(code: ErrorCode) -> Verdict {
-    row(code).map_or(Verdict::Fail, |row| row.verdict)
-}
-
-/// Whether the attempt that was answered with `code` is certainly not in the log. Says nothing of
-/// other attempts: the record was not written if this holds for each of them.
-pub(super) fn proves_absence(code: ErrorCode) -> bool {
-    row(code).is_some_and(|row| row.evidence == Evidence::Absent)
-}
-
-/// What is known about a code.
-struct Row {
-    verdict: Verdict,
-    evidence: Evidence,
-}
-
-/// What the answer to an attempt proves about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Evidence {
-    /// It is in the log, or an equal one is.
-    Written,
-    /// The broker checks this before it appends.
-    Absent,
-    /// The broker may have appended first, or nobody has argued that it cannot. Leaders answer
-    /// `NOT_LEADER_OR_FOLLOWER`, `UNKNOWN_TOPIC_OR_PARTITION` and `KAFKA_STORAGE_ERROR` also when
-    /// they lose the partition while they wait for replicas.
-    Doubt,
+    match code {
+        ErrorCode::NONE => Verdict::Written,
+        ErrorCode::DUPLICATE_SEQUENCE_NUMBER => Verdict::Duplicate,
+        code => {
+            let (action, fate) = row(code).unwrap_or((Action::Fail, Fate::MayBeWritten));
+            Verdict::Refused(action, fate)
+        }
+    }
 }
 
 macro_rules! table {
-    ($($code:ident $verdict:ident $evidence:ident;)*) => {
-        fn row(code: ErrorCode) -> Option<Row> {
+    ($($code:ident $action:ident $fate:ident;)*) => {
+        fn row(code: ErrorCode) -> Option<(Action, Fate)> {
             match code {
-                $(ErrorCode::$code => Some(Row {
-                    verdict: Verdict::$verdict,
-                    evidence: Evidence::$evidence,
-                }),)*
+                $(ErrorCode::$code => Some((Action::$action, Fate::$fate)),)*
                 _ => None,
             }
         }
@@ -72,147 +65,150 @@ macro_rules! table {
 }
 
 // What Kafka calls retriable is sent again, after a refresh where Kafka asks for one. The codes that
-// no broker answers to Produce have rows, too: their verdict is what Kafka's own class says, and
-// they prove nothing.
+// no broker answers to Produce have rows, too: their action is what Kafka's own class says, and they
+// prove nothing.
+//
+// `NotWritten` stands only where a broker checks before it appends. `MayBeWritten` is all the rest: the
+// broker may have appended first, or nobody has argued that it cannot. A leader that loses its
+// partition while it waits for replicas answers NOT_LEADER_OR_FOLLOWER, UNKNOWN_TOPIC_OR_PARTITION or
+// KAFKA_STORAGE_ERROR after its append (KAFKA-13574): to take these for a proof would report records
+// as not written that are in the log.
 //
 // INVALID_PRODUCER_EPOCH fails its batch only: an idempotent producer can go on with another epoch.
-// CLUSTER_AUTHORIZATION_FAILED is fatal because it refuses idempotent writes as such.
 table! {
-    UNKNOWN_SERVER_ERROR Fail Doubt;
-    NONE Success Written;
-    OFFSET_OUT_OF_RANGE Fail Doubt;
-    CORRUPT_MESSAGE Retry Absent;
-    UNKNOWN_TOPIC_OR_PARTITION RefreshAndRetry Doubt;
-    INVALID_FETCH_SIZE Fail Doubt;
-    LEADER_NOT_AVAILABLE RefreshAndRetry Doubt;
-    NOT_LEADER_OR_FOLLOWER RefreshAndRetry Doubt;
-    REQUEST_TIMED_OUT Retry Doubt;
-    BROKER_NOT_AVAILABLE Fail Doubt;
-    REPLICA_NOT_AVAILABLE RefreshAndRetry Doubt;
-    MESSAGE_TOO_LARGE Split Absent;
-    STALE_CONTROLLER_EPOCH Fail Doubt;
-    OFFSET_METADATA_TOO_LARGE Fail Doubt;
-    NETWORK_EXCEPTION RefreshAndRetry Doubt;
-    COORDINATOR_LOAD_IN_PROGRESS Retry Doubt;
-    COORDINATOR_NOT_AVAILABLE Retry Doubt;
-    NOT_COORDINATOR Retry Doubt;
-    INVALID_TOPIC_EXCEPTION Fail Doubt;
-    RECORD_LIST_TOO_LARGE Fail Absent;
-    NOT_ENOUGH_REPLICAS Retry Absent;
-    NOT_ENOUGH_REPLICAS_AFTER_APPEND Retry Doubt;
-    INVALID_REQUIRED_ACKS Fail Absent;
-    ILLEGAL_GENERATION Fail Doubt;
-    INCONSISTENT_GROUP_PROTOCOL Fail Doubt;
-    INVALID_GROUP_ID Fail Doubt;
-    UNKNOWN_MEMBER_ID Fail Doubt;
-    INVALID_SESSION_TIMEOUT Fail Doubt;
-    REBALANCE_IN_PROGRESS Fail Doubt;
-    INVALID_COMMIT_OFFSET_SIZE Fail Doubt;
-    TOPIC_AUTHORIZATION_FAILED Fail Absent;
-    GROUP_AUTHORIZATION_FAILED Fail Doubt;
-    CLUSTER_AUTHORIZATION_FAILED Fatal Absent;
-    INVALID_TIMESTAMP Fail Absent;
-    UNSUPPORTED_SASL_MECHANISM Fail Doubt;
-    ILLEGAL_SASL_STATE Fail Doubt;
-    UNSUPPORTED_VERSION Fatal Absent;
-    TOPIC_ALREADY_EXISTS Fail Doubt;
-    INVALID_PARTITIONS Fail Doubt;
-    INVALID_REPLICATION_FACTOR Fail Doubt;
-    INVALID_REPLICA_ASSIGNMENT Fail Doubt;
-    INVALID_CONFIG Fail Doubt;
-    NOT_CONTROLLER Retry Doubt;
-    INVALID_REQUEST Fail Doubt;
-    UNSUPPORTED_FOR_MESSAGE_FORMAT Fail Absent;
-    POLICY_VIOLATION Fail Absent;
-    OUT_OF_ORDER_SEQUENCE_NUMBER Sequence Absent;
-    DUPLICATE_SEQUENCE_NUMBER Duplicate Written;
-    INVALID_PRODUCER_EPOCH Fail Absent;
-    INVALID_TXN_STATE Fail Absent;
-    INVALID_PRODUCER_ID_MAPPING Fatal Doubt;
-    INVALID_TRANSACTION_TIMEOUT Fail Doubt;
-    CONCURRENT_TRANSACTIONS Retry Doubt;
-    TRANSACTION_COORDINATOR_FENCED Fail Doubt;
-    TRANSACTIONAL_ID_AUTHORIZATION_FAILED Fatal Absent;
-    SECURITY_DISABLED Fail Doubt;
-    OPERATION_NOT_ATTEMPTED Fail Doubt;
-    KAFKA_STORAGE_ERROR RefreshAndRetry Doubt;
-    LOG_DIR_NOT_FOUND Fail Doubt;
-    SASL_AUTHENTICATION_FAILED Fail Doubt;
-    UNKNOWN_PRODUCER_ID UnknownProducer Absent;
-    REASSIGNMENT_IN_PROGRESS Fail Doubt;
-    DELEGATION_TOKEN_AUTH_DISABLED Fail Doubt;
-    DELEGATION_TOKEN_NOT_FOUND Fail Doubt;
-    DELEGATION_TOKEN_OWNER_MISMATCH Fail Doubt;
-    DELEGATION_TOKEN_REQUEST_NOT_ALLOWED Fail Doubt;
-    DELEGATION_TOKEN_AUTHORIZATION_FAILED Fail Doubt;
-    DELEGATION_TOKEN_EXPIRED Fail Doubt;
-    INVALID_PRINCIPAL_TYPE Fail Doubt;
-    NON_EMPTY_GROUP Fail Doubt;
-    GROUP_ID_NOT_FOUND Fail Doubt;
-    FETCH_SESSION_ID_NOT_FOUND Retry Doubt;
-    INVALID_FETCH_SESSION_EPOCH Retry Doubt;
-    LISTENER_NOT_FOUND RefreshAndRetry Doubt;
-    TOPIC_DELETION_DISABLED Fail Doubt;
-    FENCED_LEADER_EPOCH RefreshAndRetry Doubt;
-    UNKNOWN_LEADER_EPOCH Retry Doubt;
-    UNSUPPORTED_COMPRESSION_TYPE Fail Absent;
-    STALE_BROKER_EPOCH Fail Doubt;
-    OFFSET_NOT_AVAILABLE Retry Doubt;
-    MEMBER_ID_REQUIRED Fail Doubt;
-    PREFERRED_LEADER_NOT_AVAILABLE RefreshAndRetry Doubt;
-    GROUP_MAX_SIZE_REACHED Fail Doubt;
-    FENCED_INSTANCE_ID Fail Doubt;
-    ELIGIBLE_LEADERS_NOT_AVAILABLE RefreshAndRetry Doubt;
-    ELECTION_NOT_NEEDED RefreshAndRetry Doubt;
-    NO_REASSIGNMENT_IN_PROGRESS Fail Doubt;
-    GROUP_SUBSCRIBED_TO_TOPIC Fail Doubt;
-    INVALID_RECORD Fail Absent;
-    UNSTABLE_OFFSET_COMMIT Retry Doubt;
-    THROTTLING_QUOTA_EXCEEDED Retry Doubt;
-    PRODUCER_FENCED Fatal Absent;
-    RESOURCE_NOT_FOUND Fail Doubt;
-    DUPLICATE_RESOURCE Fail Doubt;
-    UNACCEPTABLE_CREDENTIAL Fail Doubt;
-    INCONSISTENT_VOTER_SET Fail Doubt;
-    INVALID_UPDATE_VERSION Fail Doubt;
-    FEATURE_UPDATE_FAILED Fail Doubt;
-    PRINCIPAL_DESERIALIZATION_FAILURE Fail Doubt;
-    SNAPSHOT_NOT_FOUND Fail Doubt;
-    POSITION_OUT_OF_RANGE Fail Doubt;
-    UNKNOWN_TOPIC_ID RefreshAndRetry Doubt;
-    DUPLICATE_BROKER_REGISTRATION Fail Doubt;
-    BROKER_ID_NOT_REGISTERED Fail Doubt;
-    INCONSISTENT_TOPIC_ID RefreshAndRetry Doubt;
-    INCONSISTENT_CLUSTER_ID Fail Doubt;
-    TRANSACTIONAL_ID_NOT_FOUND Fail Doubt;
-    FETCH_SESSION_TOPIC_ID_ERROR Retry Doubt;
-    INELIGIBLE_REPLICA Fail Doubt;
-    NEW_LEADER_ELECTED Fail Doubt;
-    OFFSET_MOVED_TO_TIERED_STORAGE Fail Doubt;
-    FENCED_MEMBER_EPOCH Fail Doubt;
-    UNRELEASED_INSTANCE_ID Fail Doubt;
-    UNSUPPORTED_ASSIGNOR Fail Doubt;
-    STALE_MEMBER_EPOCH Fail Doubt;
-    MISMATCHED_ENDPOINT_TYPE Fail Doubt;
-    UNSUPPORTED_ENDPOINT_TYPE Fail Doubt;
-    UNKNOWN_CONTROLLER_ID Fail Doubt;
-    UNKNOWN_SUBSCRIPTION_ID Fail Doubt;
-    TELEMETRY_TOO_LARGE Fail Doubt;
-    INVALID_REGISTRATION Fail Doubt;
-    TRANSACTION_ABORTABLE Fail Absent;
-    INVALID_RECORD_STATE Fail Doubt;
-    SHARE_SESSION_NOT_FOUND Retry Doubt;
-    INVALID_SHARE_SESSION_EPOCH Retry Doubt;
-    FENCED_STATE_EPOCH Fail Doubt;
-    INVALID_VOTER_KEY Fail Doubt;
-    DUPLICATE_VOTER Fail Doubt;
-    VOTER_NOT_FOUND Fail Doubt;
-    INVALID_REGULAR_EXPRESSION Fail Doubt;
-    REBOOTSTRAP_REQUIRED Fail Doubt;
-    STREAMS_INVALID_TOPOLOGY Fail Doubt;
-    STREAMS_INVALID_TOPOLOGY_EPOCH Fail Doubt;
-    STREAMS_TOPOLOGY_FENCED Fail Doubt;
-    SHARE_SESSION_LIMIT_REACHED Retry Doubt;
+    UNKNOWN_SERVER_ERROR Fail MayBeWritten;
+    OFFSET_OUT_OF_RANGE Fail MayBeWritten;
+    CORRUPT_MESSAGE Retry NotWritten;
+    UNKNOWN_TOPIC_OR_PARTITION RefreshAndRetry MayBeWritten;
+    INVALID_FETCH_SIZE Fail MayBeWritten;
+    LEADER_NOT_AVAILABLE RefreshAndRetry MayBeWritten;
+    NOT_LEADER_OR_FOLLOWER RefreshAndRetry MayBeWritten;
+    REQUEST_TIMED_OUT Retry MayBeWritten;
+    BROKER_NOT_AVAILABLE Fail MayBeWritten;
+    REPLICA_NOT_AVAILABLE RefreshAndRetry MayBeWritten;
+    MESSAGE_TOO_LARGE Split NotWritten;
+    STALE_CONTROLLER_EPOCH Fail MayBeWritten;
+    OFFSET_METADATA_TOO_LARGE Fail MayBeWritten;
+    NETWORK_EXCEPTION RefreshAndRetry MayBeWritten;
+    COORDINATOR_LOAD_IN_PROGRESS Retry MayBeWritten;
+    COORDINATOR_NOT_AVAILABLE Retry MayBeWritten;
+    NOT_COORDINATOR Retry MayBeWritten;
+    INVALID_TOPIC_EXCEPTION Fail MayBeWritten;
+    RECORD_LIST_TOO_LARGE Fail NotWritten;
+    NOT_ENOUGH_REPLICAS Retry NotWritten;
+    NOT_ENOUGH_REPLICAS_AFTER_APPEND Retry MayBeWritten;
+    INVALID_REQUIRED_ACKS Fail NotWritten;
+    ILLEGAL_GENERATION Fail MayBeWritten;
+    INCONSISTENT_GROUP_PROTOCOL Fail MayBeWritten;
+    INVALID_GROUP_ID Fail MayBeWritten;
+    UNKNOWN_MEMBER_ID Fail MayBeWritten;
+    INVALID_SESSION_TIMEOUT Fail MayBeWritten;
+    REBALANCE_IN_PROGRESS Fail MayBeWritten;
+    INVALID_COMMIT_OFFSET_SIZE Fail MayBeWritten;
+    TOPIC_AUTHORIZATION_FAILED Fail NotWritten;
+    GROUP_AUTHORIZATION_FAILED Fail MayBeWritten;
+    CLUSTER_AUTHORIZATION_FAILED Fail NotWritten;
+    INVALID_TIMESTAMP Fail NotWritten;
+    UNSUPPORTED_SASL_MECHANISM Fail MayBeWritten;
+    ILLEGAL_SASL_STATE Fail MayBeWritten;
+    UNSUPPORTED_VERSION Fail NotWritten;
+    TOPIC_ALREADY_EXISTS Fail MayBeWritten;
+    INVALID_PARTITIONS Fail MayBeWritten;
+    INVALID_REPLICATION_FACTOR Fail MayBeWritten;
+    INVALID_REPLICA_ASSIGNMENT Fail MayBeWritten;
+    INVALID_CONFIG Fail MayBeWritten;
+    NOT_CONTROLLER Retry MayBeWritten;
+    INVALID_REQUEST Fail MayBeWritten;
+    UNSUPPORTED_FOR_MESSAGE_FORMAT Fail NotWritten;
+    POLICY_VIOLATION Fail NotWritten;
+    OUT_OF_ORDER_SEQUENCE_NUMBER Sequence NotWritten;
+    INVALID_PRODUCER_EPOCH Fail NotWritten;
+    INVALID_TXN_STATE Fail NotWritten;
+    INVALID_PRODUCER_ID_MAPPING Fail MayBeWritten;
+    INVALID_TRANSACTION_TIMEOUT Fail MayBeWritten;
+    CONCURRENT_TRANSACTIONS Retry MayBeWritten;
+    TRANSACTION_COORDINATOR_FENCED Fail MayBeWritten;
+    TRANSACTIONAL_ID_AUTHORIZATION_FAILED Fail NotWritten;
+    SECURITY_DISABLED Fail MayBeWritten;
+    OPERATION_NOT_ATTEMPTED Fail MayBeWritten;
+    KAFKA_STORAGE_ERROR RefreshAndRetry MayBeWritten;
+    LOG_DIR_NOT_FOUND Fail MayBeWritten;
+    SASL_AUTHENTICATION_FAILED Fail MayBeWritten;
+    UNKNOWN_PRODUCER_ID Sequence NotWritten;
+    REASSIGNMENT_IN_PROGRESS Fail MayBeWritten;
+    DELEGATION_TOKEN_AUTH_DISABLED Fail MayBeWritten;
+    DELEGATION_TOKEN_NOT_FOUND Fail MayBeWritten;
+    DELEGATION_TOKEN_OWNER_MISMATCH Fail MayBeWritten;
+    DELEGATION_TOKEN_REQUEST_NOT_ALLOWED Fail MayBeWritten;
+    DELEGATION_TOKEN_AUTHORIZATION_FAILED Fail MayBeWritten;
+    DELEGATION_TOKEN_EXPIRED Fail MayBeWritten;
+    INVALID_PRINCIPAL_TYPE Fail MayBeWritten;
+    NON_EMPTY_GROUP Fail MayBeWritten;
+    GROUP_ID_NOT_FOUND Fail MayBeWritten;
+    FETCH_SESSION_ID_NOT_FOUND Retry MayBeWritten;
+    INVALID_FETCH_SESSION_EPOCH Retry MayBeWritten;
+    LISTENER_NOT_FOUND RefreshAndRetry MayBeWritten;
+    TOPIC_DELETION_DISABLED Fail MayBeWritten;
+    FENCED_LEADER_EPOCH RefreshAndRetry MayBeWritten;
+    UNKNOWN_LEADER_EPOCH Retry MayBeWritten;
+    UNSUPPORTED_COMPRESSION_TYPE Fail NotWritten;
+    STALE_BROKER_EPOCH Fail MayBeWritten;
+    OFFSET_NOT_AVAILABLE Retry MayBeWritten;
+    MEMBER_ID_REQUIRED Fail MayBeWritten;
+    PREFERRED_LEADER_NOT_AVAILABLE RefreshAndRetry MayBeWritten;
+    GROUP_MAX_SIZE_REACHED Fail MayBeWritten;
+    FENCED_INSTANCE_ID Fail MayBeWritten;
+    ELIGIBLE_LEADERS_NOT_AVAILABLE RefreshAndRetry MayBeWritten;
+    ELECTION_NOT_NEEDED RefreshAndRetry MayBeWritten;
+    NO_REASSIGNMENT_IN_PROGRESS Fail MayBeWritten;
+    GROUP_SUBSCRIBED_TO_TOPIC Fail MayBeWritten;
+    INVALID_RECORD Fail NotWritten;
+    UNSTABLE_OFFSET_COMMIT Retry MayBeWritten;
+    THROTTLING_QUOTA_EXCEEDED Retry MayBeWritten;
+    PRODUCER_FENCED Fail NotWritten;
+    RESOURCE_NOT_FOUND Fail MayBeWritten;
+    DUPLICATE_RESOURCE Fail MayBeWritten;
+    UNACCEPTABLE_CREDENTIAL Fail MayBeWritten;
+    INCONSISTENT_VOTER_SET Fail MayBeWritten;
+    INVALID_UPDATE_VERSION Fail MayBeWritten;
+    FEATURE_UPDATE_FAILED Fail MayBeWritten;
+    PRINCIPAL_DESERIALIZATION_FAILURE Fail MayBeWritten;
+    SNAPSHOT_NOT_FOUND Fail MayBeWritten;
+    POSITION_OUT_OF_RANGE Fail MayBeWritten;
+    UNKNOWN_TOPIC_ID RefreshAndRetry MayBeWritten;
+    DUPLICATE_BROKER_REGISTRATION Fail MayBeWritten;
+    BROKER_ID_NOT_REGISTERED Fail MayBeWritten;
+    INCONSISTENT_TOPIC_ID RefreshAndRetry MayBeWritten;
+    INCONSISTENT_CLUSTER_ID Fail MayBeWritten;
+    TRANSACTIONAL_ID_NOT_FOUND Fail MayBeWritten;
+    FETCH_SESSION_TOPIC_ID_ERROR Retry MayBeWritten;
+    INELIGIBLE_REPLICA Fail MayBeWritten;
+    NEW_LEADER_ELECTED Fail MayBeWritten;
+    OFFSET_MOVED_TO_TIERED_STORAGE Fail MayBeWritten;
+    FENCED_MEMBER_EPOCH Fail MayBeWritten;
+    UNRELEASED_INSTANCE_ID Fail MayBeWritten;
+    UNSUPPORTED_ASSIGNOR Fail MayBeWritten;
+    STALE_MEMBER_EPOCH Fail MayBeWritten;
+    MISMATCHED_ENDPOINT_TYPE Fail MayBeWritten;
+    UNSUPPORTED_ENDPOINT_TYPE Fail MayBeWritten;
+    UNKNOWN_CONTROLLER_ID Fail MayBeWritten;
+    UNKNOWN_SUBSCRIPTION_ID Fail MayBeWritten;
+    TELEMETRY_TOO_LARGE Fail MayBeWritten;
+    INVALID_REGISTRATION Fail MayBeWritten;
+    TRANSACTION_ABORTABLE Fail NotWritten;
+    INVALID_RECORD_STATE Fail MayBeWritten;
+    SHARE_SESSION_NOT_FOUND Retry MayBeWritten;
+    INVALID_SHARE_SESSION_EPOCH Retry MayBeWritten;
+    FENCED_STATE_EPOCH Fail MayBeWritten;
+    INVALID_VOTER_KEY Fail MayBeWritten;
+    DUPLICATE_VOTER Fail MayBeWritten;
+    VOTER_NOT_FOUND Fail MayBeWritten;
+    INVALID_REGULAR_EXPRESSION Fail MayBeWritten;
+    REBOOTSTRAP_REQUIRED Fail MayBeWritten;
+    STREAMS_INVALID_TOPOLOGY Fail MayBeWritten;
+    STREAMS_INVALID_TOPOLOGY_EPOCH Fail MayBeWritten;
+    STREAMS_TOPOLOGY_FENCED Fail MayBeWritten;
+    SHARE_SESSION_LIMIT_REACHED Retry MayBeWritten;
 }
 
 #[cfg(test)]
@@ -236,14 +232,17 @@ mod tests {
     #[test]
     fn every_code_has_a_row_that_retries_when_kafka_would() {
         for (code, retriable, refresh) in kafkas_codes() {
-            let row = row(code).unwrap_or_else(|| panic!("{code} has no row"));
+            let action = match verdict(code) {
+                Verdict::Refused(action, _) => Some(action),
+                Verdict::Written | Verdict::Duplicate => None,
+            };
+            assert!(action.is_none() || row(code).is_some(), "{code} has no row");
             let retry = match (retriable, refresh) {
-                (true, true) => Some(Verdict::RefreshAndRetry),
-                (true, false) => Some(Verdict::Retry),
+                (true, true) => Some(Action::RefreshAndRetry),
+                (true, false) => Some(Action::Retry),
                 (false, _) => None,
             };
-            let ours = Some(row.verdict)
-                .filter(|one| matches!(one, Verdict::Retry | Verdict::RefreshAndRetry));
+            let ours = action.filter(|one| matches!(one, Action::Retry | Action::RefreshAndRetry));
             assert_eq!(ours, retry, "{code}");
         }
         assert!(kafkas_codes().count() > 130);
@@ -251,25 +250,22 @@ mod tests {
 
     #[test]
     fn codes_that_are_no_retry_fail_but_for_these() {
+        let is_failure = |verdict| matches!(verdict, Verdict::Refused(Action::Fail, _));
         let special: Vec<(ErrorCode, Verdict)> = kafkas_codes()
             .filter(|(_, retriable, _)| !retriable)
             .map(|(code, ..)| (code, verdict(code)))
-            .filter(|(_, verdict)| *verdict != Verdict::Fail)
+            .filter(|(_, verdict)| !is_failure(*verdict))
             .collect();
+        let refused = |action| Verdict::Refused(action, Fate::NotWritten);
         let expected = [
-            (ErrorCode::NONE, Verdict::Success),
-            (ErrorCode::MESSAGE_TOO_LARGE, Verdict::Split),
-            (ErrorCode::CLUSTER_AUTHORIZATION_FAILED, Verdict::Fatal),
-            (ErrorCode::UNSUPPORTED_VERSION, Verdict::Fatal),
-            (ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, Verdict::Sequence),
-            (ErrorCode::DUPLICATE_SEQUENCE_NUMBER, Verdict::Duplicate),
-            (ErrorCode::INVALID_PRODUCER_ID_MAPPING, Verdict::Fatal),
+            (ErrorCode::NONE, Verdict::Written),
+            (ErrorCode::MESSAGE_TOO_LARGE, refused(Action::Split)),
             (
-                ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-                Verdict::Fatal,
+                ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+                refused(Action::Sequence),
             ),
-            (ErrorCode::UNKNOWN_PRODUCER_ID, Verdict::UnknownProducer),
-            (ErrorCode::PRODUCER_FENCED, Verdict::Fatal),
+            (ErrorCode::DUPLICATE_SEQUENCE_NUMBER, Verdict::Duplicate),
+            (ErrorCode::UNKNOWN_PRODUCER_ID, refused(Action::Sequence)),
         ];
         assert_eq!(special, expected);
     }
@@ -278,7 +274,7 @@ mod tests {
     fn only_checks_before_the_append_prove_that_nothing_was_written() {
         let proofs: Vec<ErrorCode> = kafkas_codes()
             .map(|(code, ..)| code)
-            .filter(|code| proves_absence(*code))
+            .filter(|code| matches!(verdict(*code), Verdict::Refused(_, Fate::NotWritten)))
             .collect();
         let expected = [
             ErrorCode::CORRUPT_MESSAGE,
@@ -308,8 +304,8 @@ mod tests {
     #[test]
     fn a_code_that_nobody_knows_fails_and_proves_nothing() {
         for code in [-2, 134, 12_345, i16::MIN, i16::MAX].map(ErrorCode::from) {
-            assert_eq!(verdict(code), Verdict::Fail, "{code}");
-            assert!(!proves_absence(code), "{code}");
+            let expected = Verdict::Refused(Action::Fail, Fate::MayBeWritten);
+            assert_eq!(verdict(code), expected, "{code}");
         }
     }
 }

@@ -43,7 +43,7 @@ fn a_broker_that_has_left_or_moved_is_disconnected() {
     let mut world = World::ready(settings());
     let mut without_two = world.metadata();
     without_two.brokers.pop();
-    world.sender.refresh.request();
+    world.sender.metadata.request();
     world.advance(BACKOFF);
     world.answer_metadata_with(without_two);
     assert_eq!(world.disconnects, [TWO]);
@@ -98,7 +98,7 @@ fn news_of_a_connection_that_was_just_given_up_is_no_news() {
     let mut world = World::ready(settings());
     world.lose(TWO);
     world.append(2, "a");
-    world.sender.refresh.request();
+    world.sender.metadata.request();
     world.advance(BACKOFF);
     assert_eq!(world.connects, [TWO]);
     let mut moved = world.metadata();
@@ -114,7 +114,7 @@ fn news_of_a_connection_that_was_just_given_up_is_no_news() {
         .handle(world.now, Input::Ready(TWO), &world.accumulator);
     world.settle();
     assert_eq!(world.disconnects, [TWO]);
-    let is_ready = world.sender.nodes.find(TWO).unwrap().link == Link::Ready;
+    let is_ready = world.sender.nodes.get_mut(TWO).unwrap().is_ready();
     assert!(!is_ready, "its connection has been dropped");
 }
 

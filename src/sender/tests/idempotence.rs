@@ -204,8 +204,11 @@ fn a_record_that_comes_while_the_id_is_refused_is_not_lost() {
     // A caller is quick, and the sender has not heard of it yet.
     world.append(0, "b");
     let error = Error::new(ErrorKind::UnsupportedVersion, "too old");
-    let (sender, accumulator) = (&mut world.sender, &world.accumulator);
-    sender.refuse_unidentified(world.now, &error, accumulator);
+    let step = Step {
+        now: world.now,
+        accumulator: &world.accumulator,
+    };
+    world.sender.refuse_unidentified(step, &error);
     world.settle();
     assert_eq!(world.failed().len(), 1);
     let flush = world.flush();

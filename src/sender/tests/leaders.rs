@@ -5,7 +5,7 @@ use crate::protocol::messages::{CurrentLeader, NodeEndpoint};
 
 /// Asks for metadata as soon as that is possible, and answers it.
 fn refresh(world: &mut World) {
-    world.sender.refresh.request();
+    world.sender.metadata.request();
     world.advance(BACKOFF);
     world.answer_metadata();
 }

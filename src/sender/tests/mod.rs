@@ -18,8 +18,9 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::accumulator::{Arrival, Outcome, PartitionQueue, Target, boxed};
 use crate::config::{Acks, TopicSettings, TopicTable};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::ids::TopicId;
+use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{
     MetadataBroker, MetadataPartition, MetadataResponse, MetadataTopic, Operations,
     ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopicResponse,
@@ -547,16 +548,9 @@ impl Sender {
     /// For simulations: as if a partition that has nothing under way had sent so much that this
     /// sequence comes next. False if it is not one that could have.
     pub(crate) fn wind_sequences(&mut self, index: i32, next: i32) -> bool {
-        let mut partitions = self.partitions.values_mut();
-        let Some(partition) = partitions.find(|one| one.queue.index() == index) else {
-            return false;
-        };
-        let is_quiet = partition.in_flight.is_empty() && partition.retries.is_empty();
-        let may = is_quiet && !partition.is_broken && partition.sequences.is_established();
-        if may {
-            partition.sequences.wind(next);
-        }
-        may
+        let mut partitions = self.partitions.iter_mut();
+        let partition = partitions.find(|one| one.queue().index() == index);
+        partition.is_some_and(|partition| partition.wind_sequences(next))
     }
 }
 

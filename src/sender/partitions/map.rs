@@ -2,13 +2,13 @@
 //! costs a look and not a search, however many partitions there are. Pure.
 
 use crate::accumulator::PartitionId;
-use crate::sender::partitions::Partition;
+use crate::sender::partitions::partition::Partition;
 
 /// The partitions that have had a batch; those that have not take the room of a pointer.
 #[derive(Debug, Default)]
-pub(super) struct Table(Vec<Option<Box<Partition>>>);
+pub(super) struct PartitionMap(Vec<Option<Box<Partition>>>);
 
-impl Table {
+impl PartitionMap {
     pub(super) fn get(&self, id: PartitionId) -> Option<&Partition> {
         self.0.get(id.0)?.as_deref()
     }
@@ -22,8 +22,8 @@ impl Table {
         if self.0.len() <= id.0 {
             self.0.resize_with(id.0 + 1, || None);
         }
-        if let Some(place) = self.0.get_mut(id.0) {
-            *place = Some(Box::new(partition));
+        if let Some(entry) = self.0.get_mut(id.0) {
+            *entry = Some(Box::new(partition));
         }
     }
 

@@ -1,0 +1,176 @@
+//! Connections that come and go, and the requests on them. An `impl` of [`Sender`]; runs on the I/O
+//! thread, or in a simulation.
+
+use std::time::Instant;
+
+use crate::error::{Error, ErrorKind};
+use crate::ids::{NodeId, RequestId};
+use crate::protocol::Request;
+use crate::sender::Sender;
+use crate::sender::event::Output;
+use crate::sender::nodes::Choice;
+use crate::sender::requests::Content;
+use crate::sender::step::Step;
+use crate::sender::timers::Timer;
+
+impl Sender {
+    /// The driver makes a connection.
+    pub(super) fn connect(&mut self, now: Instant, id: NodeId) {
+        if let Some(node) = self.nodes.get_mut(id) {
+            let address = node.connect(now);
+            self.agenda.push(Output::Connect(id, address));
+        }
+    }
+
+    /// A broker that can be asked now what any broker knows; connects to one if there is none.
+    pub(super) fn any_broker(&mut self, now: Instant) -> Option<NodeId> {
+        let use_bootstrap = self.metadata.uses_bootstrap();
+        match self.nodes.choose_any(now, use_bootstrap) {
+            Choice::Ask(node) => return Some(node),
+            Choice::Connect(node) => self.connect(now, node),
+            Choice::Wait(Some(until)) => self.agenda.set(until, Timer::Stagger),
+            Choice::Wait(None) => {}
+        }
+        None
+    }
+
+    /// Connects to a broker that has something to take. Partitions that went elsewhere since, or
+    /// whose batches expired, are no reason.
+    pub(super) fn connect_if_needed(&mut self, now: Instant, id: NodeId) {
+        let partitions = &self.partitions;
+        let Some(node) = self.nodes.get_mut(id).filter(|node| node.is_down()) else {
+            return;
+        };
+        let is_queued = |partition| {
+            let partition = partitions.get(partition);
+            partition.is_some_and(|partition| partition.is_queued_for(id))
+        };
+        node.ready().retain(is_queued);
+        if !node.ready().is_empty() {
+            self.connect(now, id);
+        }
+    }
+
+    /// The connection has finished its handshake. When it is that of a broker of the cluster, those to
+    /// bootstrap addresses have done their work.
+    pub(super) fn handle_ready(&mut self, step: Step<'_>, id: NodeId) {
+        if self.nodes.handle_ready(step.now, id, &mut self.agenda) && id.0 >= 0 {
+            for bootstrap in self.nodes.quiet_bootstrap() {
+                self.hang_up(step, bootstrap);
+            }
+        }
+    }
+
+    /// Ends a connection that nothing is wrong with.
+    fn hang_up(&mut self, step: Step<'_>, id: NodeId) {
+        self.agenda.push(Output::Disconnect(id));
+        let text = "the connection was not needed any more";
+        let error = Error::new(ErrorKind::Disconnected, text);
+        self.drop_requests(step, id, &error);
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.hang_up();
+        }
+    }
+
+    /// The driver lost a connection, or could not make it. Not a byte of the requests in `unwritten`
+    /// had left.
+    pub(super) fn handle_disconnected(
+        &mut self,
+        step: Step<'_>,
+        id: NodeId,
+        error: &Error,
+        unwritten: &[RequestId],
+    ) {
+        for request in unwritten {
+            self.requests.handle_unwritten(*request);
+        }
+        // One that was given up just now may have been lost in the same moment.
+        if self.nodes.is_linked(id) {
+            self.lose(step, id, error);
+        }
+    }
+
+    /// Ends a connection because of what the broker did or because of where it is now.
+    pub(super) fn disconnect(&mut self, step: Step<'_>, id: NodeId, error: &Error) {
+        self.agenda.push(Output::Disconnect(id));
+        self.lose(step, id, error);
+    }
+
+    /// A connection is no more, and something is wrong with it: pauses before the next attempt, and
+    /// asks who leads its partitions now.
+    fn lose(&mut self, step: Step<'_>, id: NodeId, error: &Error) {
+        log::info!("{error}");
+        self.nodes
+            .handle_lost(step.now, id, error, &mut self.agenda);
+        self.metadata.request();
+        self.drop_requests(step, id, error);
+    }
+
+    /// A connection may have been idle for `connections.max.idle.ms`.
+    pub(super) fn handle_idle(&mut self, step: Step<'_>, id: NodeId) {
+        let is_wanted = self.metadata.is_due(step.now);
+        if self
+            .nodes
+            .poll_idle(step.now, id, is_wanted, &mut self.agenda)
+        {
+            self.hang_up(step, id);
+        }
+    }
+}
+
+/// Requests.
+impl Sender {
+    pub(super) fn send(&mut self, now: Instant, node: NodeId, content: Content, request: Request) {
+        let id = self.requests.add(node, content);
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.add_request(now, id);
+        }
+        self.counters.requests_sent.add(1);
+        self.agenda.push(Output::Send(node, id, request));
+    }
+
+    /// A request has ended, in whatever way.
+    pub(super) fn end_request(&mut self, now: Instant, id: RequestId) -> Option<(NodeId, Content)> {
+        let request = self.requests.remove(id)?;
+        if let Some(node) = self.nodes.get_mut(request.node) {
+            node.end_request(now, id);
+        }
+        Some((request.node, request.content))
+    }
+
+    /// The connection did not take the request: not a byte of it has left.
+    pub(super) fn handle_refused(&mut self, step: Step<'_>, id: RequestId, error: &Error) {
+        self.requests.handle_unwritten(id);
+        self.drop_request(step, id, error);
+    }
+
+    /// Requests on a connection that is gone get no answer any more.
+    fn drop_requests(&mut self, step: Step<'_>, id: NodeId, error: &Error) {
+        if let Some(node) = self.nodes.get_mut(id) {
+            for request in node.take_requests() {
+                self.drop_request(step, request, error);
+            }
+        }
+    }
+
+    /// The request came to nothing: it is made again after a pause, to another broker perhaps.
+    fn drop_request(&mut self, step: Step<'_>, id: RequestId, error: &Error) {
+        let is_too_old = error.kind() == ErrorKind::UnsupportedVersion;
+        match self.end_request(step.now, id) {
+            Some((node, Content::Metadata)) => {
+                if let Some(node) = self.nodes.get_mut(node).filter(|_| is_too_old) {
+                    node.set_error(error.clone());
+                }
+                self.metadata.handle_failure(step.now, &mut self.agenda);
+            }
+            Some((_, Content::InitProducerId)) if is_too_old => {
+                self.refuse_unidentified(step, error);
+            }
+            Some((_, Content::InitProducerId)) => {
+                self.producer_ids.handle_failure(step.now, &mut self.agenda);
+            }
+            Some((_, Content::Produce(batches))) => self.retry_lost(step, batches, error),
+            None => {}
+        }
+    }
+}

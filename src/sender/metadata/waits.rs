@@ -1,0 +1,211 @@
+//! Callers that wait for a topic: in `send`, mostly, for the first record to it. Pure.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::cluster::ClusterView;
+use crate::error::{Error, ErrorKind, Result};
+use crate::protocol::error_code::ErrorCode;
+use crate::sender::event::{CommandId, Output};
+use crate::sender::step::Agenda;
+use crate::sender::timers::Timer;
+use crate::sync::Arc;
+
+/// The callers that wait.
+#[derive(Debug, Default)]
+pub(super) struct TopicWaits(BTreeMap<CommandId, TopicWait>);
+
+/// One caller.
+#[derive(Debug)]
+pub(super) struct TopicWait {
+    pub(super) topic: Arc<str>,
+    /// The partition that there has to be, too.
+    pub(super) partition: Option<i32>,
+    pub(super) since: Instant,
+    pub(super) deadline: Option<Instant>,
+    /// How many answers there had been by then. A topic that one of these refused may be allowed by
+    /// now: only an answer that was still to come counts for this caller.
+    pub(super) answers_before: u64,
+}
+
+/// What is known of the cluster, and by how many answers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known<'a> {
+    pub(super) view: &'a ClusterView,
+    pub(super) answers: u64,
+}
+
+impl TopicWaits {
+    pub(super) fn add(&mut self, id: CommandId, wait: TopicWait, agenda: &mut Agenda) {
+        if let Some(deadline) = wait.deadline {
+            agenda.set(deadline, Timer::Topic(id));
+        }
+        self.0.insert(id, wait);
+    }
+
+    /// The topics that are waited for.
+    pub(super) fn topics(&self) -> impl Iterator<Item = &str> {
+        self.0.values().map(|wait| &*wait.topic)
+    }
+
+    /// Whether some caller would go on waiting.
+    pub(super) fn any_short_of(&self, view: &ClusterView) -> bool {
+        self.0.values().any(|wait| wait.is_short_of(view))
+    }
+
+    /// Answers the callers whose topic has come, or will never come.
+    pub(super) fn answer(&mut self, known: Known<'_>, agenda: &mut Agenda) {
+        self.0.retain(|id, wait| match wait.answer(known) {
+            Some(answer) => {
+                wait.end(*id, answer, agenda);
+                false
+            }
+            None => true,
+        });
+    }
+
+    /// The producer closes: it accepts nothing any more, so nobody need wait for a topic.
+    pub(super) fn refuse_all(&mut self, agenda: &mut Agenda) {
+        for (id, wait) in std::mem::take(&mut self.0) {
+            let text = "the producer was closed while send waited";
+            let error = Error::new(ErrorKind::Closed, text);
+            wait.end(id, Err(error), agenda);
+        }
+    }
+
+    /// The caller has waited for as long as it may. `unreachable` is why some broker could not be
+    /// asked.
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        id: CommandId,
+        known: Known<'_>,
+        unreachable: Option<&Error>,
+        agenda: &mut Agenda,
+    ) {
+        if let Some(wait) = self.0.remove(&id) {
+            let error = wait.overdue(now, known, unreachable);
+            wait.end(id, Err(error), agenda);
+        }
+    }
+}
+
+impl TopicWait {
+    pub(super) fn is_short_of(&self, view: &ClusterView) -> bool {
+        let Some(topic) = view.topics.get(&*self.topic) else {
+            return true;
+        };
+        let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+        self.partition.is_some_and(|partition| partition >= count)
+    }
+
+    /// Why the brokers refuse the topic, if one has said so since.
+    fn refusal(&self, known: Known<'_>) -> Option<ErrorCode> {
+        let code = known.view.refused.get(&*self.topic).copied();
+        code.filter(|_| known.answers > self.answers_before)
+    }
+
+    /// The answer, if there is one yet. What a broker refuses for the moment only may be there at the
+    /// next look: one that lags behind does not know a topic that its neighbour knows (KAFKA-6833).
+    fn answer(&self, known: Known<'_>) -> Option<Result<()>> {
+        if !self.is_short_of(known.view) {
+            return Some(Ok(()));
+        }
+        let is_final = |code: &ErrorCode| *code != ErrorCode::NONE && !code.is_retriable();
+        let code = self.refusal(known).filter(is_final)?;
+        let text = format!("the brokers refuse topic \"{}\": {code}", self.topic);
+        Some(Err(Error::new(ErrorKind::Broker(code), text)))
+    }
+
+    /// What the caller is told whose time is over: as much as is known.
+    fn overdue(&self, now: Instant, known: Known<'_>, unreachable: Option<&Error>) -> Error {
+        let waited = now.saturating_duration_since(self.since).as_millis();
+        let topic = &self.topic;
+        if let Some(view) = known.view.topics.get(&**topic) {
+            let (count, partition) = (view.partitions.len(), self.partition.unwrap_or(-1));
+            let text = format!(
+                "partition {partition} of topic \"{topic}\" does not exist: the topic has {count} \
+                 partitions (waited {waited} ms for more)"
+            );
+            return Error::new(ErrorKind::UnknownTopicOrPartition, text);
+        }
+        if let Some(code) = self.refusal(known) {
+            let text = format!("topic \"{topic}\" is not available: {code}, for {waited} ms");
+            return Error::new(ErrorKind::UnknownTopicOrPartition, text);
+        }
+        let text = format!("no metadata for topic \"{topic}\" within {waited} ms");
+        match unreachable {
+            Some(error) => Error::with_source(
+                ErrorKind::TimedOut,
+                format!("{text}: no broker could be asked; last error: {error}"),
+                error.clone(),
+            ),
+            None => Error::new(
+                ErrorKind::TimedOut,
+                format!("{text}: no broker has answered yet"),
+            ),
+        }
+    }
+
+    fn end(&self, id: CommandId, answer: Result<()>, agenda: &mut Agenda) {
+        if let Some(deadline) = self.deadline {
+            agenda.cancel(deadline, Timer::Topic(id));
+        }
+        agenda.push(Output::Finish(id, answer));
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "an Instant has no other source")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    fn wait(answers_before: u64) -> TopicWait {
+        TopicWait {
+            topic: Arc::from("orders"),
+            partition: None,
+            since: now(),
+            deadline: None,
+            answers_before,
+        }
+    }
+
+    fn refusing(code: ErrorCode) -> ClusterView {
+        ClusterView {
+            refused: BTreeMap::from([(Arc::from("orders"), code)]),
+            ..ClusterView::default()
+        }
+    }
+
+    /// Which callers are answered, of two that have come before and after the first answer.
+    fn answered(view: &ClusterView, answers: u64) -> Vec<u64> {
+        let (mut waits, mut agenda) = (TopicWaits::default(), Agenda::new(1));
+        for id in [0, 1] {
+            waits.add(CommandId(id), wait(id), &mut agenda);
+        }
+        waits.answer(Known { view, answers }, &mut agenda);
+        let finished = agenda.into_outputs().filter_map(|output| match output {
+            Output::Finish(CommandId(id), _) => Some(id),
+            _ => None,
+        });
+        finished.collect()
+    }
+
+    #[test]
+    fn a_refusal_counts_only_for_callers_that_had_come_before() {
+        let view = refusing(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+        assert_eq!(answered(&view, 1), [0]);
+        assert_eq!(answered(&view, 2), [0, 1]);
+    }
+
+    #[test]
+    fn a_topic_that_a_broker_does_not_know_yet_is_waited_for() {
+        let view = refusing(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        assert_eq!(answered(&view, 2), [0; 0]);
+    }
+}

@@ -1,0 +1,309 @@
+//! The brokers as the sender sees them: reachable or not, busy or not, and which partitions have
+//! something for them. Decides whom to ask what any broker knows. Owns no socket, reads no clock.
+//!
+//! Everything here is found by a broker's id. A coordinator is an ordinary broker that a request has to
+//! go to: it needs a node that [`update`](Nodes::update) keeps although metadata may not name it yet,
+//! and `connect` like any other.
+
+mod node;
+mod ready_queues;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+pub(super) use node::Node;
+pub(super) use ready_queues::RequestKind;
+
+use crate::accumulator::PartitionId;
+use crate::cluster::Address;
+use crate::error::Error;
+use crate::ids::NodeId;
+use crate::sender::backoff::Backoff;
+use crate::sender::step::Agenda;
+use crate::sender::timers::Timer;
+use crate::sender::{SHORTEST, Settings};
+
+/// How long a connection attempt for metadata may take before another broker is tried beside it
+/// (the pause that RFC 8305 proposes between addresses).
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// All brokers known, and the bootstrap addresses, whose ids count down from −1.
+#[derive(Debug)]
+pub(super) struct Nodes {
+    by_id: BTreeMap<NodeId, Node>,
+    max_in_flight: usize,
+    max_idle: Option<Duration>,
+    availability_timeout: Option<Duration>,
+    reconnect_backoff: Backoff,
+}
+
+/// Whom to ask what any broker knows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Choice {
+    Ask(NodeId),
+    /// None is connected: connect to this one.
+    Connect(NodeId),
+    /// A connection is being made, or every broker is backing off. Try another one at this time.
+    Wait(Option<Instant>),
+}
+
+impl Nodes {
+    pub(super) fn new(now: Instant, settings: &Settings) -> Self {
+        let ids = (i32::MIN..0).rev().map(NodeId);
+        let bootstrap = settings.bootstrap.iter().cloned();
+        Self {
+            by_id: ids
+                .zip(bootstrap.map(|address| Node::new(now, address)))
+                .collect(),
+            max_in_flight: settings.max_in_flight,
+            max_idle: settings.connections_max_idle,
+            availability_timeout: settings.availability_timeout,
+            reconnect_backoff: settings.reconnect_backoff,
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, id: NodeId) -> Option<&mut Node> {
+        self.by_id.get_mut(&id)
+    }
+
+    pub(super) fn contains(&self, id: NodeId) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
+    /// Why a broker cannot be reached.
+    pub(super) fn error_of(&self, id: NodeId) -> Option<&Error> {
+        self.by_id.get(&id)?.error()
+    }
+
+    /// Why some broker cannot be reached: one of the cluster rather than a bootstrap address.
+    pub(super) fn any_error(&self) -> Option<&Error> {
+        self.by_id.values().rev().find_map(Node::error)
+    }
+
+    /// Takes over the brokers of a metadata response. Returns those that are gone or have moved, to
+    /// be disconnected.
+    pub(super) fn update(
+        &mut self,
+        now: Instant,
+        brokers: &BTreeMap<NodeId, Address>,
+    ) -> Vec<NodeId> {
+        let mut stale = Vec::new();
+        for (id, node) in self.by_id.iter_mut().filter(|(id, _)| id.0 >= 0) {
+            if brokers.get(id).is_none_or(|address| node.move_to(address)) {
+                stale.push(*id);
+            }
+        }
+        for (id, address) in brokers {
+            self.by_id
+                .entry(*id)
+                .or_insert_with(|| Node::new(now, address.clone()));
+        }
+        stale
+    }
+
+    /// Forgets a broker that is no longer part of the cluster.
+    pub(super) fn remove(&mut self, id: NodeId) {
+        self.by_id.remove(&id);
+    }
+
+    /// The broker to ask for metadata, or for a producer id: the least busy one that is connected,
+    /// else the one to connect to. Brokers of the cluster come before bootstrap addresses as long as
+    /// they do not fail; a bootstrap address is resolved again each time it is used.
+    ///
+    /// Without `use_bootstrap` a bootstrap address that is not connected is left alone
+    /// (`metadata.recovery.strategy=none`).
+    pub(super) fn choose_any(&self, now: Instant, use_bootstrap: bool) -> Choice {
+        let nodes = || self.by_id.iter();
+        let ready = nodes().filter(|(_, node)| node.can_take(now, self.max_in_flight));
+        if let Some((id, _)) = ready.min_by_key(|(id, node)| (id.0 < 0, node.requests())) {
+            return Choice::Ask(*id);
+        }
+        let latest = nodes()
+            .filter_map(|(_, node)| node.connecting_since())
+            .max();
+        let latest = latest.map(|since| since + STAGGER);
+        if let Some(latest) = latest.filter(|latest| *latest > now) {
+            return Choice::Wait(Some(latest));
+        }
+        // A broker that is connected but has no room answers soon enough.
+        if nodes().any(|(_, node)| node.is_ready() && node.requests() > 0) {
+            return Choice::Wait(None);
+        }
+        let usable = |id: NodeId| use_bootstrap || id.0 >= 0;
+        let down = nodes().filter(|(id, node)| node.is_down() && usable(**id));
+        // However often one has failed, it is among them: brokers that were known once come back
+        // (librdkafka #5088).
+        match down.min_by_key(|(id, node)| (node.failures(), id.0 < 0, node.last_attempt(), -id.0))
+        {
+            Some((id, _)) => Choice::Connect(*id),
+            None => Choice::Wait(None),
+        }
+    }
+}
+
+/// Connections.
+impl Nodes {
+    /// A connection is ready; returns whether it was wanted.
+    pub(super) fn handle_ready(&mut self, now: Instant, id: NodeId, agenda: &mut Agenda) -> bool {
+        let is_wanted = self.get_mut(id).is_some_and(|node| node.handle_ready(now));
+        if is_wanted {
+            // There is a broker to ask: no other has to be tried beside it.
+            agenda.cancel_all(Timer::Stagger);
+            if let Some(idle) = self.max_idle {
+                agenda.set(now + idle, Timer::Idle(id));
+            }
+        }
+        is_wanted
+    }
+
+    /// A connection was lost or could not be made: no other attempt before a pause.
+    pub(super) fn handle_lost(
+        &mut self,
+        now: Instant,
+        id: NodeId,
+        error: &Error,
+        agenda: &mut Agenda,
+    ) {
+        if let Some(node) = self.by_id.get_mut(&id) {
+            let until = now + agenda.pause(self.reconnect_backoff, node.failures());
+            node.handle_lost(until, error.clone());
+            agenda.set(until, Timer::Node(id));
+        }
+    }
+
+    /// Whether the driver has a connection to it, or makes one.
+    pub(super) fn is_linked(&self, id: NodeId) -> bool {
+        self.by_id.get(&id).is_some_and(Node::is_linked)
+    }
+
+    /// Bootstrap addresses that are connected and have nothing to answer.
+    pub(super) fn quiet_bootstrap(&self) -> Vec<NodeId> {
+        let bootstrap = self.by_id.range(..NodeId(0));
+        let quiet = bootstrap.filter(|(_, node)| node.is_ready() && node.requests() == 0);
+        quiet.map(|(id, _)| *id).collect()
+    }
+
+    /// A client over its quota is asked for a pause.
+    pub(super) fn throttle(
+        &mut self,
+        now: Instant,
+        id: NodeId,
+        pause: Duration,
+        agenda: &mut Agenda,
+    ) {
+        if pause > Duration::ZERO
+            && let Some(node) = self.get_mut(id)
+        {
+            node.throttle(now + pause);
+            agenda.set(now + pause, Timer::Node(id));
+        }
+    }
+
+    /// Whether a connection has been idle for `connections.max.idle.ms` and is not wanted either; else
+    /// looks again when it may be.
+    pub(super) fn poll_idle(
+        &mut self,
+        now: Instant,
+        id: NodeId,
+        is_wanted: bool,
+        agenda: &mut Agenda,
+    ) -> bool {
+        let node = self.by_id.get(&id).filter(|node| node.is_ready());
+        let Some((node, idle)) = node.zip(self.max_idle) else {
+            return false;
+        };
+        let until = node.last_used() + idle;
+        // What is due now is sent later in this turn.
+        let is_used = node.requests() > 0 || node.has_ready();
+        let is_idle = until <= now && !is_used && !is_wanted;
+        if !is_idle {
+            let again = now + (idle / 2).max(SHORTEST);
+            agenda.set(until.max(again), Timer::Idle(id));
+        }
+        is_idle
+    }
+}
+
+/// What brokers have to take. After `partitioner.availability.timeout.ms` the built-in choice leaves
+/// out the partitions of those that take nothing (KIP-794).
+impl Nodes {
+    /// The brokers that have something to take, or had and took nothing.
+    pub(super) fn with_work(&self) -> Vec<NodeId> {
+        let has_work = |node: &Node| node.has_ready() || node.blocked_since().is_some();
+        let nodes = self.by_id.iter();
+        nodes
+            .filter(|(_, node)| has_work(node))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// A partition has a batch for a broker.
+    pub(super) fn enqueue(
+        &mut self,
+        now: Instant,
+        id: NodeId,
+        kind: RequestKind,
+        partition: PartitionId,
+        agenda: &mut Agenda,
+    ) {
+        let Some(node) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        node.ready().push(kind, partition);
+        if let Some(timeout) = self.availability_timeout
+            && node.block(now)
+        {
+            agenda.set(now + timeout, Timer::Availability(id));
+        }
+    }
+
+    /// The kind of request that is next for a broker, if it can take one and there is any.
+    pub(super) fn next_kind(&mut self, now: Instant, id: NodeId) -> Option<RequestKind> {
+        let node = self.by_id.get_mut(&id)?;
+        node.can_take(now, self.max_in_flight)
+            .then(|| node.ready().take_turn())?
+    }
+
+    /// The broker has taken something. Returns whether that ends its being stuck.
+    pub(super) fn handle_taken(&mut self, id: NodeId, agenda: &mut Agenda) -> bool {
+        let Some(node) = self.by_id.get_mut(&id) else {
+            return false;
+        };
+        let (since, was_stuck) = node.unblock();
+        if let Some((since, timeout)) = since.zip(self.availability_timeout) {
+            agenda.cancel(since + timeout, Timer::Availability(id));
+        }
+        was_stuck
+    }
+
+    /// Whether a broker has nothing to take and deserves another chance: it could take something, or
+    /// has to be connected to before that can be known.
+    pub(super) fn has_chance(&self, now: Instant, id: NodeId) -> bool {
+        let node = self.by_id.get(&id).filter(|node| !node.has_ready());
+        node.is_some_and(|node| node.is_down() || node.can_take(now, self.max_in_flight))
+    }
+
+    /// A broker may have taken nothing for too long; returns whether it has.
+    pub(super) fn handle_availability_timeout(&mut self, now: Instant, id: NodeId) -> bool {
+        if let Some(node) = self.by_id.get_mut(&id)
+            && let Some((since, timeout)) = node.blocked_since().zip(self.availability_timeout)
+            && since + timeout <= now
+        {
+            node.set_stuck();
+            return true;
+        }
+        false
+    }
+
+    pub(super) fn is_stuck(&self, id: NodeId) -> bool {
+        self.by_id.get(&id).is_some_and(Node::is_stuck)
+    }
+
+    pub(super) fn any_stuck(&self) -> bool {
+        self.by_id.values().any(Node::is_stuck)
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests;

@@ -1,0 +1,276 @@
+//! Produce answers, to outcomes or another attempt. HOT: runs for each batch. An `impl` of [`Sender`];
+//! runs on the I/O thread, or in a simulation.
+//!
+//! Each end of a request comes through here once per batch: [`succeed`](Sender::succeed), or
+//! [`retry`](Sender::retry), or `fail`, or `split`.
+
+use std::collections::BTreeMap;
+
+use crate::accumulator::SealedBatch;
+use crate::error::{Error, ErrorKind, Fate};
+use crate::ids::{NodeId, RequestId, TopicId};
+use crate::protocol::messages::{ProducePartitionResponse, ProduceResponse};
+use crate::sender::Sender;
+use crate::sender::refusal::{failure, refusal};
+use crate::sender::requests::{Content, SentBatch};
+use crate::sender::step::Step;
+use crate::sender::verdict::{Action, Verdict, verdict};
+use crate::sync::Arc;
+
+impl Sender {
+    /// A broker has answered a Produce request. An answer about other batches than those it was sent
+    /// is not Kafka's protocol, and whatever it says may be wrong: the connection ends, and all batches
+    /// are sent again. One that is left out would otherwise wait for its timeout.
+    pub(super) fn handle_produced(
+        &mut self,
+        step: Step<'_>,
+        node: NodeId,
+        batches: Vec<SentBatch>,
+        response: &ProduceResponse,
+    ) {
+        let Some(answers) = self.match_answers(&batches, response) else {
+            let text = format!("broker {node} answered about other batches than those it was sent");
+            let error = Error::new(ErrorKind::BadResponse, text);
+            self.retry_lost(step, batches, &error);
+            return self.disconnect(step, node, &error);
+        };
+        for (sent, answer) in batches.into_iter().zip(answers) {
+            self.handle_answer(step, sent, node, answer);
+        }
+        if let Some(view) = self.metadata.follow_hints(response) {
+            self.follow(step, view);
+        }
+    }
+
+    /// `acks=0`: written to the socket is all that will ever be known.
+    pub(super) fn handle_written(&mut self, step: Step<'_>, id: RequestId) {
+        if let Some((_, Content::Produce(batches))) = self.end_request(step.now, id) {
+            for sent in batches {
+                self.succeed(step, sent, None, None);
+            }
+        }
+    }
+
+    /// What a broker says of one batch.
+    fn handle_answer(
+        &mut self,
+        step: Step<'_>,
+        sent: SentBatch,
+        node: NodeId,
+        answer: &ProducePartitionResponse,
+    ) {
+        let offset = match verdict(answer.error) {
+            Verdict::Written => Some(answer.base_offset).filter(|offset| *offset >= 0),
+            Verdict::Duplicate => None,
+            Verdict::Refused(action, left) => {
+                return self.handle_refusal(step, sent, node, answer, action, left);
+            }
+        };
+        let partition = self.partitions.get_mut(sent.partition);
+        if let Some((partition, stamp)) = partition.zip(sent.stamp) {
+            partition.handle_acknowledged(step.now, stamp);
+        }
+        let time = Some(answer.log_append_time_ms).filter(|time| *time >= 0);
+        self.succeed(step, sent, offset, time);
+    }
+
+    /// A broker refuses a batch: `left` is what this attempt has left in the log.
+    fn handle_refusal(
+        &mut self,
+        step: Step<'_>,
+        sent: SentBatch,
+        node: NodeId,
+        answer: &ProducePartitionResponse,
+        action: Action,
+        left: Fate,
+    ) {
+        if action == Action::RefreshAndRetry {
+            self.metadata.request();
+        }
+        let Some(partition) = self.partitions.get_mut(sent.partition) else {
+            return;
+        };
+        let queue = Arc::clone(partition.queue());
+        let error = refusal(
+            node,
+            &queue,
+            sent.batch.as_ref().map(SealedBatch::len),
+            answer,
+        );
+        let has_sequence = sent.stamp.is_some();
+        let has_several = sent.batch.as_ref().is_some_and(SealedBatch::has_several);
+        match action {
+            Action::Retry | Action::RefreshAndRetry => self.retry(step, sent, error, left),
+            Action::Split if has_several => self.split(step, sent),
+            // Something older is to blame, or has to have its outcome first: callbacks keep their
+            // order.
+            Action::Split | Action::Fail | Action::Sequence
+                if has_sequence && partition.has_older(sent.id) =>
+            {
+                self.retry(step, sent, error, left);
+            }
+            // Nothing older is to come, so the broker misses something that never will, or has
+            // forgotten this producer: goes on under a new epoch.
+            Action::Sequence if has_sequence => {
+                partition.break_sequences();
+                self.retry(step, sent, error, left);
+            }
+            Action::Split | Action::Fail | Action::Sequence => {
+                let failure = failure(node, &queue, error, answer);
+                partition.end_in_flight(sent.id);
+                if has_sequence {
+                    partition.break_sequences();
+                }
+                if let Some(mut batch) = sent.batch {
+                    batch.add_attempt(left);
+                    let outcome = batch.fail(failure);
+                    self.partitions.deliver(outcome, &mut self.agenda);
+                }
+                self.proceed(step, sent.partition);
+            }
+        }
+    }
+
+    /// The batch is in the log, or as good as that with `acks=0`. If it has expired meanwhile, its
+    /// outcome stays what it is.
+    fn succeed(
+        &mut self,
+        step: Step<'_>,
+        sent: SentBatch,
+        offset: Option<i64>,
+        log_append_time_ms: Option<i64>,
+    ) {
+        if let Some(partition) = self.partitions.get_mut(sent.partition) {
+            partition.end_in_flight(sent.id);
+        }
+        if let Some(batch) = sent.batch {
+            let outcome = batch.succeed(offset, log_append_time_ms);
+            self.partitions.deliver(outcome, &mut self.agenda);
+        }
+        self.proceed(step, sent.partition);
+    }
+
+    /// The broker takes no batch of this size: its records go in smaller ones.
+    fn split(&mut self, step: Step<'_>, sent: SentBatch) {
+        let Some(batch) = sent.batch else { return };
+        if let Some(partition) = self.partitions.get_mut(sent.partition) {
+            partition.end_in_flight(sent.id);
+        }
+        log::info!(
+            "{} has a batch of {} bytes that is too large: splitting",
+            batch.name(),
+            batch.len()
+        );
+        if let Some(compressing) = batch.queue.compressing() {
+            compressing.note_too_large();
+        }
+        self.keep_parts(step.now, sent.partition, batch);
+        self.proceed(step, sent.partition);
+    }
+
+    /// Batches of a request that got no answer, or none that can be read.
+    pub(super) fn retry_lost(&mut self, step: Step<'_>, batches: Vec<SentBatch>, error: &Error) {
+        for sent in batches {
+            let left = sent.if_unanswered;
+            self.retry(step, sent, error.clone(), left);
+        }
+    }
+
+    /// The batch comes again after a pause, or fails if it has had its `retries`. It is the same to
+    /// the byte, and its deadline stays (KAFKA-3648). `left` is what this attempt has left in the log.
+    fn retry(&mut self, step: Step<'_>, sent: SentBatch, error: Error, left: Fate) {
+        let id = sent.partition;
+        let Some(partition) = self.partitions.get_mut(id) else {
+            return;
+        };
+        partition.end_in_flight(sent.id);
+        let Some(mut batch) = sent.batch else {
+            // It expired on its way, and nobody knows whether it arrived.
+            if sent.stamp.is_some() {
+                partition.break_sequences();
+            }
+            return self.proceed(step, id);
+        };
+        batch.add_attempt(left);
+        // No other attempt will find a version that both sides speak.
+        let is_hopeless = error.kind() == ErrorKind::UnsupportedVersion;
+        let is_exhausted = batch.attempts > self.settings.retries;
+        if is_hopeless || is_exhausted || self.commands.is_close_over() {
+            if batch.stamp.is_some() {
+                partition.break_sequences();
+            }
+            self.partitions.deliver(batch.fail(error), &mut self.agenda);
+        } else {
+            log::debug!("sending {} again: {error}", batch.name());
+            self.counters.records_retried.add(batch.completions.len());
+            let failures = batch.attempts.saturating_sub(1);
+            let pause = self.agenda.pause(self.settings.retry_backoff, failures);
+            batch.last_error = Some(error);
+            partition.add_retry(batch, step.now + pause);
+        }
+        self.proceed(step, id);
+    }
+}
+
+/// Which answer is about which batch.
+impl Sender {
+    /// What the broker says about each batch, in their order; `None` unless it speaks of exactly
+    /// these, each of them once. Not by position: a broker may answer in any order.
+    fn match_answers<'a>(
+        &self,
+        batches: &[SentBatch],
+        response: &'a ProduceResponse,
+    ) -> Option<Vec<&'a ProducePartitionResponse>> {
+        if let Some(answers) = self.match_in_order(batches, response) {
+            return Some(answers);
+        }
+        let mut answers = BTreeMap::new();
+        for topic in &response.topics {
+            for partition in &topic.partitions {
+                let key = (topic.name.as_str(), topic.id, partition.index);
+                if answers.insert(key, partition).is_some() {
+                    return None;
+                }
+            }
+        }
+        if answers.len() != batches.len() {
+            return None;
+        }
+        let answer = |sent: &SentBatch| {
+            let queue = self.partitions.get(sent.partition)?.queue();
+            // Up to version 12 the answer goes by name, from 13 by id.
+            let by_name = (&**queue.topic(), TopicId::default(), queue.index());
+            let by_id = ("", sent.topic_id, queue.index());
+            let answer = answers.get(&by_name).or_else(|| answers.get(&by_id));
+            answer.copied()
+        };
+        batches.iter().map(answer).collect()
+    }
+
+    /// The same for a broker that answers in the order in which it was asked, as most do: without a
+    /// search.
+    fn match_in_order<'a>(
+        &self,
+        batches: &[SentBatch],
+        response: &'a ProduceResponse,
+    ) -> Option<Vec<&'a ProducePartitionResponse>> {
+        let topics = response.topics.iter();
+        let mut answers = topics.flat_map(|topic| {
+            let partitions = topic.partitions.iter();
+            partitions.map(move |partition| (topic, partition))
+        });
+        let answer = |sent: &SentBatch| {
+            let (topic, partition) = answers.next()?;
+            let queue = self.partitions.get(sent.partition)?.queue();
+            // Up to version 12 the answer goes by name, from 13 by id.
+            let is_topic = match topic.id.is_known() {
+                true => topic.name.is_empty() && topic.id == sent.topic_id,
+                false => *topic.name == **queue.topic(),
+            };
+            (is_topic && partition.index == queue.index()).then_some(partition)
+        };
+        let matched = batches.iter().map(answer).collect();
+        // None is left over.
+        answers.next().is_none().then_some(matched)?
+    }
+}

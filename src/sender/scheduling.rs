@@ -1,0 +1,122 @@
+//! Decides in which stage each partition's next batch is: what callers did since the last look, and
+//! whatever else changes, ends in [`evaluate`](Sender::evaluate). An `impl` of [`Sender`]; runs on the
+//! I/O thread, or in a simulation.
+
+use crate::accumulator::{BatchId, Notice, PartitionId, PartitionQueue};
+use crate::sender::Sender;
+use crate::sender::nodes::RequestKind;
+use crate::sender::partitions::{Next, Stage};
+use crate::sender::producer_ids::ProducerIdState;
+use crate::sender::step::Step;
+use crate::sync::Arc;
+
+impl Sender {
+    /// Looks at what callers did since the last time.
+    pub(super) fn handle_notices(&mut self, step: Step<'_>) {
+        let budget = step.accumulator.budget();
+        // Before the notices: a caller that is refused after this look wakes the I/O thread, also for
+        // the batch that it has found to be full.
+        let was_refused = budget.take_refusal();
+        let mut notices = std::mem::take(&mut self.notices);
+        step.accumulator.take_notices(&mut notices);
+        for notice in notices.drain(..) {
+            match notice {
+                Notice::Opened {
+                    queue,
+                    batch,
+                    opened,
+                } => {
+                    let deadline = opened + queue.settings().delivery_timeout;
+                    self.partitions
+                        .add_batch(queue.id(), batch, deadline, &mut self.agenda);
+                    self.metadata.touch(step.now, queue.topic());
+                    self.handle_changed_queue(step, &queue);
+                }
+                Notice::Full(queue) => self.handle_changed_queue(step, &queue),
+            }
+        }
+        self.notices = notices;
+        if was_refused {
+            self.hurried_before = step.accumulator.next_batch();
+        }
+        if was_refused || budget.has_waiters() {
+            self.hurry_all(step);
+        }
+    }
+
+    fn handle_changed_queue(&mut self, step: Step<'_>, queue: &Arc<PartitionQueue>) {
+        if !self.partitions.contains(queue.id()) {
+            let leader = self.metadata.leader_of(queue);
+            queue.set_stuck(leader.is_some_and(|id| self.nodes.is_stuck(id)));
+            self.partitions.add(queue, leader);
+        }
+        self.producer_ids.want();
+        self.evaluate(step, queue.id());
+    }
+
+    /// Makes everything that lingers ready: memory is short, or a caller flushes or closes.
+    pub(super) fn hurry_all(&mut self, step: Step<'_>) {
+        for id in self.partitions.take_lingering() {
+            self.evaluate(step, id);
+        }
+    }
+
+    /// Whether a batch does not linger.
+    fn is_hurried(&self, step: Step<'_>, batch: BatchId) -> bool {
+        self.commands.hurry(batch)
+            || batch < self.hurried_before
+            || step.accumulator.budget().has_waiters()
+    }
+
+    /// Decides in which stage the partition's next batch is now.
+    pub(super) fn evaluate(&mut self, step: Step<'_>, id: PartitionId) {
+        let Some(partition) = self.partitions.get(id) else {
+            return;
+        };
+        let producer = self.producer_ids.state();
+        let due = match partition.next(producer) {
+            Next::Nothing => None,
+            Next::Retry(not_before) => Some(not_before),
+            // The deadline of a batch that is not known yet is not known either.
+            Next::New(head) if !self.partitions.is_incomplete(head.id) => None,
+            Next::New(head) if head.is_ready || self.is_hurried(step, head.id) => Some(step.now),
+            Next::New(head) => Some(head.opened + self.settings.linger),
+        };
+        let leader = partition.leader().filter(|id| self.nodes.contains(*id));
+        let stage = match (due, leader) {
+            (None, _) => Stage::Idle,
+            (Some(due), _) if due > step.now => Stage::Waiting(due),
+            (Some(_), _) if producer == ProducerIdState::Unidentified => {
+                // An id may have been refused while the batch lingered.
+                self.producer_ids.want();
+                Stage::Unidentified
+            }
+            (Some(_), None) => {
+                self.metadata.request();
+                Stage::Leaderless
+            }
+            (Some(_), Some(leader)) => {
+                if !partition.is_queued_for(leader) {
+                    let kind = RequestKind::of(partition.queue().settings());
+                    self.nodes
+                        .enqueue(step.now, leader, kind, id, &mut self.agenda);
+                }
+                Stage::Queued(leader)
+            }
+        };
+        self.partitions.set_stage(id, stage, &mut self.agenda);
+    }
+
+    /// Something about the partition has changed. If its sequences have a gap and nothing of it is on
+    /// its way any more, it goes on under a new epoch, and what cannot be sent again there fails. Then
+    /// decides what comes next.
+    pub(super) fn proceed(&mut self, step: Step<'_>, id: PartitionId) {
+        if let Some(partition) = self.partitions.get_mut(id) {
+            if let Some(identity) = partition.mend() {
+                self.producer_ids.bump(identity);
+            }
+            self.fail_lost(id);
+        }
+        self.evaluate(step, id);
+    }
+}
