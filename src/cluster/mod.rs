@@ -30,7 +30,7 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// What a broker tells of itself or of another one, unless no host can be called that.
+    /// What a broker says of itself or of another one, unless no host can be called that.
     pub(crate) fn told(host: &str, port: i32) -> Option<Self> {
         let is_name = (1..=255).contains(&host.len()) && !host.contains(misleads);
         let port = u16::try_from(port).ok().filter(|port| *port > 0)?;
@@ -54,7 +54,7 @@ pub(crate) struct TopicView {
 pub(crate) struct PartitionView {
     /// `None` while there is none, or none that is in the list of brokers.
     pub(crate) leader: Option<NodeId>,
-    /// −1 where the broker does not tell one.
+    /// −1 where the broker names none.
     pub(crate) leader_epoch: i32,
     pub(crate) replicas: Vec<NodeId>,
     pub(crate) in_sync_replicas: Vec<NodeId>,
@@ -75,7 +75,7 @@ impl ClusterView {
         self.topics.get(topic)?.partitions.get(index)?.leader
     }
 
-    /// The same topics, but nobody known to lead them.
+    /// The same topics, without leaders.
     pub(crate) fn without_brokers(&self) -> Self {
         let mut topics = self.topics.clone();
         for partition in topics.values_mut().flat_map(|topic| &mut topic.partitions) {
@@ -97,8 +97,8 @@ impl ClusterView {
         named.map(|(name, _)| Arc::clone(name))
     }
 
-    /// The next view: `response` laid over this one, with what it says of topics that nobody asked
-    /// for left out.
+    /// The next view: `response` laid over this one, without what it says of topics that were not
+    /// asked for.
     ///
     /// A topic that the response refuses keeps what was known of it: a broker that lags behind must
     /// not fail records that its neighbour would take (KAFKA-6833). The refusal stands beside it.

@@ -121,7 +121,7 @@ impl Mailbox {
         std::mem::take(&mut self.0.lock().posted)
     }
 
-    /// The I/O thread does nothing any more but to tell everybody. Commands are taken, and answered
+    /// The I/O thread ends: all that is left to do is to say so. Commands are still taken, and answered
     /// by [`end`](Self::end).
     pub(super) fn announce(&self, end: End) {
         self.0.lock().ending = Some(end);
@@ -192,7 +192,7 @@ impl<T> Drop for Answer<T> {
     }
 }
 
-/// A value that somebody waits for.
+/// A value that another thread waits for.
 #[derive(Debug)]
 pub(crate) struct Slot<T> {
     value: Mutex<Option<T>>,
@@ -214,7 +214,7 @@ impl<T> Slot<T> {
         self.filled.notify_all();
     }
 
-    /// The place of the value, which is there unless the deadline has passed; `None` waits for ever.
+    /// Waits for the value, which is there unless the deadline has passed; `None` waits for ever.
     fn wait_for(&self, deadline: Option<Instant>) -> MutexGuard<'_, Option<T>> {
         let mut value = self.value.lock();
         while value.is_none() {

@@ -117,9 +117,9 @@ impl Sender {
         }
     }
 
-    /// The thread that ran this has panicked, nobody knows where. Looks at nothing but the batches:
-    /// those that have their outcomes keep them, those with a broker may be written, and of those to
-    /// be sent again it is known.
+    /// The thread that ran this has panicked, at an unknown point. Looks at nothing but the batches:
+    /// those that have their outcomes keep them, those in a request may be written, and those to be
+    /// sent again know what their attempts have left.
     pub(crate) fn abandon(self, error: &Error) -> Vec<Outcome> {
         let in_flight = self.requests.into_batches().map(SealedBatch::doubted);
         let (retries, mut outcomes) = self.partitions.into_batches();

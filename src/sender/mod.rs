@@ -12,7 +12,7 @@
 //!    batches.
 //! 4. After `Stop` there is nothing more to do.
 //!
-//! The state is kept by five types, each of which knows one thing and answers for it; none looks into
+//! The state is kept by six types, each of which knows one thing and answers for it; none looks into
 //! another. What concerns several of them is an `impl` of [`Sender`], one file for each story.
 //!
 //! | state | knows |
@@ -24,7 +24,7 @@
 //! | [`Requests`] | requests on their way, and the batches in them |
 //! | [`Commands`] | callers who flush or close |
 //!
-//! | story | told in |
+//! | story | file |
 //! |---|---|
 //! | a batch is opened, lingers, becomes ready | `scheduling` |
 //! | a batch is sent | `produce_request` |

@@ -20,7 +20,7 @@ use crate::sync::Arc;
 impl Sender {
     /// A broker has answered a Produce request. An answer about other batches than those it was sent
     /// is not Kafka's protocol, and whatever it says may be wrong: the connection ends, and all batches
-    /// are sent again. One that is left out would otherwise wait for its timeout.
+    /// are sent again. Java's producer lets a batch that is left out wait for its timeout.
     pub(super) fn handle_produced(
         &mut self,
         step: Step<'_>,
@@ -110,7 +110,7 @@ impl Sender {
                 self.retry(step, sent, error, left);
             }
             // Nothing older is to come, so the broker misses something that never will, or has
-            // forgotten this producer: goes on under a new epoch.
+            // forgotten this producer: the partition continues under a new epoch.
             Action::Sequence if has_sequence => {
                 partition.break_sequences();
                 self.retry(step, sent, error, left);
@@ -185,7 +185,7 @@ impl Sender {
         };
         partition.end_in_flight(sent.id);
         let Some(mut batch) = sent.batch else {
-            // It expired on its way, and nobody knows whether it arrived.
+            // It expired on its way, and whether it arrived is not known.
             if sent.stamp.is_some() {
                 partition.break_sequences();
             }

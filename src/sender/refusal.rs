@@ -15,10 +15,11 @@ pub(super) fn refusal(
     node: NodeId,
     queue: &PartitionQueue,
     batch_bytes: Option<usize>,
-    told: &ProducePartitionResponse,
+    answer: &ProducePartitionResponse,
 ) -> Error {
-    let words = own_words(told.error_message.as_deref()).unwrap_or_else(|| told.error.message());
-    let size = match (told.error, batch_bytes) {
+    let words =
+        own_words(answer.error_message.as_deref()).unwrap_or_else(|| answer.error.message());
+    let size = match (answer.error, batch_bytes) {
         (ErrorCode::MESSAGE_TOO_LARGE, Some(bytes)) => format!(" (the batch has {bytes} bytes)"),
         (ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, _) => match queue.compressing() {
             Some(compressing) => format!(" (compression.type is {})", compressing.codec()),
@@ -29,9 +30,9 @@ pub(super) fn refusal(
     let (topic, index) = (queue.topic(), queue.index());
     let text = format!(
         "broker {node} rejected \"{topic}\"-{index}: {}: {words}{size}",
-        told.error
+        answer.error
     );
-    Error::new(ErrorKind::Broker(told.error), text)
+    Error::new(ErrorKind::Broker(answer.error), text)
 }
 
 /// Why each record of a refused batch failed. Records that the broker names have what it says of
@@ -40,17 +41,17 @@ pub(super) fn failure(
     node: NodeId,
     queue: &PartitionQueue,
     of_all: Error,
-    told: &ProducePartitionResponse,
+    answer: &ProducePartitionResponse,
 ) -> Failure {
-    if told.record_errors.is_empty() {
+    if answer.record_errors.is_empty() {
         return of_all.into();
     }
     let (topic, index) = (queue.topic(), queue.index());
-    let words_of_all = own_words(told.error_message.as_deref());
+    let words_of_all = own_words(answer.error_message.as_deref());
     // The answer's code speaks of the batch. Where it names one record, that is the one it means;
     // of several, some may be wrong in another way.
-    let code = match told.record_errors.len() {
-        1 => told.error,
+    let code = match answer.record_errors.len() {
+        1 => answer.error,
         _ => ErrorCode::INVALID_RECORD,
     };
     let blame = |record: &RecordError| {
@@ -61,12 +62,12 @@ pub(super) fn failure(
         let error = Error::new(ErrorKind::Broker(code), text);
         (i64::from(record.batch_index), error)
     };
-    let blamed: BTreeMap<i64, Error> = told.record_errors.iter().map(blame).collect();
-    let words = words_of_all.unwrap_or_else(|| told.error.message());
+    let blamed: BTreeMap<i64, Error> = answer.record_errors.iter().map(blame).collect();
+    let words = words_of_all.unwrap_or_else(|| answer.error.message());
     let text = format!(
         "broker {node} rejected the batch of \"{topic}\"-{index} for other records in it: {}: \
          {words}",
-        told.error
+        answer.error
     );
     Failure::blaming(Error::new(ErrorKind::BatchRejected, text), blamed)
 }
@@ -89,7 +90,7 @@ mod tests {
         Arc::clone(topic.queue(0).unwrap())
     }
 
-    fn told(
+    fn answer(
         error: ErrorCode,
         message: Option<&str>,
         records: &[(i32, Option<&str>)],
@@ -111,10 +112,10 @@ mod tests {
     }
 
     /// Kind and text of the errors of the first three records.
-    fn errors(told: &ProducePartitionResponse) -> [(ErrorKind, String); 3] {
+    fn errors(answer: &ProducePartitionResponse) -> [(ErrorKind, String); 3] {
         let queue = queue();
-        let of_all = refusal(NodeId(2), &queue, None, told);
-        let failure = failure(NodeId(2), &queue, of_all, told);
+        let of_all = refusal(NodeId(2), &queue, None, answer);
+        let failure = failure(NodeId(2), &queue, of_all, answer);
         [0, 1, 2].map(|index| {
             let error = failure.of_record(index);
             (error.kind(), error.to_string())
@@ -127,13 +128,13 @@ mod tests {
             ErrorKind::Broker(ErrorCode::POLICY_VIOLATION),
             "broker 2 rejected \"orders\"-0: POLICY_VIOLATION (44): not on Sundays".to_owned(),
         );
-        let told = told(ErrorCode::POLICY_VIOLATION, Some("not on Sundays"), &[]);
-        assert_eq!(errors(&told), [0; 3].map(|_| expected.clone()));
+        let answer = answer(ErrorCode::POLICY_VIOLATION, Some("not on Sundays"), &[]);
+        assert_eq!(errors(&answer), [0; 3].map(|_| expected.clone()));
     }
 
     #[test]
     fn one_blamed_record_has_the_code_and_its_own_words() {
-        let told = told(
+        let answer = answer(
             ErrorCode::INVALID_TIMESTAMP,
             Some("of the batch"),
             &[(1, Some("of tomorrow"))],
@@ -149,17 +150,17 @@ mod tests {
             "broker 2 rejected a record of \"orders\"-0: INVALID_TIMESTAMP (32): of tomorrow"
                 .to_owned(),
         );
-        assert_eq!(errors(&told), [others.clone(), blamed, others]);
+        assert_eq!(errors(&answer), [others.clone(), blamed, others]);
     }
 
     #[test]
     fn several_blamed_records_are_invalid_and_borrow_words_they_lack() {
-        let told = told(
+        let answer = answer(
             ErrorCode::INVALID_TIMESTAMP,
             Some("of the batch"),
             &[(0, None), (2, Some("")), (1_000, None), (-1, None)],
         );
-        let [first, second, third] = errors(&told);
+        let [first, second, third] = errors(&answer);
         assert_eq!(first, third);
         assert_eq!(first.0, ErrorKind::Broker(ErrorCode::INVALID_RECORD));
         assert!(
@@ -172,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_code_stands_in_for_words_that_nobody_said() {
-        let blamed = errors(&told(ErrorCode::INVALID_RECORD, None, &[(0, None)]));
+        let blamed = errors(&answer(ErrorCode::INVALID_RECORD, None, &[(0, None)]));
         let meaning = ErrorCode::INVALID_RECORD.message();
         assert!(
             blamed.iter().all(|(_, text)| text.ends_with(meaning)),
@@ -182,9 +183,9 @@ mod tests {
 
     #[test]
     fn a_batch_that_is_too_large_hears_its_size() {
-        let told = told(ErrorCode::MESSAGE_TOO_LARGE, Some("no more than 100"), &[]);
+        let answer = answer(ErrorCode::MESSAGE_TOO_LARGE, Some("no more than 100"), &[]);
         assert_eq!(
-            refusal(NodeId(2), &queue(), Some(101), &told).to_string(),
+            refusal(NodeId(2), &queue(), Some(101), &answer).to_string(),
             "broker 2 rejected \"orders\"-0: MESSAGE_TOO_LARGE (10): no more than 100 \
              (the batch has 101 bytes)"
         );

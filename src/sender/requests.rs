@@ -46,7 +46,7 @@ pub(super) struct SentBatch {
     pub(super) id: BatchId,
     /// As it was when the request was made.
     pub(super) topic_id: TopicId,
-    /// Its place in the partition's sequences, if it has one.
+    /// Producer id, epoch and sequence, if it has them.
     pub(super) stamp: Option<ProducerStamp>,
     /// What this attempt leaves in the log if no answer to it comes.
     pub(super) if_unanswered: Fate,
@@ -118,7 +118,7 @@ impl Requests {
         }
     }
 
-    /// Takes an expired batch out of its request, which goes on without it.
+    /// Takes an expired batch out of its request, which stays until it ends.
     pub(super) fn take_batch(&mut self, slot: RequestSlot, batch: BatchId) -> Option<SealedBatch> {
         let request = self.by_id.get_mut(&slot.request)?;
         let Content::Produce(batches) = &mut request.content else {

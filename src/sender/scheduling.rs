@@ -108,8 +108,8 @@ impl Sender {
     }
 
     /// Something about the partition has changed. If its sequences have a gap and nothing of it is on
-    /// its way any more, it goes on under a new epoch, and what cannot be sent again there fails. Then
-    /// decides what comes next.
+    /// its way any more, it continues under a new epoch, and what cannot be sent again there fails.
+    /// Then decides what comes next.
     pub(super) fn proceed(&mut self, step: Step<'_>, id: PartitionId) {
         if let Some(partition) = self.partitions.get_mut(id) {
             if let Some(identity) = partition.mend() {

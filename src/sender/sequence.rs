@@ -28,7 +28,7 @@ impl Identity {
     }
 }
 
-/// Where the sequences of one partition stand.
+/// The sequences of one partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sequences {
     /// Under which the newest batches were sent; `None` before the first.

@@ -24,7 +24,7 @@ pub(super) enum Timer {
     Stagger,
     /// A producer id may be asked for again.
     Identity,
-    /// Nobody has answered with metadata for `metadata.recovery.rebootstrap.trigger.ms`.
+    /// No broker has answered with metadata for `metadata.recovery.rebootstrap.trigger.ms`.
     Rebootstrap,
     /// A caller has waited for a topic for as long as it may.
     Topic(CommandId),

@@ -2,11 +2,11 @@
 //! transactions: what to do next, and whether the attempt may be in the log. The one table of both.
 //! Pure.
 //!
-//! **Where transactions come in.** A transaction adds two ends to those of [`Action`]: one that makes it
-//! abortable, and one that fences the producer. The second concerns CLUSTER_AUTHORIZATION_FAILED,
-//! UNSUPPORTED_VERSION, INVALID_PRODUCER_ID_MAPPING, TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-//! PRODUCER_FENCED and INVALID_PRODUCER_EPOCH, the first all other rows that say `Fail` or `Sequence`.
-//! Without a transaction all of them fail their batch only, so they share one action here.
+//! **Where transactions come in.** With a transactional id a batch that fails for good also makes its
+//! transaction abortable, or the producer unusable: two more actions beside [`Action::Fail`]. The second
+//! one belongs to CLUSTER_AUTHORIZATION_FAILED, UNSUPPORTED_VERSION, INVALID_PRODUCER_ID_MAPPING,
+//! TRANSACTIONAL_ID_AUTHORIZATION_FAILED and PRODUCER_FENCED, the first one to all other rows that say
+//! `Fail` or `Sequence`. Without a transaction either fails its batch only, so `Fail` stands for both.
 
 use crate::error::Fate;
 use crate::protocol::error_code::ErrorCode;
@@ -41,7 +41,7 @@ pub(super) enum Action {
     Sequence,
 }
 
-/// What `code` says. A code that nobody knows is not worth a retry, and proves nothing.
+/// What `code` says. An unknown code is not worth a retry, and proves nothing.
 pub(super) fn verdict(code: ErrorCode) -> Verdict {
     match code {
         ErrorCode::NONE => Verdict::Written,
@@ -69,12 +69,12 @@ macro_rules! table {
 // prove nothing.
 //
 // `NotWritten` stands only where a broker checks before it appends. `MayBeWritten` is all the rest: the
-// broker may have appended first, or nobody has argued that it cannot. A leader that loses its
+// broker may have appended first, or there is no argument that it cannot. A leader that loses its
 // partition while it waits for replicas answers NOT_LEADER_OR_FOLLOWER, UNKNOWN_TOPIC_OR_PARTITION or
 // KAFKA_STORAGE_ERROR after its append (KAFKA-13574): to take these for a proof would report records
 // as not written that are in the log.
 //
-// INVALID_PRODUCER_EPOCH fails its batch only: an idempotent producer can go on with another epoch.
+// INVALID_PRODUCER_EPOCH fails its batch only: an idempotent producer continues with another epoch.
 table! {
     UNKNOWN_SERVER_ERROR Fail MayBeWritten;
     OFFSET_OUT_OF_RANGE Fail MayBeWritten;

@@ -48,7 +48,7 @@ impl TopicWaits {
         self.0.values().map(|wait| &*wait.topic)
     }
 
-    /// Whether some caller would go on waiting.
+    /// Whether some caller would still have to wait.
     pub(super) fn any_short_of(&self, view: &ClusterView) -> bool {
         self.0.values().any(|wait| wait.is_short_of(view))
     }
@@ -64,7 +64,7 @@ impl TopicWaits {
         });
     }
 
-    /// The producer closes: it accepts nothing any more, so nobody need wait for a topic.
+    /// The producer closes: it accepts nothing any more, so no caller need wait for a topic.
     pub(super) fn refuse_all(&mut self, agenda: &mut Agenda) {
         for (id, wait) in std::mem::take(&mut self.0) {
             let text = "the producer was closed while send waited";
@@ -117,7 +117,7 @@ impl TopicWait {
         Some(Err(Error::new(ErrorKind::Broker(code), text)))
     }
 
-    /// What the caller is told whose time is over: as much as is known.
+    /// The error of a caller whose time is over: as much as is known.
     fn overdue(&self, now: Instant, known: Known<'_>, unreachable: Option<&Error>) -> Error {
         let waited = now.saturating_duration_since(self.since).as_millis();
         let topic = &self.topic;

@@ -1,5 +1,5 @@
-//! Where each partition's next batch stands: lingering, backing off, waiting for its broker, or on
-//! its way; and which batches have no outcome yet. What a partition knows about itself stands in
+//! The stage of each partition's next batch: lingering, backing off, waiting for its broker, or on
+//! its way; and which batches have no outcome yet. What a partition knows about itself is in
 //! [`partition`]; when it moves from stage to stage is decided in
 //! [`scheduling`](crate::sender::scheduling).
 //!
@@ -42,7 +42,7 @@ pub(super) struct Partitions {
     unidentified: BTreeSet<PartitionId>,
 }
 
-/// Where a partition's next batch stands, apart from those on their way.
+/// The stage of a partition's next batch, apart from those on their way.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Stage {
     /// There is none, or those on their way have to be finished first.
@@ -135,12 +135,12 @@ impl Partitions {
         }
     }
 
-    /// Those that linger; who calls looks at each of them again.
+    /// Those that linger. The caller evaluates each of them again.
     pub(super) fn take_lingering(&mut self) -> BTreeSet<PartitionId> {
         std::mem::take(&mut self.lingering)
     }
 
-    /// Those without a producer id; who calls looks at each of them again.
+    /// Those without a producer id. The caller evaluates each of them again.
     pub(super) fn take_unidentified(&mut self) -> BTreeSet<PartitionId> {
         std::mem::take(&mut self.unidentified)
     }
@@ -210,3 +210,7 @@ impl Partitions {
         (batches, outcomes)
     }
 }
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests;

@@ -8,9 +8,9 @@
 //! **Gaps.** A batch that will never be in the log, or of which that is not known, leaves a gap in the
 //! sequences: everything after it would be refused. The partition then sends nothing until all that
 //! is on its way has ended: to move while requests are out would let batches of the old epoch land
-//! among those of the new one (KAFKA-8483). It goes on under a new epoch (KIP-360), from sequence 0.
-//! What may be in the log is not sent again there, where the broker could not tell that it has it; it
-//! fails, as "may be written", in its turn. What is certainly not in the log goes on.
+//! among those of the new one (KAFKA-8483). It continues under a new epoch (KIP-360), from sequence
+//! 0. What may be in the log is not sent again there, where the broker could not know that it has it; it
+//! fails, as "may be written", in its turn. What is certainly not in the log is sent again.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -353,13 +353,13 @@ impl Partition {
 
 /// Gaps.
 impl Partition {
-    /// A batch that has a sequence will not be written, or nobody knows: the sequences have a gap.
+    /// A batch that has a sequence will not be written, or may not be: the sequences have a gap.
     pub(in crate::sender) fn break_sequences(&mut self) {
         self.is_broken = true;
     }
 
     /// If the sequences have a gap and nothing is on its way any more, forgets them and returns the
-    /// identity to be left: what is certainly not in the log goes on under the next one.
+    /// identity to be left: what is certainly not in the log is sent again under the next one.
     pub(in crate::sender) fn mend(&mut self) -> Option<Identity> {
         if !self.is_broken || !self.in_flight.is_empty() {
             return None;
