@@ -13,9 +13,9 @@
 //! | `--anchors` | only looks whether the code that each defect changes is there; lists all that is not, with what may help; a second |
 //! | `--check` | the same, and compiles the copy with all defects, without a program |
 //! | `--refresh` | writes what has an unambiguous answer into the defects' files: a function that was moved or renamed |
-//! | `--rename old=new` | the same, with another name in functions, code and its replacement; more than once, if need be |
+//! | `--rename old=new` | the same, with another name in functions, code and its replacement; code such as `self.a.b=self.c.b`, too; more than once, if need be |
 //! | `--seeds 1000` | seeds per defect |
-//! | names | plants these only, and not the copy without any |
+//! | names | plants these only, and not the copy without any; or renames and refreshes only in these |
 
 mod anchor;
 mod compose;
@@ -72,7 +72,8 @@ fn run() -> Result<()> {
     let files = copy::files(root)?;
     let source = Source::read(root, &files)?;
     if arguments.refresh {
-        let changes = refresh::refresh(&source, &mut defects, &arguments.renames)?;
+        let changes =
+            refresh::refresh(&source, &mut defects, &arguments.renames, &arguments.names)?;
         changes.iter().for_each(|change| println!("{change}"));
         refresh::save(&defects)?;
         println!("{} changes", changes.len());

@@ -7,15 +7,17 @@ use crate::defect::{Defect, Edit};
 use crate::source::Source;
 use crate::{Result, tokens};
 
-/// Writes new names, and the functions that code has moved to. Says what it changes; returns whether
-/// that is anything.
+/// Writes new names, and the functions that code has moved to. Returns what it changes;
+/// with `names` only in these defects.
 pub(crate) fn refresh(
     source: &Source,
     defects: &mut [Defect],
     renames: &[(String, String)],
+    names: &[String],
 ) -> Result<Vec<String>> {
     let mut said = Vec::new();
-    for defect in &mut *defects {
+    let is_meant = |name: &String| names.is_empty() || names.contains(name);
+    for defect in defects.iter_mut().filter(|one| is_meant(&one.name)) {
         for field in defect.edits.iter_mut().flat_map(Edit::fields_mut) {
             let mut changed = field.clone();
             for (old, new) in renames {
@@ -29,7 +31,8 @@ pub(crate) fn refresh(
     }
     for problem in anchor::locate(source, defects).1 {
         let Some(moved) = problem.moved else { continue };
-        let defect = defects.iter_mut().find(|one| one.name == problem.defect);
+        let mut meant = defects.iter_mut().filter(|one| is_meant(&one.name));
+        let defect = meant.find(|one| one.name == problem.defect);
         if let Some(defect) = defect {
             said.push(format!(
                 "{}: In: {moved} instead of {}",

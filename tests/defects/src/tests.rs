@@ -252,7 +252,7 @@ fn refresh_writes_new_names_and_new_places_and_nothing_else() {
         defect("two", "In: Queue::push\nInsert first: return;"),
     ];
     let renames = [("elements".to_owned(), "items".to_owned())];
-    let said = refresh::refresh(&source, &mut defects, &renames).expect("all is Rust");
+    let said = refresh::refresh(&source, &mut defects, &renames, &[]).expect("all is Rust");
     assert_eq!(
         said,
         [
