@@ -197,3 +197,15 @@ fn tests_that_documents_name_exist() {
     }
     assert!(missing.is_empty(), "no such tests\n{}", missing.join("\n"));
 }
+
+#[test]
+fn every_example_is_listed() {
+    let folder = root().join("examples");
+    let list = fs::read_to_string(folder.join("README.md")).unwrap();
+    let entries = fs::read_dir(folder).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let missing: Vec<String> = names
+        .filter(|name| name.ends_with(".rs") && !list.contains(&format!("]({name})")))
+        .collect();
+    assert!(missing.is_empty(), "not in examples/README.md: {missing:?}");
+}
