@@ -16,7 +16,8 @@ use linger::{Producer, ProducerRecord, Properties, RecordMetadata};
 
 type Outcome = linger::Result<RecordMetadata>;
 
-/// The outcome of a record, as a future. (With a runtime at hand, its oneshot channel does as well.)
+/// The outcome of a record, as a future. Dropping it does not take the record back. (With a runtime
+/// at hand, its oneshot channel does as well.)
 #[derive(Clone, Default)]
 struct Delivery(Arc<Mutex<(Option<Outcome>, Option<Waker>)>>);
 
