@@ -70,10 +70,10 @@ impl Commands {
         self.is_closing() || self.flushes.iter().any(|flush| batch < flush.before)
     }
 
-    /// Answers the callers whose batches are done. `oldest` is the oldest batch without an outcome,
+    /// Answers the flushes whose batches are done. `oldest` is the oldest batch without an outcome,
     /// wherever it is: queued, on its way, or between two attempts, as a part of one that was split
-    /// (KAFKA-9312). When the producer closes and there is none, it stops.
-    pub(super) fn finish(&mut self, oldest: Option<BatchId>, agenda: &mut Agenda) {
+    /// (KAFKA-9312).
+    pub(super) fn finish_flushes(&mut self, oldest: Option<BatchId>, agenda: &mut Agenda) {
         self.flushes.retain(|flush| {
             let waits = oldest.is_some_and(|oldest| oldest < flush.before);
             if !waits {
@@ -81,9 +81,11 @@ impl Commands {
             }
             waits
         });
-        if oldest.is_none()
-            && let Some(closing) = &mut self.closing
-        {
+    }
+
+    /// Every batch has its outcome: if the producer closes, it stops.
+    pub(super) fn finish_close(&mut self, agenda: &mut Agenda) {
+        if let Some(closing) = &mut self.closing {
             for id in closing.commands.drain(..) {
                 agenda.push(Output::Finish(id, Ok(())));
             }
@@ -100,7 +102,10 @@ mod tests {
     /// What was answered, and `true` in the end if the producer stops.
     fn finished(commands: &mut Commands, oldest: Option<u64>) -> (Vec<u64>, bool) {
         let mut agenda = Agenda::new(1);
-        commands.finish(oldest.map(BatchId::new), &mut agenda);
+        commands.finish_flushes(oldest.map(BatchId::new), &mut agenda);
+        if oldest.is_none() {
+            commands.finish_close(&mut agenda);
+        }
         let (mut answered, mut stops) = (Vec::new(), false);
         for output in agenda.into_outputs() {
             match output {

@@ -36,7 +36,7 @@ impl Sender {
 
     /// Fails a batch that has no outcome yet, wherever it is; see
     /// [`Partition::fail_early`](crate::sender::partitions::Partition::fail_early).
-    fn fail_early(
+    pub(super) fn fail_early(
         &mut self,
         id: PartitionId,
         batch: BatchId,

@@ -193,7 +193,10 @@ impl Sender {
         self.send_batches(step);
         self.poll_producer_id(step);
         let oldest = self.partitions.oldest_incomplete();
-        self.commands.finish(oldest, &mut self.agenda);
+        self.commands.finish_flushes(oldest, &mut self.agenda);
+        if oldest.is_none() {
+            self.commands.finish_close(&mut self.agenda);
+        }
     }
 
     /// When there is something to do next, as far as that is known. A time that is over would make
