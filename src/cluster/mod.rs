@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_that_nobody_asked_for_takes_no_room() {
+    fn a_topic_that_was_not_asked_for_takes_no_room() {
         let Update { view, .. } =
             ClusterView::default().merged(&response(1, 5), |name| name == "a");
         assert!(view.topics.is_empty() && view.refused.is_empty());

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn forgets_a_topic_that_nobody_uses_unless_records_wait_for_it() {
+    fn forgets_a_topic_not_in_use_unless_records_wait_for_it() {
         let (mut refresh, start) = (refresh(), now());
         refresh.track(start, &Arc::from("idle"));
         refresh.track(start, &Arc::from("waited-for"));

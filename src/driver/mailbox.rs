@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_nobody_reads_is_answered_at_the_end() {
+    fn a_command_that_is_never_read_is_answered_at_the_end() {
         let mailbox = Mailbox::default();
         let ticket = mailbox.post(command()).unwrap();
         mailbox.end(End::Closed);

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_stands_in_for_words_that_nobody_said() {
+    fn a_codes_own_text_stands_in_for_words_that_are_missing() {
         let blamed = errors(&answer(ErrorCode::INVALID_RECORD, None, &[(0, None)]));
         let meaning = ErrorCode::INVALID_RECORD.message();
         assert!(

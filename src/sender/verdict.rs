@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_nobody_knows_fails_and_proves_nothing() {
+    fn an_unknown_code_fails_and_proves_nothing() {
         for code in [-2, 134, 12_345, i16::MIN, i16::MAX].map(ErrorCode::from) {
             let expected = Verdict::Refused(Action::Fail, Fate::MayBeWritten);
             assert_eq!(verdict(code), expected, "{code}");

@@ -132,7 +132,7 @@ fn a_flush_with_nothing_to_wait_for_returns_at_once() {
 }
 
 #[test]
-fn somebody_who_waits_for_a_record_ends_its_lingering() {
+fn a_caller_that_waits_for_a_record_ends_its_lingering() {
     let mut world = World::ready(settings());
     let queue = world.queue(0);
     let batch_id = world.accumulator.next_batch();
@@ -153,12 +153,12 @@ fn acks_0_is_done_when_it_is_written() {
     assert_eq!(world.produced().len(), 1);
     world.sent.remove(&request.id);
     world.handle(Input::Written(request.id));
-    let told = world.told();
-    assert_eq!(told.len(), 1);
+    let delivered = world.delivered();
+    assert_eq!(delivered.len(), 1);
     assert_eq!(
-        told[0].1.as_ref().unwrap(),
+        delivered[0].1.as_ref().unwrap(),
         &None,
-        "nobody knows the offset"
+        "the offset is not known"
     );
     assert_eq!(world.the_request().batches, batch(0, &["b"]));
 }
@@ -171,6 +171,9 @@ fn offsets_count_on_from_that_of_the_batch() {
     world.advance(LINGER);
     world.next_offset = 40;
     world.acknowledge();
-    let offsets = world.told().into_iter().map(|(_, result)| result.unwrap());
+    let offsets = world
+        .delivered()
+        .into_iter()
+        .map(|(_, result)| result.unwrap());
     assert_eq!(offsets.collect::<Vec<_>>(), [Some(40), Some(41)]);
 }

@@ -75,7 +75,7 @@ fn the_least_patient_of_several_callers_decides() {
 }
 
 #[test]
-fn retries_go_on_until_the_deadline() {
+fn retries_continue_until_the_deadline() {
     let mut world = World::ready(settings());
     world.send(0, "a");
     world.close(ms(1_000));
@@ -105,14 +105,14 @@ fn what_a_thread_leaves_that_dies_has_true_fates() {
     let requests = world.produced();
     world.answer(&requests[1], ErrorCode::NOT_ENOUGH_REPLICAS);
     world.append(2, "queued");
-    let told = Arc::clone(&world.told);
+    let delivered = Arc::clone(&world.delivered);
     let error = Error::new(ErrorKind::Internal, "dead");
     let left = world.sender.abandon(&error);
     left.into_iter().for_each(deliver);
     let left = world.accumulator.abandon(&error);
     left.into_iter().for_each(deliver);
     let fate = |(value, result): (String, Result<_>)| (value, result.unwrap_err().fate());
-    let fates: Vec<_> = told.lock().drain(..).map(fate).collect();
+    let fates: Vec<_> = delivered.lock().drain(..).map(fate).collect();
     let expected = [
         ("on its way", Fate::MayBeWritten),
         ("refused", Fate::NotWritten),
@@ -125,7 +125,7 @@ fn what_a_thread_leaves_that_dies_has_true_fates() {
 }
 
 #[test]
-fn whoever_waits_for_a_topic_is_told() {
+fn callers_that_wait_for_a_topic_are_answered() {
     let mut world = World::ready(settings());
     let before = world.await_topic("unknown", None, None);
     world.send(0, "a");

@@ -130,5 +130,5 @@ fn nothing_is_left_to_do_for_a_broker_whose_partitions_went_elsewhere() {
     world.lose(ONE);
     world.connects.clear();
     world.advance(Duration::from_secs(1));
-    assert_eq!(world.connects, [], "nobody needs it");
+    assert_eq!(world.connects, [], "it is not needed");
 }

@@ -8,9 +8,9 @@ fn timed_out(value: &str) -> (String, ErrorKind) {
 
 /// The text of the one failure there is.
 fn failure(world: &World) -> String {
-    let mut told = world.told();
-    assert_eq!(told.len(), 1);
-    told.remove(0).1.unwrap_err().to_string()
+    let mut delivered = world.delivered();
+    assert_eq!(delivered.len(), 1);
+    delivered.remove(0).1.unwrap_err().to_string()
 }
 
 #[test]
@@ -19,7 +19,7 @@ fn expires_in_the_queue_of_a_broker_that_cannot_be_reached() {
     world.lose(ONE);
     world.append(0, "a");
     world.advance(DELIVERY - ms(1));
-    assert!(world.told().is_empty());
+    assert!(world.delivered().is_empty());
     world.advance(ms(1));
     let text = failure(&world);
     assert!(
@@ -73,7 +73,7 @@ fn expires_on_its_way_and_the_late_answer_only_frees_the_partition() {
         "the request owns its bytes"
     );
     world.answer(&request, ErrorCode::NONE);
-    assert!(world.told().is_empty(), "a second outcome");
+    assert!(world.delivered().is_empty(), "a second outcome");
     assert_eq!(world.the_request().batches, batch(0, &["b"]));
     world.acknowledge();
     assert_eq!(world.acknowledged(), ["b"]);
@@ -142,7 +142,7 @@ fn acks_0_expires_too() {
     let request = world.the_request();
     world.sent.clear();
     world.handle(Input::Written(request.id));
-    assert!(world.told().is_empty());
+    assert!(world.delivered().is_empty());
     world.send(0, "b");
     assert_eq!(world.the_request().batches, batch(0, &["b"]));
 }

@@ -191,7 +191,7 @@ fn a_record_that_lingers_while_the_id_is_refused_asks_again() {
     world.settle();
     world.answer_inquiry(ErrorCode::CLUSTER_AUTHORIZATION_FAILED, -1);
     world.advance(LINGER);
-    assert!(world.told().is_empty());
+    assert!(world.delivered().is_empty());
     world.identify(0);
     world.acknowledge();
     assert_eq!(world.acknowledged(), ["a"]);
@@ -299,12 +299,12 @@ fn a_retry_waits_for_an_older_one_even_with_a_newer_batch_on_its_way() {
 }
 
 #[test]
-fn a_partition_in_line_stays_under_its_epoch_while_another_moves_on() {
+fn a_queued_partition_stays_under_its_epoch_while_another_moves_to_the_next() {
     let mut world = World::established();
     world.establish(1);
     world.send(0, "a");
     world.send_all(1, &["b", "c", "d", "e"]);
-    // Broker 1 has no room: this one stands in line.
+    // Broker 1 has no room: this one is queued.
     world.send(1, "f");
     world.answer_batch("a", ErrorCode::INVALID_RECORD);
     assert_eq!(world.stamps(1), stamped(0, 1, &["b", "c", "d", "e"]));
@@ -319,14 +319,14 @@ fn a_fatal_error_in_the_middle_waits_for_the_older_and_the_newer_go_on_under_a_n
     let mut world = World::established();
     world.send_all(0, &["a", "b", "c"]);
     world.answer_batch("b", ErrorCode::INVALID_RECORD);
-    assert!(world.told().is_empty());
+    assert!(world.delivered().is_empty());
     world.answer_batch("a", ErrorCode::NONE);
     world.answer_batch("c", OUT_OF_ORDER);
     world.advance(BACKOFF);
     world.answer_batch("b", ErrorCode::INVALID_RECORD);
-    let told = world.told();
-    assert_eq!((&*told[0].0, told[0].1.is_ok()), ("a", true));
-    assert_eq!((&*told[1].0, told[1].1.is_ok()), ("b", false));
+    let delivered = world.delivered();
+    assert_eq!((&*delivered[0].0, delivered[0].1.is_ok()), ("a", true));
+    assert_eq!((&*delivered[1].0, delivered[1].1.is_ok()), ("b", false));
     world.advance(BACKOFF);
     assert_eq!(world.stamps(0), stamped(1, 0, &["c"]));
     world.acknowledge();
@@ -339,18 +339,18 @@ fn a_single_record_that_is_too_large_fails_after_the_older_ones() {
     let mut world = World::established();
     world.send_all(0, &["a", "b"]);
     world.answer_batch("b", ErrorCode::MESSAGE_TOO_LARGE);
-    assert!(world.told().is_empty());
+    assert!(world.delivered().is_empty());
     world.answer_batch("a", ErrorCode::NONE);
     world.advance(BACKOFF);
     world.answer_batch("b", ErrorCode::MESSAGE_TOO_LARGE);
-    let told = world.told();
-    assert_eq!((&*told[0].0, told[0].1.is_ok()), ("a", true));
-    assert_eq!((&*told[1].0, told[1].1.is_ok()), ("b", false));
+    let delivered = world.delivered();
+    assert_eq!((&*delivered[0].0, delivered[0].1.is_ok()), ("a", true));
+    assert_eq!((&*delivered[1].0, delivered[1].1.is_ok()), ("b", false));
     world.assert_idle();
 }
 
 #[test]
-fn a_doubtful_batch_is_told_after_an_older_one_that_goes_on() {
+fn a_doubtful_batch_fails_after_an_older_one_that_is_sent_again() {
     let mut world = World::established();
     world.send_all(0, &["a", "b", "c"]);
     world.answer_batch("a", ErrorCode::INVALID_RECORD);
@@ -359,12 +359,12 @@ fn a_doubtful_batch_is_told_after_an_older_one_that_goes_on() {
     world.lose(ONE);
     world.advance(BACKOFF);
     world.accept();
-    assert!(world.told().is_empty());
+    assert!(world.delivered().is_empty());
     assert_eq!(world.stamps(0), stamped(1, 0, &["b"]));
     world.acknowledge();
-    let told = world.told();
-    assert_eq!((&*told[0].0, told[0].1.is_ok()), ("b", true));
-    let (value, result) = &told[1];
+    let delivered = world.delivered();
+    assert_eq!((&*delivered[0].0, delivered[0].1.is_ok()), ("b", true));
+    let (value, result) = &delivered[1];
     assert_eq!(value, "c");
     assert_eq!(
         result.as_ref().unwrap_err().fate(),
@@ -374,7 +374,7 @@ fn a_doubtful_batch_is_told_after_an_older_one_that_goes_on() {
 }
 
 #[test]
-fn a_batch_in_the_middle_is_split_and_keeps_its_place() {
+fn a_batch_in_the_middle_is_split_and_keeps_its_order() {
     let mut world = World::established();
     world.send(0, "a");
     for value in ["b0", "b1", "b2", "b3"] {
@@ -453,7 +453,7 @@ fn the_last_epoch_asks_for_a_new_id_and_its_refusal_leaves_nothing_stuck() {
     world.send(2, "other");
     world.answer_batch("other", REFUSED);
     world.send_all(0, &["a", "b"]);
-    world.told();
+    world.delivered();
     world.answer_batch("a", ErrorCode::INVALID_RECORD);
     world.answer_batch("b", OUT_OF_ORDER);
     assert_eq!(world.inquiries().len(), 1);
@@ -469,7 +469,7 @@ fn the_last_epoch_asks_for_a_new_id_and_its_refusal_leaves_nothing_stuck() {
 }
 
 #[test]
-fn a_broker_that_forgot_the_producer_is_told_a_new_epoch() {
+fn a_broker_that_forgot_the_producer_gets_a_new_epoch() {
     let mut world = World::established();
     world.send_all(0, &["a", "b"]);
     for value in ["a", "b"] {
@@ -507,8 +507,8 @@ fn a_new_leader_gets_nothing_new_while_the_old_one_owes_an_answer() {
 
 #[test]
 fn a_repeated_batch_keeps_its_own_timestamps_unless_the_broker_has_a_time_of_its_own() {
-    // Sent how often, the time that the broker answers with, and what the records are told.
-    for (attempts, told, expected) in [
+    // Sent how often, the time that the broker answers with, and what the records are delivered.
+    for (attempts, time, expected) in [
         (1, 40, [40, 40]),
         (2, 40, [30, 40]),
         (2, 50, [50, 50]),
@@ -525,9 +525,9 @@ fn a_repeated_batch_keeps_its_own_timestamps_unless_the_broker_has_a_time_of_its
         }
         world.timestamps.lock().clear();
         let mut answer = world.partition_answer(0, ErrorCode::NONE);
-        answer.log_append_time_ms = told;
+        answer.log_append_time_ms = time;
         world.answer_with(world.the_request().id, vec![answer], 0);
-        assert_eq!(*world.timestamps.lock(), expected, "{attempts} {told}");
+        assert_eq!(*world.timestamps.lock(), expected, "{attempts} {time}");
     }
 }
 
@@ -544,14 +544,14 @@ fn sequences_begin_again_after_the_last_one() {
 }
 
 #[test]
-fn an_acknowledgement_is_not_told_before_that_of_an_older_batch() {
+fn an_acknowledgement_is_not_delivered_before_that_of_an_older_batch() {
     let mut world = World::established();
     world.send_all(0, &["a", "b", "c"]);
     world.answer_batch("a", ErrorCode::REQUEST_TIMED_OUT);
     let flush = world.flush();
     world.answer_batch("b", ErrorCode::NONE);
     world.answer_batch("c", ErrorCode::NONE);
-    assert!(world.told().is_empty());
+    assert!(world.delivered().is_empty());
     assert!(!world.finished.contains_key(&flush));
     world.advance(BACKOFF);
     world.answer_batch("a", ErrorCode::DUPLICATE_SEQUENCE_NUMBER);
@@ -561,7 +561,8 @@ fn an_acknowledgement_is_not_told_before_that_of_an_older_batch() {
 }
 
 #[test]
-fn an_acknowledgement_that_was_held_is_told_as_the_older_batch_expires_or_the_producer_closes() {
+fn an_acknowledgement_that_was_held_is_delivered_as_the_older_batch_expires_or_the_producer_closes()
+{
     for is_closed in [false, true] {
         let mut world = World::established();
         world.send_all(0, &["a", "b"]);
@@ -574,8 +575,8 @@ fn an_acknowledgement_that_was_held_is_told_as_the_older_batch_expires_or_the_pr
             // The answers to all further attempts are lost with the broker.
             world.advance(DELIVERY);
         }
-        let told = world.told();
-        let (values, results): (Vec<_>, Vec<_>) = told.into_iter().unzip();
+        let delivered = world.delivered();
+        let (values, results): (Vec<_>, Vec<_>) = delivered.into_iter().unzip();
         assert_eq!(values, ["a", "b"]);
         assert!(results[0].is_err() && results[1].is_ok());
     }

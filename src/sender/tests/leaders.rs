@@ -42,7 +42,7 @@ fn a_refused_leader_is_left_for_the_new_one_without_further_delay() {
     assert_eq!(request.node, ONE);
     world.answer(&request, ErrorCode::NOT_LEADER_OR_FOLLOWER);
     world.answer_metadata();
-    assert_eq!(world.the_request().node, TWO, "no pause for somebody new");
+    assert_eq!(world.the_request().node, TWO, "no pause for a new leader");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_partition_whose_leader_changed_is_not_avoided_for_the_old_leaders_sake() {
 }
 
 #[test]
-fn a_broker_that_comes_back_to_an_empty_line_is_not_avoided_any_more() {
+fn a_broker_that_comes_back_to_an_empty_queue_is_not_avoided_any_more() {
     let mut world = World::ready(stuck_settings());
     world.lose(ONE);
     world.append(0, "a");

@@ -114,7 +114,7 @@ fn asks_again_when_metadata_is_too_old() {
 }
 
 #[test]
-fn a_topic_that_nobody_uses_is_forgotten() {
+fn a_topic_not_in_use_is_forgotten() {
     let mut world = World::ready(settings());
     world.advance(Duration::from_secs(1_000));
     assert_eq!(world.asked(), []);
@@ -122,7 +122,7 @@ fn a_topic_that_nobody_uses_is_forgotten() {
 }
 
 #[test]
-fn a_question_lost_with_its_connection_goes_to_somebody_else_after_a_pause() {
+fn a_request_lost_with_its_connection_goes_to_another_broker_after_a_pause() {
     let mut world = World::ready(settings());
     world.sender.metadata.request();
     world.advance(BACKOFF);
@@ -135,7 +135,7 @@ fn a_question_lost_with_its_connection_goes_to_somebody_else_after_a_pause() {
 }
 
 #[test]
-fn a_bootstrap_address_that_does_not_answer_holds_nobody_up() {
+fn a_bootstrap_address_that_does_not_answer_does_not_hold_up_the_next() {
     let mut world = World::new(Settings {
         bootstrap: vec![address(BOOTSTRAP), address(NodeId(-2))],
         ..settings()

@@ -101,8 +101,8 @@ fn address(node: NodeId) -> Address {
     }
 }
 
-/// The value of a record, and its offset or why it failed.
-type Told = (String, Result<Option<i64>>);
+/// What a callback got: the value of the record, and its offset or why it failed.
+type Delivered = (String, Result<Option<i64>>);
 
 /// A sender, its accumulator, and what a driver would know of them.
 struct World {
@@ -115,8 +115,8 @@ struct World {
     disconnects: Vec<NodeId>,
     finished: BTreeMap<CommandId, Result<()>>,
     purged: Option<(PurgeId, Purged)>,
-    /// The value of each record and what its callback was told.
-    told: Arc<Mutex<Vec<Told>>>,
+    /// What the callbacks got.
+    delivered: Arc<Mutex<Vec<Delivered>>>,
     /// The timestamp of each acknowledged record.
     timestamps: Arc<Mutex<Vec<i64>>>,
     /// Until when the sender wants to sleep.
@@ -124,7 +124,7 @@ struct World {
     stopped: bool,
     commands: u64,
     next_offset: i64,
-    /// Who leads each partition, as metadata tells it; −1: nobody.
+    /// Who leads each partition, as metadata names it; −1: none.
     leaders: Vec<i32>,
     leader_epoch: i32,
 }
@@ -154,7 +154,7 @@ impl World {
             disconnects: Vec::new(),
             finished: BTreeMap::new(),
             purged: None,
-            told: Arc::default(),
+            delivered: Arc::default(),
             timestamps: Arc::default(),
             wait: None,
             stopped: false,
@@ -326,13 +326,13 @@ impl World {
             value: Some(value.as_bytes()),
             headers: &[],
         };
-        let (told, value) = (Arc::clone(&self.told), value.to_owned());
+        let (delivered, value) = (Arc::clone(&self.delivered), value.to_owned());
         let timestamps = Arc::clone(&self.timestamps);
         let mut callback = boxed(move |result: Result<crate::RecordMetadata>| {
             let times = result.iter().map(|metadata| metadata.timestamp_ms());
             timestamps.lock().extend(times);
             let offset = result.map(|metadata| metadata.offset());
-            told.lock().push((value, offset));
+            delivered.lock().push((value, offset));
         });
         let mut arrival = Arrival::new(record, 64, &mut callback);
         let clock = || self.now;
@@ -426,7 +426,7 @@ impl World {
         }
     }
 
-    /// The leader of a partition changes; nobody has been told yet.
+    /// The leader of a partition changes; the sender does not know yet.
     fn move_leader(&mut self, partition: usize, leader: i32) {
         self.leaders[partition] = leader;
         self.leader_epoch += 1;
@@ -513,9 +513,9 @@ impl World {
         self.handle(Input::Response(id, Response::Produce(response)));
     }
 
-    /// What the callbacks were told since the last call.
-    fn told(&self) -> Vec<(String, Result<Option<i64>>)> {
-        std::mem::take(&mut self.told.lock())
+    /// What the callbacks got since the last call.
+    fn delivered(&self) -> Vec<(String, Result<Option<i64>>)> {
+        std::mem::take(&mut self.delivered.lock())
     }
 
     /// The values acknowledged since the last call; nothing failed.
@@ -524,7 +524,7 @@ impl World {
             result.unwrap();
             value
         };
-        self.told().into_iter().map(unwrap).collect()
+        self.delivered().into_iter().map(unwrap).collect()
     }
 
     /// The values that failed since the last call, and why; nothing was acknowledged.
@@ -533,7 +533,7 @@ impl World {
             let error = result.unwrap_err();
             (value, error.kind())
         };
-        self.told().into_iter().map(unwrap_err).collect()
+        self.delivered().into_iter().map(unwrap_err).collect()
     }
 
     /// Every record has its outcome, and every byte is free again.

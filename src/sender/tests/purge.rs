@@ -49,7 +49,7 @@ fn what_lingers_fails_in_order_and_is_never_sent() {
     world.assert_idle();
     world.advance(DELIVERY * 2);
     world.assert_nothing_sent();
-    assert!(world.told().is_empty(), "no second outcome");
+    assert!(world.delivered().is_empty(), "no second outcome");
 }
 
 #[test]
@@ -60,10 +60,10 @@ fn what_is_full_and_has_not_left_is_purged_too() {
         ..settings()
     });
     world.send(1, "on its way");
-    world.send(0, "in the line of its broker");
+    world.send(0, "in the queue of its broker");
     let result = world.purge();
     assert_eq!((result.records, result.left), (1, 1));
-    assert_eq!(world.failed(), [purged("in the line of its broker")]);
+    assert_eq!(world.failed(), [purged("in the queue of its broker")]);
     world.acknowledge();
     assert_eq!(world.acknowledged(), ["on its way"]);
     world.assert_nothing_sent();
@@ -71,18 +71,22 @@ fn what_is_full_and_has_not_left_is_purged_too() {
 }
 
 #[test]
-fn what_is_on_its_way_is_left_alone_and_told_first() {
+fn what_is_on_its_way_is_left_alone_and_has_its_outcome_first() {
     let mut world = with_one_on_its_way(&["a", "b"]);
     let before = world.accumulator.budget().used();
     let result = world.purge();
     assert_eq!((result.records, result.left), (2, 1));
     assert_eq!(returned(&result), ["a", "b"]);
-    assert!(world.told().is_empty(), "callbacks keep their order");
+    assert!(world.delivered().is_empty(), "callbacks keep their order");
     let used = world.accumulator.budget().used();
     assert!(used < before, "{used} of {before} bytes are in use");
     world.acknowledge();
-    let told: Vec<_> = world.told().into_iter().map(|(value, _)| value).collect();
-    assert_eq!(told, ["on its way", "a", "b"]);
+    let delivered: Vec<_> = world
+        .delivered()
+        .into_iter()
+        .map(|(value, _)| value)
+        .collect();
+    assert_eq!(delivered, ["on its way", "a", "b"]);
     world.assert_nothing_sent();
     world.assert_idle();
 }
@@ -110,7 +114,7 @@ fn what_is_to_be_sent_again_is_left_alone() {
     world.advance(BACKOFF);
     assert_eq!(world.the_request().batches, batch(0, &["on its way"]));
     world.acknowledge();
-    world.told();
+    world.delivered();
     world.assert_idle();
 }
 
@@ -122,7 +126,7 @@ fn what_is_sent_afterwards_goes_on_in_the_same_sequence() {
     world.append(0, "purged");
     world.purge();
     world.acknowledge();
-    world.told();
+    world.delivered();
     world.send(0, "b");
     let Some((_, Request::Produce(request))) = world.sent.values().next() else {
         panic!("one Produce request: {:?}", world.sent);

@@ -64,7 +64,7 @@ fn gives_up_after_exactly_that_many_retries() {
         for _ in 0..retries {
             let request = world.the_request();
             world.answer(&request, REFUSED);
-            assert!(world.told().is_empty());
+            assert!(world.delivered().is_empty());
             world.advance(BACKOFF);
         }
         let request = world.the_request();
@@ -85,7 +85,7 @@ fn a_code_that_no_retry_helps_fails_at_once_and_names_the_broker() {
     world.send(0, "a");
     let request = world.the_request();
     world.answer(&request, ErrorCode::MESSAGE_TOO_LARGE);
-    let (_, result) = world.told().remove(0);
+    let (_, result) = world.delivered().remove(0);
     let text = result.unwrap_err().to_string();
     assert!(text.contains("broker 1 rejected \"t\"-0"), "{text}");
     world.assert_idle();
@@ -100,9 +100,9 @@ fn one_partition_fails_and_the_others_of_its_request_do_not() {
     let request = world.the_request();
     let answers = [(0, ErrorCode::MESSAGE_TOO_LARGE), (1, ErrorCode::NONE)];
     world.answer_each(request.id, &answers);
-    let told = world.told();
-    assert_eq!(told.len(), 2);
-    assert!(told[0].1.is_err() && told[1].1.is_ok());
+    let delivered = world.delivered();
+    assert_eq!(delivered.len(), 2);
+    assert!(delivered[0].1.is_err() && delivered[1].1.is_ok());
     world.assert_idle();
 }
 
@@ -123,7 +123,7 @@ fn an_answer_about_other_batches_than_were_sent_proves_nothing_and_ends_the_conn
         world.advance(LINGER);
         let request = world.the_request();
         world.answer_each(request.id, answers);
-        assert!(world.told().is_empty());
+        assert!(world.delivered().is_empty());
         assert_eq!(world.disconnects, [ONE]);
         world.advance(BACKOFF * 2);
         world.accept();
@@ -162,13 +162,13 @@ fn a_request_of_which_not_a_byte_left_does_not_count_as_an_attempt() {
     for _ in 0..3 {
         let request = world.the_request();
         world.lose_unwritten(ONE, vec![request.id]);
-        assert!(world.told().is_empty());
+        assert!(world.delivered().is_empty());
         world.advance(BACKOFF);
         world.accept();
     }
     let request = world.the_request();
     world.lose(ONE);
-    assert_ne!(world.told.lock().len(), 1, "one retry is left");
+    assert_ne!(world.delivered.lock().len(), 1, "one retry is left");
     world.advance(BACKOFF);
     world.accept();
     assert_ne!(request.id, world.the_request().id);
@@ -177,13 +177,13 @@ fn a_request_of_which_not_a_byte_left_does_not_count_as_an_attempt() {
 }
 
 #[test]
-fn a_late_answer_from_a_connection_that_is_gone_finds_nobody() {
+fn a_late_answer_from_a_connection_that_is_gone_is_ignored() {
     let mut world = World::ready(settings());
     world.send(0, "a");
     let request = world.the_request();
     world.lose(ONE);
     world.answer(&request, ErrorCode::NONE);
-    assert!(world.told().is_empty());
+    assert!(world.delivered().is_empty());
     world.advance(BACKOFF);
     world.accept();
     world.acknowledge();

@@ -143,9 +143,12 @@ fn what_is_written_without_acks_says_nothing_of_what_waits_for_an_answer() {
     world.sent.remove(&second.id);
     world.handle(Input::Written(second.id));
     assert_eq!(world.acknowledged(), ["b"]);
-    // The broker refuses what nobody waits for by ending the connection.
+    // The broker refuses what has no answer by ending the connection.
     world.lose(ONE);
-    assert!(world.told().is_empty(), "the other record is sent again");
+    assert!(
+        world.delivered().is_empty(),
+        "the other record is sent again"
+    );
     world.advance(BACKOFF);
     world.accept();
     assert_eq!(world.the_request().batches, first.batches);
@@ -189,7 +192,7 @@ fn all_requests_count_against_the_limit_and_neither_kind_starves_the_other() {
 }
 
 #[test]
-fn a_line_of_nothing_but_stale_entries_holds_no_other_up() {
+fn a_queue_of_nothing_but_stale_entries_holds_no_other_up() {
     let mut world = world_with(Settings {
         max_in_flight: 1,
         ..settings()
@@ -199,7 +202,7 @@ fn a_line_of_nothing_but_stale_entries_holds_no_other_up() {
     world.advance(LINGER);
     world.append(2, "b");
     world.advance(LINGER);
-    // The first in line expires there while the request before it is out.
+    // The first in the queue expires there while the request before it is out.
     world.advance(DELIVERY / 2);
     assert_eq!(world.failed(), [("x".to_owned(), ErrorKind::TimedOut)]);
     end_oldest(&mut world);
@@ -213,18 +216,18 @@ fn each_topic_has_its_own_time_and_the_error_names_the_property() {
     world.append(0, "patient");
     append_other(&mut world, 1, "hasty");
     world.advance(DELIVERY / 2 - ms(1));
-    assert!(world.told().is_empty());
+    assert!(world.delivered().is_empty());
     world.advance(ms(1));
     let text = |world: &World| {
-        let mut told = world.told();
-        assert_eq!(told.len(), 1);
-        told.remove(0).1.unwrap_err().to_string()
+        let mut delivered = world.delivered();
+        assert_eq!(delivered.len(), 1);
+        delivered.remove(0).1.unwrap_err().to_string()
     };
     let start = "\"u\"-1: not acknowledged within topic.u.delivery.timeout.ms (1000 ms), ";
     let hasty = text(&world);
     assert!(hasty.starts_with(start), "{hasty}");
     world.advance(DELIVERY / 2 - ms(1));
-    assert!(world.told().is_empty());
+    assert!(world.delivered().is_empty());
     world.advance(ms(1));
     let start = "\"t\"-0: not acknowledged within delivery.timeout.ms (2000 ms), ";
     let patient = text(&world);
@@ -262,7 +265,7 @@ fn the_parts_of_a_split_batch_keep_the_time_of_their_topic() {
     let request = world.the_request();
     world.answer(&request, ErrorCode::MESSAGE_TOO_LARGE);
     world.advance(own.delivery_timeout - LINGER - ms(1));
-    assert!(world.told().is_empty());
+    assert!(world.delivered().is_empty());
     world.advance(ms(1));
     let expected = ["a", "b"].map(|value| (value.to_owned(), ErrorKind::TimedOut));
     assert_eq!(world.failed(), expected);
