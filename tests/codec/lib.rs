@@ -3,7 +3,7 @@
 //! `src/protocol/tests`, `src/record/tests`, `src/compression/tests.rs`; the crates that they need are
 //! dependencies of this package only, so that nobody who builds the library or an example waits for
 //! them.
-#![cfg(test)]
+#![cfg(all(test, not(shuttle)))]
 #![allow(
     dead_code,
     unused_imports,
