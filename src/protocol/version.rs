@@ -28,7 +28,7 @@ impl VersionRange {
     }
 
     /// Every version, from the oldest to the newest.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "oracle"))]
     pub(crate) fn iter(self) -> impl Iterator<Item = i16> {
         self.min..=self.max
     }

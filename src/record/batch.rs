@@ -182,7 +182,7 @@ impl BatchEncoder {
     }
 
     /// The memory that it holds.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "oracle"))]
     pub(crate) fn capacity(&self) -> usize {
         self.buffer.capacity()
     }

@@ -9,11 +9,10 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::net::sockopt::set_socket_reuseaddr;
+use rustix::fd::OwnedFd;
 
 use crate::ids::NodeId;
 use crate::protocol::frame::{LENGTH_BYTES, MAX_FRAME_BYTES};
@@ -433,14 +432,24 @@ fn read_frame(reader: &mut BufReader<&TcpStream>, body: &mut Vec<u8>) -> io::Res
 
 /// A socket that has the port and does not listen: connecting is refused.
 fn reserve(address: SocketAddrV4) -> io::Result<OwnedFd> {
-    use rustix::io::{FdFlags, fcntl_setfd};
     use rustix::net::{AddressFamily, SocketType, bind, socket};
 
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
-    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
-    set_socket_reuseaddr(&socket, true)?;
+    #[cfg(unix)]
+    keep_port_free(&socket)?;
     bind(&socket, &address)?;
     Ok(socket)
+}
+
+/// Neither a child process nor connections that have been closed a moment ago keep the port from its
+/// broker. On Windows the first is so by itself, and the option for the second would let any program
+/// take the port.
+#[cfg(unix)]
+fn keep_port_free(socket: &OwnedFd) -> io::Result<()> {
+    use rustix::io::{FdFlags, fcntl_setfd};
+
+    fcntl_setfd(socket, FdFlags::CLOEXEC)?;
+    Ok(rustix::net::sockopt::set_socket_reuseaddr(socket, true)?)
 }
 
 fn port(listener: &TcpListener) -> io::Result<u16> {

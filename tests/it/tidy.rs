@@ -44,7 +44,7 @@ struct Source(String, String);
 /// Asks every source file for its complaints.
 fn complaints(about: impl Fn(&Source) -> Vec<String>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut open: Vec<PathBuf> = ["src", "tests/it", "tests/fork", "examples"]
+    let mut open: Vec<PathBuf> = ["src", "tests/it", "tests/fork", "tests/codec", "examples"]
         .map(|one| root.join(one))
         .into();
     let (mut files, mut found) = (0, Vec::new());
@@ -187,6 +187,7 @@ fn dependencies_are_few_and_bind_no_tls_library_of_c() {
         "--edges=normal",
         "--prefix=none",
         "--offline",
+        "--package=linger",
         manifest,
     ];
     let output = Command::new(env!("CARGO"))
