@@ -114,8 +114,9 @@ impl Scene {
 }
 
 fn answer_bytes(header: &RequestHeader, version: i16, response: &Response) -> Vec<u8> {
-    let api = ApiKey::from_code(header.api_key).expect("an API of ours");
-    encode_response(api, version, header.correlation_id, response).to_vec()
+    let asked = response.api_key().code();
+    assert_eq!(header.api_key, asked, "an answer to what was asked");
+    encode_response(response, version, header.correlation_id).to_vec()
 }
 
 fn told(error: ErrorCode, ranges: &[(i16, i16, i16)]) -> Response {

@@ -28,16 +28,10 @@ pub(crate) fn read_response_header(
     api: ApiKey,
 ) -> Result<i32, DecodeError> {
     let correlation_id = reader.i32()?;
-    if response_header_has_tags(api) {
+    if api.response_header_has_tags() {
         reader.skip_tags()?;
     }
     Ok(correlation_id)
-}
-
-/// Whether flexible versions of the answer end its header with tagged fields (header version 1).
-/// `ApiVersions` never does: it is what a client reads before it knows what the broker speaks.
-fn response_header_has_tags(api: ApiKey) -> bool {
-    api != ApiKey::ApiVersions
 }
 
 /// The header of a request, as a broker reads it.
@@ -69,7 +63,7 @@ impl RequestHeader {
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn write_response_header(writer: &mut Writer, api: ApiKey, correlation_id: i32) {
     writer.i32(correlation_id);
-    if response_header_has_tags(api) {
+    if api.response_header_has_tags() {
         writer.no_tags();
     }
 }

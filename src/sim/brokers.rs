@@ -437,13 +437,7 @@ fn api(body: &[u8]) -> Api {
     let code = body
         .first_chunk()
         .map_or(-1, |bytes| i16::from_be_bytes(*bytes));
-    match ApiKey::from_code(code) {
-        Some(ApiKey::Produce) => Api::Produce,
-        Some(ApiKey::Metadata) => Api::Metadata,
-        Some(ApiKey::ApiVersions) => Api::ApiVersions,
-        Some(ApiKey::InitProducerId) => Api::InitProducerId,
-        None => Api::Other(code),
-    }
+    Api::from_code(code)
 }
 
 /// What becomes of an answer that is not as it should be.
@@ -458,11 +452,11 @@ fn spoil(stage: &mut Stage, request: &[u8], action: Action) -> Action {
     let api = ApiKey::from_code(i16::from_be_bytes(api));
     let version = i16::from_be_bytes(version);
     if may_spoil(weather)
-        && let Some(api @ (ApiKey::Produce | ApiKey::Metadata)) = api
+        && let Some(api) = api.filter(|api| lies::concern(*api))
         && let Ok((id, mut response)) = decode_response(api, version, &bytes[LENGTH_BYTES..])
     {
         lies::spoil(weather, &mut response);
-        bytes = encode_response(api, version, id, &response).to_vec();
+        bytes = encode_response(&response, version, id).to_vec();
     }
     let truncate = weather.mix.garbage;
     if bytes.len() > LENGTH_BYTES && weather.strikes("truncated answer", truncate) {

@@ -7,7 +7,6 @@ use std::fmt;
 use crate::ErrorCode;
 use crate::compression::Codec;
 use crate::ids::NodeId;
-use crate::protocol::Response;
 use crate::protocol::frame::SharedBytes;
 use crate::protocol::messages::{ProducePartition, ProducePartitionResponse};
 use crate::record::batch::ProducerStamp;
@@ -91,11 +90,11 @@ pub enum MockAnswer {
 pub(super) struct Observer(Arc<dyn Fn(&MockEvent) + Send + Sync>);
 
 impl Observer {
-    pub(super) fn new(tell: impl Fn(&MockEvent) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(tell))
+    pub(super) fn new(observe: impl Fn(&MockEvent) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(observe))
     }
 
-    pub(super) fn tell(&self, event: &MockEvent) {
+    pub(super) fn call(&self, event: &MockEvent) {
         (self.0)(event);
     }
 }
@@ -155,21 +154,6 @@ impl MockAnswer {
             (_, Action::Continue) => Self::None,
             (_, Action::Send(_)) => Self::Sent,
         }
-    }
-}
-
-/// What is wrong with a request as a whole.
-pub(super) fn error_of(response: &Response) -> ErrorCode {
-    match response {
-        Response::ApiVersions(response) => response.error,
-        Response::InitProducerId(response) => response.error,
-        Response::Metadata(response) => {
-            let topics = response.topics.iter().map(|topic| topic.error);
-            let mut errors = [response.error].into_iter().chain(topics);
-            let first = errors.find(|error| *error != ErrorCode::NONE);
-            first.unwrap_or(ErrorCode::NONE)
-        }
-        Response::Produce(_) => ErrorCode::NONE,
     }
 }
 

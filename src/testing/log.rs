@@ -4,7 +4,7 @@
 
 use crate::protocol::frame::SharedBytes;
 use crate::record::decode::{self, BatchHeader};
-use crate::testing::Api;
+use crate::testing::api::{Api, MockRequestContent};
 
 /// A record in a partition's log.
 #[non_exhaustive]
@@ -60,47 +60,6 @@ pub struct MockRequest {
     pub bytes: usize,
     /// What it said.
     pub content: MockRequestContent,
-}
-
-/// What a [`MockRequest`] said.
-#[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MockRequestContent {
-    /// Records to be written.
-    Produce {
-        /// 0, 1, or −1 for all.
-        acks: i16,
-        /// How long the broker may wait for its followers.
-        timeout_ms: i32,
-        /// One batch each.
-        partitions: Vec<MockProducedPartition>,
-    },
-    /// A question for brokers, topics and leaders.
-    Metadata {
-        /// The topics asked for; `None` asked for all of them.
-        topics: Option<Vec<String>>,
-        /// Whether topics that do not exist should be made.
-        allow_auto_topic_creation: bool,
-    },
-    /// The question which versions the broker speaks.
-    ApiVersions {
-        /// The client's name for itself; empty below version 3.
-        software_name: String,
-        /// The client's version; empty below version 3.
-        software_version: String,
-    },
-    /// A request for a producer's id and epoch.
-    InitProducerId {
-        /// None: an idempotent producer without transactions.
-        transactional_id: Option<String>,
-        /// The id that the producer has, or −1.
-        producer_id: i64,
-        /// The epoch that the producer has, or −1.
-        producer_epoch: i16,
-    },
-    /// The broker closed the connection, or for `ApiVersions` told its own range, or said that it is
-    /// no coordinator; this says why.
-    Refused(String),
 }
 
 /// One partition's part of a Produce request.
@@ -240,7 +199,7 @@ impl RequestLog {
         match api {
             Api::Produce => self.counters.produce_requests += 1,
             Api::Metadata => self.counters.metadata_requests += 1,
-            Api::ApiVersions | Api::InitProducerId | Api::Other(_) => {}
+            _ => {}
         }
     }
 

@@ -96,50 +96,9 @@ pub(crate) mod state;
 #[cfg(not(shuttle))]
 mod tests;
 
+pub use api::{Api, MockRequestContent};
 pub use builder::MockClusterBuilder;
 pub use cluster::{MockCluster, MockView};
 pub use events::{MockAnswer, MockArrival, MockEvent, MockHandled};
 pub use faults::Fault;
-pub use log::{
-    MockBatch, MockCounters, MockProducedPartition, MockRecord, MockRequest, MockRequestContent,
-};
-
-use crate::protocol::ApiKey;
-
-/// A kind of request.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Api {
-    /// Writes records.
-    Produce,
-    /// Asks for brokers, topics and leaders.
-    Metadata,
-    /// Asks which versions a broker speaks.
-    ApiVersions,
-    /// Asks for the id of an idempotent producer.
-    InitProducerId,
-    /// Any other, by its number in Kafka's protocol; the mock cluster serves none of these.
-    Other(i16),
-}
-
-impl Api {
-    fn from_code(code: i16) -> Self {
-        match ApiKey::from_code(code) {
-            Some(ApiKey::Produce) => Self::Produce,
-            Some(ApiKey::Metadata) => Self::Metadata,
-            Some(ApiKey::ApiVersions) => Self::ApiVersions,
-            Some(ApiKey::InitProducerId) => Self::InitProducerId,
-            None => Self::Other(code),
-        }
-    }
-
-    fn key(self) -> Option<ApiKey> {
-        match self {
-            Self::Produce => Some(ApiKey::Produce),
-            Self::Metadata => Some(ApiKey::Metadata),
-            Self::ApiVersions => Some(ApiKey::ApiVersions),
-            Self::InitProducerId => Some(ApiKey::InitProducerId),
-            Self::Other(_) => None,
-        }
-    }
-}
+pub use log::{MockBatch, MockCounters, MockProducedPartition, MockRecord, MockRequest};

@@ -74,7 +74,8 @@ impl ClusterState {
                 code,
                 applied,
             } => {
-                rule.topic = (api != Api::InitProducerId).then(|| topic.into());
+                let names_topics = matches!(api, Api::Produce | Api::Metadata);
+                rule.topic = names_topics.then(|| topic.into());
                 rule.partition = partition;
                 Effect::Refuse(Refusal {
                     code,

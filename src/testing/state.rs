@@ -11,14 +11,15 @@ use crate::protocol::broker::{RequestError, RequestHeader, decode_request, encod
 use crate::protocol::frame::LENGTH_BYTES;
 use crate::protocol::messages::NodeEndpoint;
 use crate::protocol::version::VersionRange;
-use crate::protocol::{ApiKey, Request, Response};
+use crate::protocol::{ApiKey, Response};
 use crate::sync::Arc;
-use crate::testing::Api;
-use crate::testing::api::{api_versions, find_coordinator, init_producer_id, metadata, produce};
-use crate::testing::events::{self, MockAnswer, MockEvent, MockHandled, Observer};
-use crate::testing::faults::{ConnectionEffect, Faults, Plan, Subject};
-use crate::testing::legality::{self, Attempts};
-use crate::testing::log::{MockRequest, MockRequestContent, PartitionLog, RequestLog};
+use crate::testing::api::{
+    self, Answer, Api, Arrival, Handler, MockRequestContent, api_versions, find_coordinator,
+};
+use crate::testing::events::{MockAnswer, MockEvent, MockHandled, Observer};
+use crate::testing::faults::{ConnectionEffect, Faults, Plan};
+use crate::testing::legality::Attempts;
+use crate::testing::log::{MockRequest, PartitionLog, RequestLog};
 use crate::testing::producers::ProducerTable;
 
 /// What a broker does about a request.
@@ -61,7 +62,7 @@ pub(crate) struct Settings {
     pub(super) seed: u64,
     /// Whether the brokers start paused.
     pub(super) paused: bool,
-    /// Who is told of what happens.
+    /// Gets every event.
     pub(super) observer: Option<Observer>,
 }
 
@@ -166,23 +167,28 @@ impl ClusterState {
         if !self.advertises(&header) {
             return self.refuse(node, body, RequestError::Unsupported(header));
         }
+        let handler = api::handler(&request);
         let wants_content = self.settings.keep || self.settings.observer.is_some();
-        let content = wants_content.then(|| self.content(&request));
-        let told = self.remember(node, &header, body.len(), content);
-        if let Request::Produce(request) = &request {
-            legality::observe(self, request);
-        }
-        let api = Api::from_code(header.api_key);
+        let content = wants_content.then(|| handler.content(self));
+        let observed = self.remember(node, &header, body.len(), content);
+        handler.check_legality(self);
         let plan = if self.faults.is_empty() {
             Plan::default()
         } else {
-            let subjects = self.subjects(&request);
+            let subjects = handler.subjects(self);
+            let api = Api::from_code(header.api_key);
             self.faults.take(api, node, &subjects)
         };
-        let (action, error) = self.act(now_ms, node, &header, &request, &plan);
-        if let Some(request) = told {
+        let arrival = Arrival {
+            now_ms,
+            node,
+            version: header.api_version,
+            plan: &plan,
+        };
+        let (action, error) = self.act(handler, &arrival, header.correlation_id);
+        if let Some(request) = observed {
             let answer = MockAnswer::new(plan.connection.as_ref(), &action);
-            self.tell(&MockEvent::Request(MockHandled {
+            self.observe(&MockEvent::Request(MockHandled {
                 request,
                 error,
                 answer,
@@ -197,47 +203,37 @@ impl ClusterState {
     /// Does what a request asks for, as far as its faults let it; and what was wrong with it.
     fn act(
         &mut self,
-        now_ms: i64,
-        node: NodeId,
-        header: &RequestHeader,
-        request: &Request,
-        plan: &Plan,
+        handler: &dyn Handler,
+        arrival: &Arrival<'_>,
+        correlation_id: i32,
     ) -> (Action, ErrorCode) {
         let none = ErrorCode::NONE;
-        match &plan.connection {
+        match &arrival.plan.connection {
             Some(ConnectionEffect::CloseBefore) => return (Action::Close, none),
             Some(ConnectionEffect::SilenceBefore) => return (Action::Silence, none),
             Some(ConnectionEffect::Garbage(bytes)) => return (Action::Send(bytes.clone()), none),
             Some(ConnectionEffect::CloseAfter | ConnectionEffect::SilenceAfter) | None => {}
         }
-        let version = header.api_version;
-        let answer = match request {
-            Request::ApiVersions(request) => api_versions::handle(self, version, request, plan),
-            Request::Metadata(request) => metadata::handle(self, version, request, plan),
-            Request::Produce(request) => produce::handle(self, now_ms, node, request, plan),
-            Request::InitProducerId(request) => init_producer_id::handle(self, request, plan),
-        };
-        let error = match &answer {
-            Answer::Response(response) => events::error_of(response),
-            Answer::None | Answer::Close => none,
-        };
-        let action = match (&plan.connection, answer) {
-            (Some(ConnectionEffect::CloseAfter), _) | (_, Answer::Close) => Action::Close,
-            (Some(ConnectionEffect::SilenceAfter), _) => Action::Silence,
-            (_, Answer::None) => Action::Continue,
-            (_, Answer::Response(response)) => {
-                let (api, correlation_id) = (request.api_key(), header.correlation_id);
-                let frame = encode_response(api, version, correlation_id, &response);
-                Action::Send(frame.to_vec())
+        let (action, error) = match handler.handle(self, arrival) {
+            Answer::Send(response, error) => {
+                let frame = encode_response(&response, arrival.version, correlation_id);
+                (Action::Send(frame.to_vec()), error)
             }
+            Answer::None => (Action::Continue, none),
+            Answer::Close => (Action::Close, none),
+        };
+        let action = match &arrival.plan.connection {
+            Some(ConnectionEffect::CloseAfter) => Action::Close,
+            Some(ConnectionEffect::SilenceAfter) if action != Action::Close => Action::Silence,
+            _ => action,
         };
         (action, error)
     }
 
-    /// Tells whoever watches.
-    pub(super) fn tell(&self, event: &MockEvent) {
+    /// Hands an event to the observer, if the cluster has one.
+    pub(super) fn observe(&self, event: &MockEvent) {
         if let Some(observer) = &self.settings.observer {
-            observer.tell(event);
+            observer.call(event);
         }
     }
 
@@ -359,8 +355,8 @@ impl ClusterState {
     }
 
     /// As Kafka does: `ApiVersions` in a version that the broker does not know is answered in
-    /// version 0, everything else that it does not know costs the connection. But whoever looks for
-    /// a coordinator is told that there is none.
+    /// version 0 (KIP-511), everything else that it does not know costs the connection. But a client
+    /// that looks for a coordinator gets an answer, see [`find_coordinator`].
     fn refuse(&mut self, node: NodeId, body: &[u8], error: RequestError) -> Reaction {
         let (header, mut why) = match error {
             RequestError::Unsupported(header) => (header, "the version is not offered".to_owned()),
@@ -370,7 +366,7 @@ impl ClusterState {
             let response = api_versions::unsupported(self);
             let error = response.error;
             let response = Response::ApiVersions(response);
-            let frame = encode_response(ApiKey::ApiVersions, 0, header.correlation_id, &response);
+            let frame = encode_response(&response, 0, header.correlation_id);
             (Action::Send(frame.to_vec()), error)
         } else if let Some((frame, error, words)) = find_coordinator::refuse(&header, body) {
             words.clone_into(&mut why);
@@ -382,13 +378,13 @@ impl ClusterState {
             (Action::Close, ErrorCode::NONE)
         };
         let content = Some(MockRequestContent::Refused(why));
-        let told = self.remember(node, &header, body.len(), content);
+        let observed = self.remember(node, &header, body.len(), content);
         let answer = match &action {
             Action::Close => MockAnswer::Closed { applied: false },
             _ => MockAnswer::Sent,
         };
-        if let Some(request) = told {
-            self.tell(&MockEvent::Request(MockHandled {
+        if let Some(request) = observed {
+            self.observe(&MockEvent::Request(MockHandled {
                 request,
                 error,
                 answer,
@@ -400,7 +396,7 @@ impl ClusterState {
         }
     }
 
-    /// Counts a request and keeps it, if requests are kept; gives it back if somebody watches.
+    /// Counts a request and keeps it, if requests are kept; returns it if there is an observer.
     fn remember(
         &mut self,
         node: NodeId,
@@ -419,63 +415,11 @@ impl ClusterState {
             bytes,
             content: content?,
         };
-        let told = self.settings.observer.is_some().then(|| request.clone());
+        let observed = self.settings.observer.is_some().then(|| request.clone());
         if self.settings.keep {
             self.log.entries.push(request);
         }
-        told
-    }
-
-    /// The request as tests see it.
-    fn content(&self, request: &Request) -> MockRequestContent {
-        match request {
-            Request::ApiVersions(request) => MockRequestContent::ApiVersions {
-                software_name: request.client_software_name.clone(),
-                software_version: request.client_software_version.clone(),
-            },
-            Request::Metadata(request) => MockRequestContent::Metadata {
-                topics: request
-                    .topics
-                    .as_ref()
-                    .map(|names| names.iter().map(ToString::to_string).collect()),
-                allow_auto_topic_creation: request.allow_auto_topic_creation,
-            },
-            Request::Produce(request) => MockRequestContent::Produce {
-                acks: request.acks,
-                timeout_ms: request.timeout_ms,
-                partitions: produce::describe(self, request),
-            },
-            Request::InitProducerId(request) => MockRequestContent::InitProducerId {
-                transactional_id: request.transactional_id.as_ref().map(ToString::to_string),
-                producer_id: request.producer_id,
-                producer_epoch: request.producer_epoch,
-            },
-        }
-    }
-
-    /// What a fault can be limited to.
-    fn subjects(&self, request: &Request) -> Vec<Subject> {
-        match request {
-            Request::ApiVersions(_) | Request::InitProducerId(_) => Vec::new(),
-            Request::Metadata(request) => match &request.topics {
-                Some(topics) => topics.iter().map(|name| (Arc::clone(name), None)).collect(),
-                None => self
-                    .topics
-                    .keys()
-                    .map(|name| (Arc::clone(name), None))
-                    .collect(),
-            },
-            Request::Produce(request) => {
-                let mut subjects = Vec::new();
-                for topic in &request.topics {
-                    let name = produce::name_of(self, topic).unwrap_or_else(|| "".into());
-                    for partition in &topic.partitions {
-                        subjects.push((Arc::clone(&name), Some(partition.index)));
-                    }
-                }
-                subjects
-            }
-        }
+        observed
     }
 }
 
@@ -487,22 +431,12 @@ const UNREADABLE: RequestHeader = RequestHeader {
     client_id: None,
 };
 
-/// What an API's handler makes of a request.
-#[derive(Debug)]
-pub(super) enum Answer {
-    Response(Response),
-    /// The client asked for none.
-    None,
-    /// The client asked for none, and has to learn all the same that something went wrong.
-    Close,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::protocol::frame::SharedBytes;
     use crate::protocol::messages::{ProducePartition, ProduceRequest, ProduceTopic};
-    use crate::protocol::{decode_response, encode_request};
+    use crate::protocol::{Request, decode_response, encode_request};
     use crate::record::Record;
     use crate::record::batch::{BatchEncoder, ProducerStamp};
 

@@ -80,7 +80,8 @@ const HUGE: [&[u8]; 5] = [
 
 fn all_versions() -> impl Iterator<Item = (ApiKey, i16)> {
     ApiKey::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .flat_map(|api| api.versions().iter().map(move |version| (api, version)))
 }
 

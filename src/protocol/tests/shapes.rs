@@ -11,15 +11,6 @@ use crate::protocol::messages::*;
 use crate::protocol::{ApiKey, Request, Response};
 use crate::sync::Arc;
 
-pub(super) fn api_of(response: &Response) -> ApiKey {
-    match response {
-        Response::Produce(_) => ApiKey::Produce,
-        Response::Metadata(_) => ApiKey::Metadata,
-        Response::ApiVersions(_) => ApiKey::ApiVersions,
-        Response::InitProducerId(_) => ApiKey::InitProducerId,
-    }
-}
-
 pub(super) fn request() -> impl Strategy<Value = Request> {
     prop_oneof![
         produce_request().prop_map(Request::Produce),
@@ -126,7 +117,7 @@ fn metadata_response_at(version: i16, response: &mut MetadataResponse) {
             topic.id = TopicId::default();
         }
         if version < 8 {
-            topic.operations = Operations::UNTOLD;
+            topic.operations = Operations::OMITTED;
         }
         for partition in &mut topic.partitions {
             if version < 7 {

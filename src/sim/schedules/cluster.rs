@@ -82,7 +82,8 @@ impl Message {
         let produce = match request {
             Request::Produce(produce) => produce,
             Request::InitProducerId(_) => return Self::Identity,
-            Request::Metadata(_) | Request::ApiVersions(_) => return Self::Metadata,
+            Request::Metadata(_) => return Self::Metadata,
+            other => panic!("the sender sends no {} request", other.api_key()),
         };
         let mut batches = Vec::new();
         for topic in &produce.topics {
@@ -284,7 +285,7 @@ impl Cluster {
                 id: *id,
                 is_internal: false,
                 partitions: (0..).zip(leaders).map(partition).collect(),
-                operations: Operations::UNTOLD,
+                operations: Operations::OMITTED,
             }],
             ..MetadataResponse::default()
         }
