@@ -164,7 +164,7 @@ impl Connection {
     /// The socket took that many of the [`outgoing`](Self::outgoing) bytes.
     pub(crate) fn on_written(&mut self, bytes: usize) {
         let events = &mut self.events;
-        self.in_flight.on_written(bytes, |request| {
+        self.in_flight.handle_written(bytes, |request| {
             events.extend(request.id.map(Event::Written));
         });
     }
@@ -282,7 +282,7 @@ impl Connection {
         let State::Handshake(handshake) = &mut self.state else {
             unreachable!("a connection that is ready has no handshake in flight");
         };
-        match handshake.on_answer(answer)? {
+        match handshake.handle_answer(answer)? {
             Step::Ask(version) => self.queue(now, None, &Handshake::request(), version),
             Step::Done(versions) => {
                 self.events.push_back(Event::Ready(versions.clone()));

@@ -50,7 +50,7 @@ impl Scene {
     fn ready_with(ranges: &[(i16, i16, i16)]) -> Self {
         let mut scene = Self::new();
         let (header, _) = scene.take_request();
-        scene.answer(&header, &told(ErrorCode::NONE, ranges));
+        scene.answer(&header, &versions(ErrorCode::NONE, ranges));
         let Some(Event::Ready(_)) = scene.connection.poll_event() else {
             panic!("the handshake is over");
         };
@@ -119,7 +119,7 @@ fn answer_bytes(header: &RequestHeader, version: i16, response: &Response) -> Ve
     encode_response(response, version, header.correlation_id).to_vec()
 }
 
-fn told(error: ErrorCode, ranges: &[(i16, i16, i16)]) -> Response {
+fn versions(error: ErrorCode, ranges: &[(i16, i16, i16)]) -> Response {
     let apis = ranges
         .iter()
         .map(|&(api_key, min, max)| ApiVersionRange { api_key, min, max });
@@ -179,7 +179,7 @@ fn introduces_itself_and_becomes_ready() {
     assert_eq!(request.client_software_name, "linger");
     assert_eq!(request.client_software_version, env!("CARGO_PKG_VERSION"));
 
-    scene.answer(&header, &told(ErrorCode::NONE, &[(0, 0, 9)]));
+    scene.answer(&header, &versions(ErrorCode::NONE, &[(0, 0, 9)]));
     let events = scene.events();
     let [Event::Ready(versions)] = events.as_slice() else {
         panic!("ready, but {events:?}");
@@ -196,13 +196,13 @@ fn introduces_itself_and_becomes_ready() {
 /// the version; returns the version asked for next.
 fn refuse_version(scene: &mut Scene, ranges: &[(i16, i16, i16)]) -> i16 {
     let (header, _) = scene.take_request();
-    let refusal = told(ErrorCode::UNSUPPORTED_VERSION, ranges);
+    let refusal = versions(ErrorCode::UNSUPPORTED_VERSION, ranges);
     let bytes = answer_bytes(&header, 0, &refusal);
     scene.receive(&bytes).expect("another try");
     assert_eq!(scene.events(), []);
     let (header, _) = scene.take_request();
     let version = header.api_version;
-    scene.answer(&header, &told(ErrorCode::NONE, &[(3, 0, 7)]));
+    scene.answer(&header, &versions(ErrorCode::NONE, &[(3, 0, 7)]));
     assert!(scene.connection.can_send());
     version
 }
@@ -223,7 +223,7 @@ fn asks_again_in_version_0_if_the_broker_names_none() {
 #[test]
 fn a_broker_that_refuses_every_version_is_given_up() {
     let mut scene = Scene::new();
-    let refusal = told(ErrorCode::UNSUPPORTED_VERSION, &[(18, 0, 9)]);
+    let refusal = versions(ErrorCode::UNSUPPORTED_VERSION, &[(18, 0, 9)]);
     let mut asked = Vec::new();
     let error = loop {
         let (header, _) = scene.take_request();
@@ -242,7 +242,7 @@ fn a_broker_that_refuses_every_version_is_given_up() {
 fn a_broker_that_refuses_the_handshake_is_given_up() {
     let mut scene = Scene::new();
     let (header, _) = scene.take_request();
-    let bytes = answer_bytes(&header, 4, &told(ErrorCode::INVALID_REQUEST, &[]));
+    let bytes = answer_bytes(&header, 4, &versions(ErrorCode::INVALID_REQUEST, &[]));
     let error = scene.receive(&bytes).expect_err("refused");
     assert_eq!(error.kind(), ErrorKind::Broker(ErrorCode::INVALID_REQUEST));
     assert!(error.to_string().contains("INVALID_REQUEST"), "{error}");

@@ -1,5 +1,5 @@
-//! The broker's half: requests from bytes, responses to bytes. Compiled for tests and for the mock
-//! cluster only.
+//! The broker's side of the codec: requests from bytes, responses to bytes. Compiled for tests and for
+//! the mock cluster only.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -11,7 +11,7 @@ use crate::protocol::header::write_response_header;
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 use crate::protocol::{ApiKey, Request, Response};
 
-/// Why the body of a frame is no request.
+/// Why the body of a frame is not a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RequestError {
     /// The header is fine, but names an API or a version that this crate does not speak.

@@ -1,5 +1,5 @@
 //! Scripted faults: which request goes wrong, how often, and how. Decides and counts; the state
-//! machine and the sockets carry out. No socket, no clock.
+//! machine and the sockets carry it out. No socket, no clock.
 
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ impl<'a> Fault<'a> {
     /// Refuses with this code; nothing is applied.
     ///
     /// Produce: for the matching partitions of the request. Metadata: for the matching topics, or
-    /// partitions. `ApiVersions`: for the whole request.
+    /// partitions. All others: for the request as a whole.
     pub fn answer(self, code: ErrorCode) {
         self.refuse(code, false);
     }

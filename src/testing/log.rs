@@ -1,6 +1,6 @@
 //! What the mock cluster remembers: the records of each partition, the requests in the order in
-//! which they came, and counters. Keeps batches as they arrived and decodes them when a test
-//! reads. No socket, no clock.
+//! which they arrived, and counters. Keeps batches as they arrived and decodes them when a test
+//! reads them. No socket, no clock.
 
 use crate::protocol::frame::SharedBytes;
 use crate::record::decode::{self, BatchHeader};
@@ -10,7 +10,7 @@ use crate::testing::api::{Api, MockRequestContent};
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MockRecord {
-    /// Its place in the partition, from 0.
+    /// Its position in the partition, from 0.
     pub offset: i64,
     /// Milliseconds since 1970: the producer's, or the time of append where the topic stamps.
     pub timestamp_ms: i64,
@@ -50,15 +50,15 @@ pub struct MockBatch {
 pub struct MockRequest {
     /// The broker that received it.
     pub node: i32,
-    /// What it asked for.
+    /// The API that it is for.
     pub api: Api,
-    /// In which version.
+    /// The API's version.
     pub version: i16,
     /// The producer's `client.id`; none if the header could not be read.
     pub client_id: Option<String>,
     /// Its size on the wire, length and header included.
     pub bytes: usize,
-    /// What it said.
+    /// What it contained.
     pub content: MockRequestContent,
 }
 
@@ -100,7 +100,7 @@ pub struct MockCounters {
     pub records: u64,
     /// Bytes of the batches appended.
     pub batch_bytes: u64,
-    /// Batches that a partition knew already, and did not append again.
+    /// Batches that a partition already had, and did not append again.
     pub repeated_batches: u64,
     /// Connections accepted since the start.
     pub connections_accepted: u64,
@@ -124,7 +124,7 @@ struct StoredBatch {
 }
 
 impl PartitionLog {
-    /// Takes a batch that [`decode::check`] has found good, and gives its first record's offset.
+    /// Appends a batch that [`decode::check`] has found good; returns its first record's offset.
     pub(super) fn append(
         &mut self,
         header: BatchHeader,

@@ -39,7 +39,7 @@
 //! in the versions that this crate speaks, the same as Kafka 4 would where a producer can see it:
 //! each file in `api/` says how. Kafka's own Java tools, librdkafka and franz-go can produce to it.
 //! Compressed batches are decompressed and checked, where the codec's feature is on. The cluster has
-//! no followers and no transactions: clients that look for a coordinator are told so.
+//! no followers and no transactions: clients that look for a coordinator get an error that says so.
 //!
 //! # Idempotent producers
 //!
@@ -47,9 +47,9 @@
 //! a repeated batch with the offset that it got at first, a gap with
 //! `OUT_OF_ORDER_SEQUENCE_NUMBER`, an old epoch with `INVALID_PRODUCER_EPOCH`. That memory moves
 //! with the partition to its next leader; [`MockCluster::forget_producers`] wipes it, as time does
-//! in Kafka. Of more than 1,000 ids in a partition the one that was silent for longest is forgotten.
+//! in Kafka. Of more than 1,000 ids in a partition the one that has been silent for longest is forgotten.
 //! [`MockCluster::batches`] shows who wrote what in which sequence, and
-//! [`MockCluster::violations`] what a producer sent that none ever should.
+//! [`MockCluster::violations`] what a producer sent that no correct one sends.
 //!
 //! # Faults
 //!
@@ -71,8 +71,8 @@
 //!
 //! A cluster keeps every record and every request, for tests to look at. One that runs for long, or
 //! takes millions of records, is better off with [`MockClusterBuilder::discard_records`], and with
-//! [`MockClusterBuilder::observer`] if somebody wants to see what comes. So is the example
-//! `mock_cluster`, which is this cluster as a program, for producers in other languages.
+//! [`MockClusterBuilder::observer`] to see what comes. The example `mock_cluster` does the same: it is
+//! this cluster as a program, for producers in other languages.
 //!
 //! # Threads
 //!

@@ -22,7 +22,7 @@ use crate::testing::legality::Attempts;
 use crate::testing::log::{MockRequest, PartitionLog, RequestLog};
 use crate::testing::producers::ProducerTable;
 
-/// What a broker does about a request.
+/// What a broker does in response to a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reaction {
     /// How long it takes; the connection's next request waits as well.
@@ -30,12 +30,12 @@ pub(crate) struct Reaction {
     pub(crate) action: Action,
 }
 
-/// What a [`Reaction`] comes to.
+/// What happens on the connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Sends these bytes, a frame's length included.
     Send(Vec<u8>),
-    /// Goes on with the next request: this one wants no answer.
+    /// Continues with the next request: this one wants no answer.
     Continue,
     /// Keeps the connection and never handles another request on it.
     Silence,
@@ -43,7 +43,7 @@ pub(crate) enum Action {
     Close,
 }
 
-/// What the builder of a cluster decides.
+/// What a test chooses with the builder.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(super) auto_create: bool,
@@ -84,7 +84,7 @@ impl Default for Settings {
     }
 }
 
-/// All brokers of a cluster, its topics, what was asked and what goes wrong.
+/// All brokers of a cluster, its topics, the requests so far and the faults to come.
 #[derive(Debug)]
 pub(crate) struct ClusterState {
     pub(super) settings: Settings,
@@ -92,9 +92,10 @@ pub(crate) struct ClusterState {
     pub(super) topics: BTreeMap<Arc<str>, Topic>,
     pub(super) faults: Faults,
     pub(super) log: RequestLog,
-    /// How many topics were ever made; their ids come from it.
+    /// How many topics were ever created; their ids come from it.
     topics_made: u64,
-    /// The id that the next producer gets. The first one is 0, as legal as any other.
+    /// The id that the next producer gets. The first one is 0, which is a legal id: a client that takes
+    /// it for "none" fails here.
     pub(super) next_producer_id: i64,
     /// What producers sent that no correct one does.
     pub(super) violations: Vec<String>,
@@ -102,15 +103,15 @@ pub(crate) struct ClusterState {
     pub(super) gaps: u64,
 }
 
-/// A broker as metadata tells of it.
+/// A broker as metadata describes it.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) id: NodeId,
     pub(super) host: String,
     pub(super) port: u16,
-    /// Whether it can be reached; only [`ClusterState::fail_over`] asks.
+    /// Whether it can be reached; used only by [`ClusterState::fail_over`].
     pub(super) running: bool,
-    /// The controller has noticed that the broker is gone: metadata leaves it out.
+    /// Whether the controller has noticed that the broker is gone: metadata leaves it out.
     pub(super) fenced: bool,
 }
 
@@ -123,7 +124,7 @@ pub(super) struct Topic {
     pub(super) partitions: Vec<Partition>,
 }
 
-/// A partition, who leads it, and its records.
+/// A partition: its leader, its records, and its memory of producers.
 #[derive(Debug)]
 pub(super) struct Partition {
     pub(super) leader: Option<NodeId>,
@@ -200,7 +201,8 @@ impl ClusterState {
         }
     }
 
-    /// Does what a request asks for, as far as its faults let it; and what was wrong with it.
+    /// Does what a request asks for, as far as its faults let it. Returns also what was wrong with the
+    /// request as a whole.
     fn act(
         &mut self,
         handler: &dyn Handler,
@@ -266,7 +268,7 @@ impl ClusterState {
         Some(Arc::clone(name))
     }
 
-    /// Makes a topic that does not exist yet, leaders spread over the brokers.
+    /// Creates a topic that does not exist yet, its leaders spread over the brokers.
     pub(super) fn create_topic(&mut self, name: &str, partitions: i32) {
         self.topics_made += 1;
         let mut id = [0; 16];
@@ -304,7 +306,7 @@ impl ClusterState {
         }
     }
 
-    /// Lets `node` lead the partition, in a new epoch; `None`: nobody.
+    /// Makes `node` the partition's leader, in a new epoch; `None`: it has no leader.
     pub(super) fn set_leader(&mut self, topic: &str, partition: i32, node: Option<NodeId>) {
         let Some(partition) = self.partition_mut(topic, partition) else {
             return;
@@ -317,7 +319,7 @@ impl ClusterState {
     }
 
     /// What the controller does when it notices that a broker is gone: metadata no longer names
-    /// it, and the partitions that it led go to the next replica that runs, or to nobody.
+    /// it, and each partition that it led gets the next replica that runs as its leader, or none.
     pub(super) fn fail_over(&mut self, gone: NodeId) {
         for node in self.nodes.iter_mut().filter(|node| node.id == gone) {
             node.fenced = true;
@@ -469,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn needs_no_socket_and_takes_the_time_it_is_told() {
+    fn needs_no_socket_and_takes_the_time_as_an_argument() {
         let mut state = ClusterState::new(Settings::default(), vec![("localhost".into(), 9)]);
         state.create_topic("t", 1);
         state

@@ -1,6 +1,6 @@
-//! `Metadata`, versions 4 to 13: brokers, topics, and who leads which partition.
+//! `Metadata`, versions 4 to 13: brokers, topics, and the leaders of their partitions.
 //!
-//! A topic that does not exist is made at once, where request and cluster allow it, with a leader
+//! A topic that does not exist is created at once, if request and cluster allow it, with a leader
 //! for each partition; Kafka would take a moment for both. Otherwise it is
 //! `UNKNOWN_TOPIC_OR_PARTITION`, and `INVALID_TOPIC_EXCEPTION` if its name is not a legal one.
 //! Every client is authorized for everything. Every broker answers the same. A broker that is down
@@ -100,7 +100,10 @@ fn describe(
         }
         state.create_topic(name, state.settings.auto_create_partitions);
     }
-    let topic = state.topics.get(name).expect("it was there or was made");
+    let topic = state
+        .topics
+        .get(name)
+        .expect("it existed or was just created");
     let id = if state.settings.topic_ids {
         topic.id
     } else {

@@ -47,7 +47,7 @@ pub(super) struct Arrival<'a> {
 /// What a [`Handler`] makes of a request.
 #[derive(Debug)]
 pub(super) enum Answer {
-    /// The response, and what is wrong with the request as a whole, for who observes the cluster.
+    /// The response, and for the cluster's observer what is wrong with the request as a whole.
     Send(Response, ErrorCode),
     /// The client wants no answer.
     None,
@@ -55,7 +55,7 @@ pub(super) enum Answer {
     Close,
 }
 
-/// Who handles a request.
+/// The handler of a request.
 pub(super) fn handler(request: &Request) -> &dyn Handler {
     match request {
         Request::Produce(request) => request,
@@ -103,7 +103,7 @@ impl Api {
     }
 }
 
-/// What a [`MockRequest`](super::MockRequest) said.
+/// What a [`MockRequest`](super::MockRequest) contained.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MockRequestContent {
@@ -139,7 +139,7 @@ pub enum MockRequestContent {
         /// The epoch that the producer has, or −1.
         producer_epoch: i16,
     },
-    /// The broker closed the connection, or for `ApiVersions` told its own range, or said that it is
-    /// no coordinator; this says why.
+    /// The broker closed the connection, or for `ApiVersions` answered with its own range, or for
+    /// `FindCoordinator` with an error; this says why.
     Refused(String),
 }

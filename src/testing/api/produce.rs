@@ -1,5 +1,5 @@
 //! `Produce`, versions 3 to 13: checks each batch as a broker does, appends the good ones, and
-//! says for each what became of it.
+//! answers for each what became of it.
 //!
 //! | what is wrong | answer |
 //! |---|---|
@@ -11,14 +11,14 @@
 //! | checksum or length | `CORRUPT_MESSAGE` |
 //! | any other part of the batch | `INVALID_RECORD`, from version 8 with the record |
 //! | a control batch, or a producer id without an epoch or a sequence | `INVALID_RECORD` |
-//! | a codec that nobody knows, or that is not compiled in | `UNSUPPORTED_COMPRESSION_TYPE` |
+//! | a codec that does not exist, or that is not compiled in | `UNSUPPORTED_COMPRESSION_TYPE` |
 //!
-//! What a batch's producer id and sequence come to stands in [`producers`](crate::testing::producers).
+//! How a batch's producer id and sequence are judged is in [`producers`](crate::testing::producers).
 //! A repeated batch is answered as in Kafka: with its offset, and with its largest timestamp as the
 //! time of append even if the topic does not stamp records.
 //!
-//! With `acks` 0 there is no answer, and anything wrong costs the connection. `acks` −1 and 1 are
-//! the same here: there are no followers.
+//! With `acks` 0 there is no answer, and any error closes the connection, as in Kafka: a client has no
+//! other way to learn of it. `acks` −1 and 1 are the same here: there are no followers.
 
 use crate::ErrorCode;
 use crate::compression::Damaged;
@@ -357,7 +357,7 @@ impl Problem {
     }
 }
 
-/// Brokers tell where the log starts beside errors that come from as deep as the log.
+/// Brokers say where the log starts only beside errors that the log itself raises.
 fn log_start_beside(code: ErrorCode) -> i64 {
     match code {
         ErrorCode::INVALID_RECORD
@@ -400,7 +400,7 @@ fn refused(index: i32, error: ErrorCode) -> ProducePartitionResponse {
     }
 }
 
-/// A broker that does not lead says who does (KIP-951).
+/// A broker that is not the leader names the one that is (KIP-951).
 fn leader_hint(
     state: &ClusterState,
     delivery: &Delivery<'_>,
