@@ -273,7 +273,7 @@ fn refuses_what_the_broker_does_not_speak() {
     let refused = scene
         .connection
         .send(now, RequestId(2), metadata())
-        .expect_err("not told");
+        .expect_err("not in the broker's answer");
     assert_eq!(refused.to_string(), "the broker does not speak Metadata");
     assert!(!scene.connection.wants_write());
     assert!(scene.connection.can_send());
@@ -511,11 +511,11 @@ fn a_handshake_without_an_answer_times_out() {
         error.to_string(),
         "could not write the whole ApiVersions request within 30s"
     );
-    assert_eq!(scene.lost(), [], "the handshake is nobody's request");
+    assert_eq!(scene.lost(), [], "the handshake's request has no id");
 }
 
 #[test]
-fn tells_what_was_written_when_the_connection_is_lost() {
+fn lists_what_was_written_when_the_connection_is_lost() {
     let mut scene = Scene::ready();
     scene.send(1, metadata());
     scene.send(2, produce(0, KNOWN_TOPIC));
@@ -591,7 +591,7 @@ fn recognises_peers_that_speak_something_else() {
 }
 
 #[test]
-fn refuses_what_nobody_asked_for() {
+fn refuses_an_answer_without_a_request() {
     let mut scene = Scene::ready();
     let error = scene.receive(b"\0\0\0\x04\0\0\0\x01").expect_err("unasked");
     assert_eq!(

@@ -5,10 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::protocol::messages::{
-    ApiVersionsRequest, InitProducerIdRequest, MetadataRequest, ProduceRequest, RequestMessage,
-    ResponseMessage,
-};
+use crate::protocol::messages::*;
 use crate::protocol::version::VersionRange;
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 
@@ -165,6 +162,6 @@ impl Response {
     }
 }
 
-/// A broker that is broken or means harm could announce 24 days; a pause that a quota really asks
-/// for is at most a few seconds (`quota.window.size.seconds`), and is announced again if need be.
+/// A broker that is broken or means harm could announce a pause of 24 days. Resuming early does no harm
+/// to one that means it: it does not read from the connection before its pause is over (KIP-219).
 const MAX_THROTTLE: Duration = Duration::from_secs(60);

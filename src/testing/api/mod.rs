@@ -1,7 +1,7 @@
 //! What the mock's brokers answer: one file per API, which implements [`Handler`] for its request.
 //!
-//! One more API is one more file here, and one more variant and row in each of the two enums and the
-//! two functions of this file; the compiler asks for all of them.
+//! One more API is one more file here and one more row in each of the two functions and two enums
+//! below; the compiler asks for all of them.
 
 pub(super) mod api_versions;
 pub(super) mod find_coordinator;
@@ -16,7 +16,7 @@ use crate::testing::faults::{Plan, Subject};
 use crate::testing::log::MockProducedPartition;
 use crate::testing::state::ClusterState;
 
-/// How the brokers treat a request of one API. They ask the methods in this order.
+/// How the brokers treat a request of one API. They call the methods in this order.
 pub(super) trait Handler {
     /// The request as tests see it.
     fn content(&self, state: &ClusterState) -> MockRequestContent;
@@ -33,7 +33,7 @@ pub(super) trait Handler {
     fn handle(&self, state: &mut ClusterState, arrival: &Arrival<'_>) -> Answer;
 }
 
-/// How a request came, and what shall go wrong with it.
+/// How a request arrived, and what shall go wrong with it.
 #[derive(Debug)]
 pub(super) struct Arrival<'a> {
     /// Milliseconds since 1970, for topics that stamp records with the time.
