@@ -24,7 +24,7 @@ use crate::protocol::header::write_request_header;
 use crate::protocol::messages::{
     MetadataBroker, MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic,
     Operations, ProducePartition, ProducePartitionResponse, ProduceRequest, ProduceResponse,
-    ProduceTopic, ProduceTopicResponse,
+    ProduceTopic, ProduceTopicResponse, RequestMessage, ResponseMessage,
 };
 use crate::protocol::wire::{Reader, Writer};
 use crate::record::Record;
@@ -341,7 +341,7 @@ fn described(name: &str, partitions: i32) -> MetadataResponse {
             id: TOPIC_ID,
             is_internal: false,
             partitions: (0..partitions).map(of_partition).collect(),
-            operations: Operations::UNTOLD,
+            operations: Operations::OMITTED,
         }],
         ..MetadataResponse::default()
     }

@@ -1,6 +1,6 @@
 //! The sockets of the mock cluster: a listener and a thread for each broker, and a thread for each
-//! connection, which handles one request at a time, as a Kafka broker does. What the answers are
-//! is decided in [`state`](super::state). The only file here that opens sockets or reads a clock.
+//! connection, which handles one request at a time, as a Kafka broker does. The answers are decided
+//! in [`state`](super::state). The only file here that opens sockets or reads a clock.
 //!
 //! Threads end when their broker stops, and are joined then. There is one lock, held for one
 //! request or one look, never while a thread reads, writes or waits; the one condition variable
@@ -29,7 +29,8 @@ pub(super) struct Server {
 #[derive(Debug)]
 struct Shared {
     inner: Mutex<Inner>,
-    /// A request was handled, a connection came or went, a broker stopped or went on.
+    /// A request was handled, a connection was opened or closed, a broker was stopped, paused or
+    /// resumed.
     changed: Condvar,
 }
 
@@ -47,11 +48,12 @@ struct Broker {
     address: SocketAddrV4,
     /// Waits for connections; `None` while the broker is stopped.
     acceptor: Option<JoinHandle<()>>,
-    /// Holds the port, refusing connections, while the broker is stopped: nobody else can take it.
+    /// Holds the port while the broker is stopped: connections are refused, and no other process can
+    /// bind it meanwhile.
     reserved: Option<OwnedFd>,
     stopping: bool,
     paused: bool,
-    /// Invariant: a connection's thread goes on while its number is in here.
+    /// Invariant: a connection's thread runs while its number is in here.
     connections: BTreeMap<u64, Connection>,
 }
 
@@ -120,14 +122,14 @@ impl Server {
         Ok(server)
     }
 
-    /// Looks at or changes what is under the lock.
+    /// Reads or changes what is under the lock.
     pub(super) fn with<R>(&self, act: impl FnOnce(&mut Inner) -> R) -> R {
         let result = act(&mut self.shared.inner.lock());
         self.shared.changed.notify_all();
         result
     }
 
-    /// Waits until `done`, which is asked at first and after each change; false if `timeout` passed.
+    /// Waits until `done`, which is called at first and after each change; false if `timeout` passed.
     #[expect(
         clippy::significant_drop_tightening,
         reason = "the condition is judged and waited for under one lock"
@@ -148,7 +150,7 @@ impl Server {
         true
     }
 
-    /// Where a broker listens.
+    /// The address at which a broker listens.
     pub(super) fn address(&self, node: NodeId) -> Option<SocketAddr> {
         let inner = self.shared.inner.lock();
         inner.brokers.get(&node).map(|broker| broker.address.into())
@@ -162,7 +164,7 @@ impl Server {
         });
     }
 
-    /// Closes the broker's connections; it goes on listening.
+    /// Closes the broker's connections; it keeps listening.
     pub(super) fn close_connections(&self, node: NodeId) {
         let connections = self.with(|inner| {
             let broker = inner.brokers.get_mut(&node);
@@ -182,7 +184,7 @@ impl Server {
         }) else {
             return;
         };
-        // Whoever waits in accept() notices nothing but a connection.
+        // The thread that waits in accept() notices nothing but a connection.
         let knock = TcpStream::connect_timeout(&address.into(), Duration::from_secs(5));
         acceptor.join().expect("the acceptor does not panic");
         drop(knock);

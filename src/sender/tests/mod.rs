@@ -407,7 +407,7 @@ impl World {
                 id: TOPIC_ID,
                 is_internal: false,
                 partitions: (0..).zip(&self.leaders).map(partition).collect(),
-                operations: Operations::UNTOLD,
+                operations: Operations::OMITTED,
             }],
             ..MetadataResponse::default()
         }
