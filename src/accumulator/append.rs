@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::accumulator::batch::{BatchId, OpenBatch};
 use crate::accumulator::budget::Reservation;
+use crate::accumulator::callback::OnCompletion;
 use crate::accumulator::completion::{Completion, Completions};
 use crate::accumulator::compressing::estimated_len;
 use crate::accumulator::packing::{Jobs, Packing};
@@ -62,41 +63,26 @@ pub(crate) fn most_needed(content: usize, callback_bytes: usize) -> usize {
     encoded_size_upper_bound(content).saturating_add(BATCH_COST + RECORD_COST + callback_bytes)
 }
 
-/// A record that comes to be appended, with what was brought for it.
-pub(crate) struct Arrival<'a> {
+/// A record to be appended, and what its outcome will call.
+pub(crate) struct NewRecord<'a> {
     pub(crate) record: Record<'a>,
     /// Its [content size](Record::content_size).
     pub(crate) content: usize,
     /// What its callback captures, or its token takes, in bytes.
     pub(crate) callback_bytes: usize,
-    /// Gives the callback or the token away: called once, when the record is in its batch.
-    owed: &'a mut Owed<'a>,
+    /// Moved into the batch together with the record.
+    pub(crate) callback: &'a mut dyn OnCompletion,
 }
 
-/// Adds what a record's caller is owed to what its batch owes.
-pub(crate) type Owed<'a> = dyn FnMut(&mut Completions, &Record<'_>) + 'a;
-
-impl<'a> Arrival<'a> {
+impl<'a> NewRecord<'a> {
     #[inline]
-    pub(crate) fn new(record: Record<'a>, callback_bytes: usize, owed: &'a mut Owed<'a>) -> Self {
+    pub(crate) fn new(record: Record<'a>, callback: &'a mut dyn OnCompletion) -> Self {
         Self {
             content: record.content_size(),
+            callback_bytes: callback.charged_bytes(),
             record,
-            callback_bytes,
-            owed,
+            callback,
         }
-    }
-}
-
-/// A callback, ready to be given away once.
-#[cfg(test)]
-pub(crate) fn boxed<F>(callback: F) -> impl FnMut(&mut Completions, &Record<'_>)
-where
-    F: FnOnce(crate::error::Result<crate::RecordMetadata>) + Send + 'static,
-{
-    let mut callback = Some(callback);
-    move |completions: &mut Completions, record: &Record<'_>| {
-        completions.push(Box::new(callback.take().expect("given away once")), record);
     }
 }
 
@@ -112,13 +98,13 @@ impl Accumulator {
         &self,
         clock: &dyn Fn() -> Instant,
         target: Target<'t>,
-        arrival: &mut Arrival<'_>,
+        new: &mut NewRecord<'_>,
         mut reserved: Option<Reservation>,
     ) -> Result<Appended<'t>, Refused> {
         let mut has_ended_turn = false;
         loop {
             let (queue, mut state) = target.enter();
-            let place = self.place(queue, &mut state, arrival);
+            let place = self.place(queue, &mut state, new);
             if let Target::Round(topic) = target
                 && place.is_none()
                 && state.turn_is_over(self.batch_size)
@@ -128,7 +114,7 @@ impl Accumulator {
                 self.leave(queue, state, || topic.end_turn(queue));
                 continue;
             }
-            let appended = self.add(clock, queue, &mut state, arrival, place, reserved.as_mut());
+            let appended = self.add(clock, queue, &mut state, new, place, reserved.as_mut());
             match (target, &appended) {
                 (Target::Round(topic), Ok(appended)) if appended.filled => {
                     state.turn_bytes = 0;
@@ -171,11 +157,11 @@ impl Accumulator {
         &self,
         queue: &Arc<PartitionQueue>,
         state: &mut QueueState,
-        arrival: &Arrival<'_>,
+        new: &NewRecord<'_>,
     ) -> Option<Next> {
         let batch = state.batches.back_mut().filter(|batch| !batch.is_full)?;
         let encoder = &batch.encoder;
-        let next = encoder.next(arrival.record.timestamp_ms, arrival.content);
+        let next = encoder.next(new.record.timestamp_ms, new.content);
         let bytes = next.bytes();
         // How well the record can be compressed is not guessed: an uncommon one may be large.
         let fits = estimated_len(encoder, batch.ratio) + bytes <= self.batch_size
@@ -193,25 +179,25 @@ impl Accumulator {
         clock: &dyn Fn() -> Instant,
         queue: &'t Arc<PartitionQueue>,
         state: &mut QueueState,
-        arrival: &mut Arrival<'_>,
+        new: &mut NewRecord<'_>,
         place: Option<Next>,
         reserved: Option<&mut Reservation>,
     ) -> Result<Appended<'t>, Refused> {
         if state.closed {
             return Err(Refused::Closed);
         }
-        let cost = RECORD_COST + arrival.callback_bytes;
+        let cost = RECORD_COST + new.callback_bytes;
         let next = match (place, state.batches.back_mut()) {
             (Some(next), Some(batch)) => {
                 charge(&mut batch.reservation, next.bytes() + cost, reserved)?;
                 next
             }
-            _ => self.open(clock, queue, state, arrival, cost, reserved)?,
+            _ => self.open(clock, queue, state, new, cost, reserved)?,
         };
         let batch = state.batches.back_mut().expect("one is open");
         let is_new = batch.completions.len() == 0;
-        batch.encoder.append(&arrival.record, next);
-        (arrival.owed)(&mut batch.completions, &arrival.record);
+        batch.encoder.append(&new.record, next);
+        new.callback.attach(&mut batch.completions, &new.record);
         let filled = estimated_len(&batch.encoder, batch.ratio) >= self.batch_size;
         if filled {
             self.fill(queue, batch);
@@ -264,7 +250,7 @@ impl Accumulator {
         clock: &dyn Fn() -> Instant,
         queue: &Arc<PartitionQueue>,
         state: &mut QueueState,
-        arrival: &Arrival<'_>,
+        new: &NewRecord<'_>,
         cost: usize,
         reserved: Option<&mut Reservation>,
     ) -> Result<Next, Refused> {
@@ -273,7 +259,7 @@ impl Accumulator {
         }
         let compressing = queue.compressing();
         let limit = compressing.map_or(self.batch_size, |_| self.raw_limit());
-        let next = BatchEncoder::new(limit).next(arrival.record.timestamp_ms, arrival.content);
+        let next = BatchEncoder::new(limit).next(new.record.timestamp_ms, new.content);
         let mut reservation = Reservation::empty(&self.budget);
         charge(&mut reservation, BATCH_COST + next.bytes() + cost, reserved)?;
         let (buffer, records) = match state.is_busy {

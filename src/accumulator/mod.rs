@@ -27,6 +27,7 @@
 mod append;
 mod batch;
 mod budget;
+mod callback;
 mod completion;
 mod compressing;
 mod group;
@@ -45,19 +46,18 @@ mod tests;
 
 use std::time::Instant;
 
-#[cfg(test)]
-pub(crate) use append::boxed;
-pub(crate) use append::{Arrival, Owed, Refused, Target, most_needed};
+pub(crate) use append::{Appended, NewRecord, Refused, Target, most_needed};
 #[cfg(feature = "testing")]
 pub(crate) use batch::OpenBatch;
 pub(crate) use batch::{BatchId, Outcome, SealedBatch};
 #[cfg(test)]
 pub(crate) use budget::InLine;
 pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
-pub(crate) use completion::{Completions, Failure, Panicked, caught};
+pub(crate) use callback::{GroupToken, OnCompletion, OwnCallback};
+pub(crate) use completion::{Failure, Panicked, caught};
 pub(crate) use group::GroupFunction;
 pub(crate) use partition::{Head, PartitionId, PartitionQueue};
-pub(crate) use topics::{Topic, Topics, View};
+pub(crate) use topics::{CachedTopics, Topic, Topics};
 pub use undelivered::UndeliveredRecord;
 
 use crate::config::TopicTable;
@@ -85,7 +85,7 @@ pub(crate) struct Accumulator {
 }
 
 impl Drop for Accumulator {
-    /// Callers' [views](View) may keep the topics for a while yet, but not what compressors hold.
+    /// Callers' [views](CachedTopics) may keep the topics for a while yet, but not what compressors hold.
     fn drop(&mut self) {
         self.topics.load().compressors().clear();
     }
@@ -153,22 +153,26 @@ impl Accumulator {
         &self.budget
     }
 
-    /// The topics as they are now, to borrow from; later metadata does not change what was seen.
+    /// The latest topics. The caller borrows them from `cache`, which stays as it is until the next
+    /// call, whatever metadata comes meanwhile.
     ///
     /// Runs on: caller.
     #[inline]
-    pub(crate) fn look<'v>(&self, view: &'v mut Option<View>) -> &'v Topics {
+    pub(crate) fn topics<'c>(&self, cache: &'c mut Option<CachedTopics>) -> &'c Topics {
         let version = self.version.load(Ordering::Acquire);
-        if view.as_ref().is_none_or(|view| view.version != version) {
-            self.look_again(version, view);
+        if cache
+            .as_ref()
+            .is_none_or(|cached| cached.version != version)
+        {
+            self.refresh(version, cache);
         }
-        &view.as_ref().expect("it has been looked at").topics
+        &cache.as_ref().expect("it was just refreshed").topics
     }
 
     #[cold]
-    fn look_again(&self, version: u64, view: &mut Option<View>) {
+    fn refresh(&self, version: u64, cache: &mut Option<CachedTopics>) {
         let topics = self.topics.load_full();
-        *view = Some(View { version, topics });
+        *cache = Some(CachedTopics { version, topics });
     }
 
     /// The topic, if metadata about it has come.

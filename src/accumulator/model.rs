@@ -204,10 +204,10 @@ impl Calls {
             value: Some(&value),
             headers: &[],
         };
-        let mut callback = boxed(self.callback(name));
-        let mut arrival = Arrival::new(record, 16, &mut callback);
+        let mut callback = OwnCallback::new(self.callback(name));
+        let mut new = NewRecord::new(record, &mut callback);
         let target = Target::Partition(queue);
-        accumulator.append(&start, target, &mut arrival, None)
+        accumulator.append(&start, target, &mut new, None)
     }
 
     /// Each of these once.
@@ -402,12 +402,12 @@ fn a_caller_that_waits_for_memory_appends_in_the_end() {
             value: Some(&value),
             headers: &[],
         };
-        let mut callback = boxed(calls.callback(name));
-        let mut arrival = Arrival::new(record, 16, &mut callback);
+        let mut callback = OwnCallback::new(calls.callback(name));
+        let mut new = NewRecord::new(record, &mut callback);
         let mut reserved = None;
         loop {
             let target = Target::Partition(queue);
-            match accumulator.append(&start, target, &mut arrival, reserved.take()) {
+            match accumulator.append(&start, target, &mut new, reserved.take()) {
                 Ok(_) => return,
                 Err(Refused::NoMemory) => {}
                 Err(Refused::Closed | Refused::Forked) => panic!("nobody closes or forks"),

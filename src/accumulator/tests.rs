@@ -57,10 +57,10 @@ fn append_at<'t>(
     value: &[u8],
     reserved: Option<Reservation>,
 ) -> Result<Appended<'t>, Refused> {
-    let mut callback = boxed(ignore);
-    let mut arrival = Arrival::new(record(value), 0, &mut callback);
+    let mut callback = OwnCallback::new(ignore);
+    let mut new = NewRecord::new(record(value), &mut callback);
     let target = Target::Partition(queue);
-    accumulator.append(&|| now, target, &mut arrival, reserved)
+    accumulator.append(&|| now, target, &mut new, reserved)
 }
 
 fn notices(accumulator: &Accumulator) -> Vec<Notice> {
@@ -207,9 +207,9 @@ fn spread(accumulator: &Accumulator, records: usize) -> Vec<usize> {
     let mut counts = vec![0; 3];
     let topic = accumulator.topic("t").unwrap();
     for _ in 0..records {
-        let mut callback = boxed(ignore);
-        let mut arrival = Arrival::new(record(&[0; 100]), 0, &mut callback);
-        let appended = accumulator.append(&now, Target::Round(&topic), &mut arrival, None);
+        let mut callback = OwnCallback::new(ignore);
+        let mut new = NewRecord::new(record(&[0; 100]), &mut callback);
+        let appended = accumulator.append(&now, Target::Round(&topic), &mut new, None);
         counts[usize::try_from(appended.unwrap().queue.index()).unwrap()] += 1;
     }
     counts
@@ -219,12 +219,12 @@ fn spread(accumulator: &Accumulator, records: usize) -> Vec<usize> {
 fn a_look_sees_the_latest_topics_of_the_accumulator_it_asks() {
     let (one, other) = (accumulator(1_000, MEMORY), accumulator(1_000, MEMORY));
     let mut view = None;
-    assert!(one.look(&mut view).find("u").is_none());
+    assert!(one.topics(&mut view).find("u").is_none());
     one.publish(&Arc::from("u"), 1, vec![0]);
-    assert!(one.look(&mut view).find("u").is_some());
-    assert!(other.look(&mut view).find("u").is_none());
+    assert!(one.topics(&mut view).find("u").is_some());
+    assert!(other.topics(&mut view).find("u").is_none());
     one.close();
-    assert!(one.look(&mut view).is_closed());
+    assert!(one.topics(&mut view).is_closed());
 }
 
 #[test]
@@ -316,9 +316,11 @@ fn a_failed_batch_tells_every_caller_once() {
     let (answers, answered) = std::sync::mpsc::channel();
     for _ in 0..3 {
         let answers = answers.clone();
-        let mut callback = boxed(move |result| answers.send(result.is_err()).unwrap());
-        let mut arrival = Arrival::new(record(b"x"), 8, &mut callback);
-        let appended = accumulator.append(&now, Target::Partition(&queue), &mut arrival, None);
+        let mut callback = OwnCallback::new(move |result: Result<_>| {
+            answers.send(result.is_err()).unwrap();
+        });
+        let mut new = NewRecord::new(record(b"x"), &mut callback);
+        let appended = accumulator.append(&now, Target::Partition(&queue), &mut new, None);
         appended.unwrap();
     }
     drop(answers);
@@ -407,9 +409,9 @@ fn whoever_shows_that_a_batch_is_full_wakes_the_io_thread_wherever_the_record_go
     let topic = accumulator.topic("t").unwrap();
     for _ in 0..50 {
         notices(&accumulator);
-        let mut callback = boxed(ignore);
-        let mut arrival = Arrival::new(record(&[0; 100]), 0, &mut callback);
-        let appended = accumulator.append(&now, Target::Round(&topic), &mut arrival, None);
+        let mut callback = OwnCallback::new(ignore);
+        let mut new = NewRecord::new(record(&[0; 100]), &mut callback);
+        let appended = accumulator.append(&now, Target::Round(&topic), &mut new, None);
         assert!(appended.unwrap().wake || notices(&accumulator).is_empty());
     }
 }

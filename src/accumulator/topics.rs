@@ -161,12 +161,12 @@ impl Sticky {
 /// The topics as a caller has seen them last. While they are the latest, a look at them touches nothing
 /// that other threads write.
 #[derive(Debug)]
-pub(crate) struct View {
+pub(crate) struct CachedTopics {
     pub(super) version: u64,
     pub(super) topics: Arc<Topics>,
 }
 
-impl View {
+impl CachedTopics {
     /// As they were seen.
     #[inline]
     pub(crate) fn topics(&self) -> &Topics {
@@ -211,13 +211,13 @@ impl Topics {
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<Topic>> {
-        self.at(self.place_of(name)?)
+        self.at(self.index_of(name)?)
     }
 
     /// Where a topic is. Most threads send to one topic: the last one found is tried before its name
     /// is hashed, which takes as long as all the rest of the way to the partition.
     #[inline]
-    pub(crate) fn place_of(&self, name: &str) -> Option<usize> {
+    pub(crate) fn index_of(&self, name: &str) -> Option<usize> {
         thread_local! {
             static LAST: Cell<usize> = const { Cell::new(0) };
         }

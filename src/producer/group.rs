@@ -4,12 +4,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::accumulator::{Completions, GroupFunction, caught};
+use crate::accumulator::{GroupFunction, GroupToken, caught};
 use crate::error::{Error, Result};
 use crate::metrics::Counters;
-use crate::producer::gate::{Limit, Patience};
+use crate::producer::wait_limit::{Limit, WaitLimit};
 use crate::producer::{Producer, ProducerRecord, SendError};
-use crate::record::Record;
 use crate::record::metadata::RecordMetadata;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank, Ranked};
 
@@ -99,7 +98,7 @@ impl<K: ?Sized, V: ?Sized, T: Send + 'static> Group<K, V, T> {
         record: ProducerRecord<'a, K, V>,
         token: T,
     ) -> Result<(), SendError<'a, K, V, T>> {
-        self.send_within(record, token, &self.producer.patience())
+        self.send_within(record, token, &self.producer.max_block())
     }
 
     /// [`Producer::try_send`] with a token in place of a callback: never blocks.
@@ -111,7 +110,7 @@ impl<K: ?Sized, V: ?Sized, T: Send + 'static> Group<K, V, T> {
         record: ProducerRecord<'a, K, V>,
         token: T,
     ) -> Result<(), SendError<'a, K, V, T>> {
-        self.send_within(record, token, &Patience::none())
+        self.send_within(record, token, &WaitLimit::none())
     }
 
     /// [`Producer::send_timeout`] with a token in place of a callback: a limit of its own in place of
@@ -125,22 +124,20 @@ impl<K: ?Sized, V: ?Sized, T: Send + 'static> Group<K, V, T> {
         timeout: Duration,
         token: T,
     ) -> Result<(), SendError<'a, K, V, T>> {
-        let patience = Patience::until(Limit::Caller(timeout));
-        self.send_within(record, token, &patience)
+        let limit = WaitLimit::at_most(Limit::Caller(timeout));
+        self.send_within(record, token, &limit)
     }
 
     fn send_within<'a>(
         &self,
         record: ProducerRecord<'a, K, V>,
         token: T,
-        patience: &Patience,
+        limit: &WaitLimit,
     ) -> Result<(), SendError<'a, K, V, T>> {
-        let owe = |completions: &mut Completions, token, record: &Record<'_>| {
-            completions.push_token(&self.function, token, record);
-        };
+        let mut token = GroupToken::new(&self.function, token);
         self.producer
-            .submit(&record, token, owe, patience, |_| ())
-            .map_err(|(error, token)| SendError::new(error, record, token))
+            .submit(&record, &mut token, limit)
+            .map_err(|error| SendError::new(error, record, token.into_unused()))
     }
 }
 

@@ -11,10 +11,12 @@ mod intercepted;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod model;
+mod partitions;
 mod purge;
 mod record;
 mod send;
 mod send_error;
+mod wait_limit;
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -22,11 +24,12 @@ use std::time::{Duration, Instant};
 pub use close::CloseReport;
 pub use group::{Group, GroupFailure, GroupOnce, GroupReport};
 pub use handle::SendHandle;
+pub use partitions::{Node, PartitionInfo};
 pub use purge::{Purge, PurgeReport};
 pub use record::{OwnedProducerRecord, ProducerRecord};
 pub use send_error::SendError;
 
-use crate::accumulator::Completions;
+use crate::accumulator::OwnCallback;
 use crate::check;
 use crate::config::{ProducerConfig, Properties};
 use crate::driver::{self, End, Shared, Slot};
@@ -34,14 +37,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::interceptor::Interceptors;
 use crate::metrics::ProducerMetrics;
 use crate::partitioner::Partitioning;
-use crate::record::Record;
 use crate::record::metadata::RecordMetadata;
 use crate::sender::Command;
 use crate::serializer::Serializer;
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Arc, Mutex, Rank, Ranked};
 use clock::now;
-use gate::{Accepted, Gate, Limit, Patience, check_topic_name};
+use gate::Gate;
+use send::SendBuffers;
+use wait_limit::{Limit, WaitLimit};
 
 /// Sends records from any thread; clones share one I/O thread, and the last one closes it.
 ///
@@ -113,32 +117,6 @@ struct Handle {
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Of all topics.
     longest_delivery_timeout: Duration,
-}
-
-/// A partition of a topic, as the brokers describe it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PartitionInfo {
-    /// The partition, from 0.
-    pub partition: i32,
-    /// The broker that leads it; `None` while there is none.
-    pub leader: Option<Node>,
-    /// The ids of the brokers that hold a copy.
-    pub replicas: Vec<i32>,
-    /// The ids of those whose copy is up to date.
-    pub in_sync_replicas: Vec<i32>,
-}
-
-/// A broker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Node {
-    /// Its id.
-    pub id: i32,
-    /// The host that it tells clients to connect to.
-    pub host: String,
-    /// The port.
-    pub port: u16,
 }
 
 impl<K: ?Sized + 'static, V: ?Sized + 'static> Producer<K, V> {
@@ -215,7 +193,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        self.send_within(record, callback, &self.patience())
+        self.send_within(record, callback, &self.max_block())
     }
 
     /// [`send`](Self::send), but never blocks. For a topic that is not known yet it asks for
@@ -231,7 +209,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        self.send_within(record, callback, &Patience::none())
+        self.send_within(record, callback, &WaitLimit::none())
     }
 
     /// [`send`](Self::send) with a limit of its own for this call, in place of `max.block.ms`.
@@ -247,8 +225,8 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        let patience = Patience::until(Limit::Caller(timeout));
-        self.send_within(record, callback, &patience)
+        let limit = WaitLimit::at_most(Limit::Caller(timeout));
+        self.send_within(record, callback, &limit)
     }
 
     /// Sends a record and blocks until it is acknowledged: for programs that send one at a time.
@@ -274,16 +252,17 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     pub fn send_with_handle(&self, record: ProducerRecord<'_, K, V>) -> Result<SendHandle> {
         let outcome = Arc::new(Slot::default());
         let filled = Arc::clone(&outcome);
-        let callback = move |result| filled.fill(result);
-        let shared = &self.handle.shared;
-        let handle = |(queue, batch): Accepted<'_>| SendHandle {
-            shared: Arc::clone(shared),
+        let mut callback = OwnCallback::new(move |result| filled.fill(result));
+        let mut buffers = SendBuffers::take();
+        let appended = self.append(&record, &mut callback, &self.max_block(), &mut buffers);
+        let handle = appended.map(|appended| SendHandle {
+            shared: Arc::clone(&self.handle.shared),
             outcome,
-            queue: Arc::clone(queue),
-            batch,
-        };
-        self.submit(&record, callback, owe, &self.patience(), handle)
-            .map_err(|(error, _)| error)
+            queue: Arc::clone(appended.queue),
+            batch: appended.batch,
+        });
+        buffers.put_back();
+        handle
     }
 
     /// Blocks until every record accepted before this call has its outcome and its callback has
@@ -323,47 +302,6 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         })
     }
 
-    /// The partitions of a topic. Asks the brokers for a topic that is not known yet, and waits for
-    /// at most `max.block.ms`.
-    ///
-    /// # Errors
-    /// As [`send`](Self::send) for the topic.
-    pub fn partitions_for(&self, topic: &str) -> Result<Vec<PartitionInfo>> {
-        check_topic_name(topic)?;
-        let shared = &self.handle.shared;
-        if shared.accumulator.is_closed() {
-            return Err(self.gate().closed());
-        }
-        if !shared.view().topics.contains_key(topic) {
-            self.gate().await_topic(topic, None, &self.patience())?;
-        }
-        let view = shared.view();
-        let partitions = view
-            .topics
-            .get(topic)
-            .map(|topic| topic.partitions.as_slice());
-        let describe = |(partition, one): (i32, &crate::cluster::PartitionView)| {
-            let node = |id| {
-                let address = view.brokers.get(&id)?;
-                Some(Node {
-                    id: id.0,
-                    host: address.host.clone(),
-                    port: address.port,
-                })
-            };
-            PartitionInfo {
-                partition,
-                leader: one.leader.and_then(node),
-                replicas: one.replicas.iter().map(|id| id.0).collect(),
-                in_sync_replicas: one.in_sync_replicas.iter().map(|id| id.0).collect(),
-            }
-        };
-        Ok((0..)
-            .zip(partitions.unwrap_or_default())
-            .map(describe)
-            .collect())
-    }
-
     /// What this producer and its clones have done so far.
     pub fn metrics(&self) -> ProducerMetrics {
         let shared = &self.handle.shared;
@@ -387,13 +325,14 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         &self,
         record: ProducerRecord<'a, K, V>,
         callback: F,
-        patience: &Patience,
+        limit: &WaitLimit,
     ) -> Result<(), SendError<'a, K, V, F>>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        self.submit(&record, callback, owe, patience, |_| ())
-            .map_err(|(error, callback)| SendError::new(error, record, callback))
+        let mut callback = OwnCallback::new(callback);
+        self.submit(&record, &mut callback, limit)
+            .map_err(|error| SendError::new(error, record, callback.into_unused()))
     }
 
     fn gate(&self) -> Gate<'_> {
@@ -404,8 +343,8 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     }
 
     /// How long a call may wait here.
-    fn patience(&self) -> Patience {
-        Patience::until(Limit::MaxBlock(self.settings.max_block))
+    fn max_block(&self) -> WaitLimit {
+        WaitLimit::at_most(Limit::MaxBlock(self.settings.max_block))
     }
 }
 
@@ -425,14 +364,6 @@ impl<K: ?Sized, V: ?Sized> fmt::Debug for Producer<K, V> {
             .field("metrics", &self.metrics())
             .finish_non_exhaustive()
     }
-}
-
-/// Makes the batch owe a call of the record's own callback.
-fn owe<F>(completions: &mut Completions, callback: F, record: &Record<'_>)
-where
-    F: FnOnce(Result<RecordMetadata>) + Send + 'static,
-{
-    completions.push(Box::new(callback), record);
 }
 
 fn misuse(call: &str) -> Error {

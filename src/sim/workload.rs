@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{
-    Arrival, BatchId, Completions, GroupFunction, InLine, Refused, Reservation, Target, boxed,
-    most_needed,
+    BatchId, GroupFunction, GroupToken, InLine, NewRecord, OnCompletion, OwnCallback, Refused,
+    Reservation, Target, most_needed,
 };
 use crate::error::{Error, Result};
 use crate::record::metadata::RecordMetadata;
@@ -243,15 +243,19 @@ impl World {
         };
         let callback = callback(&self.checker.told, id);
         let callback_bytes = size_of_val(&callback);
-        let mut own = boxed(callback);
         let group = Arc::clone(&self.checker.group.0);
-        // Every other record is told by the group; all of them are charged alike.
-        let mut owe = |completions: &mut Completions, record: &Record<'_>| match id % 2 {
-            0 => own(completions, record),
-            _ => completions.push_token(&group, id, record),
+        let mut own = OwnCallback::new(callback);
+        let mut token = GroupToken::new(&group, id);
+        // Every other record belongs to the group; all of them are charged alike.
+        let callback: &mut dyn OnCompletion = match id % 2 {
+            0 => &mut own,
+            _ => &mut token,
         };
-        let mut arrival = Arrival::new(record, callback_bytes, &mut owe);
-        let needed = most_needed(arrival.content, callback_bytes);
+        let mut new = NewRecord {
+            callback_bytes,
+            ..NewRecord::new(record, callback)
+        };
+        let needed = most_needed(new.content, callback_bytes);
         let preempt = self.stage.weather.mix.preempt;
         let late = match self.stage.weather.strikes("preempted caller", preempt) {
             true => self.stage.weather.dice.micros(1, 2_000),
@@ -265,7 +269,7 @@ impl World {
             // The choice is the producer's.
             None => Target::Round(&topic),
         };
-        match accumulator.append(&clock, target, &mut arrival, reserved) {
+        match accumulator.append(&clock, target, &mut new, reserved) {
             Ok(appended) => {
                 let queue = appended.queue;
                 self.checker.redirect(id, queue.index());
