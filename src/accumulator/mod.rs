@@ -37,6 +37,7 @@ mod model;
 mod packing;
 mod partition;
 mod recycler;
+mod tally;
 mod topics;
 mod undelivered;
 
@@ -57,6 +58,7 @@ pub(crate) use callback::{GroupToken, OnCompletion, OwnCallback};
 pub(crate) use completion::{Failure, Panicked, caught};
 pub(crate) use group::GroupFunction;
 pub(crate) use partition::{Head, PartitionId, PartitionQueue};
+pub(crate) use tally::{Tally, Totals};
 pub(crate) use topics::{CachedTopics, Topic, Topics};
 pub use undelivered::UndeliveredRecord;
 
@@ -80,6 +82,7 @@ pub(crate) struct Accumulator {
     next_batch: AtomicU64,
     /// Where batches are drained.
     home: ProcessId,
+    tally: Tally,
     /// Who is told of outcomes before the callers.
     interceptors: Option<Arc<Interceptors>>,
 }
@@ -116,6 +119,7 @@ impl Accumulator {
             notices: Mutex::ranked(Rank::Notices, Vec::new()),
             next_batch: AtomicU64::new(0),
             home: ProcessId::current(),
+            tally: Tally::default(),
             interceptors: None,
         }
     }
@@ -189,6 +193,17 @@ impl Accumulator {
     pub(crate) fn accepted(&self) -> u64 {
         let topics = self.topics.load();
         topics.queues().map(|queue| queue.accepted()).sum()
+    }
+
+    /// What has become of the accepted records.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Records accepted whose callbacks have not all returned.
+    pub(crate) fn pending(&self) -> u64 {
+        let finished = self.tally.totals().finished();
+        self.accepted().saturating_sub(finished)
     }
 
     /// A number above that of every batch opened so far.

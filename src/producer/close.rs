@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::accumulator::UndeliveredRecord;
+use crate::accumulator::{Totals, UndeliveredRecord};
 use crate::driver::End;
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::producer::record::ProducerRecord;
@@ -123,7 +123,8 @@ impl Handle {
         if shared.is_io_thread() {
             return Err(misuse("close"));
         }
-        let before = self.report();
+        let tally = shared.accumulator.tally();
+        let before = tally.totals();
         let deadline = now().checked_add(timeout);
         shared.accumulator.close();
         match shared.post(Command::Close(deadline)) {
@@ -142,7 +143,7 @@ impl Handle {
             // Its panic, if any, is in the log.
             thread.join().ok();
         }
-        Ok(self.report().since(before))
+        Ok(CloseReport::new(tally.totals().since(before)))
     }
 
     fn still_busy(&self, timeout: Duration) -> Error {
@@ -150,48 +151,30 @@ impl Handle {
             "the producer did not close within {} ms: its I/O thread is busy with callbacks, and {} \
              records wait for theirs",
             timeout.as_millis(),
-            self.shared.pending()
+            self.shared.accumulator.pending()
         );
         Error::new(ErrorKind::TimedOut, text)
-    }
-
-    /// What has become of all records so far.
-    fn report(&self) -> CloseReport {
-        let counters = &self.shared.counters;
-        CloseReport::new(
-            counters.records_acknowledged.value(),
-            counters.records_not_written.value(),
-            counters.records_may_be_written.value(),
-        )
     }
 }
 
 impl CloseReport {
-    fn new(acknowledged: u64, not_written: u64, may_be_written: u64) -> Self {
+    fn new(totals: Totals) -> Self {
         Self {
-            acknowledged,
-            failed: not_written + may_be_written,
-            not_written,
-            may_be_written,
+            acknowledged: totals.acknowledged,
+            failed: totals.failed(),
+            not_written: totals.not_written,
+            may_be_written: totals.may_be_written,
         }
     }
 
     /// Counts these as what failed, whichever call has seen them fail.
     fn with_failed(self, records: &[UndeliveredRecord]) -> Self {
         let of = |fate| records.iter().filter(|one| one.fate() == fate).count() as u64;
-        Self::new(
-            self.acknowledged,
-            of(Fate::NotWritten),
-            of(Fate::MayBeWritten),
-        )
-    }
-
-    fn since(self, before: Self) -> Self {
-        Self::new(
-            self.acknowledged - before.acknowledged,
-            self.not_written - before.not_written,
-            self.may_be_written - before.may_be_written,
-        )
+        Self::new(Totals {
+            acknowledged: self.acknowledged,
+            not_written: of(Fate::NotWritten),
+            may_be_written: of(Fate::MayBeWritten),
+        })
     }
 }
 

@@ -6,6 +6,7 @@ mod clock;
 mod close;
 mod gate;
 mod group;
+mod group_once;
 mod handle;
 mod intercepted;
 #[cfg(test)]
@@ -22,7 +23,8 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 pub use close::CloseReport;
-pub use group::{Group, GroupFailure, GroupOnce, GroupReport};
+pub use group::Group;
+pub use group_once::{GroupFailure, GroupOnce, GroupReport};
 pub use handle::SendHandle;
 pub use partitions::{Node, PartitionInfo};
 pub use purge::{Purge, PurgeReport};
@@ -296,7 +298,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         ticket.wait(deadline).unwrap_or_else(|| {
             let text = format!(
                 "not flushed in time: {} records are pending",
-                shared.pending()
+                shared.accumulator.pending()
             );
             Err(Error::new(ErrorKind::TimedOut, text))
         })
@@ -305,19 +307,17 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// What this producer and its clones have done so far.
     pub fn metrics(&self) -> ProducerMetrics {
         let shared = &self.handle.shared;
-        let (counters, budget) = (&shared.counters, shared.accumulator.budget());
+        let (totals, budget) = (
+            shared.accumulator.tally().totals(),
+            shared.accumulator.budget(),
+        );
         ProducerMetrics {
             records_accepted: shared.accumulator.accepted(),
-            records_sent: counters.records_sent.value(),
-            records_acknowledged: counters.records_acknowledged.value(),
-            records_failed: counters.records_failed(),
-            records_retried: counters.records_retried.value(),
-            batches_sent: counters.batches_sent.value(),
-            bytes_sent: counters.bytes_sent.value(),
-            requests_sent: counters.requests_sent.value(),
-            callbacks_panicked: counters.callbacks_panicked.value(),
+            records_acknowledged: totals.acknowledged,
+            records_failed: totals.failed(),
             buffer_used_bytes: budget.used() as u64,
             buffer_total_bytes: budget.total() as u64,
+            ..shared.counters.snapshot()
         }
     }
 

@@ -43,8 +43,8 @@ pub(crate) enum Rank {
     View,
     /// What failed, kept for a caller that closes.
     Undelivered,
-    /// What a group of records has counted.
-    Tally,
+    /// What a group of records has gathered.
+    Group,
     /// The handle by which the I/O thread is joined.
     Thread,
     /// The state of the mock cluster.
@@ -107,7 +107,7 @@ mod held {
         Rank::Answer,
         Rank::View,
         Rank::Undelivered,
-        Rank::Tally,
+        Rank::Group,
         Rank::Thread,
         #[cfg(feature = "testing")]
         Rank::MockCluster,
