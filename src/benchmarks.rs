@@ -117,7 +117,7 @@ impl Queues {
             ..NewRecord::new(record, callback)
         };
         let target = match partition.map(|partition| self.topic.queue(partition)) {
-            None => Target::Round(&self.topic),
+            None => Target::Sticky(&self.topic),
             Some(Some(queue)) => Target::Partition(queue),
             Some(None) => return false,
         };
@@ -131,7 +131,7 @@ impl Queues {
         self.accumulator.take_notices(&mut notices);
         let mut batches = Vec::new();
         for notice in notices {
-            let (Notice::Opened { queue, .. } | Notice::Full(queue)) = notice;
+            let (Notice::Opened { queue, .. } | Notice::Ready(queue)) = notice;
             while let Some(batch) = queue.take() {
                 batches.push((Arc::clone(&queue), batch));
             }
@@ -187,7 +187,7 @@ impl Sealed {
     /// Calls their callbacks and groups, and gives their memory back.
     pub fn acknowledge(self) {
         for batch in self.0 {
-            let ended = batch.succeed(Some(0), None).tell(|_, called| {
+            let ended = batch.succeed(Some(0), None).run_callbacks(|_, called| {
                 called.expect("what does nothing does not panic");
             });
             ended.expect("nor does it when it ends");

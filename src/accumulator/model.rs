@@ -240,7 +240,7 @@ struct Drainer {
 
 impl Drainer {
     fn drain(&mut self, accumulator: &Accumulator, queue: &Arc<PartitionQueue>, all: bool) {
-        let is_next = |head: &Head| all || head.is_ready && !head.is_packing;
+        let is_next = |head: &Head| all || head.is_ready && !head.is_compressing;
         while let Some(head) = queue.head().filter(is_next) {
             let batch = queue.take_if(head.id).unwrap();
             self.ready += usize::from(batch.is_full);
@@ -255,7 +255,7 @@ impl Drainer {
             });
             self.drained.extend(names);
             let outcome = sealed.succeed(Some(0), None);
-            outcome.tell(|_, called| called.unwrap()).unwrap();
+            outcome.run_callbacks(|_, called| called.unwrap()).unwrap();
         }
     }
 
@@ -265,7 +265,7 @@ impl Drainer {
         for notice in notices {
             match notice {
                 Notice::Opened { batch, .. } => assert!(self.opened.insert(batch)),
-                Notice::Full(_) => self.full += 1,
+                Notice::Ready(_) => self.full += 1,
             }
         }
     }

@@ -85,7 +85,7 @@ fn the_record_that_does_not_fit_opens_the_next_batch_and_fills_the_last() {
         notices(&accumulator)[..],
         [
             Notice::Opened { .. },
-            Notice::Full(_),
+            Notice::Ready(_),
             Notice::Opened { .. }
         ]
     ));
@@ -209,7 +209,7 @@ fn spread(accumulator: &Accumulator, records: usize) -> Vec<usize> {
     for _ in 0..records {
         let mut callback = OwnCallback::new(ignore);
         let mut new = NewRecord::new(record(&[0; 100]), &mut callback);
-        let appended = accumulator.append(&now, Target::Round(&topic), &mut new, None);
+        let appended = accumulator.append(&now, Target::Sticky(&topic), &mut new, None);
         counts[usize::try_from(appended.unwrap().queue.index()).unwrap()] += 1;
     }
     counts
@@ -326,7 +326,7 @@ fn a_failed_batch_tells_every_caller_once() {
     drop(answers);
     let error = Error::new(ErrorKind::Closed, "closed");
     let outcome = queue.take().unwrap().fail(&queue, error);
-    outcome.tell(|_, called| called.unwrap()).unwrap();
+    outcome.run_callbacks(|_, called| called.unwrap()).unwrap();
     assert_eq!(answered.iter().collect::<Vec<_>>(), [true; 3]);
 }
 
@@ -393,11 +393,11 @@ fn a_batch_that_fails_unsent_is_not_compressed_for_that() {
     accumulator.publish(&Arc::from("t"), 1, vec![0]);
     let queue = queue(&accumulator, 0);
     append(&accumulator, &queue, &[1; 1_000]).unwrap();
-    let before = queue.compressing().unwrap().ratio();
+    let before = queue.compression().unwrap().ratio();
     let error = Error::new(ErrorKind::Closed, "closed");
     let outcome = queue.take().unwrap().fail(&queue, error);
     assert_eq!(outcome.undelivered().len(), 1);
-    assert_eq!(queue.compressing().unwrap().ratio(), before);
+    assert_eq!(queue.compression().unwrap().ratio(), before);
 }
 
 #[test]
@@ -411,7 +411,7 @@ fn whoever_shows_that_a_batch_is_full_wakes_the_io_thread_wherever_the_record_go
         notices(&accumulator);
         let mut callback = OwnCallback::new(ignore);
         let mut new = NewRecord::new(record(&[0; 100]), &mut callback);
-        let appended = accumulator.append(&now, Target::Round(&topic), &mut new, None);
+        let appended = accumulator.append(&now, Target::Sticky(&topic), &mut new, None);
         assert!(appended.unwrap().wake || notices(&accumulator).is_empty());
     }
 }
@@ -430,7 +430,7 @@ fn callers_compress_what_they_fill_once_the_io_thread_has_enough_to_do() {
     }
     assert!(charged[0] > 5_000, "left to the I/O thread: {charged:?}");
     assert!(charged[1] < 1_000 && charged[2] < 1_000, "{charged:?}");
-    let full = |notice: &Notice| matches!(notice, Notice::Full(_));
+    let full = |notice: &Notice| matches!(notice, Notice::Ready(_));
     assert_eq!(
         notices(&accumulator).iter().filter(|one| full(one)).count(),
         3

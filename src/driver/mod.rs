@@ -129,7 +129,7 @@ impl Shared {
                 self.counters.callbacks_panicked.add_from_any_thread(1);
             }
         };
-        let ended = outcome.tell(|result, called| {
+        let ended = outcome.run_callbacks(|result, called| {
             // Counted one by one: a close that runs out of time tells how many are left.
             self.accumulator.tally().count(result);
             note(called);

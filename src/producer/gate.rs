@@ -170,7 +170,7 @@ impl Gate<'_> {
             (Some(partition), _) => partition,
             (None, Partitioning::ByKey(rule)) => match rule.partition(key, &partitions) {
                 Some(partition) => partition,
-                None => return Ok(Target::Round(topic)),
+                None => return Ok(Target::Sticky(topic)),
             },
             (None, Partitioning::Asked(partitioner)) => {
                 let request = PartitionRequest::new(target.topic, key, value);

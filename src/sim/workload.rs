@@ -267,7 +267,7 @@ impl World {
         let target = match topic.queue(sent.partition) {
             Some(queue) => Target::Partition(queue),
             // The choice is the producer's.
-            None => Target::Round(&topic),
+            None => Target::Sticky(&topic),
         };
         match accumulator.append(&clock, target, &mut new, reserved) {
             Ok(appended) => {

@@ -552,7 +552,7 @@ impl Sender {
 }
 
 fn deliver(outcome: Outcome) {
-    outcome.tell(|_, called| called.unwrap()).unwrap();
+    outcome.run_callbacks(|_, called| called.unwrap()).unwrap();
 }
 
 /// Partition and values of each batch.

@@ -505,7 +505,7 @@ impl World {
                 outcome.batch.number
             )
         });
-        let ended = outcome.tell(|_, called| {
+        let ended = outcome.run_callbacks(|_, called| {
             called.expect("the checker's callbacks do not panic");
         });
         ended.expect("they capture nothing that panics");
