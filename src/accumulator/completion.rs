@@ -182,7 +182,7 @@ impl Completions {
         let count = self.groups.len();
         let recent = self.groups.iter_mut().enumerate().rev().take(RECENT);
         for (index, tokens) in recent {
-            if let Some(tokens) = group.own(&mut **tokens) {
+            if let Some(tokens) = group.tokens_in(&mut **tokens) {
                 tokens.push_back(token);
                 return as_index(index);
             }
@@ -196,7 +196,7 @@ impl Completions {
                 .min(MOST_AHEAD / size_of::<T>().max(1)),
             _ => 0,
         };
-        self.groups.push(group.begin(token, capacity));
+        self.groups.push(group.new_list(token, capacity));
         as_index(count)
     }
 

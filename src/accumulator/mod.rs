@@ -63,7 +63,7 @@ pub(crate) use batch::BatchId;
 #[cfg(feature = "testing")]
 pub(crate) use batch::OpenBatch;
 #[cfg(test)]
-pub(crate) use budget::InLine;
+pub(crate) use budget::QueuedCaller;
 pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
 pub(crate) use callback::{GroupToken, OnCompletion, OwnCallback};
 pub(crate) use completion::{Failure, Panicked, caught};

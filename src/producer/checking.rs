@@ -1,5 +1,5 @@
-//! A look at the cluster on the caller's behalf: what [`check`](crate::check) does, with this
-//! producer's settings. Leaves the I/O thread alone. Runs on: caller.
+//! [`check`](crate::check) with this producer's settings. Does not involve the I/O thread. Runs on:
+//! caller.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         topics: impl FnOnce() -> Vec<Arc<str>>,
     ) -> Result<CheckReport> {
         let shared = &self.handle.shared;
-        // First of all: a lock may have been copied in the hands of a thread that was not.
+        // Before any lock: in a forked child one may be held by a thread that does not exist there.
         shared.check_process().map_err(End::error)?;
         if shared.is_io_thread() {
             let text = "check inside a callback would hold up the thread that runs callbacks, and with \

@@ -1,5 +1,5 @@
-//! The end of a producer: close and drop. Waits for the I/O thread to end, and for nothing of
-//! which it is not told how long it may take. Runs on: caller.
+//! The end of a producer: close and drop. Each wait here is for the I/O thread, and has a deadline.
+//! Runs on: caller.
 
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ pub struct CloseReport {
     pub may_be_written: u64,
 }
 
-/// How long the callbacks of what fails at the deadline are waited for. No call is later than a tenth
-/// of a second; the rest of that is left to a busy machine.
+/// How long after the deadline the callbacks of the records that fail then are waited for. Calls return
+/// at most a tenth of a second late; the rest of that is left to a busy machine.
 const GRACE: Duration = Duration::from_millis(80);
 const _: () = assert!(GRACE.as_millis() < 100, "a tenth of a second is promised");
 
@@ -129,7 +129,7 @@ impl Handle {
         shared.accumulator.close();
         match shared.post(Command::Close(deadline)) {
             Ok(ticket) => match ticket.wait_beyond(deadline, GRACE) {
-                // Closed: another clone's close has been faster, and what was to be done is done.
+                // Closed: another clone has closed the producer meanwhile, so there is nothing left to do.
                 Some(Err(error)) if !error.is_closed() => return Err(error),
                 Some(_) => {}
                 None => return Err(self.still_busy(timeout)),
@@ -137,7 +137,7 @@ impl Handle {
             Err(End::Closed) => {}
             Err(end) => return Err(end.error()),
         }
-        // It has nothing left to do but to end.
+        // Its work is done, so the thread ends now.
         let thread = self.thread.lock().take();
         if let Some(thread) = thread {
             // Its panic, if any, is in the log.
@@ -167,7 +167,7 @@ impl CloseReport {
         }
     }
 
-    /// Counts these as what failed, whichever call has seen them fail.
+    /// Counts these records as failed, whichever call to close has seen them fail.
     fn with_failed(self, records: &[UndeliveredRecord]) -> Self {
         let of = |fate| records.iter().filter(|one| one.fate() == fate).count() as u64;
         Self::new(Totals {
@@ -187,7 +187,7 @@ impl Drop for Handle {
             return;
         }
         if shared.is_io_thread() {
-            // Waiting for this thread here would be waiting for ourselves.
+            // A thread that waits for itself waits for ever.
             shared.accumulator.close();
             let deadline = now().checked_add(self.longest_delivery_timeout);
             shared.post(Command::Close(deadline)).ok();

@@ -1,6 +1,6 @@
-//! What every record passes between its serializers and its queue: topic, size, partition, memory.
-//! HOT, and the same for all types of keys and values. Partitioners run with no lock and no
-//! reservation held. Runs on: caller.
+//! What every record passes between its serializers and its queue: its topic is looked up, its size
+//! checked, its partition chosen, memory waited for. HOT, and compiled once for all types of keys and
+//! values. Partitioners run with no lock and no reservation held. Runs on: caller.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use crate::record::encoded_size_upper_bound;
 use crate::sender::Command;
 use crate::sync::{Arc, assert_unlocked};
 
-/// What a record says of itself, besides its bytes.
+/// Where a record is to go, as its sender or the interceptors say.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RecordTarget<'a> {
     pub(super) topic: &'a str,
@@ -28,16 +28,13 @@ pub(super) struct RecordTarget<'a> {
 }
 
 impl RecordTarget<'_> {
-    /// The place of its topic, if that has the partition.
+    /// The index of the topic in `topics`, if the topic has the partition.
     #[inline]
     fn find_in(&self, topics: &Topics) -> Option<usize> {
-        let place = topics.index_of(self.topic)?;
-        let has = |index| {
-            topics
-                .at(place)
-                .is_some_and(|one| one.queue(index).is_some())
-        };
-        self.partition.is_none_or(has).then_some(place)
+        let index = topics.index_of(self.topic)?;
+        let topic = topics.at(index)?;
+        let has = |partition| topic.queue(partition).is_some();
+        self.partition.is_none_or(has).then_some(index)
     }
 }
 
@@ -47,7 +44,8 @@ pub(super) struct Gate<'a> {
     pub(super) settings: &'a Settings,
 }
 
-/// How much later than the deadline the I/O thread's better-informed answer is still waited for.
+/// How long after the deadline a caller still waits for the I/O thread's answer, which says better why
+/// there is no metadata than the caller can.
 const GRACE: Duration = Duration::from_millis(50);
 const _: () = assert!(GRACE.as_millis() < 100, "a tenth of a second is promised");
 
@@ -62,20 +60,22 @@ impl Gate<'_> {
     ) -> Result<&'t Topic> {
         check(target)?;
         let accumulator = &self.shared.accumulator;
-        let mut place = target.find_in(accumulator.topics(cached));
-        if place.is_none() {
+        let mut index = target.find_in(accumulator.topics(cached));
+        if index.is_none() {
             self.await_topic(target.topic, target.partition, limit)?;
-            place = target.find_in(accumulator.topics(cached));
+            index = target.find_in(accumulator.topics(cached));
         }
-        // Not a later look: it might not have the partition any more.
+        // From the same topics that the index is of: newer ones may not have the partition any more.
         let topics = cached.as_ref().map(CachedTopics::topics);
-        let topic = place.and_then(|place| topics?.at(place));
+        let topic = index.and_then(|index| topics?.at(index));
         topic.map(|topic| &**topic).ok_or_else(|| {
             let text = format!("topic \"{}\" was announced and is not there", target.topic);
             Error::new(ErrorKind::Internal, text)
         })
     }
 
+    /// Waits until metadata about the topic has come, and it has the partition if one is named. A call
+    /// that must not wait asks for the metadata and fails.
     pub(super) fn await_topic(
         &self,
         name: &str,
@@ -110,7 +110,7 @@ impl Gate<'_> {
         })
     }
 
-    /// Puts the record into a batch, and waits for memory if need be.
+    /// Appends the record to a batch, and waits for memory if need be.
     pub(super) fn append<'t>(
         &self,
         target: &RecordTarget<'_>,
@@ -137,6 +137,7 @@ impl Gate<'_> {
         }
     }
 
+    /// Refuses a record that could never be sent, or would wait for memory for ever.
     fn check_size(&self, target: &RecordTarget<'_>, new: &NewRecord<'_>) -> Result<()> {
         let bytes = encoded_size_upper_bound(new.content);
         let needed = most_needed(new.content, new.callback_bytes);
@@ -157,6 +158,7 @@ impl Gate<'_> {
         Err(Error::new(ErrorKind::RecordTooLarge, text))
     }
 
+    /// The partition: the record's own, or the partitioner's choice.
     fn choose<'t>(
         &self,
         target: &RecordTarget<'_>,
@@ -195,6 +197,7 @@ impl Gate<'_> {
         })
     }
 
+    /// Waits for as much memory as the record can need.
     fn reserve(&self, new: &NewRecord<'_>, limit: &WaitLimit) -> Result<Reservation> {
         let shared = self.shared;
         shared.check_process().map_err(End::error)?;
@@ -208,7 +211,7 @@ impl Gate<'_> {
             Error::new(ErrorKind::BufferFull, text)
         };
         let Some((deadline, limit)) = self.wait_for(limit) else {
-            if budget.note_refusal() {
+            if budget.set_refused() {
                 shared.wake();
             }
             return Err(full(""));
@@ -222,20 +225,21 @@ impl Gate<'_> {
             })
     }
 
-    /// Until when this call may wait, if at all: the I/O thread must not wait for itself.
+    /// How long this call may wait, if at all. On the I/O thread, in a callback, it must not: what it
+    /// waits for would have to come from that very thread.
     fn wait_for(&self, limit: &WaitLimit) -> Option<(Option<Instant>, Limit)> {
         limit.begin().filter(|_| !self.shared.is_io_thread())
     }
 
-    /// What the call ends with once the producer is closed. It may have compressed a batch while that
-    /// happened: the I/O thread looks again.
+    /// What the call fails with once the producer is closed. The I/O thread is woken, since this call
+    /// may have compressed a batch before it was refused, and the I/O thread waits for that one.
     pub(super) fn closed(&self) -> Error {
         self.shared.wake();
         self.shared.ending().unwrap_or(End::Closed).error()
     }
 }
 
-/// What can be said of a record without knowing the cluster.
+/// Refuses what is wrong whatever the cluster looks like.
 #[inline]
 fn check(record: &RecordTarget<'_>) -> Result<()> {
     let invalid = |text: String| Err(Error::new(ErrorKind::InvalidRecord, text));
@@ -252,7 +256,7 @@ fn check(record: &RecordTarget<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What brokers take as the name of a topic. Asked only of names that are not known yet.
+/// Refuses names that brokers refuse. Called only for topics that are not known yet.
 pub(super) fn check_topic_name(name: &str) -> Result<()> {
     const ENOUGH_TO_SHOW: usize = 249;
     let Some(why) = topic_name_fault(name) else {

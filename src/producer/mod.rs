@@ -1,5 +1,5 @@
-//! What users call. Serializes, chooses a partition, appends and waits, all on the caller's thread;
-//! the rest is the I/O thread's.
+//! What users call. All of it runs on the caller's thread: serialize, choose a partition, append, wait.
+//! The rest happens on the I/O thread.
 
 mod checking;
 mod clock;
@@ -104,7 +104,7 @@ struct Serializers<K: ?Sized, V: ?Sized> {
     value: Arc<dyn Serializer<V>>,
 }
 
-/// What the caller's half goes by.
+/// The part of the configuration that callers need.
 struct Settings {
     max_block: Duration,
     max_request_size: usize,
@@ -113,7 +113,7 @@ struct Settings {
     check: check::Settings,
 }
 
-/// Held by every clone; the last one to go closes.
+/// Shared by all clones. When the last one drops it, the producer closes.
 struct Handle {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -342,7 +342,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         }
     }
 
-    /// How long a call may wait here.
+    /// The limit of a call that has none of its own.
     fn max_block(&self) -> WaitLimit {
         WaitLimit::at_most(Limit::MaxBlock(self.settings.max_block))
     }

@@ -1,5 +1,5 @@
-//! Taking records back that were never sent. The I/O thread does it, between two turns, so nothing is
-//! sent and purged at once. Runs on: caller.
+//! Taking records back that were never sent. The I/O thread does it, as it does the sending, so no
+//! record can be both sent and purged. Runs on: caller.
 
 use crate::accumulator::UndeliveredRecord;
 use crate::driver::End;

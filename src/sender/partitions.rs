@@ -184,7 +184,7 @@ impl Sender {
         let budget = accumulator.budget();
         // Before the notices: whoever is refused after this look wakes the I/O thread, also for the
         // batch that it has found to be full.
-        let refused = budget.take_refusal();
+        let refused = budget.take_refused();
         let mut notices = std::mem::take(&mut self.notices);
         accumulator.take_notices(&mut notices);
         for notice in notices.drain(..) {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{
-    BatchId, GroupFunction, GroupToken, InLine, NewRecord, OnCompletion, OwnCallback, Refused,
-    Reservation, Target, most_needed,
+    BatchId, GroupFunction, GroupToken, NewRecord, OnCompletion, OwnCallback, QueuedCaller,
+    Refused, Reservation, Target, most_needed,
 };
 use crate::error::{Error, Result};
 use crate::record::metadata::RecordMetadata;
@@ -47,7 +47,7 @@ pub(super) enum State {
     AwaitingTopic(CommandId, Instant),
     AwaitingMemory {
         record: RecordId,
-        place: InLine,
+        place: QueuedCaller,
         /// How many came before.
         turn: u64,
         deadline: Instant,
@@ -295,7 +295,7 @@ impl World {
 
     /// False: the caller waits.
     fn await_memory(&mut self, index: usize, record: RecordId, needed: usize) -> bool {
-        let Ok(place) = self.accumulator.budget().stand_in_line(needed) else {
+        let Ok(place) = self.accumulator.budget().enqueue(needed) else {
             return true;
         };
         self.wake = true;
@@ -315,7 +315,7 @@ impl World {
         false
     }
 
-    fn end_wait_for_memory(&mut self, index: usize, record: RecordId, place: InLine) {
+    fn end_wait_for_memory(&mut self, index: usize, record: RecordId, place: QueuedCaller) {
         // Without memory the record is refused: the caller knows, and goes on.
         let went_on = match place.leave() {
             Ok(reserved) => {
@@ -458,7 +458,7 @@ impl World {
     /// producer.
     pub(super) fn check_line(&self) {
         let budget = self.accumulator.budget();
-        broken_if(I6, budget.lets_wait_for_nothing(), || {
+        broken_if(I6, budget.has_forgotten_waiter(), || {
             "memory is free, and somebody waits for it".to_owned()
         });
         broken_if(

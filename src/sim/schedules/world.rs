@@ -478,7 +478,7 @@ impl World {
         let target = Target::Partition(&queue);
         let appended = self.accumulator.append(&clock, target, &mut new, None);
         let Ok(appended) = appended else {
-            self.accumulator.budget().note_refusal();
+            self.accumulator.budget().set_refused();
             return;
         };
         let numbers = [id.into(), partition.into(), appended.batch.number as i64];
