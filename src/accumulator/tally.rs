@@ -1,7 +1,7 @@
-//! What has become of the accepted records: the numbers that `close` reports, and from which the
-//! records that are still pending follow. The program is told these, so they are kept apart from
-//! `metrics`, which nothing depends on. Written by the I/O thread alone, which needs no atomic
-//! addition for that; read by any thread.
+//! What has become of the accepted records: the numbers that `close` reports, and that say how many
+//! records are still pending. Programs rely on them, so they are kept apart from `metrics`, which only
+//! observe. Written by the I/O thread alone, which needs no atomic addition for that; read by any
+//! thread.
 
 use crate::error::{Error, Fate, Result};
 use crate::sync::{AtomicU64, Ordering};

@@ -14,12 +14,12 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// sent to or tried to, and says what is wrong and what to do about it: see
     /// [`check`](crate::check). Sends no records and makes no topics.
     ///
-    /// A producer that no broker has told anything yet knows of no topics:
+    /// A producer that has no metadata yet knows of no topics:
     /// [`check_topics`](Self::check_topics) takes their names.
     ///
-    /// Talks on connections of its own, so it works also while the producer is stuck, or closed. Is
-    /// back after `timeout` at the latest, and as soon as everybody has answered: ten seconds are
-    /// enough to find out that somebody does not.
+    /// Uses connections of its own, so it works also while the producer is stuck, or closed. Returns
+    /// after `timeout` at the latest, and as soon as all brokers have answered: ten seconds are enough
+    /// to find out that one does not.
     ///
     /// # Errors
     /// [`Misuse`](crate::ErrorKind::Misuse): inside a callback, which it would hold up, or in a forked

@@ -17,7 +17,7 @@ use crate::sender::Command;
 pub struct CloseReport {
     /// Acknowledged while closing.
     pub acknowledged: u64,
-    /// Failed while closing; each one's callback was told why.
+    /// Failed while closing; each one's callback got the reason.
     pub failed: u64,
     /// Of those that failed: not in the log ([`Fate::NotWritten`](crate::Fate::NotWritten)).
     pub not_written: u64,

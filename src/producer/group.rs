@@ -48,8 +48,8 @@ pub struct Group<K: ?Sized, V: ?Sized, T> {
 }
 
 impl<K: ?Sized, V: ?Sized> Producer<K, V> {
-    /// A group of records with one completion function, which gets each record's token, and where it
-    /// landed or why it was not acknowledged. `buffer.memory` counts the size of a `T` for each.
+    /// A group of records with one completion function, which gets each record's token, and where
+    /// in the log it is or why it was not acknowledged. `buffer.memory` counts the size of a `T` for each.
     ///
     /// Make one group for many records: in a batch, each group takes some memory of its own.
     pub fn group<T, F>(&self, function: F) -> Group<K, V, T>

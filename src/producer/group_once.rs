@@ -44,7 +44,7 @@ use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank, Ranked};
 /// A group is complete when no more records can come, because every clone of it is
 /// [done](Self::done) or dropped, and each record that it accepted has its outcome. Then the function
 /// is called, exactly once, whatever becomes of the producer: on the I/O thread, or, if nothing is
-/// pending any more (or nothing was ever sent), on the thread that lets go of the last clone. A
+/// pending any more (or nothing was ever sent), on the thread that drops the last clone. A
 /// [`flush`](Producer::flush) or [`close`](Producer::close) that returns `Ok` has seen the functions
 /// of all groups that were done before it.
 ///

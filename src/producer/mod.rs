@@ -122,8 +122,8 @@ struct Handle {
 }
 
 impl<K: ?Sized + 'static, V: ?Sized + 'static> Producer<K, V> {
-    /// Starts a producer. Connects to nobody yet: brokers that cannot be reached show when records
-    /// are sent.
+    /// Starts a producer. Does not connect yet: that brokers cannot be reached shows when records are
+    /// sent.
     ///
     /// # Errors
     /// [`Config`](ErrorKind::Config): a property is missing, unknown, malformed, not supported yet,
@@ -167,7 +167,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     ///
     /// `Ok(())`: the record is accepted, and `callback` runs **exactly once**, on success, failure,
     /// close and drop, normally on the I/O thread, in the order of `send` per partition. It gets
-    /// where the record landed, or why it was not acknowledged. A callback that captures something is
+    /// where in the log the record is, or why it was not acknowledged. A callback that captures something is
     /// one allocation; a [`group`](Self::group) does without.
     ///
     /// Blocks for at most `max.block.ms` (60 s) if metadata has to come first or `buffer.memory` is
@@ -273,7 +273,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     ///
     /// # Errors
     /// [`Misuse`](ErrorKind::Misuse) inside a callback; [`Closed`](ErrorKind::Closed) after a close.
-    /// That records failed is no error here: their callbacks have been told.
+    /// That records failed is no error here: their callbacks got the errors.
     pub fn flush(&self) -> Result<()> {
         self.flush_until(None)
     }

@@ -72,7 +72,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     }
 
     /// [`purge`](Self::purge) that also hands back the records: in the order of `send` per partition,
-    /// each with the error that its callback is told. They are copies outside of `buffer.memory`.
+    /// each with the error that its callback gets. They are copies outside of `buffer.memory`.
     ///
     /// # Errors
     /// As [`purge`](Self::purge). After [`TimedOut`](ErrorKind::TimedOut) the records do not come back:
