@@ -116,7 +116,7 @@ impl Link {
     }
 }
 
-/// The interceptors, and which partition's outcomes they are told.
+/// The interceptors, as the batches of one partition notify them of outcomes.
 #[derive(Debug)]
 pub(crate) struct PartitionInterceptors {
     interceptors: Arc<Interceptors>,

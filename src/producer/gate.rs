@@ -38,7 +38,7 @@ impl RecordTarget<'_> {
     }
 }
 
-/// See the [module](self).
+/// What the [way of a record](self) needs of its producer, whatever the types of key and value are.
 pub(super) struct Gate<'a> {
     pub(super) shared: &'a Shared,
     pub(super) settings: &'a Settings,
