@@ -412,7 +412,7 @@ fn a_caller_that_waits_for_memory_appends_in_the_end() {
                 Err(Refused::NoMemory) => {}
                 Err(Refused::Closed | Refused::Forked) => panic!("nobody closes or forks"),
             }
-            let needed = most_needed(arrival.content, arrival.callback_bytes);
+            let needed = most_needed(new.content, new.callback_bytes);
             reserved = Some(accumulator.budget().wait(needed, None, || {}).unwrap());
         }
     }
