@@ -362,11 +362,12 @@ mod tests {
 
     /// A broker of the cluster of this id.
     fn broker(id: &str, brokers: &[(i32, i32)]) -> Spoken {
-        let apis = ApiKey::ALL.map(|api| ApiVersionRange {
+        let range = |api: &ApiKey| ApiVersionRange {
             api_key: api.code(),
             min: 0,
             max: api.versions().max,
-        });
+        };
+        let apis: Vec<_> = ApiKey::ALL.iter().map(range).collect();
         let broker = |(id, port): &(i32, i32)| MetadataBroker {
             node: NodeId(*id),
             host: "host".to_owned(),

@@ -120,7 +120,7 @@ impl Sender {
     /// can be compressed is not known before.
     fn fit(&mut self, now: Instant, id: PartitionId, batch: SealedBatch) -> Option<SealedBatch> {
         let mut batch = batch;
-        while batch.queue.compressing().is_some()
+        while batch.queue.compression().is_some()
             && batch.len() > self.settings.max_request_size
             && batch.has_several()
             && batch.attempts == 0
@@ -141,7 +141,7 @@ impl Sender {
         let deadline = batch.deadline();
         for (index, part) in batch.split().into_iter().enumerate() {
             if index > 0 {
-                part.queue.note_opened();
+                part.queue.increase_load();
             }
             self.partitions
                 .add_batch(id, part.id, deadline, &mut self.agenda);

@@ -161,8 +161,8 @@ impl Sender {
             batch.name(),
             batch.len()
         );
-        if let Some(compressing) = batch.queue.compressing() {
-            compressing.note_too_large();
+        if let Some(compression) = batch.queue.compression() {
+            compression.reset_ratio();
         }
         self.keep_parts(step.now, sent.partition, batch);
         self.proceed(step, sent.partition);

@@ -16,7 +16,7 @@ impl Sender {
         let budget = step.accumulator.budget();
         // Before the notices: a caller that is refused after this look wakes the I/O thread, also for
         // the batch that it has found to be full.
-        let was_refused = budget.take_refusal();
+        let was_refused = budget.take_refused();
         let mut notices = std::mem::take(&mut self.notices);
         step.accumulator.take_notices(&mut notices);
         for notice in notices.drain(..) {
@@ -32,7 +32,7 @@ impl Sender {
                     self.metadata.touch(step.now, queue.topic());
                     self.handle_changed_queue(step, &queue);
                 }
-                Notice::Full(queue) => self.handle_changed_queue(step, &queue),
+                Notice::Ready(queue) => self.handle_changed_queue(step, &queue),
             }
         }
         self.notices = notices;

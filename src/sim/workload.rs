@@ -6,8 +6,8 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{
-    Arrival, BatchId, Completions, GroupFunction, InLine, Refused, Reservation, Target, boxed,
-    most_needed,
+    BatchId, GroupFunction, GroupToken, NewRecord, OnCompletion, OwnCallback, QueuedCaller,
+    Refused, Reservation, Target, most_needed,
 };
 use crate::error::{Error, Result};
 use crate::record::metadata::RecordMetadata;
@@ -48,7 +48,7 @@ pub(super) enum State {
     AwaitingTopic(CommandId, Instant),
     AwaitingMemory {
         record: RecordId,
-        place: InLine,
+        place: QueuedCaller,
         /// How many came before.
         turn: u64,
         deadline: Instant,
@@ -244,15 +244,19 @@ impl World {
         };
         let callback = callback(&self.checker.told, id);
         let callback_bytes = size_of_val(&callback);
-        let mut own = boxed(callback);
         let group = Arc::clone(&self.checker.group.0);
-        // Every other record is told by the group; all of them are charged alike.
-        let mut owe = |completions: &mut Completions, record: &Record<'_>| match id % 2 {
-            0 => own(completions, record),
-            _ => completions.push_token(&group, id, record),
+        let mut own = OwnCallback::new(callback);
+        let mut token = GroupToken::new(&group, id);
+        // Every other record belongs to the group; all of them are charged alike.
+        let callback: &mut dyn OnCompletion = match id % 2 {
+            0 => &mut own,
+            _ => &mut token,
         };
-        let mut arrival = Arrival::new(record, callback_bytes, &mut owe);
-        let needed = most_needed(arrival.content, callback_bytes);
+        let mut new = NewRecord {
+            callback_bytes,
+            ..NewRecord::new(record, callback)
+        };
+        let needed = most_needed(new.content, callback_bytes);
         let preempt = self.stage.weather.mix.preempt;
         let late = match self.stage.weather.strikes("preempted caller", preempt) {
             true => self.stage.weather.dice.micros(1, 2_000),
@@ -264,9 +268,9 @@ impl World {
         let target = match topic.queue(sent.partition) {
             Some(queue) => Target::Partition(queue),
             // The choice is the producer's.
-            None => Target::Round(&topic),
+            None => Target::Sticky(&topic),
         };
-        match accumulator.append(&clock, target, &mut arrival, reserved) {
+        match accumulator.append(&clock, target, &mut new, reserved) {
             Ok(appended) => {
                 let queue = appended.queue;
                 self.checker.redirect(id, queue.index());
@@ -292,7 +296,7 @@ impl World {
 
     /// False: the caller waits.
     fn await_memory(&mut self, index: usize, record: RecordId, needed: usize) -> bool {
-        let Ok(place) = self.accumulator.budget().stand_in_line(needed) else {
+        let Ok(place) = self.accumulator.budget().enqueue(needed) else {
             return true;
         };
         self.wake = true;
@@ -312,7 +316,7 @@ impl World {
         false
     }
 
-    fn end_wait_for_memory(&mut self, index: usize, record: RecordId, place: InLine) {
+    fn end_wait_for_memory(&mut self, index: usize, record: RecordId, place: QueuedCaller) {
         // Without memory the record is refused: the caller knows, and goes on.
         let went_on = match place.leave() {
             Ok(reserved) => {
@@ -474,7 +478,7 @@ impl World {
     /// producer.
     pub(super) fn check_line(&self) {
         let budget = self.accumulator.budget();
-        broken_if(I6, budget.lets_wait_for_nothing(), || {
+        broken_if(I6, budget.has_forgotten_waiter(), || {
             "memory is free, and somebody waits for it".to_owned()
         });
         broken_if(

@@ -6,8 +6,8 @@
 //! |---|---|
 //! | nothing | any lock |
 //! | `Topics` | `Partition` |
-//! | `Partition` | `Notices`, `MemoryLine` or `Recycler` |
-//! | `MemoryLine`, also in `Partition` | `MemoryAnswer` |
+//! | `Partition` | `Notices`, `MemoryQueue` or `Recycler` |
+//! | `MemoryQueue`, also in `Partition` | `MemoryAnswer` |
 //! | any other | nothing |
 //!
 //! Nor two of the same rank. Who waits on a condition variable holds its lock only, and the user's
@@ -25,8 +25,8 @@ pub(crate) enum Rank {
     Partition,
     /// What the sender has not heard of yet.
     Notices,
-    /// Who stands in line for memory.
-    MemoryLine,
+    /// Callers that wait for memory.
+    MemoryQueue,
     /// The answer to one of those.
     MemoryAnswer,
     /// Compressors that nobody uses.
@@ -43,8 +43,8 @@ pub(crate) enum Rank {
     View,
     /// What failed, kept for a caller that closes.
     Undelivered,
-    /// What a group of records has counted.
-    Tally,
+    /// What a group of records has gathered.
+    Group,
     /// The handle by which the I/O thread is joined.
     Thread,
     /// The state of the mock cluster.
@@ -98,7 +98,7 @@ mod held {
         Rank::Topics,
         Rank::Partition,
         Rank::Notices,
-        Rank::MemoryLine,
+        Rank::MemoryQueue,
         Rank::MemoryAnswer,
         Rank::Compressors,
         Rank::Recycler,
@@ -107,7 +107,7 @@ mod held {
         Rank::Answer,
         Rank::View,
         Rank::Undelivered,
-        Rank::Tally,
+        Rank::Group,
         Rank::Thread,
         #[cfg(feature = "testing")]
         Rank::MockCluster,
@@ -152,9 +152,9 @@ mod held {
                 (Self::Topics, Self::Partition)
                     | (
                         Self::Partition,
-                        Self::Notices | Self::MemoryLine | Self::MemoryAnswer | Self::Recycler
+                        Self::Notices | Self::MemoryQueue | Self::MemoryAnswer | Self::Recycler
                     )
-                    | (Self::MemoryLine, Self::MemoryAnswer)
+                    | (Self::MemoryQueue, Self::MemoryAnswer)
             )
         }
     }

@@ -194,7 +194,7 @@ impl Partitions {
         let incomplete = &mut self.incomplete;
         partition.add_outcome(outcome, |outcome| {
             incomplete.remove(&outcome.batch);
-            outcome.queue.note_finished();
+            outcome.queue.decrease_load();
             agenda.push(Output::Deliver(outcome));
         });
     }

@@ -143,7 +143,7 @@ impl Partition {
         let has_room = oldest.is_none() || self.has_room_behind(producer);
         match has_room.then(|| self.queue.head()).flatten() {
             // One that a caller compresses is not there yet: a notice says when that is done.
-            Some(head) if !head.is_packing => Next::New(head),
+            Some(head) if !head.is_compressing => Next::New(head),
             _ => Next::Nothing,
         }
     }
@@ -366,8 +366,8 @@ impl Partition {
         }
         self.is_broken = false;
         for retry in &mut self.retries {
-            retry.batch.stamp = None;
             retry.is_lost = retry.batch.fate() == Fate::MayBeWritten;
+            retry.batch.clear_stamp();
         }
         self.sequences.reset()
     }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::accumulator::{Accumulator, Arrival, Target, boxed};
+use crate::accumulator::{Accumulator, NewRecord, OwnCallback, Target};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::TopicId;
 use crate::record::Record;
@@ -56,11 +56,11 @@ impl World {
             value: Some(&value),
             headers: &[],
         };
-        let mut callback = boxed(|_: Result<crate::RecordMetadata>| {});
-        let mut arrival = Arrival::new(record, 64, &mut callback);
+        let mut callback = OwnCallback::new(|_: Result<crate::RecordMetadata>| {});
+        let mut new = NewRecord::new(record, &mut callback);
         let target = Target::Partition(self.partition.queue());
         let clock = || self.now;
-        let appended = self.accumulator.append(&clock, target, &mut arrival, None);
+        let appended = self.accumulator.append(&clock, target, &mut new, None);
         appended.unwrap();
     }
 
