@@ -226,7 +226,6 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
 }
 
 fn connect_settings(config: &ProducerConfig) -> ConnectSettings {
-    let setup = config.connection_setup_timeout();
     ConnectSettings {
         connection: Arc::new(connection::Settings {
             client_id: Arc::from(config.client_id()),
@@ -239,8 +238,6 @@ fn connect_settings(config: &ProducerConfig) -> ConnectSettings {
             receive_buffer_bytes: config.receive_buffer(),
             user_timeout: Some(config.request_timeout()),
         },
-        setup_timeout: setup.initial.min(AGES),
-        setup_timeout_max: setup.max.min(AGES),
     }
 }
 
@@ -266,6 +263,8 @@ fn sender_settings(config: &ProducerConfig) -> sender::Settings {
         max_in_flight: config.max_in_flight(),
         retry_backoff: backoff(config.retry_backoff()),
         reconnect_backoff: backoff(config.reconnect_backoff()),
+        setup_timeout: config.connection_setup_timeout().initial.min(AGES),
+        setup_timeout_max: config.connection_setup_timeout().max.min(AGES),
         metadata_max_age: config.metadata_max_age().min(AGES),
         metadata_max_idle: config.metadata_max_idle().min(AGES),
         rebootstrap: match config.metadata_recovery() {
@@ -368,7 +367,14 @@ impl Driver {
             }
             let now = now();
             match self.sender.poll(now, &self.shared.accumulator) {
-                Output::Connect(node, address) => self.peers.connect(now, node, address),
+                Output::Connect {
+                    node,
+                    address,
+                    setup_timeout,
+                    first_address,
+                } => self
+                    .peers
+                    .connect(now, node, address, setup_timeout, first_address),
                 Output::Disconnect(node) => self.peers.disconnect(node),
                 Output::Send(node, id, request) => {
                     self.inputs.extend(self.peers.send(now, node, id, request));

@@ -21,9 +21,6 @@ use crate::transport::{
 pub(super) struct ConnectSettings {
     pub(super) connection: Arc<Settings>,
     pub(super) options: SocketOptions,
-    /// `socket.connection.setup.timeout.ms`, doubling with each failure up to the maximum.
-    pub(super) setup_timeout: Duration,
-    pub(super) setup_timeout_max: Duration,
 }
 
 /// Every broker that is connected or being connected to.
@@ -32,9 +29,6 @@ pub(super) struct Peers {
     settings: ConnectSettings,
     connector: Connector,
     peers: BTreeMap<NodeId, Peer>,
-    /// Attempts in a row that did not become ready, by broker: for the timeout, and to start at
-    /// another of the host's addresses each time.
-    failures: BTreeMap<NodeId, u32>,
     next_token: u64,
     buffer: Vec<u8>,
 }
@@ -62,34 +56,30 @@ impl Peers {
             settings,
             connector,
             peers: BTreeMap::new(),
-            failures: BTreeMap::new(),
             next_token: 0,
             buffer: vec![0; READ_BUFFER_BYTES],
         }
     }
 
-    pub(super) fn connect(&mut self, now: Instant, node: NodeId, address: Address) {
-        let failures = self.failures.get(&node).copied().unwrap_or(0);
-        let doubled = self
-            .settings
-            .setup_timeout
-            .saturating_mul(1u32.checked_shl(failures).unwrap_or(u32::MAX));
-        let timeout = doubled.min(
-            self.settings
-                .setup_timeout_max
-                .max(self.settings.setup_timeout),
-        );
+    pub(super) fn connect(
+        &mut self,
+        now: Instant,
+        node: NodeId,
+        address: Address,
+        setup_timeout: Duration,
+        first_address: u32,
+    ) {
         let token = Token(self.next_token);
         self.next_token += 1;
         self.connector.start(ConnectAttempt {
             token,
             host: address.host.clone(),
             port: address.port,
-            timeout,
-            first_address: failures as usize,
+            timeout: setup_timeout,
+            first_address,
             options: self.settings.options,
         });
-        let setup_deadline = now.checked_add(timeout);
+        let setup_deadline = now.checked_add(setup_timeout);
         self.peers.insert(
             node,
             Peer {
@@ -323,7 +313,6 @@ impl Peers {
             inputs.push(match event {
                 Event::Ready(_) => {
                     peer.setup_deadline = None;
-                    self.failures.remove(&node);
                     Input::Ready(node)
                 }
                 Event::Response(id, response) => Input::Response(id, response),
@@ -336,10 +325,6 @@ impl Peers {
         let Some(peer) = self.peers.remove(&node) else {
             return;
         };
-        if peer.setup_deadline.is_some() {
-            let failures = self.failures.entry(node).or_default();
-            *failures = failures.saturating_add(1);
-        }
         let lost = peer
             .link
             .map(|(_, connection)| connection.lost())

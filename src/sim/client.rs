@@ -5,15 +5,13 @@ use std::collections::BTreeMap;
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
-use crate::cluster::Address;
 use crate::connection::{Connection, Event, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::Request;
 use crate::sender::Input;
-use crate::sim::brokers::Brokers;
 use crate::sim::network::{LinkId, Network, Read};
-use crate::sim::options::{FIRST_PORT, Options};
+use crate::sim::options::Options;
 use crate::sim::promise::{I8, I10, broken_if};
 use crate::sim::stage::Stage;
 use crate::sync::Arc;
@@ -22,9 +20,7 @@ use crate::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Client {
     settings: Arc<Settings>,
-    setup_timeout: Duration,
     peers: BTreeMap<NodeId, Peer>,
-    failures: BTreeMap<NodeId, u32>,
     /// When connections were lost last: they are not made again at once.
     lost: BTreeMap<NodeId, Instant>,
     reconnect_pause: Duration,
@@ -53,9 +49,7 @@ impl Client {
         };
         Self {
             settings: Arc::new(settings),
-            setup_timeout: options.setup_timeout,
             peers: BTreeMap::new(),
-            failures: BTreeMap::new(),
             lost: BTreeMap::new(),
             reconnect_pause: options.sender.reconnect_backoff.initial * 8 / 10,
         }
@@ -65,27 +59,24 @@ impl Client {
         &mut self,
         stage: &mut Stage,
         network: &mut Network,
-        brokers: &Brokers,
         node: NodeId,
-        address: &Address,
+        (broker, listens): (NodeId, bool),
+        setup_timeout: Duration,
     ) {
-        let broker = NodeId(i32::from(address.port) - i32::from(FIRST_PORT));
-        let link = network.connect(stage, broker, brokers.listens(broker));
+        let link = network.connect(stage, broker, listens);
         let pause = self.lost.get(&node).map(|lost| stage.now - *lost);
         broken_if(
             I8,
             pause.is_some_and(|pause| pause < self.reconnect_pause),
             || format!("node {node} is connected to again after {pause:?}"),
         );
-        let failures = self.failures.get(&node).copied().unwrap_or(0);
-        let timeout = self.setup_timeout * if failures == 0 { 1 } else { 2 };
         let numbers = [node.0.into(), broker.0.into(), link.0 as i64];
         stage.note("connect", numbers, || {
             format!("node {node} to broker {broker}, link {}", link.0)
         });
         let peer = Peer {
             link,
-            setup_deadline: Some(stage.now + timeout),
+            setup_deadline: Some(stage.now + setup_timeout),
             connection: None,
             sent: BTreeMap::new(),
             throttled_until: None,
@@ -324,7 +315,6 @@ impl Client {
             inputs.push(match event {
                 Event::Ready(_) => {
                     peer.setup_deadline = None;
-                    self.failures.remove(&node);
                     stage.note("ready", [node.0.into(), 0, 0], || format!("node {node}"));
                     Input::Ready(node)
                 }
@@ -356,9 +346,6 @@ impl Client {
         let Some(peer) = self.peers.remove(&node) else {
             return;
         };
-        if peer.setup_deadline.is_some() {
-            *self.failures.entry(node).or_default() += 1;
-        }
         self.lost.insert(node, stage.now);
         network.close(stage, peer.link);
         let lost = peer.connection.map(Connection::lost).unwrap_or_default();

@@ -32,7 +32,7 @@ pub(crate) struct ConnectAttempt {
     pub(crate) timeout: Duration,
     /// Which of the host's addresses comes first, counted round: a caller that counts its attempts
     /// here starts each time at another one.
-    pub(crate) first_address: usize,
+    pub(crate) first_address: u32,
     pub(crate) options: SocketOptions,
 }
 
@@ -143,7 +143,8 @@ fn connect(attempt: &ConnectAttempt, gone: &AtomicBool) -> Result<Stream, Cause>
     if addresses.is_empty() {
         return Err(Cause::NoAddress);
     }
-    let first = attempt.first_address % addresses.len();
+    let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    let first = (attempt.first_address % count) as usize;
     addresses.rotate_left(first);
     let remaining = attempt.timeout.saturating_sub(started.elapsed());
     if remaining.is_zero() {

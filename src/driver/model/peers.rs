@@ -2,7 +2,7 @@
 //! request the next time it is looked at, and takes every record. What it does to a topic with one
 //! of these names is what makes the I/O thread panic.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::cluster::Address;
 use crate::connection::Settings;
@@ -28,8 +28,6 @@ const BROKER: NodeId = NodeId(1);
 pub(super) struct ConnectSettings {
     pub(super) connection: Arc<Settings>,
     pub(super) options: SocketOptions,
-    pub(super) setup_timeout: std::time::Duration,
-    pub(super) setup_timeout_max: std::time::Duration,
 }
 
 #[derive(Debug, Default)]
@@ -44,7 +42,14 @@ impl Peers {
         Self::default()
     }
 
-    pub(super) fn connect(&mut self, _: Instant, node: NodeId, address: Address) {
+    pub(super) fn connect(
+        &mut self,
+        _: Instant,
+        node: NodeId,
+        address: Address,
+        _: Duration,
+        _: u32,
+    ) {
         self.address = Some(address);
         self.answers.push(Input::Ready(node));
     }
