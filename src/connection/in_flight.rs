@@ -81,15 +81,24 @@ impl InFlight {
         self.requests.push_back(request);
     }
 
-    /// Whether anything is left to write.
-    pub(super) fn wants_write(&self) -> bool {
-        self.requests.len() > self.written
+    /// Whether anything is left to write after the next `held` bytes.
+    pub(super) fn wants_write(&self, held: usize) -> bool {
+        let unwritten = self.requests.iter().skip(self.written);
+        let mut skip = self.offset + held;
+        unwritten
+            .filter_map(|request| request.frame.as_ref())
+            .any(|frame| {
+                let is_longer = frame.len() > skip;
+                skip = skip.saturating_sub(frame.len());
+                is_longer
+            })
     }
 
-    /// Appends what to write next, as much as one call of the system is likely to take.
-    pub(super) fn outgoing<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>) {
+    /// Appends what to write after the next `held` bytes, as much as one call of the system is
+    /// likely to take.
+    pub(super) fn outgoing<'a>(&'a self, held: usize, slices: &mut Vec<IoSlice<'a>>) {
         let mut bytes = 0;
-        let mut offset = self.offset;
+        let mut offset = self.offset + held;
         for request in self.requests.iter().skip(self.written) {
             let Some(frame) = &request.frame else {
                 continue;
@@ -101,13 +110,13 @@ impl InFlight {
                 bytes += slice.len();
                 slices.push(IoSlice::new(slice));
             }
-            offset = 0;
+            offset = offset.saturating_sub(frame.len());
         }
     }
 
-    /// Notes that the socket took `bytes`, and hands out the requests which that finishes: those
-    /// that nobody answers.
-    pub(super) fn on_written(&mut self, mut bytes: usize, mut finish: impl FnMut(Pending)) {
+    /// The socket took `bytes`; hands out the requests which that finishes: those that are not
+    /// answered.
+    pub(super) fn handle_written(&mut self, mut bytes: usize, mut finish: impl FnMut(Pending)) {
         while bytes > 0 {
             let request = self
                 .requests

@@ -2,22 +2,22 @@
 //! and callbacks. Decides nothing about records, and holds no lock while a callback runs. When
 //! there is nothing to do it sleeps until a deadline of the sender's, with no periodic wake-ups.
 
+#[cfg_attr(all(test, shuttle), path = "model/client.rs")]
+mod client;
 mod mailbox;
 #[cfg(test)]
 #[cfg(shuttle)]
 #[path = "model/tests.rs"]
 mod model;
-#[cfg_attr(all(test, shuttle), path = "model/peers.rs")]
-mod peers;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
 #[cfg(test)]
 #[cfg(shuttle)]
-pub(crate) use peers::{DEADLY_TO_KNOW, DEADLY_TO_SEND};
+pub(crate) use client::{DEADLY_TO_KNOW, DEADLY_TO_SEND};
+pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
 
 use crate::accumulator::{Accumulator, BatchId, Outcome, Panicked, UndeliveredRecord};
 use crate::cluster::{Address, ClusterView};
@@ -30,8 +30,8 @@ use crate::sender::{self, Backoff, Command, CommandId, Input, Output, Sender};
 use crate::sync::thread::{self, ThreadId};
 use crate::sync::{Arc, Mutex, OnceLock, Rank, Ranked};
 use crate::transport::{Connector, Poller, SocketOptions, Waker};
+use client::{ConnectSettings, NetworkClient};
 use mailbox::Answer;
-use peers::{ConnectSettings, Peers};
 
 /// What callers and the I/O thread share.
 #[derive(Debug)]
@@ -165,7 +165,7 @@ pub(crate) struct Driver {
     shared: Arc<Shared>,
     sender: Sender,
     poller: Poller,
-    peers: Peers,
+    client: NetworkClient,
     /// Callers who wait for the sender's answer.
     waiting: BTreeMap<CommandId, Answer>,
     inputs: Vec<Input>,
@@ -211,7 +211,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
     let driver = Driver {
         shared: Arc::clone(&shared),
         sender,
-        peers: Peers::new(connect, Connector::new(poller.waker())),
+        client: NetworkClient::new(connect, Connector::new(poller.waker())),
         poller,
         waiting: BTreeMap::new(),
         inputs: Vec::new(),
@@ -307,14 +307,14 @@ impl Driver {
         let Self {
             shared,
             sender,
-            peers,
+            client,
             waiting,
             ..
         } = self;
         // In this order: whoever finds the producer closed asks the mailbox why.
         shared.mailbox.announce(end);
         shared.accumulator.close();
-        drop(peers);
+        drop(client);
         if end == End::Died {
             // Not even another panic, in a logger perhaps, keeps callers waiting.
             catch_unwind(AssertUnwindSafe(|| shared.bury(sender))).ok();
@@ -330,31 +330,31 @@ impl Driver {
     fn run_until_stopped(&mut self) {
         loop {
             let Some(deadline) = self.act() else { return };
-            let deadline = [deadline, self.peers.deadline()]
+            let deadline = [deadline, self.client.deadline()]
                 .into_iter()
                 .flatten()
                 .min();
             let timeout = deadline.map(|deadline| deadline.saturating_duration_since(now()));
             self.poller
-                .poll(self.peers.interests(), timeout)
+                .poll(self.client.interests(), timeout)
                 .unwrap_or_else(|error| panic!("the system cannot wait for sockets: {error}"));
             let now = now();
             self.take_commands(now);
-            self.peers.take_connected(now, &mut self.inputs);
+            self.client.poll_connected(now, &mut self.inputs);
             // First of all: an answer may end another connection, and what was written whole there
             // with acks=0 is done.
-            self.peers.write_all(&mut self.inputs);
+            self.client.write_all(&mut self.inputs);
             for index in 0..self.poller.ready().len() {
                 let Some(ready) = self.poller.ready().get(index).copied() else {
                     continue;
                 };
-                if let Some(node) = self.peers.node_of(ready.token)
+                if let Some(node) = self.client.node_of(ready.token)
                     && ready.readable
                 {
-                    self.peers.read(now, node, &mut self.inputs);
+                    self.client.read(now, node, &mut self.inputs);
                 }
             }
-            self.peers.check_timeouts(now, &mut self.inputs);
+            self.client.handle_timeouts(now, &mut self.inputs);
         }
     }
 
@@ -373,11 +373,11 @@ impl Driver {
                     setup_timeout,
                     first_address,
                 } => self
-                    .peers
+                    .client
                     .connect(now, node, address, setup_timeout, first_address),
-                Output::Disconnect(node) => self.peers.disconnect(node),
+                Output::Disconnect(node) => self.client.disconnect(node),
                 Output::Send(node, id, request) => {
-                    self.inputs.extend(self.peers.send(now, node, id, request));
+                    self.inputs.extend(self.client.send(now, node, id, request));
                 }
                 Output::Publish(view) => self.publish(view),
                 Output::Deliver(outcome) => self.shared.deliver(outcome),
@@ -387,7 +387,7 @@ impl Driver {
                     }
                 }
                 Output::Wait(deadline) => {
-                    self.peers.write_all(&mut self.inputs);
+                    self.client.write_all(&mut self.inputs);
                     if self.inputs.is_empty() {
                         return Some(deadline);
                     }

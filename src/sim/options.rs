@@ -51,6 +51,8 @@ pub(super) struct Options {
     pub(super) first_epoch: i16,
     /// Whether brokers answer a batch that they have with DUPLICATE_SEQUENCE_NUMBER.
     pub(super) tells_duplicates: bool,
+    /// Whether the connections go through a [layer](super::layer).
+    pub(super) is_sealed: bool,
     pub(super) faults: FaultMix,
 }
 
@@ -197,6 +199,7 @@ impl Options {
             close_timeout: ms(10_000),
             first_epoch: 0,
             tells_duplicates: false,
+            is_sealed: false,
             faults: FaultMix::default(),
         }
     }
@@ -242,6 +245,7 @@ impl Options {
             close_timeout: ms(d.pick(&[0, 50, 1_000, 20_000])),
             first_epoch: d.pick(&[0, 0, i16::MAX - 1, i16::MAX]),
             tells_duplicates: false,
+            is_sealed: false,
             faults: FaultMix::swarm(d),
         };
         options.sender.setup_timeout = options.setup_timeout;

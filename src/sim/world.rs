@@ -94,7 +94,7 @@ impl World {
             posted: Vec::new(),
             wake: false,
             sender: Sender::new(stage.now, options.sender.clone(), Arc::default()),
-            network: Network::new(options.socket_bytes),
+            network: Network::new(options.socket_bytes, options.is_sealed),
             brokers: Brokers::new(&options),
             flights: Flights::new(&options),
             graves: Vec::new(),

@@ -219,9 +219,9 @@ pub(super) fn connect_to(address: SocketAddr, timeout: Duration) -> io::Result<T
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "an attempt divides its time between addresses, off the I/O thread"
+    reason = "what waits has a time for it, off the I/O thread"
 )]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
 
