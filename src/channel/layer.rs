@@ -30,10 +30,9 @@ pub(crate) trait Layer {
     ///
     /// - If a record still in the layer's buffer counted, a request with acks=0 would be
     ///   acknowledged that never left.
-    /// - If a record that has left did not count, its batch could fail as `NotWritten` and be in the
-    ///   log; and an answer could come for a request that nobody has sent.
-    /// - A record that has left in part may count either way for its peer, who can do nothing with
-    ///   it. Here it does not.
+    /// - If a record that has left did not count, its batch could fail as `NotWritten` and yet be in
+    ///   the log; and the broker could answer a request that counts as not sent.
+    /// - A record that has left in part does not count: the peer cannot read it.
     ///
     /// # Errors
     /// The stream's. As there is one write to a call, such a call has written nothing, and no
@@ -45,11 +44,11 @@ pub(crate) trait Layer {
     ) -> io::Result<Progress>;
 
     /// Takes bytes that came from the socket, and passes on all plaintext that can be had from what
-    /// has come so far. Nothing may stay behind: the system says when the socket has more bytes, but
-    /// nobody would say that the layer has.
+    /// has come so far. Nothing may stay behind in the layer: the poller reports bytes that wait in
+    /// the socket, so bytes that wait here would stay until more arrive.
     ///
     /// # Errors
-    /// What the layer does not understand, or an error of `pass_on`, which it calls no more then.
+    /// The bytes make no sense to the layer, or `pass_on` failed; it is then not called again.
     fn receive(
         &mut self,
         bytes: &[u8],

@@ -7,8 +7,8 @@
 //!    answers)                          or nothing)
 //! ```
 //!
-//! What a record's fate is depends on which bytes the socket took, so the [`Layer`] says how much
-//! plaintext has left, and nobody else does.
+//! The fate of a record depends on which bytes the socket took, and only the [`Layer`] knows how much
+//! plaintext these bytes stand for.
 //!
 //! The contract with the caller is the one of [`Connection`]: after every call, also one that
 //! failed, take the events out with [`Channel::poll_event`]; a call that failed ends the channel.

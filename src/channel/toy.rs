@@ -124,11 +124,11 @@ impl Toy {
             return Ok(None);
         }
         let mut record: Vec<u8> = self.received.drain(..end).skip(HEAD_BYTES).collect();
-        let told = record.pop();
+        let found = record.pop();
         for byte in &mut record {
             *byte = byte.wrapping_sub(self.key_in);
         }
-        if told != Some(sum(&record)) {
+        if found != Some(sum(&record)) {
             return Err(bad_record());
         }
         Ok(Some((kind, record)))

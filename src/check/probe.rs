@@ -1,5 +1,5 @@
-//! A conversation with whoever listens at one address: connects, asks for versions and for
-//! metadata, and says what came of it. The same bytes and limits as a producer's own connections,
+//! A conversation with what listens at one address: connects, asks for versions and for metadata,
+//! and reports what came of it. The same bytes and limits as a producer's own connections,
 //! which it does not touch. Runs on the threads `linger-check`, and ends when its time is over.
 
 use std::io;
@@ -21,14 +21,14 @@ use crate::transport::{BlockingStream, SocketAddr};
 /// What to ask at one address.
 pub(super) struct Probe {
     pub(super) address: SocketAddr,
-    /// What to be told about; without any, of the cluster alone.
+    /// The topics to ask for; if there are none, the answer is about the cluster alone.
     pub(super) topics: Vec<Arc<str>>,
     pub(super) connection: Arc<Settings>,
     /// How long a producer would wait for a connection that can be used.
     pub(super) setup_timeout: Duration,
 }
 
-/// Somebody who speaks Kafka's protocol.
+/// What a peer has answered that speaks Kafka's protocol.
 #[derive(Debug)]
 pub(super) struct Spoken {
     pub(super) versions: ApiVersions,
@@ -36,7 +36,7 @@ pub(super) struct Spoken {
     pub(super) metadata: Result<MetadataResponse, Failure>,
 }
 
-/// Why there is nobody to talk to, or not about what was asked.
+/// Why there is no answer, or none to what was asked.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// No connection came about.
@@ -70,7 +70,7 @@ mod shares {
 impl Probe {
     /// Talks for no longer than so much time.
     pub(super) fn run(self, time: Duration) -> Result<Spoken, Failure> {
-        // Whoever needs longer to greet is no broker for a producer either.
+        // A producer gives up a peer that takes longer for its handshake, so a check does, too.
         let time = time.min(self.setup_timeout * shares::OF / shares::GREETED);
         let started = now();
         let until = |share: u32| started + time * share / shares::OF;

@@ -1,4 +1,4 @@
-//! Recognises who listens at a port that does not answer Kafka's protocol: greets it as a browser
+//! Recognises what listens at a port that does not answer Kafka's protocol: greets it as a browser
 //! does, and as a client of TLS does, and looks at the first bytes that come back. Runs on the
 //! threads `linger-check`.
 

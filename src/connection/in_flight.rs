@@ -29,14 +29,14 @@ pub(super) struct InFlight {
     /// Of the first request that is not written whole: how many bytes are.
     offset: usize,
     next_correlation_id: i32,
-    /// Until when the broker has announced to answer nothing, if it has ever.
+    /// End of the current throttle pause, or of the last one.
     pause_ends: Option<Instant>,
 }
 
 /// A request that is not finished.
 #[derive(Debug)]
 pub(super) struct Pending {
-    /// None for those of the handshake.
+    /// `None` for a request of the handshake.
     pub(super) id: Option<RequestId>,
     pub(super) correlation_id: i32,
     pub(super) api: ApiKey,
@@ -44,7 +44,7 @@ pub(super) struct Pending {
     /// Whether the broker answers; it does not to a Produce request with acks=0.
     pub(super) is_answered: bool,
     pub(super) deadline: Instant,
-    /// Until it is written whole: the batches in it are then given back.
+    /// Dropped, with its hold on the batches in it, once it is written whole.
     pub(super) frame: Option<Frame>,
 }
 
@@ -149,8 +149,9 @@ impl InFlight {
         self.requests.pop_front();
     }
 
-    /// The broker answers nothing for a while, and says so: that is no silence. Pauses that overlap
-    /// are one. Nobody sends during a pause, so deadlines stay in order.
+    /// The broker has announced that it answers nothing for a while (KIP-219), so the requests in
+    /// flight get that much more time. Pauses that overlap count once. No request is sent during a
+    /// pause, so deadlines stay in order.
     pub(super) fn pause(&mut self, now: Instant, pause: Duration) {
         if pause.is_zero() {
             return;

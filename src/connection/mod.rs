@@ -178,7 +178,7 @@ impl Connection {
         now: Instant,
         bytes: &[u8],
     ) -> Result<(), ConnectionError> {
-        // Taken out, so that frames can be read where they lie.
+        // Taken out of `self`, so that frames can be decoded without being copied.
         let mut reader = std::mem::take(&mut self.reader);
         reader.push(bytes);
         while let Some(body) = reader.pop().map_err(|error| ConnectionError {
@@ -297,7 +297,7 @@ impl Connection {
 }
 
 /// The versions in which this very request can be written, and why not in older ones. From 13 on,
-/// Produce names topics by id only, and brokers before 2.8 tell none. Before 7 it has no zstd
+/// Produce names topics by id only, and brokers before 2.8 know no ids. Before 7 it has no zstd
 /// (KIP-110).
 fn versions_for(request: &Request) -> (VersionRange, &'static str) {
     let mut ours = request.api_key().versions();
@@ -315,8 +315,8 @@ fn versions_for(request: &Request) -> (VersionRange, &'static str) {
     (ours, because)
 }
 
-/// Looks at the correlation id first: the answer to another request is most likely no readable
-/// answer to this one either, but that would be a misleading complaint.
+/// Checks the correlation id first. The answer to another request would most likely fail to decode,
+/// and the error would then blame its bytes.
 fn decode(request: &Pending, body: &[u8]) -> Result<Response, ConnectionError> {
     let Pending {
         api,
@@ -352,7 +352,7 @@ pub(crate) struct LostRequest {
     pub(crate) written: bool,
 }
 
-/// Why a connection is of no more use. Says what, not on which broker.
+/// Why a connection has failed. Does not name the broker.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ConnectionError {
     kind: ErrorKind,
@@ -378,7 +378,7 @@ impl ConnectionError {
         self.kind
     }
 
-    /// The protocol that the peer speaks in place of Kafka's, if it gave that away.
+    /// The protocol that the peer speaks in place of Kafka's, if its bytes show which.
     pub(crate) fn spoken_instead(&self) -> Option<&'static str> {
         self.spoken_instead
     }

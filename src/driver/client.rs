@@ -151,7 +151,7 @@ impl NetworkClient {
 
     /// Takes over the attempts that have ended.
     pub(super) fn poll_connected(&mut self, now: Instant, inputs: &mut Vec<Input>) {
-        while let Some(Connected { token, result }) = self.connector.next() {
+        while let Some(Connected { token, result }) = self.connector.poll_connected() {
             // An attempt that was given up in the meantime is dropped here, and its socket closed.
             let Some(id) = self.node_of(token) else {
                 continue;

@@ -47,7 +47,8 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Whoever is about to wait for the I/O thread looks whether it is in this process at all.
+    /// Whether the I/O thread is in this process. A fork copies no threads: a child that waited for
+    /// the I/O thread would wait for ever, so every call that may wait asks here first.
     ///
     /// # Errors
     /// This is a forked child.
@@ -63,14 +64,15 @@ impl Shared {
     /// # Errors
     /// The I/O thread has ended, or is in another process.
     pub(crate) fn post(&self, command: Command) -> Result<Ticket, End> {
-        // First of all: a lock may have been copied in the hands of a thread that was not.
+        // Before any lock is taken: after a fork, a lock may be held by a thread that does not exist
+        // here.
         self.check_process()?;
         let ticket = self.mailbox.post(command)?;
         self.waker.wake();
         Ok(ticket)
     }
 
-    /// Tells the I/O thread that there is something new to look at.
+    /// Makes the I/O thread look for something new.
     pub(crate) fn wake(&self) {
         self.waker.wake();
     }
@@ -82,7 +84,7 @@ impl Shared {
             .is_some_and(|id| *id == thread::current().id())
     }
 
-    /// Why the I/O thread does nothing any more, if that is so.
+    /// Why the I/O thread has ended, if it has.
     pub(crate) fn ending(&self) -> Option<End> {
         self.mailbox.ending()
     }
@@ -103,7 +105,7 @@ impl Shared {
     }
 
     /// The I/O thread has panicked: every record that is left fails, with a fate that is true.
-    fn bury(&self, sender: Sender) {
+    fn fail_all(&self, sender: Sender) {
         let error = End::Died.error();
         for outcome in sender.abandon(&error) {
             self.deliver(outcome);
@@ -131,7 +133,7 @@ impl Shared {
             }
         };
         let ended = outcome.tell(|result, called| {
-            // Counted one by one: a close that runs out of time tells how many are left.
+            // Counted one by one: a close that runs out of time reports how many are left.
             let counter = match result.map_err(Error::fate) {
                 Ok(()) => &counters.records_acknowledged,
                 Err(Fate::NotWritten) => &counters.records_not_written,
@@ -166,7 +168,7 @@ pub(crate) struct Driver {
     sender: Sender,
     poller: Poller,
     client: NetworkClient,
-    /// Callers who wait for the sender's answer.
+    /// Callers that wait for the sender's answer.
     waiting: BTreeMap<CommandId, Answer>,
     inputs: Vec<Input>,
 }
@@ -177,7 +179,7 @@ const SLOW_CALLBACKS: Duration = Duration::from_secs(1);
 /// No duration is longer, so that each can be added to any point in time.
 const AGES: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// Starts the I/O thread; connects to nobody yet.
+/// Starts the I/O thread, which connects to no broker yet.
 ///
 /// # Errors
 /// The system has no thread or file descriptor to give.
@@ -216,7 +218,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         waiting: BTreeMap::new(),
         inputs: Vec::new(),
     };
-    // Whatever a client may call itself, a thread's name ends at a null byte.
+    // A client id may have a null byte, a thread's name may not.
     let name = format!("linger-io {}", config.client_id().replace('\0', "?"));
     let thread = thread::Builder::new()
         .name(name)
@@ -311,16 +313,16 @@ impl Driver {
             waiting,
             ..
         } = self;
-        // In this order: whoever finds the producer closed asks the mailbox why.
+        // In this order: a caller that finds the accumulator closed asks the mailbox why.
         shared.mailbox.announce(end);
         shared.accumulator.close();
         drop(client);
         if end == End::Died {
             // Not even another panic, in a logger perhaps, keeps callers waiting.
-            catch_unwind(AssertUnwindSafe(|| shared.bury(sender))).ok();
+            catch_unwind(AssertUnwindSafe(|| shared.fail_all(sender))).ok();
         }
-        // Who waits for anything, or comes to ask for it now, is answered after the callbacks: a
-        // close that returns has seen them all.
+        // Callers that wait, and those that come only now, are answered after the callbacks have
+        // run: when a close returns, no callback is still to come.
         for answer in waiting.into_values() {
             answer.give(Err(end.error()));
         }
@@ -341,8 +343,8 @@ impl Driver {
             let now = now();
             self.take_commands(now);
             self.client.poll_connected(now, &mut self.inputs);
-            // First of all: an answer may end another connection, and what was written whole there
-            // with acks=0 is done.
+            // Write before reading. An answer may make the sender drop another connection, and a
+            // request with acks=0 that could have left whole on it before would be lost.
             self.client.write_all(&mut self.inputs);
             for index in 0..self.poller.ready().len() {
                 let Some(ready) = self.poller.ready().get(index).copied() else {
@@ -358,8 +360,8 @@ impl Driver {
         }
     }
 
-    /// Tells the sender what happened and does what it says, until it says to wait; returns until
-    /// when, or `None` if it says to stop.
+    /// Hands the sender what happened and carries out what it returns, until that is to wait;
+    /// returns until when, or `None` if it is to stop.
     fn act(&mut self) -> Option<Option<Instant>> {
         loop {
             for input in std::mem::take(&mut self.inputs) {
