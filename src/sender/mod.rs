@@ -72,6 +72,11 @@ pub(crate) struct Settings {
     pub(crate) max_in_flight: usize,
     pub(crate) retry_backoff: Backoff,
     pub(crate) reconnect_backoff: Backoff,
+    /// How long the first attempt to connect to a node may take; twice as long after each attempt
+    /// that failed (KIP-601).
+    pub(crate) setup_timeout: Duration,
+    /// Up to this.
+    pub(crate) setup_timeout_max: Duration,
     pub(crate) metadata_max_age: Duration,
     pub(crate) metadata_max_idle: Duration,
     /// After how long without metadata to begin again with the bootstrap addresses; `None` never
@@ -304,8 +309,22 @@ impl Sender {
         if let Some(node) = self.nodes.find(id) {
             node.link = Link::Connecting(now);
             node.last_attempt = Some(now);
-            let address = node.address.clone();
-            self.outputs.push_back(Output::Connect(id, address));
+            let failures = node.failed_setups;
+            let Settings {
+                setup_timeout,
+                setup_timeout_max,
+                ..
+            } = self.settings;
+            let doubled =
+                setup_timeout.saturating_mul(1u32.checked_shl(failures).unwrap_or(u32::MAX));
+            self.outputs.push_back(Output::Connect {
+                node: id,
+                address: node.address.clone(),
+                setup_timeout: doubled.min(setup_timeout_max.max(setup_timeout)),
+                // A host may have an address that never answers. Always beginning with the same
+                // one would spend every attempt's time on it.
+                first_address: failures,
+            });
         }
     }
 
@@ -333,6 +352,7 @@ impl Sender {
         };
         node.link = Link::Ready;
         node.failures = 0;
+        node.failed_setups = 0;
         node.last_used = now;
         self.connect_errors.remove(&id);
         // There is somebody to ask: nobody else has to be tried beside it.
@@ -378,8 +398,11 @@ impl Sender {
             self.requests.note_unwritten(request);
         }
         let is_wanted =
-            |node: &mut nodes::Node| matches!(node.link, Link::Connecting(_) | Link::Ready);
-        if self.nodes.find(id).is_some_and(is_wanted) {
+            |node: &&mut nodes::Node| matches!(node.link, Link::Connecting(_) | Link::Ready);
+        if let Some(node) = self.nodes.find(id).filter(is_wanted) {
+            if matches!(node.link, Link::Connecting(_)) {
+                node.failed_setups = node.failed_setups.saturating_add(1);
+            }
             self.on_disconnected(now, id, error, accumulator);
         }
     }

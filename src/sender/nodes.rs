@@ -17,8 +17,13 @@ pub(super) const STAGGER: Duration = Duration::from_millis(250);
 pub(super) struct Node {
     pub(super) address: Address,
     pub(super) link: Link,
-    /// Attempts in a row that did not become ready.
+    /// Losses in a row without a handshake that finished in between: for the pause before the next
+    /// attempt, and to prefer other nodes.
     pub(super) failures: u32,
+    /// Of these, attempts to connect that did not become ready. The loss of a connection that had
+    /// been ready says nothing about how long it takes to connect, so the two counts are kept
+    /// apart, as Kafka's `ClusterConnectionStates` does.
+    pub(super) failed_setups: u32,
     /// Unanswered, in the order of sending.
     pub(super) requests: BTreeSet<RequestId>,
     /// Partitions with a batch for this broker. An entry counts only if the partition agrees that it
@@ -51,6 +56,7 @@ impl Node {
             address,
             link: Link::Down,
             failures: 0,
+            failed_setups: 0,
             requests: BTreeSet::new(),
             ready: Lines::default(),
             last_attempt: None,
