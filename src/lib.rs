@@ -106,6 +106,7 @@ mod accumulator;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod benchmarks;
+mod channel;
 pub mod check;
 mod cluster;
 mod compression;

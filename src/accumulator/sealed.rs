@@ -232,7 +232,8 @@ impl SealedBatch {
         self.finish(Ok(written))
     }
 
-    /// Ends the batch with its own [fate](Self::fate), whatever the error said of one.
+    /// Ends the batch as failed. Its own [fate](Self::fate) replaces the error's, which is about the last
+    /// attempt only.
     pub(crate) fn fail(self, failure: impl Into<Failure>) -> Outcome {
         let failure = failure.into().with_fate(self.fate());
         self.finish(Err(failure))

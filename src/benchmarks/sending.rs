@@ -84,7 +84,7 @@ impl Sending {
         let mut delivered = 0;
         loop {
             match self.sender.poll(self.now, &self.queues.accumulator) {
-                Output::Connect(node, _) => {
+                Output::Connect { node, .. } => {
                     let ready = Input::Ready(node);
                     self.sender
                         .handle(self.now, ready, &self.queues.accumulator);
@@ -161,6 +161,8 @@ fn settings() -> Settings {
         max_in_flight: 5,
         retry_backoff: backoff,
         reconnect_backoff: backoff,
+        setup_timeout: Duration::from_secs(10),
+        setup_timeout_max: Duration::from_secs(30),
         metadata_max_age: Duration::from_secs(300),
         metadata_max_idle: Duration::from_secs(300),
         rebootstrap: None,

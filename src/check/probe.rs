@@ -1,13 +1,14 @@
-//! A conversation with whoever listens at one address: connects, asks for versions and for
-//! metadata, and says what came of it. The same bytes and limits as a producer's own connections,
+//! A conversation with what listens at one address: connects, asks for versions and for metadata,
+//! and reports what came of it. The same bytes and limits as a producer's own connections,
 //! which it does not touch. Runs on the threads `linger-check`, and ends when its time is over.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::time::{Duration, Instant};
 
 use super::now;
 use super::stranger::{self, Manner};
-use crate::connection::{Connection, ConnectionError, Event, Settings};
+use crate::channel::{self, Channel, Plain};
+use crate::connection::{ConnectionError, Event, Settings};
 use crate::error::ErrorKind;
 use crate::ids::RequestId;
 use crate::protocol::Request;
@@ -15,19 +16,19 @@ use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{MetadataRequest, MetadataResponse};
 use crate::protocol::version::ApiVersions;
 use crate::sync::Arc;
-use crate::transport::{Line, SocketAddr};
+use crate::transport::{BlockingStream, SocketAddr};
 
 /// What to ask at one address.
 pub(super) struct Probe {
     pub(super) address: SocketAddr,
-    /// What to be told about; without any, of the cluster alone.
+    /// The topics to ask for; if there are none, the answer is about the cluster alone.
     pub(super) topics: Vec<Arc<str>>,
     pub(super) connection: Arc<Settings>,
     /// How long a producer would wait for a connection that can be used.
     pub(super) setup_timeout: Duration,
 }
 
-/// Somebody who speaks Kafka's protocol.
+/// What a peer has answered that speaks Kafka's protocol.
 #[derive(Debug)]
 pub(super) struct Spoken {
     pub(super) versions: ApiVersions,
@@ -35,7 +36,7 @@ pub(super) struct Spoken {
     pub(super) metadata: Result<MetadataResponse, Failure>,
 }
 
-/// Why there is nobody to talk to, or not about what was asked.
+/// Why there is no answer, or none to what was asked.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// No connection came about.
@@ -69,13 +70,13 @@ mod shares {
 impl Probe {
     /// Talks for no longer than so much time.
     pub(super) fn run(self, time: Duration) -> Result<Spoken, Failure> {
-        // Whoever needs longer to greet is no broker for a producer either.
+        // A producer gives up a peer that takes longer for its handshake, so a check does, too.
         let time = time.min(self.setup_timeout * shares::OF / shares::GREETED);
         let started = now();
         let until = |share: u32| started + time * share / shares::OF;
-        let connect = until(shares::CONNECTED).saturating_duration_since(started);
-        let line = Line::open(self.address, connect).map_err(Failure::Connect)?;
-        let mut talk = Talk::begin(line, Arc::clone(&self.connection));
+        let stream = BlockingStream::connect(self.address, until(shares::CONNECTED));
+        let stream = stream.map_err(Failure::Connect)?;
+        let mut talk = Talk::begin(stream, Arc::clone(&self.connection));
         let versions = match talk.versions(until(shares::GREETED)) {
             Ok(versions) => versions,
             Err(failure) => {
@@ -104,18 +105,18 @@ impl Probe {
 
 /// A connection that is read and written by waiting.
 struct Talk {
-    line: Line,
-    connection: Connection,
+    stream: BlockingStream,
+    channel: Channel<Plain>,
     buffer: Vec<u8>,
 }
 
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 
 impl Talk {
-    fn begin(line: Line, settings: Arc<Settings>) -> Self {
+    fn begin(stream: BlockingStream, settings: Arc<Settings>) -> Self {
         Self {
-            line,
-            connection: Connection::new(now(), settings),
+            stream,
+            channel: Channel::new(now(), Plain, settings),
             buffer: vec![0; READ_BUFFER_BYTES],
         }
     }
@@ -140,7 +141,7 @@ impl Talk {
             allow_auto_topic_creation: false,
             include_topic_operations: true,
         });
-        self.connection
+        self.channel
             .send(now(), RequestId(0), request)
             .map_err(|refused| Failure::NoVersion(refused.to_string()))?;
         match self.next_event(deadline)? {
@@ -156,58 +157,39 @@ impl Talk {
         }
     }
 
-    /// The next thing that the connection has to tell, if it comes in time.
+    /// The next event of the connection, if it comes in time.
     fn next_event(&mut self, deadline: Instant) -> Result<Event, Failure> {
         let started = now();
+        self.stream.set_deadline(deadline);
         loop {
-            if let Some(event) = self.connection.poll_event() {
+            if let Some(event) = self.channel.poll_event() {
                 return Ok(event);
             }
-            let left = deadline.saturating_duration_since(now());
-            let done = match self.connection.wants_write() {
-                true => self.write(left),
-                false => self.read(left)?,
+            let pumped = match self.channel.wants_write() {
+                true => self.channel.write(&mut self.stream),
+                // A second read would wait for bytes although an answer may be complete.
+                false => self
+                    .channel
+                    .read(now(), &mut self.stream, &mut self.buffer, 1),
             };
-            match done {
-                Ok(()) => {}
-                Err(error) => match error.kind() {
-                    io::ErrorKind::Interrupted => {}
-                    io::ErrorKind::TimedOut => {
-                        let waited = now().saturating_duration_since(started);
-                        return Err(Failure::Silent(waited));
-                    }
-                    // A peer that closes before it has read all that was sent resets.
-                    io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::ConnectionAborted
-                    | io::ErrorKind::BrokenPipe
-                    | io::ErrorKind::UnexpectedEof => return Err(Failure::Closed),
-                    _ => return Err(Failure::Lost(error)),
-                },
-            }
+            let error = match pumped {
+                Ok(()) => continue,
+                Err(channel::Failure::Closed) => return Err(Failure::Closed),
+                Err(channel::Failure::Protocol(error)) => return Err(error.into()),
+                Err(channel::Failure::Read(error) | channel::Failure::Write(error)) => error,
+            };
+            return Err(match error.kind() {
+                io::ErrorKind::TimedOut => {
+                    Failure::Silent(now().saturating_duration_since(started))
+                }
+                // A peer that closes before it has read all that was sent resets.
+                io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof => Failure::Closed,
+                _ => Failure::Lost(error),
+            });
         }
-    }
-
-    fn write(&mut self, timeout: Duration) -> io::Result<()> {
-        let mut slices: Vec<IoSlice<'_>> = Vec::new();
-        self.connection.outgoing(&mut slices);
-        let Some(slice) = slices.first() else {
-            return Ok(());
-        };
-        let written = self.line.write(slice, timeout)?;
-        self.connection.on_written(written);
-        Ok(())
-    }
-
-    /// The outer error is the peer's, the inner one the socket's.
-    fn read(&mut self, timeout: Duration) -> Result<io::Result<()>, Failure> {
-        let bytes = match self.line.read(&mut self.buffer, timeout) {
-            Ok(0) => return Ok(Err(io::ErrorKind::UnexpectedEof.into())),
-            Ok(bytes) => bytes,
-            Err(error) => return Ok(Err(error)),
-        };
-        let received = self.buffer.get(..bytes).unwrap_or_default();
-        self.connection.on_received(now(), received)?;
-        Ok(Ok(()))
     }
 }
 

@@ -1,13 +1,13 @@
-//! Recognises who listens at a port that does not answer Kafka's protocol: greets it as a browser
+//! Recognises what listens at a port that does not answer Kafka's protocol: greets it as a browser
 //! does, and as a client of TLS does, and looks at the first bytes that come back. Runs on the
 //! threads `linger-check`.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use super::now;
 use crate::protocol::frame::FrameReader;
-use crate::transport::{Line, SocketAddr};
+use crate::transport::{BlockingStream, ByteStream, Progress, SocketAddr};
 
 /// How it took to Kafka's protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,20 +62,19 @@ fn answer(
 ) -> io::Result<Option<&'static str>> {
     /// As many as give a protocol away.
     const ENOUGH: usize = 5;
-    let deadline = now() + time;
-    let left = || deadline.saturating_duration_since(now());
-    let mut line = Line::open(address, left())?;
+    let mut stream = BlockingStream::connect(address, now() + time)?;
     let mut greeting = greeting;
-    while !greeting.is_empty() {
-        let written = line.write(greeting, left())?;
+    while let Progress::Bytes(written @ 1..) = stream.write_vectored(&[IoSlice::new(greeting)])? {
         greeting = greeting.get(written..).unwrap_or_default();
     }
     let mut buffer = [0; 64];
     let mut received = Vec::new();
     while received.len() < ENOUGH {
-        match line.read(&mut buffer, left())? {
-            0 => break,
-            bytes => received.extend_from_slice(buffer.get(..bytes).unwrap_or_default()),
+        match stream.read(&mut buffer)? {
+            Progress::Bytes(bytes) => {
+                received.extend_from_slice(buffer.get(..bytes).unwrap_or_default());
+            }
+            Progress::WouldBlock | Progress::Closed => break,
         }
     }
     Ok(protocol_of(&received))

@@ -203,7 +203,7 @@ const OF_KAFKA: [(Codec, &str); 7] = [
 
 #[test]
 fn what_kafka_compresses_is_read_and_written_no_larger() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/compression");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/compression");
     let raw = text(70_000);
     let built_in = |(codec, _): &&(Codec, &str)| codec.is_built_in();
     for (codec, name) in OF_KAFKA.iter().filter(built_in) {

@@ -36,7 +36,7 @@ pub(super) struct InFlight {
 /// A request that is not finished.
 #[derive(Debug)]
 pub(super) struct Pending {
-    /// None for those of the handshake.
+    /// `None` for a request of the handshake.
     pub(super) id: Option<RequestId>,
     pub(super) correlation_id: i32,
     pub(super) api: ApiKey,
@@ -81,15 +81,24 @@ impl InFlight {
         self.requests.push_back(request);
     }
 
-    /// Whether anything is left to write.
-    pub(super) fn wants_write(&self) -> bool {
-        self.requests.len() > self.written
+    /// Whether anything is left to write after the next `held` bytes.
+    pub(super) fn wants_write(&self, held: usize) -> bool {
+        let unwritten = self.requests.iter().skip(self.written);
+        let mut skip = self.offset + held;
+        unwritten
+            .filter_map(|request| request.frame.as_ref())
+            .any(|frame| {
+                let is_longer = frame.len() > skip;
+                skip = skip.saturating_sub(frame.len());
+                is_longer
+            })
     }
 
-    /// Appends the bytes to write next, as many as one system call is likely to take.
-    pub(super) fn outgoing<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>) {
+    /// Appends what to write after the next `held` bytes, as much as one call of the system is
+    /// likely to take.
+    pub(super) fn outgoing<'a>(&'a self, held: usize, slices: &mut Vec<IoSlice<'a>>) {
         let mut bytes = 0;
-        let mut offset = self.offset;
+        let mut offset = self.offset + held;
         for request in self.requests.iter().skip(self.written) {
             let Some(frame) = &request.frame else {
                 continue;
@@ -101,7 +110,7 @@ impl InFlight {
                 bytes += slice.len();
                 slices.push(IoSlice::new(slice));
             }
-            offset = 0;
+            offset = offset.saturating_sub(frame.len());
         }
     }
 

@@ -1,19 +1,19 @@
 //! One broker's byte stream as frames, handshake and in-flight order. Owns no socket and reads no
 //! clock: bytes and time come in as arguments, bytes to write and [`Event`]s go out. Runs on the
-//! I/O thread.
+//! I/O thread, and on those of a check.
 //!
 //! ```text
-//!   send ----> in flight ----> outgoing, on_written ----> (socket)
+//!   send ----> in flight ----> outgoing, handle_written ----> (socket)
 //!                  |
-//!   poll_event <---+---------- on_received <------------- (socket)
+//!   poll_event <---+---------- handle_received <------------- (socket)
 //! ```
 //!
-//! The contract with the driver:
+//! The contract, which [`Channel`](crate::channel) keeps:
 //!
 //! 1. After every call, take the events out with `poll_event`, also if the call failed: answers may
 //!    have come before what failed.
-//! 2. A call that failed ends the connection. Close the socket and ask [`Connection::lost`] what
-//!    is to be sent again elsewhere.
+//! 2. A call that failed ends the connection. Close the socket and ask
+//!    [`Connection::into_lost_requests`] what is to be sent again elsewhere.
 //! 3. `now` never goes backwards.
 
 mod handshake;
@@ -28,14 +28,14 @@ use std::fmt;
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
-use handshake::{Handshake, Step};
+use handshake::{Handshake, Question, Step};
 use in_flight::{InFlight, Pending};
 
 use crate::compression::Codec;
 use crate::error::ErrorKind;
 use crate::ids::RequestId;
 use crate::protocol::frame::FrameReader;
-use crate::protocol::messages::{ApiVersionsResponse, ProduceRequest};
+use crate::protocol::messages::ProduceRequest;
 use crate::protocol::version::{ApiVersions, VersionRange};
 use crate::protocol::{self, ApiKey, Request, Response};
 use crate::record::batch::codec_of;
@@ -98,8 +98,7 @@ impl State {
 impl Connection {
     /// A connection whose socket is connected; the first bytes of its handshake want to be written.
     pub(crate) fn new(now: Instant, settings: Arc<Settings>) -> Self {
-        let handshake = Handshake::new();
-        let version = handshake.version();
+        let (handshake, question) = Handshake::begin();
         let state = State::Handshake(handshake);
         let mut connection = Self {
             in_flight: InFlight::new(),
@@ -108,7 +107,7 @@ impl Connection {
             events: VecDeque::new(),
             settings,
         };
-        connection.queue(now, None, &Handshake::request(), version);
+        connection.ask(now, &question);
         connection
     }
 
@@ -131,7 +130,7 @@ impl Connection {
         now: Instant,
         id: RequestId,
         request: Request,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), UnsupportedRequest> {
         debug_assert!(self.can_send(), "ask can_send before");
         let api = request.api_key();
         let (ours, because) = versions_for(&request);
@@ -140,7 +139,7 @@ impl Connection {
             State::Handshake(_) => None,
         };
         let Some(version) = theirs.and_then(|theirs| ours.newest_common(theirs)) else {
-            return Err(Refused {
+            return Err(UnsupportedRequest {
                 api,
                 ours,
                 theirs,
@@ -151,18 +150,20 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether there is something to write.
-    pub(crate) fn wants_write(&self) -> bool {
-        self.in_flight.wants_write()
+    /// Whether there is something to write beyond the next `held` bytes, which a layer has taken
+    /// and the socket has not.
+    pub(crate) fn wants_write(&self, held: usize) -> bool {
+        self.in_flight.wants_write(held)
     }
 
-    /// Appends what to write next; tell [`on_written`](Self::on_written) how much the socket took.
-    pub(crate) fn outgoing<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>) {
-        self.in_flight.outgoing(slices);
+    /// Appends what to write after the next `held` bytes. Tell
+    /// [`handle_written`](Self::handle_written) how much the socket took.
+    pub(crate) fn outgoing<'a>(&'a self, held: usize, slices: &mut Vec<IoSlice<'a>>) {
+        self.in_flight.outgoing(held, slices);
     }
 
-    /// The socket took that many of the [`outgoing`](Self::outgoing) bytes.
-    pub(crate) fn on_written(&mut self, bytes: usize) {
+    /// The socket took that many more bytes, held ones first.
+    pub(crate) fn handle_written(&mut self, bytes: usize) {
         let events = &mut self.events;
         self.in_flight.handle_written(bytes, |request| {
             events.extend(request.id.map(Event::Written));
@@ -173,19 +174,19 @@ impl Connection {
     ///
     /// # Errors
     /// They are not what a Kafka broker answers to what it was asked.
-    pub(crate) fn on_received(
+    pub(crate) fn handle_received(
         &mut self,
         now: Instant,
         bytes: &[u8],
     ) -> Result<(), ConnectionError> {
-        // Taken out, so that frames can be read where they lie.
+        // Taken out of `self`, so that frames can be decoded without being copied.
         let mut reader = std::mem::take(&mut self.reader);
         reader.push(bytes);
         while let Some(body) = reader.pop().map_err(|error| ConnectionError {
             spoken_instead: error.spoken_instead(),
             ..ConnectionError::bad_response(error.to_string())
         })? {
-            self.on_frame(now, body)?;
+            self.handle_frame(now, body)?;
             reader.set_max_frame_bytes(self.state.max_frame_bytes(&self.settings));
         }
         self.reader = reader;
@@ -200,7 +201,7 @@ impl Connection {
         self.events.pop_front()
     }
 
-    /// When to call [`on_timeout`](Self::on_timeout) next: as the oldest request has waited too
+    /// When to call [`handle_timeout`](Self::handle_timeout) next: as the oldest request has waited too
     /// long. None while nothing is in flight.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.in_flight.oldest().map(|request| request.deadline)
@@ -208,7 +209,7 @@ impl Connection {
 
     /// # Errors
     /// `TimedOut`, once the deadline has passed.
-    pub(crate) fn on_timeout(&mut self, now: Instant) -> Result<(), ConnectionError> {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<(), ConnectionError> {
         let Some(request) = self
             .in_flight
             .oldest()
@@ -232,7 +233,7 @@ impl Connection {
     }
 
     /// What is lost with the connection, in send order.
-    pub(crate) fn lost(self) -> Vec<LostRequest> {
+    pub(crate) fn into_lost_requests(self) -> Vec<LostRequest> {
         self.in_flight
             .into_requests()
             .filter_map(|(request, written)| {
@@ -257,7 +258,7 @@ impl Connection {
         });
     }
 
-    fn on_frame(&mut self, now: Instant, body: &[u8]) -> Result<(), ConnectionError> {
+    fn handle_frame(&mut self, now: Instant, body: &[u8]) -> Result<(), ConnectionError> {
         let Some(request) = self.in_flight.awaiting() else {
             return Err(unasked("an answer"));
         };
@@ -268,22 +269,25 @@ impl Connection {
         self.in_flight.pause(now, response.throttle_time());
         match (id, response) {
             (Some(id), response) => self.events.push_back(Event::Response(id, response)),
-            (None, Response::ApiVersions(answer)) => self.on_handshake(now, &answer)?,
-            (None, _) => unreachable!("the handshake asks for ApiVersions only"),
+            (None, response) => self.handle_handshake(now, &response)?,
         }
         Ok(())
     }
 
-    fn on_handshake(
+    fn ask(&mut self, now: Instant, question: &Question) {
+        self.queue(now, None, &question.request, question.version);
+    }
+
+    fn handle_handshake(
         &mut self,
         now: Instant,
-        answer: &ApiVersionsResponse,
+        response: &Response,
     ) -> Result<(), ConnectionError> {
         let State::Handshake(handshake) = &mut self.state else {
             unreachable!("a connection that is ready has no handshake in flight");
         };
-        match handshake.handle_answer(answer)? {
-            Step::Ask(version) => self.queue(now, None, &Handshake::request(), version),
+        match handshake.handle_response(response)? {
+            Step::Ask(question) => self.ask(now, &question),
             Step::Done(versions) => {
                 self.events.push_back(Event::Ready(versions.clone()));
                 self.state = State::Ready(versions);
@@ -313,8 +317,8 @@ fn versions_for(request: &Request) -> (VersionRange, &'static str) {
     (ours, because)
 }
 
-/// Looks at the correlation id first: the answer to another request is most likely no readable
-/// answer to this one either, but that would be a misleading complaint.
+/// Checks the correlation id first. The answer to another request would most likely fail to decode,
+/// and the error would then blame its bytes.
 fn decode(request: &Pending, body: &[u8]) -> Result<Response, ConnectionError> {
     let Pending {
         api,
@@ -322,10 +326,10 @@ fn decode(request: &Pending, body: &[u8]) -> Result<Response, ConnectionError> {
         correlation_id: expected,
         ..
     } = *request;
-    let told = body.first_chunk().map(|bytes| i32::from_be_bytes(*bytes));
-    if let Some(told) = told.filter(|told| *told != expected) {
+    let found = body.first_chunk().map(|bytes| i32::from_be_bytes(*bytes));
+    if let Some(found) = found.filter(|found| *found != expected) {
         return Err(ConnectionError::bad_response(format!(
-            "expected the answer to {api} request {expected}, got an answer to request {told}"
+            "expected the answer to {api} request {expected}, got an answer to request {found}"
         )));
     }
     let (_, response) = protocol::decode_response(api, version, body).map_err(|error| {
@@ -350,7 +354,7 @@ pub(crate) struct LostRequest {
     pub(crate) written: bool,
 }
 
-/// Why a connection is of no more use. Says what, not on which broker.
+/// Why a connection has failed. Does not name the broker.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ConnectionError {
     kind: ErrorKind,
@@ -359,7 +363,7 @@ pub(crate) struct ConnectionError {
 }
 
 impl ConnectionError {
-    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
@@ -376,7 +380,7 @@ impl ConnectionError {
         self.kind
     }
 
-    /// The protocol that the peer speaks in place of Kafka's, if it gave that away.
+    /// The protocol that the peer speaks in place of Kafka's, if its bytes show which.
     pub(crate) fn spoken_instead(&self) -> Option<&'static str> {
         self.spoken_instead
     }
@@ -392,7 +396,7 @@ impl StdError for ConnectionError {}
 
 /// The broker speaks no version in which this request could be sent; nothing was queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Refused {
+pub(crate) struct UnsupportedRequest {
     api: ApiKey,
     ours: VersionRange,
     theirs: Option<VersionRange>,
@@ -400,7 +404,7 @@ pub(crate) struct Refused {
     because: &'static str,
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for UnsupportedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             api,
@@ -418,4 +422,4 @@ impl fmt::Display for Refused {
     }
 }
 
-impl StdError for Refused {}
+impl StdError for UnsupportedRequest {}

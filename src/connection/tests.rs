@@ -59,24 +59,24 @@ impl Scene {
 
     fn outgoing_bytes(&self) -> usize {
         let mut slices = Vec::new();
-        self.connection.outgoing(&mut slices);
+        self.connection.outgoing(0, &mut slices);
         slices.iter().map(|slice| slice.len()).sum()
     }
 
     /// Moves up to `limit` bytes from the connection to the broker.
     fn write(&mut self, limit: usize) -> usize {
         let mut slices: Vec<IoSlice<'_>> = Vec::new();
-        self.connection.outgoing(&mut slices);
+        self.connection.outgoing(0, &mut slices);
         let mut bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
         bytes.truncate(limit);
         self.received.push(&bytes);
-        self.connection.on_written(bytes.len());
+        self.connection.handle_written(bytes.len());
         bytes.len()
     }
 
     /// Lets the connection write all it wants to.
     fn flush(&mut self) {
-        while self.connection.wants_write() {
+        while self.connection.wants_write(0) {
             assert!(self.write(usize::MAX) > 0);
         }
     }
@@ -94,7 +94,7 @@ impl Scene {
     }
 
     fn receive(&mut self, bytes: &[u8]) -> Result<(), ConnectionError> {
-        self.connection.on_received(self.now, bytes)
+        self.connection.handle_received(self.now, bytes)
     }
 
     fn send(&mut self, id: u64, request: Request) {
@@ -108,7 +108,7 @@ impl Scene {
     }
 
     fn lost(self) -> Vec<(u64, bool)> {
-        let lost = self.connection.lost();
+        let lost = self.connection.into_lost_requests();
         lost.iter().map(|lost| (lost.id.0, lost.written)).collect()
     }
 }
@@ -275,7 +275,7 @@ fn refuses_what_the_broker_does_not_speak() {
         .send(now, RequestId(2), metadata())
         .expect_err("not in the broker's answer");
     assert_eq!(refused.to_string(), "the broker does not speak Metadata");
-    assert!(!scene.connection.wants_write());
+    assert!(!scene.connection.wants_write(0));
     assert!(scene.connection.can_send());
     assert_eq!(scene.lost(), []);
 }
@@ -340,7 +340,7 @@ fn continues_a_write_from_any_byte() {
         scene.send(1, produce(1, KNOWN_TOPIC));
         scene.send(2, metadata());
         assert_eq!(scene.write(first), first);
-        assert!(scene.connection.wants_write());
+        assert!(scene.connection.wants_write(0));
         assert_eq!(scene.take_request().1, produce_at_13(1));
         let (header, _) = scene.take_request();
         assert_eq!(header.api_key, ApiKey::Metadata.code());
@@ -352,7 +352,7 @@ fn writes_byte_by_byte() {
     let mut scene = Scene::ready();
     scene.send(1, produce(-1, KNOWN_TOPIC));
     scene.send(2, produce(-1, KNOWN_TOPIC));
-    while scene.connection.wants_write() {
+    while scene.connection.wants_write(0) {
         assert_eq!(scene.write(1), 1);
     }
     assert_eq!(scene.take_request().1, produce_at_13(-1));
@@ -430,10 +430,10 @@ fn times_out_with_its_oldest_request() {
     assert_eq!(scene.connection.deadline(), Some(sent + REQUEST_TIMEOUT));
 
     let almost = sent + REQUEST_TIMEOUT - Duration::from_nanos(1);
-    assert_eq!(scene.connection.on_timeout(almost), Ok(()));
+    assert_eq!(scene.connection.handle_timeout(almost), Ok(()));
     let error = scene
         .connection
-        .on_timeout(sent + REQUEST_TIMEOUT)
+        .handle_timeout(sent + REQUEST_TIMEOUT)
         .expect_err("too late");
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     assert_eq!(
@@ -483,7 +483,7 @@ fn a_pause_that_the_broker_announces_is_no_silence() {
     scene.answer(&second, &throttled(10_000));
     let late = due + ten + Duration::from_secs(5);
     assert_eq!(scene.connection.deadline(), Some(late));
-    assert!(scene.connection.on_timeout(late).is_err(), "it is over");
+    assert!(scene.connection.handle_timeout(late).is_err(), "it is over");
     assert_eq!(scene.lost(), [(3, true)]);
 }
 
@@ -506,7 +506,10 @@ fn a_handshake_without_an_answer_times_out() {
     let mut scene = Scene::new();
     let deadline = scene.connection.deadline().expect("it waits");
     assert_eq!(deadline, scene.now + REQUEST_TIMEOUT);
-    let error = scene.connection.on_timeout(deadline).expect_err("too late");
+    let error = scene
+        .connection
+        .handle_timeout(deadline)
+        .expect_err("too late");
     assert_eq!(
         error.to_string(),
         "could not write the whole ApiVersions request within 30s"
@@ -673,7 +676,7 @@ fn offers_no_more_slices_than_a_call_takes() {
     let wanted = request.clone();
     scene.send(1, request);
     let mut slices = Vec::new();
-    scene.connection.outgoing(&mut slices);
+    scene.connection.outgoing(0, &mut slices);
     assert!(slices.len() <= 1024, "{} slices", slices.len());
     let (_, came) = scene.take_request();
     let (Request::Produce(came), Request::Produce(wanted)) = (came, wanted) else {

@@ -2,22 +2,22 @@
 //! and callbacks. Decides nothing about records, and holds no lock while a callback runs. When
 //! there is nothing to do it sleeps until a deadline of the sender's, with no periodic wake-ups.
 
+#[cfg_attr(all(test, shuttle), path = "model/client.rs")]
+mod client;
 mod mailbox;
 #[cfg(test)]
 #[cfg(shuttle)]
 #[path = "model/tests.rs"]
 mod model;
-#[cfg_attr(all(test, shuttle), path = "model/peers.rs")]
-mod peers;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
 #[cfg(test)]
 #[cfg(shuttle)]
-pub(crate) use peers::{DEADLY_TO_KNOW, DEADLY_TO_SEND};
+pub(crate) use client::{DEADLY_TO_KNOW, DEADLY_TO_SEND};
+pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
 
 use crate::accumulator::{Accumulator, BatchId, Outcome, Panicked, UndeliveredRecord};
 use crate::cluster::{Address, ClusterView};
@@ -30,8 +30,8 @@ use crate::sender::{self, Backoff, CommandId, Input, Output, PurgeId, Purged, Se
 use crate::sync::thread::{self, ThreadId};
 use crate::sync::{Arc, Mutex, OnceLock, Rank, Ranked};
 use crate::transport::{Connector, Poller, SocketOptions, Waker};
+use client::{ConnectSettings, NetworkClient};
 use mailbox::{Answer, Postable, Posted};
-use peers::{ConnectSettings, Peers};
 
 /// What callers and the I/O thread share.
 #[derive(Debug)]
@@ -47,7 +47,8 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Whoever is about to wait for the I/O thread looks whether it is in this process at all.
+    /// Whether the I/O thread is in this process. A fork copies no threads: a child that waited for
+    /// the I/O thread would wait for ever, so every call that may wait asks here first.
     ///
     /// # Errors
     /// This is a forked child.
@@ -63,14 +64,15 @@ impl Shared {
     /// # Errors
     /// The I/O thread has ended, or is in another process.
     pub(crate) fn post<C: Postable>(&self, command: C) -> Result<Ticket<C::Answer>, End> {
-        // First of all: a lock may have been copied in the hands of a thread that was not.
+        // Before any lock is taken: after a fork, a lock may be held by a thread that does not exist
+        // here.
         self.check_process()?;
         let ticket = self.mailbox.post(command)?;
         self.waker.wake();
         Ok(ticket)
     }
 
-    /// Tells the I/O thread that there is something new to look at.
+    /// Makes the I/O thread look for something new.
     pub(crate) fn wake(&self) {
         self.waker.wake();
     }
@@ -82,7 +84,7 @@ impl Shared {
             .is_some_and(|id| *id == thread::current().id())
     }
 
-    /// Why the I/O thread does nothing any more, if that is so.
+    /// Why the I/O thread has ended, if it has.
     pub(crate) fn ending(&self) -> Option<End> {
         self.mailbox.ending()
     }
@@ -103,7 +105,7 @@ impl Shared {
     }
 
     /// The I/O thread has panicked: every record that is left fails, with a fate that is true.
-    fn bury(&self, sender: Sender) {
+    fn fail_all(&self, sender: Sender) {
         let error = End::Died.error();
         for outcome in sender.abandon(&error) {
             self.deliver(outcome);
@@ -152,10 +154,10 @@ pub(crate) struct Driver {
     shared: Arc<Shared>,
     sender: Sender,
     poller: Poller,
-    peers: Peers,
-    /// Callers who wait for the sender's answer.
+    client: NetworkClient,
+    /// Callers that wait for the sender's answer.
     waiting: BTreeMap<CommandId, Answer<()>>,
-    /// Callers who wait for what a purge comes to.
+    /// Callers that wait for what a purge comes to.
     purging: BTreeMap<PurgeId, Answer<Purged>>,
     inputs: Vec<Input>,
 }
@@ -166,7 +168,7 @@ const SLOW_CALLBACKS: Duration = Duration::from_secs(1);
 /// No duration is longer, so that each can be added to any point in time.
 const AGES: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// Starts the I/O thread; connects to nobody yet.
+/// Starts the I/O thread, which connects to no broker yet.
 ///
 /// # Errors
 /// The system has no thread or file descriptor to give.
@@ -200,13 +202,13 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
     let driver = Driver {
         shared: Arc::clone(&shared),
         sender,
-        peers: Peers::new(connect, Connector::new(poller.waker())),
+        client: NetworkClient::new(connect, Connector::new(poller.waker())),
         poller,
         waiting: BTreeMap::new(),
         purging: BTreeMap::new(),
         inputs: Vec::new(),
     };
-    // Whatever a client may call itself, a thread's name ends at a null byte.
+    // A client id may have a null byte, a thread's name may not.
     let name = format!("linger-io {}", config.client_id().replace('\0', "?"));
     let thread = thread::Builder::new()
         .name(name)
@@ -216,7 +218,6 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
 }
 
 fn connect_settings(config: &ProducerConfig) -> ConnectSettings {
-    let setup = config.connection_setup_timeout();
     ConnectSettings {
         connection: Arc::new(connection::Settings {
             client_id: Arc::from(config.client_id()),
@@ -229,8 +230,6 @@ fn connect_settings(config: &ProducerConfig) -> ConnectSettings {
             receive_buffer_bytes: config.receive_buffer(),
             user_timeout: Some(config.request_timeout()),
         },
-        setup_timeout: setup.initial.min(AGES),
-        setup_timeout_max: setup.max.min(AGES),
     }
 }
 
@@ -256,6 +255,8 @@ fn sender_settings(config: &ProducerConfig) -> sender::Settings {
         max_in_flight: config.max_in_flight(),
         retry_backoff: backoff(config.retry_backoff()),
         reconnect_backoff: backoff(config.reconnect_backoff()),
+        setup_timeout: config.connection_setup_timeout().initial.min(AGES),
+        setup_timeout_max: config.connection_setup_timeout().max.min(AGES),
         metadata_max_age: config.metadata_max_age().min(AGES),
         metadata_max_idle: config.metadata_max_idle().min(AGES),
         rebootstrap: match config.metadata_recovery() {
@@ -298,21 +299,21 @@ impl Driver {
         let Self {
             shared,
             sender,
-            peers,
+            client,
             waiting,
             purging,
             ..
         } = self;
-        // In this order: whoever finds the producer closed asks the mailbox why.
+        // In this order: a caller that finds the accumulator closed asks the mailbox why.
         shared.mailbox.announce(end);
         shared.accumulator.close();
-        drop(peers);
+        drop(client);
         if end == End::Died {
             // Not even another panic, in a logger perhaps, keeps callers waiting.
-            catch_unwind(AssertUnwindSafe(|| shared.bury(sender))).ok();
+            catch_unwind(AssertUnwindSafe(|| shared.fail_all(sender))).ok();
         }
-        // Who waits for anything, or comes to ask for it now, is answered after the callbacks: a
-        // close that returns has seen them all.
+        // Callers that wait, and those that come only now, are answered after the callbacks have
+        // run: when a close returns, no callback is still to come.
         for answer in waiting.into_values() {
             answer.give(Err(end.error()));
         }
@@ -325,36 +326,36 @@ impl Driver {
     fn run_until_stopped(&mut self) {
         loop {
             let Some(deadline) = self.act() else { return };
-            let deadline = [deadline, self.peers.deadline()]
+            let deadline = [deadline, self.client.deadline()]
                 .into_iter()
                 .flatten()
                 .min();
             let timeout = deadline.map(|deadline| deadline.saturating_duration_since(now()));
             self.poller
-                .poll(self.peers.interests(), timeout)
+                .poll(self.client.interests(), timeout)
                 .unwrap_or_else(|error| panic!("the system cannot wait for sockets: {error}"));
             let now = now();
             self.take_commands(now);
-            self.peers.take_connected(now, &mut self.inputs);
-            // First of all: an answer may end another connection, and what was written whole there
-            // with acks=0 is done.
-            self.peers.write_all(&mut self.inputs);
+            self.client.poll_connected(now, &mut self.inputs);
+            // Write before reading. An answer may make the sender drop another connection, and a
+            // request with acks=0 that could have left whole on it before would be lost.
+            self.client.write_all(&mut self.inputs);
             for index in 0..self.poller.ready().len() {
                 let Some(ready) = self.poller.ready().get(index).copied() else {
                     continue;
                 };
-                if let Some(node) = self.peers.node_of(ready.token)
+                if let Some(node) = self.client.node_of(ready.token)
                     && ready.readable
                 {
-                    self.peers.read(now, node, &mut self.inputs);
+                    self.client.read(now, node, &mut self.inputs);
                 }
             }
-            self.peers.check_timeouts(now, &mut self.inputs);
+            self.client.handle_timeouts(now, &mut self.inputs);
         }
     }
 
-    /// Tells the sender what happened and does what it says, until it says to wait; returns until
-    /// when, or `None` if it says to stop.
+    /// Hands the sender what happened and carries out what it returns, until that is to wait;
+    /// returns until when, or `None` if it is to stop.
     fn act(&mut self) -> Option<Option<Instant>> {
         loop {
             for input in std::mem::take(&mut self.inputs) {
@@ -362,10 +363,17 @@ impl Driver {
             }
             let now = now();
             match self.sender.poll(now, &self.shared.accumulator) {
-                Output::Connect(node, address) => self.peers.connect(now, node, address),
-                Output::Disconnect(node) => self.peers.disconnect(node),
+                Output::Connect {
+                    node,
+                    address,
+                    setup_timeout,
+                    first_address,
+                } => self
+                    .client
+                    .connect(now, node, address, setup_timeout, first_address),
+                Output::Disconnect(node) => self.client.disconnect(node),
                 Output::Send(node, id, request) => {
-                    self.inputs.extend(self.peers.send(now, node, id, request));
+                    self.inputs.extend(self.client.send(now, node, id, request));
                 }
                 Output::Publish(view) => self.publish(view),
                 Output::Deliver(outcome) => self.shared.deliver(outcome),
@@ -380,7 +388,7 @@ impl Driver {
                     }
                 }
                 Output::Wait(deadline) => {
-                    self.peers.write_all(&mut self.inputs);
+                    self.client.write_all(&mut self.inputs);
                     if self.inputs.is_empty() {
                         return Some(deadline);
                     }

@@ -1,5 +1,5 @@
 //! Whole producers, with all their threads and locks, under schedules that a model checker chooses.
-//! Only the network is another one: a broker that takes every record; see `driver/model/peers.rs`.
+//! Only the network is another one: a broker that takes every record; see `driver/model/client.rs`.
 
 use std::time::Duration;
 

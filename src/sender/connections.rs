@@ -16,10 +16,7 @@ use crate::sender::timers::Timer;
 impl Sender {
     /// The driver makes a connection.
     pub(super) fn connect(&mut self, now: Instant, id: NodeId) {
-        if let Some(node) = self.nodes.get_mut(id) {
-            let address = node.connect(now);
-            self.agenda.push(Output::Connect(id, address));
-        }
+        self.nodes.connect(now, id, &mut self.agenda);
     }
 
     /// A broker that can be asked now what any broker knows; connects to one if there is none.
@@ -84,8 +81,7 @@ impl Sender {
         for request in unwritten {
             self.requests.handle_unwritten(*request);
         }
-        // One that was given up just now may have been lost in the same moment.
-        if self.nodes.is_linked(id) {
+        if self.nodes.handle_disconnected(id) {
             self.lose(step, id, error);
         }
     }

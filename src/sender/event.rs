@@ -1,6 +1,6 @@
 //! What goes into the sender and what comes out. Inputs are past, commands and outputs imperative.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::accumulator::{BatchId, Outcome, UndeliveredRecord};
 use crate::cluster::{Address, ClusterView};
@@ -81,7 +81,14 @@ pub(crate) struct Purged {
 #[derive(Debug)]
 pub(crate) enum Output {
     /// Connect; [`Input::Ready`] or [`Input::Disconnected`] follows.
-    Connect(NodeId, Address),
+    Connect {
+        node: NodeId,
+        address: Address,
+        /// How long the whole setup may take: name resolution, connection and handshake.
+        setup_timeout: Duration,
+        /// Which of the host's addresses to try first, counted modulo their number.
+        first_address: u32,
+    },
     /// Drop the connection or the attempt to make one; nothing follows.
     Disconnect(NodeId),
     Send(NodeId, RequestId, Request),

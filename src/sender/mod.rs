@@ -98,6 +98,11 @@ pub(crate) struct Settings {
     pub(crate) max_in_flight: usize,
     pub(crate) retry_backoff: Backoff,
     pub(crate) reconnect_backoff: Backoff,
+    /// How long the first attempt to connect to a node may take; twice as long after each attempt
+    /// that failed (KIP-601).
+    pub(crate) setup_timeout: Duration,
+    /// Up to this.
+    pub(crate) setup_timeout_max: Duration,
     pub(crate) metadata_max_age: Duration,
     pub(crate) metadata_max_idle: Duration,
     /// After how long without metadata to begin again with the bootstrap addresses; `None` never

@@ -1,46 +1,75 @@
-//! The driver's part in the simulation: the production connections over the simulated network, as
-//! `driver::peers` has them over sockets. Decides nothing about records.
+//! The driver's part in the simulation: the production channels over the simulated network, as
+//! `driver::client` has them over sockets. Decides nothing about records.
 
 use std::collections::BTreeMap;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
 
-use crate::cluster::Address;
-use crate::connection::{Connection, Event, Settings};
+use crate::channel::{Channel, Failure};
+use crate::connection::{Event, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::Request;
 use crate::sender::Input;
-use crate::sim::brokers::Brokers;
-use crate::sim::network::{LinkId, Network, Read};
-use crate::sim::options::{FIRST_PORT, Options};
+use crate::sim::layer::SimLayer;
+use crate::sim::network::{LinkId, Network};
+use crate::sim::options::Options;
 use crate::sim::promise::{I8, I10, broken_if};
 use crate::sim::stage::Stage;
 use crate::sync::Arc;
+use crate::transport::{ByteStream, Progress};
 
-/// Every broker that is connected or being connected to.
+/// Every node that is connected or being connected to.
 #[derive(Debug)]
 pub(super) struct Client {
     settings: Arc<Settings>,
-    setup_timeout: Duration,
-    peers: BTreeMap<NodeId, Peer>,
-    failures: BTreeMap<NodeId, u32>,
+    nodes: BTreeMap<NodeId, Node>,
     /// When connections were lost last: they are not made again at once.
     lost: BTreeMap<NodeId, Instant>,
     reconnect_pause: Duration,
+    buffer: Vec<u8>,
+    is_sealed: bool,
 }
 
 #[derive(Debug)]
-struct Peer {
+struct Node {
     link: LinkId,
     /// When the handshake must be over; `None` once it is.
     setup_deadline: Option<Instant>,
     /// `None` while connecting.
-    connection: Option<Connection>,
+    channel: Option<Channel<SimLayer>>,
     /// Requests without an end, and when they were sent.
     sent: BTreeMap<RequestId, Instant>,
     /// Until when the broker wants to be left alone.
     throttled_until: Option<Instant>,
+}
+
+/// A socket of the client, for one call.
+struct Socket<'a> {
+    stage: &'a mut Stage,
+    network: &'a mut Network,
+    link: LinkId,
+}
+
+/// Small, so that answers come in pieces.
+const READ_BUFFER_BYTES: usize = 256;
+const READS_PER_TURN: usize = 4;
+
+impl ByteStream for Socket<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<Progress> {
+        Ok(self.network.read(self.stage.now, self.link, buffer))
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<Progress> {
+        let bytes: Vec<u8> = slices
+            .iter()
+            .flat_map(|slice| slice.iter().copied())
+            .collect();
+        Ok(match self.network.write(self.stage, self.link, &bytes) {
+            0 => Progress::WouldBlock,
+            taken => Progress::Bytes(taken),
+        })
+    }
 }
 
 impl Client {
@@ -53,11 +82,11 @@ impl Client {
         };
         Self {
             settings: Arc::new(settings),
-            setup_timeout: options.setup_timeout,
-            peers: BTreeMap::new(),
-            failures: BTreeMap::new(),
+            nodes: BTreeMap::new(),
             lost: BTreeMap::new(),
             reconnect_pause: options.sender.reconnect_backoff.initial * 8 / 10,
+            buffer: vec![0; READ_BUFFER_BYTES],
+            is_sealed: options.is_sealed,
         }
     }
 
@@ -65,32 +94,29 @@ impl Client {
         &mut self,
         stage: &mut Stage,
         network: &mut Network,
-        brokers: &Brokers,
         node: NodeId,
-        address: &Address,
+        (broker, listens): (NodeId, bool),
+        setup_timeout: Duration,
     ) {
-        let broker = NodeId(i32::from(address.port) - i32::from(FIRST_PORT));
-        let link = network.connect(stage, broker, brokers.listens(broker));
+        let link = network.connect(stage, broker, listens);
         let pause = self.lost.get(&node).map(|lost| stage.now - *lost);
         broken_if(
             I8,
             pause.is_some_and(|pause| pause < self.reconnect_pause),
             || format!("node {node} is connected to again after {pause:?}"),
         );
-        let failures = self.failures.get(&node).copied().unwrap_or(0);
-        let timeout = self.setup_timeout * if failures == 0 { 1 } else { 2 };
         let numbers = [node.0.into(), broker.0.into(), link.0 as i64];
         stage.note("connect", numbers, || {
             format!("node {node} to broker {broker}, link {}", link.0)
         });
-        let peer = Peer {
+        let attempt = Node {
             link,
-            setup_deadline: Some(stage.now + timeout),
-            connection: None,
+            setup_deadline: Some(stage.now + setup_timeout),
+            channel: None,
             sent: BTreeMap::new(),
             throttled_until: None,
         };
-        let old = self.peers.insert(node, peer);
+        let old = self.nodes.insert(node, attempt);
         broken_if(I8, old.is_some(), || {
             format!("node {node} is connected to twice")
         });
@@ -99,7 +125,7 @@ impl Client {
     pub(super) fn disconnect(&mut self, stage: &mut Stage, network: &mut Network, node: NodeId) {
         // A broker that moved, or that came back under its old name, is another one.
         self.lost.remove(&node);
-        if let Some(peer) = self.peers.remove(&node) {
+        if let Some(peer) = self.nodes.remove(&node) {
             stage.note("disconnect", [node.0.into(), 0, 0], || {
                 format!("node {node}")
             });
@@ -108,7 +134,7 @@ impl Client {
     }
 
     pub(super) fn disconnect_all(&mut self, stage: &mut Stage, network: &mut Network) {
-        for node in self.peers.keys().copied().collect::<Vec<_>>() {
+        for node in self.nodes.keys().copied().collect::<Vec<_>>() {
             self.disconnect(stage, network, node);
         }
     }
@@ -120,11 +146,11 @@ impl Client {
         id: RequestId,
         request: Request,
     ) -> Option<Input> {
-        let peer = self.peers.get_mut(&node);
+        let peer = self.nodes.get_mut(&node);
         let throttled = peer.as_ref().and_then(|peer| peer.throttled_until);
-        let Some((sent, connection)) = peer.and_then(|peer| {
-            let connection = peer.connection.as_mut()?;
-            Some((&mut peer.sent, connection))
+        let Some((sent, channel)) = peer.and_then(|peer| {
+            let channel = peer.channel.as_mut()?;
+            Some((&mut peer.sent, channel))
         }) else {
             let error = Error::new(ErrorKind::Disconnected, "not connected");
             return Some(Input::Refused(id, error));
@@ -135,7 +161,7 @@ impl Client {
                 id.0
             )
         });
-        let Err(refused) = connection.send(now, id, request) else {
+        let Err(refused) = channel.send(now, id, request) else {
             sent.insert(id, now);
             return None;
         };
@@ -145,29 +171,29 @@ impl Client {
 
     /// When a timeout passes.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let deadlines = self.peers.values().flat_map(|peer| {
-            let connection = peer.connection.as_ref().and_then(Connection::deadline);
-            [peer.setup_deadline, connection]
+        let deadlines = self.nodes.values().flat_map(|peer| {
+            let channel = peer.channel.as_ref().and_then(Channel::deadline);
+            [peer.setup_deadline, channel]
         });
         deadlines.flatten().min()
     }
 
     /// Requests that are not finished, by connection.
     pub(super) fn in_flight(&self) -> impl Iterator<Item = (NodeId, usize)> {
-        self.peers.iter().filter_map(|(node, peer)| {
-            let connection = peer.connection.as_ref()?;
-            Some((*node, connection.in_flight()))
+        self.nodes.iter().filter_map(|(node, peer)| {
+            let channel = peer.channel.as_ref()?;
+            Some((*node, channel.in_flight()))
         })
     }
 
     /// When the oldest request was sent that has not ended.
     pub(super) fn oldest(&self) -> Option<Instant> {
-        let sent = self.peers.values().flat_map(|peer| peer.sent.values());
+        let sent = self.nodes.values().flat_map(|peer| peer.sent.values());
         sent.min().copied()
     }
 
     fn node_of(&self, link: LinkId) -> Option<NodeId> {
-        let mut peers = self.peers.iter();
+        let mut peers = self.nodes.iter();
         peers
             .find(|(_, peer)| peer.link == link)
             .map(|(node, _)| *node)
@@ -189,8 +215,10 @@ impl Client {
             self.lose(stage, network, node, ErrorKind::Connect, "refused", inputs);
             return;
         }
-        if let Some(peer) = self.peers.get_mut(&node) {
-            peer.connection = Some(Connection::new(stage.now, Arc::clone(&self.settings)));
+        if let Some(peer) = self.nodes.get_mut(&node) {
+            let layer = SimLayer::client(self.is_sealed);
+            let channel = Channel::new(stage.now, layer, Arc::clone(&self.settings));
+            peer.channel = Some(channel);
         }
         self.write(stage, network, node, inputs);
     }
@@ -201,13 +229,9 @@ impl Client {
         network: &mut Network,
         inputs: &mut Vec<Input>,
     ) {
-        let wants = |peer: &Peer| {
-            peer.connection
-                .as_ref()
-                .is_some_and(Connection::wants_write)
-        };
+        let wants = |node: &Node| node.channel.as_ref().is_some_and(Channel::wants_write);
         let nodes: Vec<_> = self
-            .peers
+            .nodes
             .iter()
             .filter(|(_, peer)| wants(peer))
             .map(|(node, _)| *node)
@@ -224,25 +248,19 @@ impl Client {
         node: NodeId,
         inputs: &mut Vec<Input>,
     ) {
-        let Some(peer) = self.peers.get_mut(&node) else {
+        let Some(peer) = self.nodes.get_mut(&node) else {
             return;
         };
-        let Some(connection) = &mut peer.connection else {
+        let Some(channel) = &mut peer.channel else {
             return;
         };
-        while connection.wants_write() {
-            let mut slices: Vec<IoSlice<'_>> = Vec::new();
-            connection.outgoing(&mut slices);
-            let mut bytes = Vec::new();
-            for slice in &slices {
-                bytes.extend_from_slice(slice);
-            }
-            match network.write(stage, peer.link, &bytes) {
-                0 => break,
-                taken => connection.on_written(taken),
-            }
-        }
-        self.take_events(stage, node, inputs);
+        let link = peer.link;
+        let pumped = channel.write(&mut Socket {
+            stage,
+            network,
+            link,
+        });
+        self.finish_pump(stage, network, node, pumped, inputs);
     }
 
     pub(super) fn on_readable(
@@ -255,28 +273,25 @@ impl Client {
         let Some(node) = self.node_of(link) else {
             return;
         };
-        let Some(connection) = self
-            .peers
+        let Some(channel) = self
+            .nodes
             .get_mut(&node)
-            .and_then(|peer| peer.connection.as_mut())
+            .and_then(|peer| peer.channel.as_mut())
         else {
             return;
         };
-        let failure = loop {
-            match network.read(stage.now, link) {
-                Read::Bytes(bytes) => {
-                    if let Err(error) = connection.on_received(stage.now, &bytes) {
-                        break Some((error.kind(), error.to_string()));
-                    }
-                }
-                Read::Nothing => break None,
-                Read::Closed => break Some((ErrorKind::Disconnected, "closed".to_owned())),
-            }
-        };
-        self.take_events(stage, node, inputs);
-        if let Some((kind, text)) = failure {
-            self.lose(stage, network, node, kind, &text, inputs);
+        let mut pumped = Ok(());
+        // As a poller would: there is more, so read again.
+        while pumped.is_ok() && network.is_readable(stage.now, link) {
+            let now = stage.now;
+            let socket = &mut Socket {
+                stage,
+                network,
+                link,
+            };
+            pumped = channel.read(now, socket, &mut self.buffer, READS_PER_TURN);
         }
+        self.finish_pump(stage, network, node, pumped, inputs);
     }
 
     pub(super) fn on_writable(
@@ -299,9 +314,9 @@ impl Client {
         inputs: &mut Vec<Input>,
     ) {
         let mut late = Vec::new();
-        for (node, peer) in &mut self.peers {
-            let connection = peer.connection.as_mut();
-            let timeout = connection.and_then(|one| one.on_timeout(stage.now).err());
+        for (node, peer) in &mut self.nodes {
+            let channel = peer.channel.as_mut();
+            let timeout = channel.and_then(|one| one.handle_timeout(stage.now).err());
             if let Some(error) = timeout {
                 late.push((*node, error.kind(), error.to_string()));
             } else if peer
@@ -316,15 +331,34 @@ impl Client {
         }
     }
 
+    fn finish_pump(
+        &mut self,
+        stage: &mut Stage,
+        network: &mut Network,
+        node: NodeId,
+        pumped: Result<(), Failure>,
+        inputs: &mut Vec<Input>,
+    ) {
+        self.take_events(stage, node, inputs);
+        let (kind, text) = match pumped {
+            Ok(()) => return,
+            Err(Failure::Closed) => (ErrorKind::Disconnected, "closed".to_owned()),
+            Err(Failure::Protocol(error)) => (error.kind(), error.to_string()),
+            Err(Failure::Read(error) | Failure::Write(error)) => {
+                unreachable!("a simulated socket does not fail: {error}")
+            }
+        };
+        self.lose(stage, network, node, kind, &text, inputs);
+    }
+
     fn take_events(&mut self, stage: &mut Stage, node: NodeId, inputs: &mut Vec<Input>) {
-        let Some(peer) = self.peers.get_mut(&node) else {
+        let Some(peer) = self.nodes.get_mut(&node) else {
             return;
         };
-        while let Some(event) = peer.connection.as_mut().and_then(Connection::poll_event) {
+        while let Some(event) = peer.channel.as_mut().and_then(Channel::poll_event) {
             inputs.push(match event {
                 Event::Ready(_) => {
                     peer.setup_deadline = None;
-                    self.failures.remove(&node);
                     stage.note("ready", [node.0.into(), 0, 0], || format!("node {node}"));
                     Input::Ready(node)
                 }
@@ -353,15 +387,13 @@ impl Client {
         text: &str,
         inputs: &mut Vec<Input>,
     ) {
-        let Some(peer) = self.peers.remove(&node) else {
+        let Some(peer) = self.nodes.remove(&node) else {
             return;
         };
-        if peer.setup_deadline.is_some() {
-            *self.failures.entry(node).or_default() += 1;
-        }
         self.lost.insert(node, stage.now);
         network.close(stage, peer.link);
-        let lost = peer.connection.map(Connection::lost).unwrap_or_default();
+        let lost = peer.channel.map(Channel::into_lost_requests);
+        let lost = lost.unwrap_or_default();
         let unwritten: Vec<_> = lost
             .iter()
             .filter(|one| !one.written)
@@ -376,7 +408,7 @@ impl Client {
     }
 }
 
-impl Peer {
+impl Node {
     /// The broker asks for a pause, which does not count as a time without an answer.
     fn on_pause(&mut self, now: Instant, pause: Duration) {
         let begins = self.throttled_until.map_or(now, |until| until.max(now));

@@ -35,6 +35,7 @@ mod eavesdropper;
 mod flights;
 mod habits;
 mod hunt;
+mod layer;
 mod ledger;
 mod level;
 mod lies;
@@ -70,7 +71,10 @@ fn run(world: &mut World) -> Summary {
 
 /// Runs a seed, without what is cut.
 fn attempt(seed: u64, reader: Reader, cuts: &Cuts) -> Attempt {
-    let mut options = Options::swarm(seed);
+    run_options(seed, Options::swarm(seed), reader, cuts)
+}
+
+fn run_options(seed: u64, mut options: Options, reader: Reader, cuts: &Cuts) -> Attempt {
     options.records = options.records.min(cuts.records);
     let mut world = World::new(seed, options, reader);
     world.stage.weather.spare(&cuts.spared);

@@ -5,8 +5,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
+use crate::channel::Layer;
+use crate::channel::toy::Toy;
 use crate::ids::NodeId;
+use crate::sim::layer;
 use crate::sim::stage::{Event, Stage};
+use crate::transport::Progress;
 
 /// A connection, from the attempt to make it to its end; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,18 +22,22 @@ pub(super) struct Network {
     links: BTreeMap<LinkId, Link>,
     made: u64,
     socket_bytes: usize,
+    /// Whether there is a layer on top of each connection.
+    is_sealed: bool,
 }
 
 #[derive(Debug)]
 struct Link {
     broker: NodeId,
+    /// The broker's end of the layer, if there is one.
+    layer: Option<Toy>,
     up: Pipe,
     down: Pipe,
     /// When the client learns that the connection has ended.
     client_end: Option<Instant>,
     /// When the broker does.
     broker_end: Option<Instant>,
-    /// Whether the broker goes on with what was on its way.
+    /// Whether the broker still handles what was on its way.
     is_late: bool,
     /// Whether the client has closed its end, and the broker its own.
     closed: (bool, bool),
@@ -44,24 +52,17 @@ struct Pipe {
     held: usize,
     /// When the newest bytes arrive; later ones arrive later.
     newest: Instant,
-    /// Whether nothing arrives any more, and nobody is told.
+    /// Whether nothing arrives any more, without either side noticing.
     is_silent: bool,
 }
 
-/// What reading gives.
-#[derive(Debug)]
-pub(super) enum Read {
-    Bytes(Vec<u8>),
-    Nothing,
-    Closed,
-}
-
 impl Network {
-    pub(super) fn new(socket_bytes: usize) -> Self {
+    pub(super) fn new(socket_bytes: usize, is_sealed: bool) -> Self {
         Self {
             links: BTreeMap::new(),
             made: 0,
             socket_bytes,
+            is_sealed,
         }
     }
 
@@ -75,6 +76,7 @@ impl Network {
         let is_refused = !listens || stage.weather.strikes("refused connect", refused);
         let link = Link {
             broker,
+            layer: self.is_sealed.then(layer::server),
             up: Pipe::new(stage.now),
             down: Pipe::new(stage.now),
             client_end: None,
@@ -139,6 +141,8 @@ impl Network {
         if link.broker_end.is_some() {
             return;
         }
+        let sealed = link.layer.as_mut().map(|layer| layer.seal(bytes));
+        let bytes = sealed.as_deref().unwrap_or(bytes);
         let (cut, lose) = (stage.weather.mix.cut_answer, stage.weather.mix.lose_answers);
         if stage.weather.strikes("lost answers", lose) {
             stage.note("DEAF", [number(id), 0, 0], || {
@@ -156,18 +160,27 @@ impl Network {
         }
     }
 
+    /// Whether reading would give the client anything: bytes, or the end.
+    pub(super) fn is_readable(&self, now: Instant, id: LinkId) -> bool {
+        self.links.get(&id).is_some_and(|link| {
+            let arrived = link.down.chunks.front().is_some_and(|(at, _)| *at <= now);
+            arrived || link.client_end.is_some_and(|end| end <= now)
+        })
+    }
+
     /// What has come to the client.
-    pub(super) fn read(&mut self, now: Instant, id: LinkId) -> Read {
+    pub(super) fn read(&mut self, now: Instant, id: LinkId, buffer: &mut [u8]) -> Progress {
         let Some(link) = self.links.get_mut(&id) else {
-            return Read::Nothing;
+            return Progress::WouldBlock;
         };
-        let bytes = link.down.take(now);
+        let bytes = link.down.take(now, buffer.len());
         if !bytes.is_empty() {
-            return Read::Bytes(bytes);
+            buffer[..bytes.len()].copy_from_slice(&bytes);
+            return Progress::Bytes(bytes.len());
         }
         match link.client_end {
-            Some(end) if end <= now => Read::Closed,
-            _ => Read::Nothing,
+            Some(end) if end <= now => Progress::Closed,
+            _ => Progress::WouldBlock,
         }
     }
 
@@ -178,12 +191,27 @@ impl Network {
             return Vec::new();
         };
         let was_full = link.up.held >= socket_bytes;
-        let bytes = link.up.take(stage.now);
+        let bytes = link.up.take(stage.now, usize::MAX);
         if was_full && !bytes.is_empty() {
             let trip = stage.latency();
             stage.after(trip, Event::Writable(id));
         }
-        bytes
+        match &mut link.layer {
+            None => bytes,
+            Some(layer) => {
+                let mut opened = Vec::new();
+                let received = layer.receive(&bytes, |plaintext| {
+                    opened.extend(plaintext);
+                    Ok(())
+                });
+                received.expect("the client sends good records");
+                let reply = layer.seal(&[]);
+                if !reply.is_empty() && link.broker_end.is_none() {
+                    link.down.send(stage, &reply, Event::Readable(id));
+                }
+                opened
+            }
+        }
     }
 
     /// Whether the broker knows that the client is gone, and does not care for what it left.
@@ -340,15 +368,18 @@ impl Pipe {
         }
     }
 
-    fn take(&mut self, now: Instant) -> Vec<u8> {
+    /// What has arrived, up to `most` bytes.
+    fn take(&mut self, now: Instant, most: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
-        while self
-            .chunks
-            .front()
-            .is_some_and(|(arrival, _)| *arrival <= now)
+        while let Some((arrival, chunk)) = self.chunks.front_mut()
+            && *arrival <= now
+            && bytes.len() < most
         {
-            let (_, chunk) = self.chunks.pop_front().expect("just seen");
-            bytes.extend(chunk);
+            let taken = chunk.len().min(most - bytes.len());
+            bytes.extend(chunk.drain(..taken));
+            if chunk.is_empty() {
+                self.chunks.pop_front();
+            }
         }
         self.held -= bytes.len();
         bytes

@@ -51,6 +51,8 @@ pub(super) struct Options {
     pub(super) first_epoch: i16,
     /// Whether brokers answer a batch that they have with DUPLICATE_SEQUENCE_NUMBER.
     pub(super) tells_duplicates: bool,
+    /// Whether the connections go through a [layer](super::layer).
+    pub(super) is_sealed: bool,
     pub(super) faults: FaultMix,
 }
 
@@ -170,6 +172,8 @@ impl Options {
                     initial: ms(50),
                     max: ms(1_000),
                 },
+                setup_timeout: ms(500),
+                setup_timeout_max: ms(1_000),
                 metadata_max_age: ms(300_000),
                 metadata_max_idle: ms(300_000),
                 rebootstrap: None,
@@ -195,6 +199,7 @@ impl Options {
             close_timeout: ms(10_000),
             first_epoch: 0,
             tells_duplicates: false,
+            is_sealed: false,
             faults: FaultMix::default(),
         }
     }
@@ -240,8 +245,11 @@ impl Options {
             close_timeout: ms(d.pick(&[0, 50, 1_000, 20_000])),
             first_epoch: d.pick(&[0, 0, i16::MAX - 1, i16::MAX]),
             tells_duplicates: false,
+            is_sealed: false,
             faults: FaultMix::swarm(d),
         };
+        options.sender.setup_timeout = options.setup_timeout;
+        options.sender.setup_timeout_max = options.setup_timeout * 2;
         options.faults.shuffle = shuffle(seed);
         // Every record fits into such a batch alone, or most do.
         let most = value_bytes.1 as usize;
@@ -349,6 +357,9 @@ fn sender_settings(seed: u64, brokers: u16, d: &mut Dice) -> (Settings, TopicSet
         max_in_flight: d.pick(&[1, 2, 5, 5]),
         retry_backoff: backoff(d),
         reconnect_backoff: backoff(d),
+        // Drawn later.
+        setup_timeout: Duration::ZERO,
+        setup_timeout_max: Duration::ZERO,
         metadata_max_age: ms(max_age),
         metadata_max_idle: ms(d.pick(&[1_000, 5_000])),
         rebootstrap: d.pick(&[None, Some(300), Some(5_000)]).map(ms),

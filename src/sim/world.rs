@@ -19,7 +19,7 @@ use crate::sim::eavesdropper::Eavesdropper;
 use crate::sim::flights::Flights;
 use crate::sim::habits::Habits;
 use crate::sim::network::Network;
-use crate::sim::options::{ANY_SIZE, Options, TOPIC};
+use crate::sim::options::{ANY_SIZE, FIRST_PORT, Options, TOPIC};
 use crate::sim::promise::{I8, I11, broken_if};
 use crate::sim::stage::{Event, Reader, Stage, Summary, Trace};
 use crate::sim::workload::Caller;
@@ -94,7 +94,7 @@ impl World {
             posted: Vec::new(),
             wake: false,
             sender: Sender::new(stage.now, options.sender.clone(), Arc::default()),
-            network: Network::new(options.socket_bytes),
+            network: Network::new(options.socket_bytes, options.is_sealed),
             brokers: Brokers::new(&options),
             flights: Flights::new(&options),
             graves: Vec::new(),
@@ -279,7 +279,12 @@ impl World {
                 self.sender.handle(now, input, &self.accumulator);
             }
             match self.sender.poll(now, &self.accumulator) {
-                Output::Connect(node, address) => self.connect(node, &address),
+                Output::Connect {
+                    node,
+                    address,
+                    setup_timeout,
+                    ..
+                } => self.connect(node, &address, setup_timeout),
                 Output::Disconnect(node) => {
                     let may_idle = self.options.sender.connections_max_idle.is_some();
                     if may_idle && !self.flights.are_on(node) {
@@ -335,14 +340,16 @@ impl World {
         broken_if(I8, true, || "the sender never says to wait".to_owned());
     }
 
-    fn connect(&mut self, node: NodeId, address: &Address) {
+    fn connect(&mut self, node: NodeId, address: &Address, setup_timeout: Duration) {
         if node.0 < 0 && self.has_view {
             self.stage.trace.mark("rebootstrap");
         }
         self.checker.on_connecting(self.stage.elapsed());
+        let broker = NodeId(i32::from(address.port) - i32::from(FIRST_PORT));
+        let listens = self.brokers.listens(broker);
         let (stage, network) = (&mut self.stage, &mut self.network);
         self.client
-            .connect(stage, network, &self.brokers, node, address);
+            .connect(stage, network, node, (broker, listens), setup_timeout);
     }
 
     fn publish(&mut self, view: &ClusterView) {

@@ -3,7 +3,7 @@
 //! used on the I/O thread, [`run`] runs on the thread `linger-connect`.
 //!
 //! An attempt ends within its timeout, except that the system's resolver cannot be interrupted: an
-//! answer from it that comes too late is reported late, as a timeout. Nobody waits for the threads,
+//! answer from it that comes too late is reported late, as a timeout. The threads are never joined,
 //! so they do not hold up a process that ends; once the connector is gone, they stop before the
 //! next address.
 
@@ -32,7 +32,7 @@ pub(crate) struct ConnectAttempt {
     pub(crate) timeout: Duration,
     /// Which of the host's addresses comes first, counted round: a caller that counts its attempts
     /// here starts each time at another one.
-    pub(crate) first_address: usize,
+    pub(crate) first_address: u32,
     pub(crate) options: SocketOptions,
 }
 
@@ -49,12 +49,12 @@ pub(crate) struct Connector {
     waker: Waker,
     sender: Sender<Connected>,
     receiver: Receiver<Connected>,
-    /// Tells the threads that nobody is interested any more.
+    /// Set when this is dropped: the threads then stop before the next address.
     gone: Arc<AtomicBool>,
 }
 
 impl Connector {
-    /// The waker wakes whoever calls [`next`](Self::next).
+    /// The waker wakes the thread that calls [`poll_connected`](Self::poll_connected).
     pub(crate) fn new(waker: Waker) -> Self {
         let (sender, receiver) = unbounded();
         Self {
@@ -66,7 +66,7 @@ impl Connector {
     }
 
     /// Starts an attempt and returns at once. That no thread can be started is an outcome too, and
-    /// comes out of [`next`](Self::next) like any other.
+    /// comes out of [`poll_connected`](Self::poll_connected) like any other.
     pub(crate) fn start(&self, attempt: ConnectAttempt) {
         let token = attempt.token;
         let (host, port) = (attempt.host.clone(), attempt.port);
@@ -77,8 +77,8 @@ impl Connector {
             .name("linger-connect".to_owned())
             .spawn(move || {
                 let result = run(&attempt, &gone);
-                // Nobody listens any more if the producer was closed in the meantime; the stream
-                // is then closed here.
+                // The send fails if the producer was closed in the meantime; the stream is then
+                // closed here.
                 if report.send(Connected { token, result }).is_ok() {
                     waker.wake();
                 }
@@ -96,7 +96,7 @@ impl Connector {
     }
 
     /// The next attempt that has ended, if any has.
-    pub(crate) fn next(&self) -> Option<Connected> {
+    pub(crate) fn poll_connected(&self) -> Option<Connected> {
         self.receiver.try_recv().ok()
     }
 }
@@ -143,7 +143,8 @@ fn connect(attempt: &ConnectAttempt, gone: &AtomicBool) -> Result<Stream, Cause>
     if addresses.is_empty() {
         return Err(Cause::NoAddress);
     }
-    let first = attempt.first_address % addresses.len();
+    let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    let first = (attempt.first_address % count) as usize;
     addresses.rotate_left(first);
     let remaining = attempt.timeout.saturating_sub(started.elapsed());
     if remaining.is_zero() {
@@ -180,7 +181,7 @@ fn connect_to_any(
 /// time, and cannot be interrupted.
 ///
 /// # Errors
-/// There is no such name, or nobody who could say.
+/// There is no such name, or no name server answers.
 pub(crate) fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let bare = host
         .strip_prefix('[')
@@ -218,15 +219,15 @@ pub(super) fn connect_to(address: SocketAddr, timeout: Duration) -> io::Result<T
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "an attempt divides its time between addresses, off the I/O thread"
+    reason = "what waits has a time for it, off the I/O thread"
 )]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
 
 #[cfg(test)]
 impl ConnectError {
-    /// Whether time ran out, rather than somebody saying no. Of several addresses, all.
+    /// Whether time ran out, for each of the addresses, and none refused.
     pub(crate) fn is_timeout(&self) -> bool {
         match &self.cause {
             Cause::ResolvedTooLate(_) => true,

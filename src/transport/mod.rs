@@ -3,11 +3,12 @@
 //!
 //! Sockets stay in blocking mode and every call on them says that it will not wait, so that a
 //! broker that stalls delays no other. The I/O thread runs everything here but the short-lived
-//! helper threads of [`Connector`], which resolve names and connect. A [`Line`] waits, and is for
-//! other threads.
+//! helper threads of [`Connector`], which resolve names and connect. A [`BlockingStream`] waits, and
+//! is for other threads.
 
+mod blocking;
+mod byte_stream;
 mod connector;
-mod line;
 #[cfg(test)]
 #[cfg(shuttle)]
 #[path = "model/tests.rs"]
@@ -25,10 +26,11 @@ mod waker;
 /// Where something listens.
 pub(crate) use std::net::SocketAddr;
 
+pub(crate) use blocking::BlockingStream;
+pub(crate) use byte_stream::{ByteStream, Progress};
 pub(crate) use connector::{ConnectAttempt, Connected, Connector, describe, resolve};
-pub(crate) use line::Line;
 pub(crate) use poller::{Interest, Poller};
-pub(crate) use tcp::{Progress, SocketOptions, Stream};
+pub(crate) use tcp::{SocketOptions, Stream};
 pub(crate) use waker::Waker;
 
 /// The driver's name for one connection, handed back with everything that happens to it. Never

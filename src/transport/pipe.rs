@@ -1,4 +1,4 @@
-//! What becomes readable for the poller when somebody wakes the I/O thread.
+//! What becomes readable for the poller when the I/O thread is woken.
 
 use std::io::{self, Read, Write};
 #[cfg(unix)]

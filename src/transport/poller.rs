@@ -1,5 +1,5 @@
-//! Sleeps until a socket is ready, somebody wakes the I/O thread, or a deadline passes: one call
-//! of the system for all of them. Reads and writes nothing itself, and never wakes up without a
+//! Sleeps until a socket is ready, the I/O thread is woken, or a deadline passes: one call of the
+//! system for all of them. Reads and writes nothing itself, and never wakes up without a
 //! reason. Runs on the I/O thread.
 
 use std::io;
@@ -30,7 +30,7 @@ pub(crate) struct Ready {
     pub(crate) writable: bool,
 }
 
-/// The one place where the I/O thread sleeps.
+/// The only call in which the I/O thread sleeps.
 #[derive(Debug)]
 pub(crate) struct Poller {
     waker: Waker,
@@ -134,7 +134,8 @@ fn flags(interest: &Interest<'_>) -> PollFlags {
     flags
 }
 
-/// Some systems count in milliseconds of 32 bits; a sleep of 24 days that ends early hurts nobody.
+/// Some systems count in milliseconds of 32 bits. A sleep that ends early, after 24 days, does no
+/// harm.
 const MAX_TIMEOUT: Duration = Duration::from_millis(0x7fff_ffff);
 
 /// The timeout as the system takes it, to the nanosecond.

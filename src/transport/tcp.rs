@@ -10,16 +10,7 @@ use std::time::Duration;
 
 use rustix::net::sockopt;
 
-/// What a read or a write came to. That nothing could be done without waiting is no error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
-    /// So many bytes, at least one unless the caller offered none.
-    Bytes(usize),
-    /// Nothing without waiting; ask the poller.
-    WouldBlock,
-    /// The peer will send nothing more. Reads only.
-    Closed,
-}
+use super::byte_stream::{ByteStream, Progress};
 
 /// What is asked of the operating system for a new socket, beside `TCP_NODELAY` and keep-alive,
 /// which are always on.
@@ -62,11 +53,14 @@ impl Stream {
         Ok(Self { socket })
     }
 
-    /// Reads what has arrived, up to the buffer's length.
-    ///
-    /// # Errors
-    /// The connection failed: reset, timed out, unreachable.
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Progress> {
+    /// For the poller.
+    pub(super) fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+}
+
+impl ByteStream for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<Progress> {
         if buffer.is_empty() {
             return Ok(Progress::Bytes(0));
         }
@@ -83,12 +77,9 @@ impl Stream {
         }
     }
 
-    /// Writes as much as the socket's buffer takes. Slices beyond the system's limit for one call
-    /// are left for the next one.
-    ///
-    /// # Errors
-    /// The connection failed. A peer that is gone is an error, never a signal.
-    pub(crate) fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<Progress> {
+    /// Slices beyond the system's limit for one call are left for the next one. A peer that is gone
+    /// is an error, never a signal.
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<Progress> {
         let slices = slices.get(..MAX_SLICES).unwrap_or(slices);
         if slices.iter().all(|slice| slice.is_empty()) {
             return Ok(Progress::Bytes(0));
@@ -103,11 +94,6 @@ impl Stream {
                 },
             };
         }
-    }
-
-    /// For the poller.
-    pub(super) fn socket(&self) -> &TcpStream {
-        &self.socket
     }
 }
 

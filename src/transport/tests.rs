@@ -394,7 +394,7 @@ mod connecting {
         let (connector, mut poller) = connector();
         connector.start(attempt);
         loop {
-            if let Some(connected) = connector.next() {
+            if let Some(connected) = connector.poll_connected() {
                 assert_eq!(connected.token, Token(3));
                 return connected.result;
             }

@@ -1,6 +1,6 @@
-//! Wakes the I/O thread out of its sleep in the poller. Carries no message: whoever wakes has put
-//! its work where the I/O thread looks before it sleeps again. Any thread wakes; the I/O thread
-//! sleeps.
+//! Wakes the I/O thread out of its sleep in the poller. Carries no message: a thread that wakes it
+//! has put its work where the I/O thread looks before it sleeps again. Any thread wakes; only the
+//! I/O thread sleeps.
 //!
 //! ```text
 //!            sleep                    wake: writes a byte
@@ -58,8 +58,8 @@ impl Waker {
         }
     }
 
-    /// Sleeps in `sleep`, which is told whether it may: not if somebody has woken the I/O thread
-    /// since its last sleep. True if anybody has woken it by now.
+    /// Runs `sleep`, and says to it whether it may block: not if the I/O thread was woken since its
+    /// last sleep. Returns true if it has been woken by now.
     ///
     /// Runs on: I/O thread.
     pub(super) fn sleep<T>(&self, sleep: impl FnOnce(bool) -> T) -> (bool, T) {

@@ -19,6 +19,7 @@ use crate::cluster::Address;
 use crate::error::Error;
 use crate::ids::NodeId;
 use crate::sender::backoff::Backoff;
+use crate::sender::event::Output;
 use crate::sender::step::Agenda;
 use crate::sender::timers::Timer;
 use crate::sender::{SHORTEST, Settings};
@@ -35,6 +36,8 @@ pub(super) struct Nodes {
     max_idle: Option<Duration>,
     availability_timeout: Option<Duration>,
     reconnect_backoff: Backoff,
+    setup_timeout: Duration,
+    setup_timeout_max: Duration,
 }
 
 /// Whom to ask what any broker knows.
@@ -59,6 +62,8 @@ impl Nodes {
             max_idle: settings.connections_max_idle,
             availability_timeout: settings.availability_timeout,
             reconnect_backoff: settings.reconnect_backoff,
+            setup_timeout: settings.setup_timeout,
+            setup_timeout_max: settings.setup_timeout_max,
         }
     }
 
@@ -143,6 +148,24 @@ impl Nodes {
 
 /// Connections.
 impl Nodes {
+    /// The driver makes a connection. Each attempt that fails doubles the time of the next (KIP-601).
+    pub(super) fn connect(&mut self, now: Instant, id: NodeId, agenda: &mut Agenda) {
+        let Some(node) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        let failures = node.failed_setups();
+        let factor = 1u32.checked_shl(failures).unwrap_or(u32::MAX);
+        let doubled = self.setup_timeout.saturating_mul(factor);
+        agenda.push(Output::Connect {
+            node: id,
+            address: node.connect(now),
+            setup_timeout: doubled.min(self.setup_timeout_max.max(self.setup_timeout)),
+            // A host may have an address that never answers. Always beginning with the same one would
+            // spend every attempt's time on it.
+            first_address: failures,
+        });
+    }
+
     /// A connection is ready; returns whether it was wanted.
     pub(super) fn handle_ready(&mut self, now: Instant, id: NodeId, agenda: &mut Agenda) -> bool {
         let is_wanted = self.get_mut(id).is_some_and(|node| node.handle_ready(now));
@@ -171,9 +194,9 @@ impl Nodes {
         }
     }
 
-    /// Whether the driver has a connection to it, or makes one.
-    pub(super) fn is_linked(&self, id: NodeId) -> bool {
-        self.by_id.get(&id).is_some_and(Node::is_linked)
+    /// The driver has lost a connection, or could not make it; returns whether it was wanted.
+    pub(super) fn handle_disconnected(&mut self, id: NodeId) -> bool {
+        self.get_mut(id).is_some_and(Node::handle_disconnected)
     }
 
     /// Bootstrap addresses that are connected and have nothing to answer.

@@ -23,8 +23,13 @@ use crate::sender::nodes::ready_queues::ReadyQueues;
 pub(in crate::sender) struct Node {
     address: Address,
     link: Link,
-    /// Attempts in a row that did not become ready.
+    /// Losses in a row without a handshake that finished in between: for the pause before the next
+    /// attempt, and to prefer other nodes.
     failures: u32,
+    /// Of these, attempts to connect that did not become ready. The loss of a connection that had
+    /// been ready says nothing about how long it takes to connect, so the two counts are kept
+    /// apart, as Kafka's `ClusterConnectionStates` does.
+    failed_setups: u32,
     /// Why it could not be reached or asked the last time; `None` once it could.
     error: Option<Error>,
     /// Unanswered, in the order of sending.
@@ -59,6 +64,7 @@ impl Node {
             address,
             link: Link::Down,
             failures: 0,
+            failed_setups: 0,
             error: None,
             requests: BTreeSet::new(),
             ready: ReadyQueues::default(),
@@ -71,7 +77,7 @@ impl Node {
     }
 
     /// A connection is being made from now on; returns to where.
-    pub(in crate::sender) fn connect(&mut self, now: Instant) -> Address {
+    pub(super) fn connect(&mut self, now: Instant) -> Address {
         self.link = Link::Connecting(now);
         self.last_attempt = Some(now);
         self.address.clone()
@@ -85,6 +91,7 @@ impl Node {
         }
         self.link = Link::Ready;
         self.failures = 0;
+        self.failed_setups = 0;
         self.error = None;
         self.last_used = now;
         true
@@ -142,9 +149,19 @@ impl Node {
         self.link == Link::Down
     }
 
-    /// Whether the driver has a connection to it, or makes one.
-    pub(super) fn is_linked(&self) -> bool {
-        self.is_ready() || self.connecting_since().is_some()
+    /// The driver has lost the connection, or could not make it. Returns false if there is none any
+    /// more: one that was given up may have been lost in the same moment.
+    pub(super) fn handle_disconnected(&mut self) -> bool {
+        let is_connecting = self.connecting_since().is_some();
+        if is_connecting {
+            self.failed_setups = self.failed_setups.saturating_add(1);
+        }
+        is_connecting || self.is_ready()
+    }
+
+    /// How many attempts to connect have failed since one succeeded.
+    pub(super) fn failed_setups(&self) -> u32 {
+        self.failed_setups
     }
 
     pub(super) fn connecting_since(&self) -> Option<Instant> {

@@ -33,6 +33,8 @@ fn nodes(now: Instant, ports: &[u16]) -> Nodes {
             max_in_flight: 5,
             retry_backoff: backoff,
             reconnect_backoff: backoff,
+            setup_timeout: PAUSE,
+            setup_timeout_max: PAUSE,
             metadata_max_age: Duration::ZERO,
             metadata_max_idle: Duration::ZERO,
             rebootstrap: None,
@@ -46,14 +48,15 @@ fn nodes(now: Instant, ports: &[u16]) -> Nodes {
 fn fail(nodes: &mut Nodes, now: Instant, id: NodeId) {
     let error = Error::new(ErrorKind::Connect, "refused");
     let agenda = &mut Agenda::new(1);
-    nodes.get_mut(id).unwrap().connect(now);
+    nodes.connect(now, id, agenda);
     nodes.handle_lost(now, id, &error, agenda);
     nodes.get_mut(id).unwrap().handle_pause_over(now + PAUSE);
 }
 
 fn connect(nodes: &mut Nodes, now: Instant, id: NodeId) {
-    nodes.get_mut(id).unwrap().connect(now);
-    assert!(nodes.handle_ready(now, id, &mut Agenda::new(1)));
+    let agenda = &mut Agenda::new(1);
+    nodes.connect(now, id, agenda);
+    assert!(nodes.handle_ready(now, id, agenda));
 }
 
 #[test]
@@ -62,7 +65,7 @@ fn a_bootstrap_address_that_does_not_answer_delays_the_next_by_the_stagger_only(
     let mut nodes = nodes(start, &[1, 2]);
     let first = NodeId(-1);
     assert_eq!(nodes.choose_any(start, true), Choice::Connect(first));
-    nodes.get_mut(first).unwrap().connect(start);
+    nodes.connect(start, first, &mut Agenda::new(1));
     assert_eq!(
         nodes.choose_any(start, true),
         Choice::Wait(Some(start + STAGGER))

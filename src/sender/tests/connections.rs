@@ -132,3 +132,39 @@ fn nothing_is_left_to_do_for_a_broker_whose_partitions_went_elsewhere() {
     world.advance(Duration::from_secs(1));
     assert_eq!(world.connects, [], "it is not needed");
 }
+
+#[test]
+fn each_setup_that_fails_doubles_the_time_of_the_next_and_begins_at_another_address() {
+    let mut world = World::new(settings());
+    world.await_topic(TOPIC, None, None);
+    for (failures, timeout) in [(0, 100), (1, 200), (2, 300), (3, 300)] {
+        let attempts = std::mem::take(&mut world.attempts);
+        assert_eq!(attempts, [(BOOTSTRAP, ms(timeout), failures)]);
+        world.lose(BOOTSTRAP);
+        world.advance(ms(50));
+    }
+    world.accept();
+    world.attempts.clear();
+    world.lose(BOOTSTRAP);
+    world.advance(BACKOFF);
+    let first = [(BOOTSTRAP, ms(100), 0)];
+    assert_eq!(
+        world.attempts, first,
+        "it had been ready: that was no failed setup"
+    );
+}
+
+#[test]
+fn a_setup_timeout_above_its_maximum_stays_what_it_is() {
+    let mut world = World::new(Settings {
+        setup_timeout: ms(500),
+        ..settings()
+    });
+    world.await_topic(TOPIC, None, None);
+    world.lose(BOOTSTRAP);
+    world.advance(ms(50));
+    assert_eq!(
+        world.attempts,
+        [(BOOTSTRAP, ms(500), 0), (BOOTSTRAP, ms(500), 1)]
+    );
+}

@@ -62,6 +62,8 @@ fn settings() -> Settings {
         max_in_flight: 5,
         retry_backoff: flat(BACKOFF),
         reconnect_backoff: flat(ms(50)),
+        setup_timeout: ms(100),
+        setup_timeout_max: ms(300),
         metadata_max_age: Duration::from_secs(300),
         metadata_max_idle: Duration::from_secs(300),
         rebootstrap: None,
@@ -112,6 +114,8 @@ struct World {
     /// Sent and neither answered nor lost.
     sent: BTreeMap<RequestId, (NodeId, Request)>,
     connects: Vec<NodeId>,
+    /// Every attempt to connect: its timeout, and the address that comes first.
+    attempts: Vec<(NodeId, Duration, u32)>,
     disconnects: Vec<NodeId>,
     finished: BTreeMap<CommandId, Result<()>>,
     purged: Option<(PurgeId, Purged)>,
@@ -151,6 +155,7 @@ impl World {
             accumulator: Accumulator::new(BATCH_SIZE, MEMORY, false).with_settings(topics),
             sent: BTreeMap::new(),
             connects: Vec::new(),
+            attempts: Vec::new(),
             disconnects: Vec::new(),
             finished: BTreeMap::new(),
             purged: None,
@@ -193,9 +198,15 @@ impl World {
     fn settle(&mut self) {
         for _ in 0..1_000 {
             match self.sender.poll(self.now, &self.accumulator) {
-                Output::Connect(node, to) => {
+                Output::Connect {
+                    node,
+                    address: to,
+                    setup_timeout,
+                    first_address,
+                } => {
                     assert_eq!(to, address(node));
                     self.connects.push(node);
+                    self.attempts.push((node, setup_timeout, first_address));
                 }
                 Output::Disconnect(node) => {
                     self.disconnects.push(node);

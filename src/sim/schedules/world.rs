@@ -308,7 +308,7 @@ impl World {
                 self.sender.handle(self.stage.now, input, &self.accumulator);
             }
             match self.sender.poll(self.stage.now, &self.accumulator) {
-                Output::Connect(node, address) => self.connect(node, listener(&address)),
+                Output::Connect { node, address, .. } => self.connect(node, listener(&address)),
                 Output::Disconnect(node) => {
                     self.flights.on_disconnected(node);
                     if let Some(link) = self.take_peer(node) {

@@ -1,8 +1,8 @@
-//! In the place of `peers.rs` for the model tests: one broker that knows every topic, answers every
+//! In the place of `client.rs` for the model tests: one broker that knows every topic, answers every
 //! request the next time it is looked at, and takes every record. What it does to a topic with one
 //! of these names is what makes the I/O thread panic.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::cluster::Address;
 use crate::connection::Settings;
@@ -28,23 +28,28 @@ const BROKER: NodeId = NodeId(1);
 pub(super) struct ConnectSettings {
     pub(super) connection: Arc<Settings>,
     pub(super) options: SocketOptions,
-    pub(super) setup_timeout: std::time::Duration,
-    pub(super) setup_timeout_max: std::time::Duration,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Peers {
+pub(super) struct NetworkClient {
     answers: Vec<Input>,
     address: Option<Address>,
     next_offset: i64,
 }
 
-impl Peers {
+impl NetworkClient {
     pub(super) fn new(_: ConnectSettings, _: Connector) -> Self {
         Self::default()
     }
 
-    pub(super) fn connect(&mut self, _: Instant, node: NodeId, address: Address) {
+    pub(super) fn connect(
+        &mut self,
+        _: Instant,
+        node: NodeId,
+        address: Address,
+        _: Duration,
+        _: u32,
+    ) {
         self.address = Some(address);
         self.answers.push(Input::Ready(node));
     }
@@ -79,7 +84,7 @@ impl Peers {
         (!self.answers.is_empty()).then(super::now)
     }
 
-    pub(super) fn take_connected(&mut self, _: Instant, inputs: &mut Vec<Input>) {
+    pub(super) fn poll_connected(&mut self, _: Instant, inputs: &mut Vec<Input>) {
         inputs.append(&mut self.answers);
     }
 
@@ -91,7 +96,7 @@ impl Peers {
 
     pub(super) fn read(&mut self, _: Instant, _: NodeId, _: &mut Vec<Input>) {}
 
-    pub(super) fn check_timeouts(&mut self, _: Instant, _: &mut Vec<Input>) {}
+    pub(super) fn handle_timeouts(&mut self, _: Instant, _: &mut Vec<Input>) {}
 
     fn metadata(&self, request: &MetadataRequest) -> MetadataResponse {
         let Address { host, port } = self.address.clone().expect("asked over a connection");
