@@ -18,6 +18,9 @@ pub(super) struct Tally {
     pub(super) records: u64,
     pub(super) faults: u64,
     pub(super) simulated: Duration,
+    /// The sum of the schedules' hashes. A change that keeps all schedules as they were keeps the
+    /// digest of a range of seeds; moving code should.
+    pub(super) digest: u64,
 }
 
 impl Tally {
@@ -25,6 +28,7 @@ impl Tally {
         self.records += other.records;
         self.faults += other.faults;
         self.simulated += other.simulated;
+        self.digest = self.digest.wrapping_add(other.digest);
     }
 }
 
@@ -130,13 +134,14 @@ impl SoFar {
         let hours = self.tally.simulated.as_secs_f64() / 3_600.0;
         println!(
             "{mark} {what}: {} schedules, {} records, {} faults, {hours:.1} simulated hours in \
-             {seconds:.1} s: {:.0} schedules/s, {:.3} simulated hours/s, {} violations",
+             {seconds:.1} s: {:.0} schedules/s, {:.3} simulated hours/s, {} violations, digest {:016x}",
             self.schedules,
             self.tally.records,
             self.tally.faults,
             self.schedules as f64 / seconds,
             hours / seconds,
             self.violations.len(),
+            self.tally.digest,
         );
     }
 }
