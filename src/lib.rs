@@ -103,6 +103,8 @@
 )]
 
 mod accumulator;
+mod address;
+mod backoff;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod benchmarks;
@@ -119,6 +121,7 @@ mod metrics;
 mod partitioner;
 mod producer;
 mod protocol;
+mod random;
 mod record;
 mod sender;
 mod serializer;

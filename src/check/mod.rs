@@ -59,7 +59,7 @@ pub use report::{
     CheckedTopic, Finding, Severity, Suspect,
 };
 
-use crate::cluster::Address;
+use crate::address::Address;
 use crate::config::ProducerConfig;
 use crate::connection;
 use crate::ids::topic_name_fault;
@@ -82,14 +82,8 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn new(config: &ProducerConfig) -> Self {
-        let servers = config.bootstrap_servers().iter();
         Self {
-            servers: servers
-                .map(|one| Address {
-                    host: one.host.clone(),
-                    port: one.port,
-                })
-                .collect(),
+            servers: config.bootstrap_servers().to_vec(),
             client_id: Arc::from(config.client_id()),
             setup_timeout: config.connection_setup_timeout().max.min(LONGEST),
             idempotence: config.idempotence(),
@@ -295,7 +289,8 @@ impl<'a> Check<'a> {
         brokers.dedup_by_key(|broker| broker.node);
         let left_out = brokers.split_off(brokers.len().min(MAX_BROKERS));
         let member = |told: MetadataBroker| Member {
-            endpoint: Address::told(&told.host, told.port).map(|address| self.look_at(address)),
+            endpoint: Address::advertised(&told.host, told.port)
+                .map(|address| self.look_at(address)),
             told,
         };
         let brokers = brokers.into_iter().map(member).collect();

@@ -10,7 +10,6 @@ use super::report::{
 use super::topics::{Answer, Reach};
 use super::words::{self, Role};
 use super::{Candidate, Check, Cluster, Endpoint, Heard, Member, topics};
-use crate::cluster::Address;
 use crate::protocol::ApiKey;
 use crate::protocol::version::ApiVersions;
 
@@ -69,14 +68,6 @@ fn needed(idempotence: bool) -> Vec<ApiKey> {
     needed
 }
 
-/// As `bootstrap.servers` takes it.
-fn shown(Address { host, port }: &Address) -> String {
-    match host.contains(':') {
-        true => format!("[{host}]:{port}"),
-        false => format!("{host}:{port}"),
-    }
-}
-
 /// What judging one thing takes of the others.
 struct Scene<'a> {
     needed: Vec<ApiKey>,
@@ -110,7 +101,7 @@ impl Scene<'_> {
     }
 
     fn server(&self, endpoint: &Endpoint, role: &Role<'_>, severity: Severity) -> CheckedServer {
-        let subject = role.subject(&shown(&endpoint.address));
+        let subject = role.subject(&endpoint.address.to_string());
         let mut findings = Findings {
             severity,
             subject,
@@ -211,7 +202,7 @@ impl Scene<'_> {
         let id = told.node.0;
         let cluster = self.cluster.expect("a member is one of a cluster");
         let told_by = self.endpoints.get(cluster.told_by);
-        let told_by = told_by.map(|one| shown(&one.address));
+        let told_by = told_by.map(|one| one.address.to_string());
         let role = Role::Broker {
             id,
             told_by: told_by.as_deref().unwrap_or_default(),
@@ -253,7 +244,7 @@ impl Scene<'_> {
         let shared = ids.into_iter().filter(|(_, ids)| ids.len() > 1);
         let shared = shared.filter_map(|(endpoint, ids)| {
             let endpoint = self.endpoints.get(endpoint)?;
-            Some((shown(&endpoint.address), ids))
+            Some((endpoint.address.to_string(), ids))
         });
         shared.collect()
     }
@@ -277,7 +268,9 @@ impl Scene<'_> {
         CheckedCluster {
             id: cluster.id.clone(),
             controller: Some(cluster.controller).filter(|id| *id >= 0),
-            told_by: told_by.map(|one| shown(&one.address)).unwrap_or_default(),
+            told_by: told_by
+                .map(|one| one.address.to_string())
+                .unwrap_or_default(),
             findings: findings.all,
         }
     }
@@ -333,6 +326,7 @@ mod tests {
 
     use super::super::{Settings, Told};
     use super::*;
+    use crate::address::Address;
     use crate::check::probe::Spoken;
     use crate::ids::{NodeId, TopicId};
     use crate::protocol::error_code::ErrorCode;

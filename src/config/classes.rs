@@ -4,7 +4,8 @@
 use std::any::type_name;
 use std::fmt;
 
-use super::properties::{Object, Properties, PropertyObject};
+use super::object::{Object, PropertyObject};
+use super::properties::Properties;
 use super::table::Parsed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::interceptor::ProducerInterceptor;

@@ -7,19 +7,22 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::address::Address;
+use crate::backoff::Backoff;
 use crate::error::Result;
 use crate::interceptor::Interceptors;
 use crate::partitioner::{ByKey, Partitioning};
 use crate::serializer::Serializer;
 use crate::sync::Arc;
 
-mod address;
 mod builder;
+mod choices;
 mod classes;
 #[cfg(test)]
 mod docs;
 mod librdkafka;
 mod nearest;
+mod object;
 mod producer_config;
 mod properties;
 mod syntax;
@@ -31,10 +34,11 @@ mod topic_rules;
 mod topics;
 mod values;
 
-pub(crate) use address::HostPort;
 pub use builder::ProducerConfigBuilder;
+pub use choices::{Acks, CompressionType, MetadataRecovery};
 use classes::SerializerChoice;
-pub use properties::{Properties, PropertyObject};
+pub use object::PropertyObject;
+pub use properties::Properties;
 pub(crate) use topics::{TopicSettings, TopicTable};
 
 /// The settings of a producer: complete, checked, immutable.
@@ -44,7 +48,7 @@ pub(crate) use topics::{TopicSettings, TopicTable};
 /// `docs/CONFIGURATION.md`.
 #[derive(Clone)]
 pub struct ProducerConfig {
-    bootstrap_servers: Vec<HostPort>,
+    bootstrap_servers: Vec<Address>,
     client_id: String,
     key_serializer: SerializerChoice,
     value_serializer: SerializerChoice,
@@ -77,77 +81,6 @@ pub struct ProducerConfig {
     metadata_max_idle: Duration,
     metadata_recovery: MetadataRecovery,
     rebootstrap_trigger: Duration,
-}
-
-/// How many acknowledgements a record needs before it counts as written (`acks`).
-#[expect(clippy::exhaustive_enums, reason = "Kafka's protocol has these three")]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Acks {
-    /// `0`: the broker is not asked; a record counts as written once it is sent, without offset.
-    None,
-    /// `1`: the leader has it in its log. Lost if the leader is lost before others copied it.
-    Leader,
-    /// `all` or `-1`: all replicas that are in sync have it.
-    #[default]
-    All,
-}
-
-impl Acks {
-    /// The number that a Produce request carries.
-    pub(crate) fn wire(self) -> i16 {
-        match self {
-            Self::None => 0,
-            Self::Leader => 1,
-            Self::All => -1,
-        }
-    }
-}
-
-/// How batches are compressed (`compression.type`).
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CompressionType {
-    /// Not at all.
-    #[default]
-    None,
-    /// Small, and slow to make. Needs the feature `gzip` of this crate.
-    Gzip,
-    /// Fast, and not very small. Needs the feature `snappy`.
-    Snappy,
-    /// The fastest. Needs the feature `lz4`, or `lz4-flex` for its default level only.
-    Lz4,
-    /// Smaller than gzip and much faster; for brokers since Kafka 2.1. Needs the feature `zstd`.
-    Zstd,
-}
-
-impl CompressionType {
-    fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Gzip => "gzip",
-            Self::Snappy => "snappy",
-            Self::Lz4 => "lz4",
-            Self::Zstd => "zstd",
-        }
-    }
-}
-
-/// What to do when none of the known brokers can be reached (`metadata.recovery.strategy`).
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MetadataRecovery {
-    /// Keep trying the brokers that are known.
-    None,
-    /// Forget them and begin again with `bootstrap.servers`.
-    #[default]
-    Rebootstrap,
-}
-
-/// A time that doubles from one attempt to the next. Invariant: `initial` ≤ `max`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Backoff {
-    pub(crate) initial: Duration,
-    pub(crate) max: Duration,
 }
 
 impl ProducerConfig {
@@ -184,7 +117,7 @@ impl ProducerConfig {
     }
 
     /// At least one.
-    pub(crate) fn bootstrap_servers(&self) -> &[HostPort] {
+    pub(crate) fn bootstrap_servers(&self) -> &[Address] {
         &self.bootstrap_servers
     }
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::address::HostPort;
 use super::classes::{self, SerializerChoice};
 use super::topic_rules::{Times, acks, topics};
 use super::values::{Findings, Values};
-use super::{Acks, Backoff, MetadataRecovery, ProducerConfig, Properties, librdkafka};
+use super::{Acks, MetadataRecovery, ProducerConfig, Properties, librdkafka};
+use crate::address::Address;
+use crate::backoff::Backoff;
 use crate::error::Result;
 use crate::interceptor::Interceptors;
 use crate::partitioner::Partitioning;
@@ -76,11 +77,11 @@ pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<Stri
     Ok((config, findings.warnings))
 }
 
-fn bootstrap_servers(values: &Values, findings: &mut Findings<'_>) -> Vec<HostPort> {
+fn bootstrap_servers(values: &Values, findings: &mut Findings<'_>) -> Vec<Address> {
     let name = "bootstrap.servers";
     let mut servers = Vec::new();
     for text in values.list(name) {
-        match HostPort::parse(text) {
+        match Address::parse(text) {
             Ok(server) if servers.contains(&server) => {
                 let warning = format!("{name} has {text:?} more than once");
                 findings.warnings.push(warning);

@@ -1,17 +1,13 @@
 //! Names and values as the user gave them, from code or from a file; nothing is checked here.
 
-use std::any::type_name;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::Path;
 
+use super::object::PropertyObject;
 use super::{syntax, table};
 use crate::error::{Error, ErrorKind, Result};
-use crate::interceptor::ProducerInterceptor;
-use crate::partitioner::Partitioner;
-use crate::serializer::{ErasedSerializer, Serializer};
-use crate::sync::Arc;
 
 /// Kafka's properties: names with values, of which a later one wins over an earlier one.
 ///
@@ -64,56 +60,6 @@ pub(super) struct Entry {
 pub(super) enum Value {
     Text(String),
     Object(PropertyObject),
-}
-
-/// A serializer, a partitioner or interceptors of the user's own, as a property's value.
-///
-/// Cloning counts references: all producers made from the same object share it.
-#[derive(Clone)]
-pub struct PropertyObject(pub(super) Object);
-
-#[derive(Clone)]
-pub(super) enum Object {
-    Serializer(ErasedSerializer),
-    Partitioner(Arc<dyn Partitioner>),
-    /// With the name of its type.
-    Interceptor(&'static str, Arc<dyn ProducerInterceptor>),
-    List(Vec<PropertyObject>),
-}
-
-impl PropertyObject {
-    /// A serializer of `T`, for `key.serializer` or `value.serializer`.
-    ///
-    /// `T` is inferred if the serializer serves one type only; otherwise write
-    /// `PropertyObject::serializer::<T>(…)`.
-    pub fn serializer<T: ?Sized + 'static>(serializer: impl Serializer<T> + 'static) -> Self {
-        Self(Object::Serializer(ErasedSerializer::new(serializer)))
-    }
-
-    /// A partitioner, for `partitioner.class`.
-    pub fn partitioner(partitioner: impl Partitioner + 'static) -> Self {
-        Self(Object::Partitioner(Arc::new(partitioner)))
-    }
-
-    /// An interceptor, for `interceptor.classes`. The log calls it by the name of its type, or the
-    /// one that it is [registered](Properties::register) under.
-    pub fn interceptor<I: ProducerInterceptor + 'static>(interceptor: I) -> Self {
-        Self(Object::Interceptor(type_name::<I>(), Arc::new(interceptor)))
-    }
-
-    /// For messages: "a partitioner", "an interceptor …".
-    pub(super) fn described(&self) -> String {
-        let article = match self.0 {
-            Object::Interceptor(..) => "an",
-            _ => "a",
-        };
-        format!("{article} {self:?}")
-    }
-
-    /// Several objects in their order, for `interceptor.classes`.
-    pub fn list(objects: impl IntoIterator<Item = Self>) -> Self {
-        Self(Object::List(objects.into_iter().collect()))
-    }
 }
 
 impl Properties {
@@ -336,16 +282,5 @@ impl fmt::Debug for Properties {
             };
         }
         map.finish()
-    }
-}
-
-impl fmt::Debug for PropertyObject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Object::Serializer(serializer) => serializer.fmt(f),
-            Object::Partitioner(_) => f.write_str("partitioner"),
-            Object::Interceptor(type_name, _) => write!(f, "interceptor {type_name}"),
-            Object::List(objects) => write!(f, "list of objects {objects:?}"),
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
-use crate::cluster::Address;
+use crate::address::Address;
 use crate::connection::{Connection, Event, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::ids::{NodeId, RequestId};

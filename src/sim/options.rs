@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::cluster::Address;
+use crate::address::Address;
+use crate::backoff::Backoff;
 use crate::compression::{Codec, Compression};
 use crate::config::{Acks, TopicSettings, TopicTable};
 use crate::protocol::ApiKey;
 use crate::protocol::version::VersionRange;
-use crate::sender::{Backoff, Settings};
+use crate::sender::Settings;
 use crate::sim::dice::{Dice, Stream};
 
 /// One simulated world.

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{Accumulator, Outcome};
-use crate::cluster::{Address, ClusterView};
+use crate::address::Address;
+use crate::cluster::ClusterView;
 use crate::error::{ErrorKind, Fate};
 use crate::ids::NodeId;
 use crate::protocol::ApiKey;

@@ -2,7 +2,7 @@
 
 use std::num::IntErrorKind;
 
-use super::super::properties::PropertyObject;
+use super::super::object::PropertyObject;
 
 /// The type and range of a property.
 #[derive(Debug)]

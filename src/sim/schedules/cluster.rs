@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use crate::ErrorCode;
-use crate::cluster::Address;
+use crate::address::Address;
 use crate::ids::{NodeId, TopicId};
 use crate::protocol::Request;
 use crate::protocol::messages::{
