@@ -1,21 +1,22 @@
-//! What is said about what is wrong: on what, whose fault it most likely is, and what to do.
-//! Decides nothing but words.
+//! The sentences of a report: what is wrong, whose fault it most likely is, and what to do. Whether
+//! something is wrong, and how bad that is, is decided in `summary` and `topics`.
 
 use std::io;
 
+use super::findings::Complaint;
 use super::probe::Failure;
 use super::report::{Cause, Suspect};
-use super::summary::Complaint;
+
 use crate::ids::misleads;
 use crate::protocol::ApiKey;
 use crate::protocol::version::VersionRange;
 use crate::transport::describe;
 
-/// Why an address is looked at.
+/// Why an address is looked at, and so who has to correct it.
 pub(super) enum Role<'a> {
     /// It stands in `bootstrap.servers`.
     Bootstrap,
-    /// The broker of this id tells clients to connect there; who has passed that on.
+    /// The broker of this id advertises it; `told_by` is the broker that answered with the metadata.
     Broker { id: i32, told_by: &'a str },
 }
 
@@ -27,7 +28,7 @@ impl Role<'_> {
         }
     }
 
-    /// Who has named the address.
+    /// Whose configuration the address comes from.
     fn suspect(&self) -> Suspect {
         match self {
             Self::Bootstrap => Suspect::Client,
@@ -35,7 +36,8 @@ impl Role<'_> {
         }
     }
 
-    /// One advice for an address of our own, another for one that a broker told.
+    /// The advice for an address of the client's own configuration, or for one that a broker
+    /// advertises.
     fn advise(&self, ours: &str, theirs: &str) -> String {
         match self {
             Self::Bootstrap => ours.to_owned(),
@@ -47,7 +49,7 @@ impl Role<'_> {
     }
 }
 
-/// A name or an id as a peer told it, fit to be printed.
+/// A name or an id that a peer sent, safe to print.
 pub(super) fn clean(text: &str) -> String {
     const MOST: usize = 255;
     let visible = |c: char| {
@@ -60,12 +62,12 @@ pub(super) fn clean(text: &str) -> String {
     text.chars().take(MOST).map(visible).collect()
 }
 
-/// The resolver knows no address.
+/// The resolver failed.
 pub(super) fn unresolved(host: &str, error: &io::Error, role: &Role<'_>) -> Complaint {
     complaint_about_name(format!("The name {host} does not resolve: {error}."), role)
 }
 
-/// The resolver was not asked, or has not answered.
+/// The resolver was not asked in time, or has not answered.
 pub(super) fn not_resolved_in_time(host: &str) -> Complaint {
     Complaint {
         cause: Cause::NotChecked,
@@ -94,7 +96,7 @@ fn complaint_about_name(message: String, role: &Role<'_>) -> Complaint {
     }
 }
 
-/// A broker tells an address where nothing can be.
+/// A broker advertises what cannot be an address.
 pub(super) fn impossible_address(host: &str, port: i32, role: &Role<'_>) -> Complaint {
     Complaint {
         cause: Cause::ImpossibleAddress,
@@ -104,7 +106,7 @@ pub(super) fn impossible_address(host: &str, port: i32, role: &Role<'_>) -> Comp
     }
 }
 
-pub(super) fn not_looked_at(place: &str) -> Complaint {
+pub(super) fn not_tried(place: &str) -> Complaint {
     Complaint {
         cause: Cause::NotChecked,
         suspect: Suspect::Client,
@@ -113,9 +115,9 @@ pub(super) fn not_looked_at(place: &str) -> Complaint {
     }
 }
 
-/// Why nothing is known of a topic: what came of asking there. Who is asked has told of its cluster
-/// before, so it is a broker.
-pub(super) fn tells_nothing(place: &str, failure: &Failure) -> String {
+/// Why nothing is known of a topic: what came of asking this broker. It has answered about its
+/// cluster before, so that it is a broker is certain.
+pub(super) fn no_topics(place: &str, failure: &Failure) -> String {
     match failure {
         Failure::Closed => format!("{place} closed the connection when it was asked about topics."),
         Failure::Refused(code) => format!(
@@ -126,7 +128,7 @@ pub(super) fn tells_nothing(place: &str, failure: &Failure) -> String {
     }
 }
 
-/// Nobody there speaks Kafka's protocol.
+/// Nothing there answers in Kafka's protocol.
 pub(super) fn failed(place: &str, failure: &Failure, role: &Role<'_>) -> Complaint {
     match failure {
         Failure::Connect(error) => not_connected(place, error, role),
@@ -159,7 +161,7 @@ pub(super) fn failed(place: &str, failure: &Failure, role: &Role<'_>) -> Complai
             message: format!("The connection to {place} was lost: {error}."),
             advice: "Look at the network between here and there, and at the broker's log.".to_owned(),
         },
-        Failure::Speaks(protocol) => stranger(place, protocol, role),
+        Failure::Speaks(protocol) => other_protocol(place, protocol, role),
         Failure::NotKafka(sentence) => Complaint {
             cause: Cause::NotKafka,
             suspect: role.suspect(),
@@ -213,7 +215,7 @@ fn not_connected(place: &str, error: &io::Error, role: &Role<'_>) -> Complaint {
     }
 }
 
-fn stranger(place: &str, protocol: &str, role: &Role<'_>) -> Complaint {
+fn other_protocol(place: &str, protocol: &str, role: &Role<'_>) -> Complaint {
     match protocol {
         "TLS" => Complaint {
             cause: Cause::SpeaksTls,
@@ -247,7 +249,7 @@ fn not_the_port(role: &Role<'_>) -> String {
     )
 }
 
-/// It speaks Kafka's protocol, and has nothing of what clients ask brokers for.
+/// It speaks Kafka's protocol, but has none of the APIs that clients use.
 pub(super) fn not_for_clients(place: &str, role: &Role<'_>) -> Complaint {
     Complaint {
         cause: Cause::NotABroker,
@@ -260,7 +262,7 @@ pub(super) fn not_for_clients(place: &str, role: &Role<'_>) -> Complaint {
     }
 }
 
-/// A broker, but none that we have a version of this API in common with.
+/// A broker with no version of this API in common with this crate.
 pub(super) fn version(place: &str, api: ApiKey, theirs: Option<VersionRange>) -> Complaint {
     let ours = api.versions();
     let is_too_new = theirs.is_some_and(|theirs| theirs.min > ours.max);
@@ -286,8 +288,8 @@ pub(super) fn version(place: &str, api: ApiKey, theirs: Option<VersionRange>) ->
     }
 }
 
-/// A broker that has told its versions, and nothing of its cluster.
-pub(super) fn refused_to_tell(place: &str, failure: &Failure, role: &Role<'_>) -> Complaint {
+/// A broker that has answered with its versions, but not with its cluster.
+pub(super) fn gave_no_metadata(place: &str, failure: &Failure, role: &Role<'_>) -> Complaint {
     match failure {
         Failure::Closed => Complaint {
             cause: Cause::WantsLogin,
@@ -339,9 +341,9 @@ pub(super) fn no_brokers() -> Complaint {
     }
 }
 
-/// Brokers of these ids, by which clients tell them apart, are said to be at one address.
+/// Brokers of different ids advertise one address.
 pub(super) fn shared_address(place: &str, ids: &[i32]) -> Complaint {
-    /// As many as can be read.
+    /// More would be hard to read.
     const MOST: usize = 10;
     let mut names: Vec<String> = ids.iter().take(MOST).map(i32::to_string).collect();
     let last = match ids.len() > MOST {
