@@ -6,11 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use crate::ids::NodeId;
-use crate::sim::stage::{Event, Stage};
-
-/// A connection, from the attempt to make it to its end; never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct LinkId(pub(super) u64);
+use crate::sim::event::{Event, LinkId};
+use crate::sim::stage::Stage;
 
 /// All connections.
 #[derive(Debug)]

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::config::Acks;
-use crate::sim::checker::{Checker, RecordId, header_of, id_of};
+use crate::sim::checker::Checker;
 use crate::sim::promise::{I2, I3, I4, I5, I12, broken_if};
+use crate::sim::record::{RecordId, header_of, id_of};
 use crate::testing::MockRecord;
 
 impl Checker {
@@ -46,7 +47,7 @@ impl Checker {
             });
             let sent = sent.expect("just seen");
             let is_first = seen.insert(id);
-            broken_if(I3, self.idempotence && !is_first, || {
+            broken_if(I3, self.limits.idempotence && !is_first, || {
                 format!("record {id} is in partition {partition} twice")
             });
             broken_if(I5, sent.is_absent, || {
@@ -56,8 +57,10 @@ impl Checker {
             });
             // With acks=0 a request may be lost and nobody knows. What nobody has acknowledged may
             // come late where no epoch fences it.
-            let is_acknowledged = self.acks != Acks::None && matches!(sent.outcome, Some(Ok(_)));
-            let has_place = is_first && self.has_memory && (is_acknowledged || self.has_fences);
+            let is_acknowledged =
+                self.limits.acks != Acks::None && matches!(sent.outcome, Some(Ok(_)));
+            let has_place =
+                is_first && self.has_memory && (is_acknowledged || self.limits.has_fences);
             broken_if(I4, has_place && newest > Some(sent.order), || {
                 format!("record {id} in partition {partition} is behind one that was sent later")
             });
@@ -71,7 +74,7 @@ impl Checker {
             if sent.partition != partition {
                 continue;
             }
-            if sent.outcome == Some(Ok(None)) && self.acks != Acks::None {
+            if sent.outcome == Some(Ok(None)) && self.limits.acks != Acks::None {
                 broken_if(I2, !logs.iter().any(|log| log.contains(&id)), || {
                     format!("record {id} was acknowledged, and is not in partition {partition}")
                 });

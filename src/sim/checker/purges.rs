@@ -7,9 +7,10 @@ use crate::error::{ErrorKind, Fate, Result};
 use crate::protocol::Request;
 use crate::record::decode::decode;
 use crate::sender::Reply;
-use crate::sim::checker::{Checker, RecordId, id_of};
+use crate::sim::checker::Checker;
 use crate::sim::options::Options;
 use crate::sim::promise::{I16, broken_if, give_up};
+use crate::sim::record::{RecordId, id_of};
 use crate::sim::stage::Trace;
 
 /// What has left, and what was purged.

@@ -13,8 +13,8 @@ use crate::protocol::messages::{
 };
 use crate::record::batch::ProducerStamp;
 use crate::record::decode::decode;
-use crate::sim::checker::{RecordId, id_of};
 use crate::sim::options::{FIRST_PORT, Options, TOPIC};
+use crate::sim::record::{RecordId, id_of};
 use crate::testing::producers::{ProducerTable, Verdict};
 
 /// A broker, by its place in the cluster; its id is one more.
