@@ -4,11 +4,12 @@
 #[expect(clippy::exhaustive_enums, reason = "Kafka's protocol has these three")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Acks {
-    /// `0`: the broker is not asked; a record counts as written once it is sent, without offset.
+    /// `0`: no acknowledgement. A record counts as written once it is sent, and has no offset.
     None,
-    /// `1`: the leader has it in its log. Lost if the leader is lost before others copied it.
+    /// `1`: the leader has it in its log. It is lost if the leader fails before a follower has copied
+    /// it.
     Leader,
-    /// `all` or `-1`: all replicas that are in sync have it.
+    /// `all` or `-1`: all in-sync replicas have it.
     #[default]
     All,
 }
@@ -31,9 +32,9 @@ pub enum CompressionType {
     /// Not at all.
     #[default]
     None,
-    /// Small, and slow to make. Needs the feature `gzip` of this crate.
+    /// Small results, slowly. Needs the feature `gzip` of this crate.
     Gzip,
-    /// Fast, and not very small. Needs the feature `snappy`.
+    /// Fast, with larger results. Needs the feature `snappy`.
     Snappy,
     /// The fastest. Needs the feature `lz4`, or `lz4-flex` for its default level only.
     Lz4,
@@ -59,7 +60,7 @@ impl CompressionType {
 pub enum MetadataRecovery {
     /// Keep trying the brokers that are known.
     None,
-    /// Forget them and begin again with `bootstrap.servers`.
+    /// Forget them and start again with `bootstrap.servers`.
     #[default]
     Rebootstrap,
 }

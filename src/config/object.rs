@@ -9,7 +9,7 @@ use crate::partitioner::Partitioner;
 use crate::serializer::{ErasedSerializer, Serializer};
 use crate::sync::Arc;
 
-/// A serializer, a partitioner or interceptors of the user's own, as a property's value.
+/// The user's own serializer, partitioner or interceptors, as the value of a property.
 ///
 /// Cloning counts references: all producers made from the same object share it.
 #[derive(Clone)]
@@ -38,8 +38,8 @@ impl PropertyObject {
         Self(Object::Partitioner(Arc::new(partitioner)))
     }
 
-    /// An interceptor, for `interceptor.classes`. The log calls it by the name of its type, or the
-    /// one that it is [registered](Properties::register) under.
+    /// An interceptor, for `interceptor.classes`. Log messages call it by the name that it is
+    /// [registered](crate::Properties::register) under, or else by the name of its type.
     pub fn interceptor<I: ProducerInterceptor + 'static>(interceptor: I) -> Self {
         Self(Object::Interceptor(type_name::<I>(), Arc::new(interceptor)))
     }

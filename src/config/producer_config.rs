@@ -1,4 +1,4 @@
-//! From properties to a [`ProducerConfig`]: the rules that span several of them.
+//! From properties to a [`ProducerConfig`]: applies the rules that span several properties.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::interceptor::Interceptors;
 use crate::partitioner::Partitioning;
 use crate::sync::{Arc, AtomicU64, Ordering};
 
-/// The configuration that the properties describe, and what the user should be warned of.
+/// The configuration that the properties describe, and warnings for the user.
 pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<String>)> {
     let translated = librdkafka::translate(properties);
     let properties = &*translated.properties;
@@ -131,7 +131,7 @@ fn interceptors(
     Interceptors::new(named.ok()?)
 }
 
-/// Java finds this out at the first record that needs a batch.
+/// A batch has to fit into memory. Java notices at the first `send`.
 fn check_sizes(values: &Values, findings: &mut Findings<'_>) {
     let batch = values.integer("batch.size").max(1);
     let memory = values.integer("buffer.memory");
@@ -146,7 +146,7 @@ fn check_sizes(values: &Values, findings: &mut Findings<'_>) {
     }
 }
 
-/// Requests carry the client's id with a length of 16 bits.
+/// In a request, the length of the client id has 16 bits.
 fn check_client_id(values: &Values, findings: &mut Findings<'_>) {
     let name = "client.id";
     let length = values.text(name).len();
@@ -217,7 +217,8 @@ fn backoff(values: &Values, (initial, max): (&str, &str)) -> Backoff {
     }
 }
 
-/// Who sets only the first of the two times means all waits, as before Kafka had the second.
+/// If only the first of the two is set, all pauses are that long: files from before Kafka had the second
+/// one mean it so.
 fn reconnect_backoff(values: &Values) -> Backoff {
     let (initial, max) = ("reconnect.backoff.ms", "reconnect.backoff.max.ms");
     if values.is_set(initial) && !values.is_set(max) {

@@ -1,4 +1,4 @@
-//! Partitions at random, for any number of threads at once and without a lock.
+//! Random partitions, for any number of threads at once and without a lock.
 
 use super::TopicPartitions;
 use crate::random::{STEP, mix};
@@ -18,8 +18,8 @@ impl Draws {
         }
     }
 
-    /// Any of all partitions. One without a leader is put back once, as librdkafka does it: a
-    /// second one is taken as it is.
+    /// A random partition. If it has no leader, one other is drawn and taken as it is, as librdkafka
+    /// does it.
     pub(super) fn partition(&self, partitions: &TopicPartitions<'_>) -> i32 {
         let first = self.below(partitions.count());
         match partitions.available().binary_search(&first) {
