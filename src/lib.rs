@@ -133,6 +133,11 @@ mod sync;
 pub mod testing;
 mod transport;
 
+/// The README's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use accumulator::UndeliveredRecord;
 pub use config::{
     Acks, CompressionType, MetadataRecovery, ProducerConfig, ProducerConfigBuilder, Properties,

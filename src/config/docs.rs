@@ -57,18 +57,18 @@ Each does what it does in Kafka's producer, with the same default.
 const LATER: &str = "
 ## Not supported yet
 
-What would ask for something that does not exist yet is refused with \"not supported yet\". What
-passes is in the third column.
+Values that ask for something that does not exist yet are refused with \"not supported yet\". The third
+column says which values are accepted.
 
-| name | default | passes | range | meaning |
+| name | default | accepted | range | meaning |
 |---|---|---|---|---|
 ";
 
 const INERT: &str = "
 ## JVM only
 
-These have a meaning in a JVM only. They are ignored, with one warning for all that are set to
-something else than the default.
+These have a meaning only in a JVM. They are ignored, with one warning for all that are not set to their
+default.
 
 | name | default | range | meaning |
 |---|---|---|---|
@@ -109,9 +109,8 @@ fn write_section(
 const ALIASES: &str = "
 ## librdkafka's names
 
-What follows is all that librdkafka has for every client or for producers; see
-[above](#names-of-librdkafka) for what becomes of it, and [MIGRATING.md](MIGRATING.md) for more about
-the differences.
+All properties that librdkafka has for every client or for producers. What becomes of them is said
+[above](#names-of-librdkafka); [MIGRATING.md](MIGRATING.md) has more about the differences.
 
 ### Other names
 

@@ -15,6 +15,7 @@ mod compression;
 mod deadlines;
 mod death;
 mod delivery;
+mod docs_links;
 mod fakes;
 mod fates;
 mod groups;

@@ -26,17 +26,17 @@ pub(super) const ROWS: &[Definition] = &[
         "client.id",
         Kind::Text,
         "",
-        "How brokers call this producer in logs, metrics and quotas; at most 32767 bytes. When \
-         not set it is `producer-` and a number, counted from 1 in this process; when set to \
-         nothing it stays empty.",
+        "The producer's name in the brokers' logs, metrics and quotas; at most 32767 bytes. If \
+         not set, it is `producer-` and a number, counted from 1 in this process; an empty value \
+         stays empty.",
     ),
     // Partitions.
     supported(
         "partitioner.class",
         Kind::Class,
         "",
-        "What chooses partitions in place of the built-in choice (by the hash of the key, or \
-         without a key batch by batch): `round_robin`, the name of Java's class for it, one of \
+        "What chooses partitions instead of the built-in choice (by the hash of the key; without \
+         a key, batch by batch): `round_robin`, the name of Java's class for it, one of \
          librdkafka's names (`consistent_random` and others), a name that the program has \
          registered, or an object.",
     )
@@ -51,50 +51,50 @@ pub(super) const ROWS: &[Definition] = &[
         "partitioner.adaptive.partitioning.enable",
         Kind::Boolean,
         "true",
-        "Whether the built-in choice gives fewer of the records without key to partitions whose \
-         queues are longer.",
+        "Whether the built-in choice sends fewer of the records without a key to partitions with \
+         longer queues.",
     ),
     supported(
         "partitioner.availability.timeout.ms",
         Kind::long(0),
         "0",
-        "How long a broker may take none of the batches that are ready for it before the \
-         built-in choice leaves out its partitions; 0: for ever.",
+        "How long batches may be ready for a broker that accepts none, before the built-in choice \
+         leaves out its partitions; 0: for ever.",
     ),
     // Interceptors.
     supported(
         "interceptor.classes",
         Kind::Classes,
         "",
-        "What sees every record before it is sent, and may change it, and every outcome before its \
-         callback: names that the program has registered, or objects; each is given what the one \
-         before it has left.",
+        "Interceptors, which see every record before it is sent and may change it, and see every \
+         outcome before its callback: names that the program has registered, or objects. Each \
+         gets the record as the one before it left it.",
     ),
     // Batches and memory.
     supported(
         "linger.ms",
         Kind::long(0),
         "5",
-        "How long a batch waits for more records before it is sent although it is not full. More \
-         than 2147483647 counts as that.",
+        "How long a batch that is not full waits for more records before it is sent. More than \
+         2147483647 counts as that.",
     ),
     supported(
         "batch.size",
         Kind::int(0),
         "16384",
-        "How large, in bytes, a batch of records for one partition becomes; a larger record gets \
-         a batch of its own, and 0 gives one to every record. With compression it is the \
-         compressed size that counts, by a guess from the batches before; uncompressed, a batch \
-         then takes up to an eighth of `buffer.memory`. At most `buffer.memory`, which \
-         Kafka finds out only when it sends.",
+        "How large, in bytes, a batch of records for one partition may grow. A larger record gets \
+         a batch of its own; with 0 every record does. With compression the compressed size \
+         counts, estimated from earlier batches; such a batch takes up to an eighth of \
+         `buffer.memory` before it is compressed. At most `buffer.memory`, which Kafka finds out \
+         only when it sends.",
     ),
     supported(
         "buffer.memory",
         Kind::long(0),
         "33554432",
-        "How much memory, in bytes, the records may take that were accepted and are not yet \
-         acknowledged. A batch reserves up to 16 KiB ahead; memory kept for reuse and the codecs' \
-         tables come on top.",
+        "How much memory, in bytes, records may take that are accepted and not yet acknowledged. \
+         A batch reserves up to 16 KiB ahead. Memory that is kept for reuse and the codecs' \
+         tables are extra.",
     ),
     supported(
         "max.block.ms",
@@ -106,8 +106,8 @@ pub(super) const ROWS: &[Definition] = &[
         "max.request.size",
         Kind::int(0),
         "1048576",
-        "How large, in bytes, a request may be, and so a record before compression. Brokers have \
-         a limit of their own, `message.max.bytes`.",
+        "How large, in bytes, a request may be, and therefore a record before compression. \
+         Brokers have their own limit, `message.max.bytes`.",
     ),
     // Acknowledgements and retries.
     supported(
@@ -118,16 +118,15 @@ pub(super) const ROWS: &[Definition] = &[
             ignores_case: false,
         },
         "all",
-        "How many acknowledgements make a record count as written: `0` none is waited for, `1` \
-         the leader's, `all` (or `-1`) those of all replicas in sync.",
+        "Which acknowledgements a record waits for: `0` none, `1` the leader's, `all` (or `-1`) \
+         those of all in-sync replicas.",
     )
     .per_topic(),
     supported(
         "retries",
         Kind::int(0),
         "2147483647",
-        "How often a batch is sent again after a failure that may pass, within \
-         `delivery.timeout.ms`.",
+        "How often a batch is retried after a temporary failure, within `delivery.timeout.ms`.",
     ),
     supported(
         "retry.backoff.ms",
@@ -146,24 +145,24 @@ pub(super) const ROWS: &[Definition] = &[
         "request.timeout.ms",
         Kind::int(0),
         "30000",
-        "How long an answer may take before the connection is given up; a pause that the broker \
-         has announced (throttling) does not count. Also after how long without acknowledgement \
-         the system gives a connection up (`TCP_USER_TIMEOUT`).",
+        "How long an answer may take before the connection is closed; a pause that the broker has \
+         announced (throttling) does not count. Also how long the system waits for \
+         acknowledgements of sent bytes before it closes a connection (`TCP_USER_TIMEOUT`).",
     ),
     supported(
         "delivery.timeout.ms",
         Kind::int(0),
         "120000",
-        "How long after `send` a record is certain to have succeeded or failed. At least \
-         `linger.ms` + `request.timeout.ms`: less is an error if it was set, and otherwise raised \
-         to that with a warning.",
+        "How long after `send` a record has succeeded or failed at the latest. At least \
+         `linger.ms` + `request.timeout.ms`: if it is set to less, that is an error; if it is not \
+         set, it is raised to that with a warning.",
     )
     .per_topic(),
     supported(
         "max.in.flight.requests.per.connection",
         Kind::int(1),
         "5",
-        "How many requests a connection may have without an answer.",
+        "How many requests a connection may have in flight, without an answer.",
     ),
     // Connections.
     supported(
@@ -208,7 +207,7 @@ pub(super) const ROWS: &[Definition] = &[
         "connections.max.idle.ms",
         Kind::ANY_LONG,
         "540000",
-        "After how long without use a connection is closed; negative: never.",
+        "How long a connection may be unused before it is closed; negative: for ever.",
     ),
     supported(
         "send.buffer.bytes",
@@ -227,13 +226,13 @@ pub(super) const ROWS: &[Definition] = &[
         "metadata.max.age.ms",
         Kind::long(0),
         "300000",
-        "After how long metadata is asked for again although nothing failed.",
+        "How old metadata may become before it is requested again, even if nothing failed.",
     ),
     supported(
         "metadata.max.idle.ms",
         Kind::long(5000),
         "300000",
-        "After how long without a record a topic is forgotten.",
+        "How long a topic may go without a record before its metadata is forgotten.",
     ),
     supported(
         "metadata.recovery.strategy",
@@ -243,31 +242,31 @@ pub(super) const ROWS: &[Definition] = &[
             ignores_case: true,
         },
         "rebootstrap",
-        "What to do when none of the known brokers can be reached: begin again with \
+        "What to do when none of the known brokers can be reached: start over with \
          `bootstrap.servers`, or keep trying. In upper or lower case.",
     ),
     supported(
         "metadata.recovery.rebootstrap.trigger.ms",
         Kind::long(0),
         "300000",
-        "With `metadata.recovery.strategy=rebootstrap`: begins again after no metadata could be \
-         had for this long.",
+        "With `metadata.recovery.strategy=rebootstrap`: start over if no metadata has arrived for \
+         this long.",
     ),
     // Idempotence and transactions.
     supported(
         "enable.idempotence",
         Kind::Boolean,
         "true",
-        "Whether retries are kept from writing a record twice, and order is kept with several \
-         batches of a partition on their way. Needs `acks=all`, `retries` above 0 and at most 5 \
-         requests in flight: said explicitly, anything else is an error; as the default it gives \
-         way to `acks` and `retries` with a warning.",
+        "Whether brokers recognize retries, so that no record is written twice and order is kept \
+         with several batches of a partition in flight. Needs `acks=all`, `retries` above 0 and \
+         at most 5 requests in flight. If it is set to true, anything else is an error; if it is \
+         not set, other values of `acks` and `retries` turn it off with a warning.",
     ),
     later(
         "transactional.id",
         Kind::NonEmptyText,
         Preset::Null,
-        "The name under which transactions are kept apart from those of other producers.",
+        "The name that tells this producer's transactions from those of others.",
     ),
     later(
         "transaction.timeout.ms",
@@ -291,8 +290,8 @@ pub(super) const ROWS: &[Definition] = &[
             ignores_case: false,
         },
         "none",
-        "How batches are compressed, each as a whole. Needs the feature of the crate that has the \
-         codec's name, which all builds have that do not say otherwise.",
+        "How batches are compressed, each as a whole. Needs the crate's feature with the codec's \
+         name, which is on by default.",
     )
     .per_topic(),
     supported(
@@ -326,7 +325,7 @@ pub(super) const ROWS: &[Definition] = &[
         Kind::Boolean,
         Preset::Text("true"),
         "Whether brokers that ask for this producer's metrics get them. Nothing is pushed yet, \
-         whichever value it has; true gives a warning if it is set.",
+         whatever the value; setting it to true gives a warning.",
     )
     .of_class(Class::LaterSwitch),
     later(

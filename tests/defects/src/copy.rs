@@ -1,11 +1,11 @@
-//! The copy: the files of the tree as they are, also what is not committed yet, with all patches.
+//! The copy: the files of the tree as they are, also what is not committed yet, with all defects.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Defect, Result};
+use crate::Result;
 
 /// What the library's tests are built from.
 const PARTS: [&str; 7] = [
@@ -23,21 +23,19 @@ const PARTS: [&str; 7] = [
 pub(crate) fn make(
     root: &Path,
     target: &Path,
-    switch: &Path,
-    defects: &[Defect],
+    files: &[PathBuf],
+    changed: &BTreeMap<PathBuf, String>,
 ) -> Result<PathBuf> {
     let (fresh, copy) = (target.join("fresh"), target.join("copy"));
     if fresh.exists() {
         fs::remove_dir_all(&fresh).map_err(|error| about(&fresh, &error))?;
     }
-    for file in files(root)? {
-        write(&fresh.join(&file), &read(&root.join(&file))?)?;
-    }
-    for patch in [switch]
-        .into_iter()
-        .chain(defects.iter().map(|one| one.file.as_path()))
-    {
-        apply(&fresh, patch)?;
+    for file in files {
+        let text = match changed.get(file) {
+            Some(text) => text.clone().into_bytes(),
+            None => read(&root.join(file))?,
+        };
+        write(&fresh.join(file), &text)?;
     }
     let wanted = below(&fresh)?;
     for file in below(&copy)?.difference(&wanted) {
@@ -53,8 +51,8 @@ pub(crate) fn make(
     Ok(copy)
 }
 
-/// What git knows, or would take.
-fn files(root: &Path) -> Result<Vec<PathBuf>> {
+/// What the copy has of the tree: what git knows, or would take.
+pub(crate) fn files(root: &Path) -> Result<Vec<PathBuf>> {
     let list = [
         "ls-files",
         "-z",
@@ -80,25 +78,6 @@ fn files(root: &Path) -> Result<Vec<PathBuf>> {
         true => Err("git lists no files".to_owned()),
         false => Ok(files),
     }
-}
-
-/// Says which patch does not apply any more, and on what.
-fn apply(copy: &Path, patch: &Path) -> Result<()> {
-    let mut git = Command::new("git");
-    git.args(["apply", "--whitespace=nowarn"])
-        .arg(patch)
-        .current_dir(copy);
-    // The copy lies in a repository, whose own rules for paths would apply.
-    git.env("GIT_CEILING_DIRECTORIES", copy.parent().unwrap_or(copy));
-    let output = git.output().map_err(|error| format!("git: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let why = String::from_utf8_lossy(&output.stderr);
-    Err(format!(
-        "{} does not apply any more:\n{why}",
-        patch.display()
-    ))
 }
 
 /// All files below a folder, by their path from there.

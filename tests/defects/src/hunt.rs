@@ -7,7 +7,8 @@ use std::sync::Mutex;
 use std::time::Instant;
 use std::{env, thread};
 
-use crate::{Defect, Result};
+use crate::Result;
+use crate::defect::Defect;
 
 /// The first seed that saw a defect, and which promise it found broken.
 #[derive(Clone)]
@@ -42,7 +43,7 @@ pub(crate) fn check(root: &Path, copy: &Path) -> Result<()> {
     let status = cargo.status().map_err(|error| format!("cargo: {error}"))?;
     match status.success() {
         true => Ok(()),
-        false => Err("the copy with the patches does not compile".to_owned()),
+        false => Err("the copy with the defects does not compile".to_owned()),
     }
 }
 
@@ -65,7 +66,7 @@ pub(crate) fn build(root: &Path, copy: &Path) -> Result<PathBuf> {
         .output()
         .map_err(|error| format!("cargo: {error}"))?;
     if !output.status.success() {
-        return Err("the copy with the patches does not build".to_owned());
+        return Err("the copy with the defects does not build".to_owned());
     }
     let messages = String::from_utf8_lossy(&output.stdout);
     let mut programs = messages.lines().filter_map(|line| {

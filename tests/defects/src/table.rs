@@ -1,13 +1,16 @@
-//! What came of it, as docs/TESTING.md has it.
+//! What came of it, as docs/results/planted-defects.md has it.
 
 use std::fs;
 use std::path::Path;
 
+use crate::Result;
+use crate::defect::Defect;
 use crate::hunt::{Caught, Results};
-use crate::{Defect, Result};
 
-const BEGIN: &str = "<!-- The table of planted defects: written by a command, see above. -->";
-const END: &str = "<!-- The end of that table. -->";
+const HEAD: &str = "# Planted defects: the first seed that sees each\n\n\
+    Written by `cargo run --release --manifest-path tests/defects/Cargo.toml -- --write`. What the \
+    columns mean is in [TESTING.md](../TESTING.md#planted-defects), and the promises are those of \
+    [src/sim/promise.rs](../../src/sim/promise.rs).\n\n";
 
 pub(crate) fn markdown(defects: &[Defect], results: &Results) -> String {
     let caught = results.caught.iter().flatten().count();
@@ -37,15 +40,10 @@ pub(crate) fn markdown(defects: &[Defect], results: &Results) -> String {
     text
 }
 
-/// Puts the table between its marks.
+/// Writes the table, and which command has written it.
 pub(crate) fn write(file: &Path, table: &str) -> Result<()> {
-    let complain = |error| format!("{}: {error}", file.display());
-    let text = fs::read_to_string(file).map_err(complain)?;
-    let parts = text.split_once(BEGIN).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(END)?;
-        Some((before, after))
-    });
-    let (before, after) = parts.ok_or("docs/TESTING.md has no place for the table")?;
-    let new = format!("{before}{BEGIN}\n\n{table}\n{END}{after}");
-    fs::write(file, new).map_err(complain)
+    let folder = file.parent().unwrap_or(file);
+    let written =
+        fs::create_dir_all(folder).and_then(|()| fs::write(file, format!("{HEAD}{table}")));
+    written.map_err(|error| format!("{}: {error}", file.display()))
 }
