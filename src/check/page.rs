@@ -47,7 +47,7 @@ impl CheckReport {
         if let Some(controller) = cluster.controller {
             write!(f, ", controller {controller}")?;
         }
-        writeln!(f, " (told by {})", cluster.told_by)?;
+        writeln!(f, " (according to {})", cluster.told_by)?;
         if !cluster.findings.is_empty() {
             head(f, &cluster.findings, "as a whole")?;
             tell(f, &cluster.findings)?;
@@ -131,7 +131,7 @@ fn title(topic: &CheckedTopic) -> String {
         title += match topic.may_write {
             Some(true) => ", may be written",
             Some(false) => ", may not be written",
-            None => ", whether it may be written is not told",
+            None => ", write permission unknown",
         };
     }
     title

@@ -138,7 +138,7 @@ fn brokers_that_tell_clients_the_same_address_are_a_problem() {
     let report = report_of(&[1], heard);
     assert_eq!(found(&report), [(Severity::Problem, Cause::SharedAddress)]);
     let finding = report.findings().next().unwrap();
-    let words = "Brokers 1 and 3 tell clients the same address, host:1:";
+    let words = "Brokers 1 and 3 advertise the same address, host:1:";
     assert!(finding.message.starts_with(words), "{finding:?}");
 }
 

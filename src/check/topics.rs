@@ -154,14 +154,14 @@ fn not_told(answer: &Answer<'_>) -> Complaint {
     let (message, advice) = match answer {
         Answer::Failed(asked, failure) => (
             wording::no_topics(&asked.to_string(), failure),
-            "Look again in a moment, and then at the log of the broker that was asked.",
+            "Check again in a moment, and then look at the log of the broker that was asked.",
         ),
         Answer::Late(asked) => (
-            format!("{asked} had not answered about it when the time was over."),
+            format!("{asked} had not answered about it when the time was up."),
             "Give the check more time.",
         ),
         Answer::Metadata(_) | Answer::NobodyToAsk => (
-            "No broker has told anything about it.".to_owned(),
+            "No broker has answered about it.".to_owned(),
             "See what is wrong with the brokers first.",
         ),
     };
@@ -180,8 +180,8 @@ fn refused(name: &str, code: ErrorCode) -> Complaint {
             Suspect::Client,
             "It does not exist.".to_owned(),
             format!(
-                "Correct its name, or make it: kafka-topics.sh --bootstrap-server … --create --topic \
-                 {name}. Brokers with auto.create.topics.enable make it when the first record is sent."
+                "Correct its name, or create it: kafka-topics.sh --bootstrap-server … --create --topic \
+                 {name}. Brokers with auto.create.topics.enable create it when the first record is sent."
             ),
         );
     }
@@ -190,14 +190,14 @@ fn refused(name: &str, code: ErrorCode) -> Complaint {
             "Let this client write to it: kafka-acls.sh --bootstrap-server … --add \
              --allow-principal User:… --operation Describe --operation Write --topic {name}"
         ),
-        code if code.is_retriable() => "It may pass: look again in a moment.".to_owned(),
+        code if code.is_retriable() => "It may pass: check again in a moment.".to_owned(),
         _ => "Look at the brokers' logs.".to_owned(),
     };
     complaint(
         Cause::TopicRefused(code),
         Suspect::Cluster,
         format!(
-            "The brokers refuse to tell about it: {code}, {}.",
+            "The brokers refuse to describe it: {code}, {}.",
             code.message()
         ),
         advice,
@@ -209,7 +209,7 @@ fn without_partitions() -> Complaint {
         Cause::NoLeader,
         Suspect::Cluster,
         "It has no partitions.".to_owned(),
-        "It may be in the making: look again in a moment.".to_owned(),
+        "It may still be in creation: check again in a moment.".to_owned(),
     )
 }
 
@@ -239,7 +239,7 @@ fn not_looked_at(partitions: &[i32]) -> Complaint {
     complaint(
         Cause::NotChecked,
         Suspect::Client,
-        format!("{partitions} {have} a leader that was not looked at to the end."),
+        format!("{partitions} {have} a leader that was not checked to the end."),
         "See above why, and give the check more time.".to_owned(),
     )
 }
@@ -248,8 +248,7 @@ fn internal() -> Complaint {
     complaint(
         Cause::InternalTopic,
         Suspect::Client,
-        "It is one that the brokers keep for themselves: they refuse the records of clients."
-            .to_owned(),
+        "It is an internal topic of the brokers, which refuse records from clients.".to_owned(),
         "Write to another one.".to_owned(),
     )
 }
@@ -271,7 +270,7 @@ fn lagging(partitions: &[i32]) -> Complaint {
     complaint(
         Cause::UnderReplicated,
         Suspect::Cluster,
-        format!("{partitions} {have} fewer replicas in sync than replicas."),
+        format!("{partitions} {have} fewer in-sync replicas than replicas."),
         "See whether a broker is down. With acks=all, records are refused once fewer are in sync than \
          min.insync.replicas."
             .to_owned(),

@@ -42,8 +42,8 @@ impl Role<'_> {
         match self {
             Self::Bootstrap => ours.to_owned(),
             Self::Broker { id, told_by } => format!(
-                "Broker {id} tells clients this address ({told_by} passed it on): it stands in the \
-                 broker's advertised.listeners. {theirs}"
+                "Broker {id} advertises this address (according to {told_by}): it is set in the broker's \
+                 advertised.listeners. {theirs}"
             ),
         }
     }
@@ -72,7 +72,7 @@ pub(super) fn not_resolved_in_time(host: &str) -> Complaint {
     Complaint {
         cause: Cause::NotChecked,
         suspect: Suspect::Client,
-        message: format!("The resolver had not answered about {host} when the time was over."),
+        message: format!("The resolver had not answered about {host} when the time was up."),
         advice: "Give the check more time. If there was enough, look at this machine's DNS."
             .to_owned(),
     }
@@ -88,10 +88,10 @@ fn complaint_about_name(message: String, role: &Role<'_>) -> Complaint {
         suspect: role.suspect(),
         message,
         advice: role.advise(
-            "Check its spelling in bootstrap.servers; if it is right, this machine has to learn it \
-             from its DNS or its hosts file.",
-            "Set a name there that clients can resolve, or teach this one to the DNS or the hosts \
-             file of this machine.",
+            "Check its spelling in bootstrap.servers; if it is right, this machine's DNS or hosts file \
+             has to know it.",
+            "Set a name there that clients can resolve, or add this one to the DNS or the hosts file of \
+             this machine.",
         ),
     }
 }
@@ -101,7 +101,7 @@ pub(super) fn impossible_address(host: &str, port: i32, role: &Role<'_>) -> Comp
     Complaint {
         cause: Cause::ImpossibleAddress,
         suspect: Suspect::Cluster,
-        message: format!("Nothing can be at host {host:?} and port {port}."),
+        message: format!("Host {host:?} and port {port} cannot be an address."),
         advice: role.advise("", "Set a host and a port there."),
     }
 }
@@ -110,7 +110,7 @@ pub(super) fn not_tried(place: &str) -> Complaint {
     Complaint {
         cause: Cause::NotChecked,
         suspect: Suspect::Client,
-        message: format!("There was no time left to look at {place}."),
+        message: format!("There was no time left to check {place}."),
         advice: "Give the check more time.".to_owned(),
     }
 }
@@ -121,7 +121,7 @@ pub(super) fn no_topics(place: &str, failure: &Failure) -> String {
     match failure {
         Failure::Closed => format!("{place} closed the connection when it was asked about topics."),
         Failure::Refused(code) => format!(
-            "{place} does not tell of topics: {code}, {}.",
+            "{place} does not answer about topics: {code}, {}.",
             code.message()
         ),
         other => failed(place, other, &Role::Bootstrap).message,
@@ -136,7 +136,7 @@ pub(super) fn failed(place: &str, failure: &Failure, role: &Role<'_>) -> Complai
             cause: Cause::Silent,
             suspect: Suspect::Cluster,
             message: format!(
-                "{place} takes connections, but did not answer within {:.1} s.",
+                "{place} accepts connections, but did not answer within {:.1} s.",
                 waited.as_secs_f64()
             ),
             advice: role.advise(
@@ -149,7 +149,7 @@ pub(super) fn failed(place: &str, failure: &Failure, role: &Role<'_>) -> Complai
         Failure::Closed => Complaint {
             cause: Cause::Closed,
             suspect: Suspect::Cluster,
-            message: format!("{place} closes the connection instead of telling its versions."),
+            message: format!("{place} closes the connection instead of answering with its versions."),
             advice: "Look at the broker's log: it may have too many connections already \
                      (max.connections), be older than Kafka 0.10, want TLS, or be a proxy whose \
                      broker is down."
@@ -177,7 +177,7 @@ pub(super) fn failed(place: &str, failure: &Failure, role: &Role<'_>) -> Complai
         Failure::Refused(code) => Complaint {
             cause: Cause::BrokerRefused(*code),
             suspect: Suspect::Cluster,
-            message: format!("{place} does not tell its versions: {code}, {}.", code.message()),
+            message: format!("{place} does not answer with its versions: {code}, {}.", code.message()),
             advice: "Look at the broker's log.".to_owned(),
         },
     }
@@ -193,7 +193,7 @@ fn not_connected(place: &str, error: &io::Error, role: &Role<'_>) -> Complaint {
     };
     let advice = match cause {
         Cause::Refused => role.advise(
-            "Start the broker, or correct host and port in bootstrap.servers: nobody listens there.",
+            "Nothing listens there: start the broker, or correct host and port in bootstrap.servers.",
             "Start the broker if it is down. If it runs, set a host and a port there at which it can \
              be reached from here: localhost, for example, means another machine to each client.",
         ),
@@ -221,7 +221,7 @@ fn other_protocol(place: &str, protocol: &str, role: &Role<'_>) -> Complaint {
             cause: Cause::SpeaksTls,
             suspect: role.suspect(),
             message: format!("{place} speaks TLS."),
-            advice: "This version of the crate speaks no TLS: use a listener of the brokers whose \
+            advice: "This version of the crate does not support TLS: use a listener of the brokers whose \
                      protocol is PLAINTEXT, in bootstrap.servers and, by the same name of a listener, \
                      in advertised.listeners."
                 .to_owned(),
@@ -243,7 +243,7 @@ fn other_protocol(place: &str, protocol: &str, role: &Role<'_>) -> Complaint {
 
 fn not_the_port(role: &Role<'_>) -> String {
     role.advise(
-        "Correct host and port in bootstrap.servers: they are to be those of a broker's listener \
+        "Correct host and port in bootstrap.servers: they have to be those of a broker's listener \
          (often port 9092), not of a controller, a REST proxy, a registry, a console or metrics.",
         "Set the host and the port of the broker's own listener there.",
     )
@@ -255,8 +255,8 @@ pub(super) fn not_for_clients(place: &str, role: &Role<'_>) -> Complaint {
         cause: Cause::NotABroker,
         suspect: role.suspect(),
         message: format!(
-            "{place} speaks Kafka's protocol, but neither Produce nor Metadata: so does the listener of \
-             a controller."
+            "{place} speaks Kafka's protocol, but neither Produce nor Metadata, like the listener of a \
+             controller."
         ),
         advice: not_the_port(role),
     }
@@ -295,8 +295,8 @@ pub(super) fn gave_no_metadata(place: &str, failure: &Failure, role: &Role<'_>) 
             cause: Cause::WantsLogin,
             suspect: role.suspect(),
             message: format!(
-                "{place} is a broker, and closes the connection when it is asked for metadata: so does \
-                 a listener that wants a login (SASL)."
+                "{place} is a broker, but closes the connection when it is asked for metadata, like a \
+                 listener that requires a login (SASL)."
             ),
             advice:
                 "This version of the crate does not log in: use a listener of the brokers whose \
@@ -307,7 +307,7 @@ pub(super) fn gave_no_metadata(place: &str, failure: &Failure, role: &Role<'_>) 
             cause: Cause::BrokerRefused(*code),
             suspect: Suspect::Cluster,
             message: format!(
-                "{place} does not tell of its cluster: {code}, {}.",
+                "{place} does not answer about its cluster: {code}, {}.",
                 code.message()
             ),
             advice: "Look at the broker's log.".to_owned(),
@@ -326,7 +326,7 @@ pub(super) fn other_cluster(place: &str, theirs: &str, ours: &str, role: &Role<'
         advice: role.advise(
             "Name servers of one cluster only in bootstrap.servers: a producer uses the first that \
              answers.",
-            "Set an address there at which this very broker answers.",
+            "Set an address there that leads to this broker.",
         ),
     }
 }
@@ -336,7 +336,7 @@ pub(super) fn no_brokers() -> Complaint {
         cause: Cause::NoBrokers,
         suspect: Suspect::Cluster,
         message: "The cluster names no brokers.".to_owned(),
-        advice: "It may be starting: look again in a moment, and then at the brokers' logs."
+        advice: "It may be starting: check again in a moment, and then look at the brokers' logs."
             .to_owned(),
     }
 }
@@ -355,8 +355,8 @@ pub(super) fn shared_address(place: &str, ids: &[i32]) -> Complaint {
         cause: Cause::SharedAddress,
         suspect: Suspect::Cluster,
         message: format!(
-            "Brokers {names} and {} tell clients the same address, {place}: whoever connects there \
-             meets only one of them, which refuses what is meant for another.",
+            "Brokers {names} and {} advertise the same address, {place}: a client that connects \
+             there reaches only one of them, which refuses what is meant for another.",
             last.unwrap_or_default()
         ),
         advice: "Set another host or port in each broker's advertised.listeners.".to_owned(),
@@ -367,8 +367,8 @@ pub(super) fn left_out(count: usize) -> Complaint {
     Complaint {
         cause: Cause::NotChecked,
         suspect: Suspect::Cluster,
-        message: format!("There are {count} more brokers, which were not looked at."),
-        advice: "Look at them in another way.".to_owned(),
+        message: format!("There are {count} more brokers, which were not checked."),
+        advice: "Check them in another way.".to_owned(),
     }
 }
 
@@ -387,7 +387,7 @@ mod tests {
     fn of_many_brokers_at_one_address_ten_are_named() {
         let ids: Vec<i32> = (1..=1_000).collect();
         let message = shared_address("host:1", &ids).message;
-        let words = "Brokers 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and others tell clients";
+        let words = "Brokers 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and others advertise";
         assert!(message.starts_with(words), "{message}");
     }
 }
