@@ -52,7 +52,7 @@ fn broker(id: &str, brokers: &[(i32, i32)]) -> ProbeAnswer {
     }
 }
 
-/// The report of a check whose time was over before it began: nobody but these was heard, each
+/// The report of a check whose time was up before it began: only these results came, each
 /// at an address of its own behind the endpoint.
 fn report_of(ports: &[u16], heard: Vec<(usize, Result<ProbeAnswer, Failure>)>) -> CheckReport {
     let settings = settings(ports);

@@ -31,7 +31,7 @@ pub(super) enum Event {
     Caller(usize),
     /// A caller has woken the client.
     Wake,
-    /// The whole client goes on after a pause.
+    /// The whole client continues after a pause.
     Resume,
     /// Something fails that no request causes: a machine, a leader, the client.
     Calamity,

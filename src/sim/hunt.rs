@@ -3,7 +3,7 @@
 //! | variable | meaning | default |
 //! |---|---|---|
 //! | `SIM_RUNS` | how many schedules | the hunts do nothing |
-//! | `SIM_FROM` | the first seed | one that nobody has tried |
+//! | `SIM_FROM` | the first seed | one that was never tried |
 //! | `SIM_THREADS` | threads | as many as there are cores |
 //! | `SIM_VIOLATIONS` | violations after which it ends | 1 |
 
@@ -38,7 +38,7 @@ pub(super) type Violation = (u64, String);
 const BETWEEN_REPORTS: Duration = Duration::from_secs(5);
 
 /// Runs as many seeds as the environment wants, and returns those that broke a promise; `None` if
-/// nobody asks for a hunt.
+/// no hunt is asked for.
 pub(super) fn hunt(
     what: &str,
     run: impl Fn(u64) -> Result<Tally, String> + Sync,
@@ -160,7 +160,7 @@ pub(super) fn is_on_errand() -> bool {
     env::var_os("SIM_SEED").is_some() || env::var_os("SIM_RUNS").is_some()
 }
 
-/// A seed that nobody has tried.
+/// A seed that was never tried.
 pub(super) fn fresh_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher, RandomState};
     RandomState::new().build_hasher().finish() >> 16

@@ -26,7 +26,7 @@ struct Link {
     client_end: Option<Instant>,
     /// When the broker does.
     broker_end: Option<Instant>,
-    /// Whether the broker goes on with what was on its way.
+    /// Whether the broker still gets what was on its way.
     is_late: bool,
     /// Whether the client has closed its end, and the broker its own.
     closed: (bool, bool),
@@ -41,7 +41,7 @@ struct Pipe {
     held: usize,
     /// When the newest bytes arrive; later ones arrive later.
     newest: Instant,
-    /// Whether nothing arrives any more, and nobody is told.
+    /// Whether nothing arrives any more, without either side noticing.
     is_silent: bool,
 }
 

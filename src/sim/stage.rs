@@ -156,7 +156,7 @@ impl Weather {
     }
 }
 
-/// What happened: always as a number, in words only if somebody wants to read it.
+/// What happened: always as a hash, in words only if there is a reader.
 #[derive(Debug)]
 pub(super) struct Trace {
     hash: u64,

@@ -1,4 +1,4 @@
-//! What lies in the logs at the end, against what was sent and told.
+//! Compares the logs at the end with what was sent and with the outcomes.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,8 @@ use crate::sim::record::{RecordId, header_of, id_of};
 use crate::testing::MockRecord;
 
 impl Checker {
-    /// The lives of a partition's log at the end, against what was sent and told.
+    /// Checks a partition's logs at the end: the current one, and those from before the topic was created
+    /// again.
     pub(in crate::sim) fn check_logs(&self, partition: i32, logs: &[Vec<MockRecord>]) {
         for written in logs.iter().flatten() {
             let id = id_of(written.value.as_deref());
@@ -55,7 +56,7 @@ impl Checker {
                     "record {id} is in partition {partition}, and its error said that it is not"
                 )
             });
-            // With acks=0 a request may be lost and nobody knows. What nobody has acknowledged may
+            // With acks=0 a request may be lost unnoticed. What no broker has acknowledged may
             // come late where no epoch fences it.
             let is_acknowledged =
                 self.limits.acks != Acks::None && matches!(sent.outcome, Some(Ok(_)));
@@ -68,7 +69,7 @@ impl Checker {
         }
     }
 
-    /// What is acknowledged lies where it was told, in one of the lives that a log has had.
+    /// Each acknowledged record lies at its offset, in one of the logs that the partition has had.
     pub(in crate::sim) fn check_acknowledged(&self, partition: i32, logs: &[&[RecordId]]) {
         for (id, sent) in (0..).zip(&self.records) {
             if sent.partition != partition {

@@ -53,7 +53,7 @@ impl Checker {
             .entry((ids[0], ids.len()))
             .or_insert_with(|| (bytes.to_vec(), 0));
         *times += 1;
-        // A batch that is certainly in no log may go on under another epoch: its header changes. The
+        // A batch that is certainly in no log may be sent again under another epoch: its header changes. The
         // brokers look at that.
         let from = if self.limits.idempotence {
             HEADER_BYTES

@@ -1,4 +1,4 @@
-//! Named stories, told to the same world that the seeds run in: what a seed once broke, and what
+//! Named stories, played in the same world that the seeds run in: what a seed once broke, and what
 //! readers should see work.
 
 mod brokers;

@@ -126,7 +126,7 @@ impl World {
         } else if may_forget && weather.strikes("producers forgotten", forget) {
             self.forget_producers(partition);
         }
-        // Without ids nobody can tell the new topic, whose epochs begin anew, from the old one.
+        // Without topic ids, the new topic, whose epochs begin again, looks like the old one.
         let has_ids = self.options.versions.is_empty() && self.options.topic_ids;
         if has_ids && self.stage.weather.strikes("topic made again", recreate) {
             self.recreate_topic();

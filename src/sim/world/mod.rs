@@ -53,7 +53,7 @@ pub(super) struct World {
     pub(super) stood_in_line: u64,
     /// Commands that the sender has not taken yet.
     pub(super) posted: Vec<Input>,
-    /// Whether somebody has woken the I/O thread.
+    /// Whether the I/O thread has been woken.
     pub(super) wake: bool,
     pub(super) sender: Sender,
     pub(super) network: Network,
@@ -157,7 +157,7 @@ impl World {
         self.add_caller(Caller::closer(), Duration::ZERO);
     }
 
-    /// Until nobody has anything left to do.
+    /// Runs until nothing is left to do.
     pub(super) fn run_until_idle(&mut self) {
         while self.step(None) {}
     }

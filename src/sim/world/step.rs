@@ -18,7 +18,7 @@ use crate::sync::Arc;
 
 /// One poll of the sender does bounded work, and so does one step.
 const MOST_OUTPUTS: u32 = 5_000;
-/// Nobody wakes up so often for nothing at all.
+/// More idle wake-ups in a row than this are a busy loop.
 const MOST_IDLE_WAKES: u32 = 2_000;
 /// Far more than any run needs.
 const MOST_STEPS: u64 = 2_000_000;
@@ -56,7 +56,8 @@ impl World {
             .write_all(&mut self.stage, &mut self.network, inputs);
         self.client
             .check_timeouts(&mut self.stage, &mut self.network, inputs);
-        // Nobody looks after the sender for no reason: a wake-up that is missing has to show.
+        // The sender is only run for a reason, as by the driver: if it were run at each step, a missing
+        // wake-up would never show.
         let is_due = self.wait.is_some_and(|wait| wait <= self.stage.now);
         if self.wake || is_due || !self.inputs.is_empty() || !self.posted.is_empty() {
             self.act();
@@ -144,7 +145,7 @@ impl World {
                     }
                 }
                 Output::Stop => {
-                    // The driver drops what it has; nobody will hear of it.
+                    // The driver drops what it has left, without an outcome for the sender.
                     self.flights.forget();
                     self.stage.note("STOPPED", [0; 3], String::new);
                     self.stopped = true;
@@ -240,7 +241,7 @@ impl World {
             Event::FailOver(broker) => self.brokers.fail_over(broker),
             Event::Elect(partition) => self.brokers.elect(partition),
             Event::Caller(index) => {
-                // Whoever waits for memory finds out without the sender.
+                // A caller that waits for memory is answered without the sender.
                 if !self.stopped || self.callers[index].awaits_memory() {
                     self.on_caller(index);
                 }

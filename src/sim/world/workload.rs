@@ -52,7 +52,7 @@ impl World {
     }
 
     fn send_something(&mut self, index: usize) {
-        // Nobody tells callers of a close: they find out.
+        // Callers are not told of a close: their next call fails.
         if self.callers[index].left == 0 {
             self.callers[index].state = State::Done;
             return;
@@ -163,7 +163,7 @@ impl World {
         let callback_bytes = size_of_val(&callback);
         let mut own = boxed(callback);
         let group = Arc::clone(&self.checker.group.0);
-        // Every other record is told by the group; all of them are charged alike.
+        // Every other record is called back through the group; all of them are charged alike.
         let mut owe = |completions: &mut Completions, record: &Record<'_>| match id % 2 {
             0 => own(completions, record),
             _ => completions.push_token(&group, id, record),
@@ -230,7 +230,7 @@ impl World {
     }
 
     fn end_wait_for_memory(&mut self, index: usize, record: RecordId, place: InLine) {
-        // Without memory the record is refused: the caller knows, and goes on.
+        // Without memory the record is refused: the caller knows, and sends the next one.
         let went_on = match place.leave() {
             Ok(reserved) => {
                 self.stage.trace.mark("memory granted");
@@ -246,7 +246,7 @@ impl World {
         }
     }
 
-    /// Callers whose memory has come go on.
+    /// Wakes the callers that have been given their memory.
     pub(in crate::sim) fn wake_callers(&mut self) {
         for (index, caller) in self.callers.iter().enumerate() {
             if let State::AwaitingMemory { place, .. } = &caller.state
