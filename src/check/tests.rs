@@ -200,7 +200,7 @@ fn why_nothing_is_known_of_a_topic_is_told() {
     for (told, words) in [
         (
             None,
-            "127.0.0.1:1 had not answered about it when the time was over. Give the check",
+            "127.0.0.1:1 had not answered about it when the time was up. Give the check",
         ),
         (
             Some(Failure::Closed),
