@@ -1,34 +1,30 @@
 //! Sends records with and without keys, and prints where each of them landed.
 //!
 //! Without arguments the brokers are a mock cluster inside this process; a real one is as good:
-//! `cargo run --release --example quickstart -- --bootstrap-server localhost:9092`
+//! `cargo run --example quickstart -- --bootstrap-server localhost:9092`
 
+use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
-use env_logger::Env;
 use linger::testing::MockCluster;
 use linger::{Producer, ProducerRecord, Properties};
 
 const TOPIC: &str = "orders";
 
-/// Sends records to Kafka, or to a mock cluster inside this process.
-#[derive(Parser)]
-struct Args {
-    /// A Kafka broker; without one, a mock cluster is started.
-    #[arg(long, value_name = "HOST:PORT")]
-    bootstrap_server: Option<String>,
-}
-
 fn main() -> ExitCode {
-    env_logger::init_from_env(Env::default().default_filter_or("warn"));
-    let result = match Args::parse().bootstrap_server {
-        Some(servers) => send_records(&servers),
-        None => {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments[..] {
+        [] => {
             let cluster = MockCluster::builder().topic(TOPIC, 3).start();
             let cluster = cluster.expect("there are free ports on loopback");
             send_records(&cluster.bootstrap_servers())
+        }
+        ["--bootstrap-server", servers] => send_records(servers),
+        _ => {
+            complain("usage: quickstart [--bootstrap-server HOST:PORT]");
+            return ExitCode::FAILURE;
         }
     };
     if let Err(error) = result {

@@ -10,8 +10,8 @@ use std::time::Instant;
 pub use sending::Sending;
 
 use crate::accumulator::{
-    Accumulator, Arrival, Completions, GroupFunction, Notice, OpenBatch, Owed, PartitionQueue,
-    SealedBatch, Target, Topic,
+    Accumulator, GroupFunction, GroupToken, NewRecord, Notice, OnCompletion, OpenBatch,
+    OwnCallback, PartitionQueue, SealedBatch, Target, Topic,
 };
 use crate::compression::{Codec as CompressionCodec, Compression};
 use crate::config::{TopicSettings, TopicTable};
@@ -24,7 +24,7 @@ use crate::protocol::header::write_request_header;
 use crate::protocol::messages::{
     MetadataBroker, MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic,
     Operations, ProducePartition, ProducePartitionResponse, ProduceRequest, ProduceResponse,
-    ProduceTopic, ProduceTopicResponse,
+    ProduceTopic, ProduceTopicResponse, RequestMessage, ResponseMessage,
 };
 use crate::protocol::wire::{Reader, Writer};
 use crate::record::Record;
@@ -84,10 +84,7 @@ impl Queues {
         partition: Option<i32>,
         value: &[u8],
     ) -> bool {
-        let mut owe = |completions: &mut Completions, record: &Record<'_>| {
-            completions.push(Box::new(ignore), record);
-        };
-        self.add(clock, partition, value, &mut owe)
+        self.add(clock, partition, value, &mut OwnCallback::new(ignore))
     }
 
     /// The same for a record of a group, with a token in place of the callback.
@@ -98,10 +95,8 @@ impl Queues {
         value: &[u8],
         token: u64,
     ) -> bool {
-        let mut owe = |completions: &mut Completions, record: &Record<'_>| {
-            completions.push_token(&self.group, token, record);
-        };
-        self.add(clock, partition, value, &mut owe)
+        let mut token = GroupToken::new(&self.group, token);
+        self.add(clock, partition, value, &mut token)
     }
 
     fn add(
@@ -109,7 +104,7 @@ impl Queues {
         clock: &dyn Fn() -> Instant,
         partition: Option<i32>,
         value: &[u8],
-        owe: &mut Owed<'_>,
+        callback: &mut dyn OnCompletion,
     ) -> bool {
         let record = Record {
             timestamp_ms: 1_700_000_000_000,
@@ -117,13 +112,16 @@ impl Queues {
             value: Some(value),
             headers: &[],
         };
-        let mut arrival = Arrival::new(record, size_of::<u64>(), owe);
+        let mut new = NewRecord {
+            callback_bytes: size_of::<u64>(),
+            ..NewRecord::new(record, callback)
+        };
         let target = match partition.map(|partition| self.topic.queue(partition)) {
-            None => Target::Round(&self.topic),
+            None => Target::Sticky(&self.topic),
             Some(Some(queue)) => Target::Partition(queue),
             Some(None) => return false,
         };
-        let appended = self.accumulator.append(clock, target, &mut arrival, None);
+        let appended = self.accumulator.append(clock, target, &mut new, None);
         appended.is_ok()
     }
 
@@ -133,7 +131,7 @@ impl Queues {
         self.accumulator.take_notices(&mut notices);
         let mut batches = Vec::new();
         for notice in notices {
-            let (Notice::Opened { queue, .. } | Notice::Full(queue)) = notice;
+            let (Notice::Opened { queue, .. } | Notice::Ready(queue)) = notice;
             while let Some(batch) = queue.take() {
                 batches.push((Arc::clone(&queue), batch));
             }
@@ -189,7 +187,7 @@ impl Sealed {
     /// Calls their callbacks and groups, and gives their memory back.
     pub fn acknowledge(self) {
         for batch in self.0 {
-            let ended = batch.succeed(Some(0), None).tell(|_, called| {
+            let ended = batch.succeed(Some(0), None).run_callbacks(|_, called| {
                 called.expect("what does nothing does not panic");
             });
             ended.expect("nor does it when it ends");
@@ -341,7 +339,7 @@ fn described(name: &str, partitions: i32) -> MetadataResponse {
             id: TOPIC_ID,
             is_internal: false,
             partitions: (0..partitions).map(of_partition).collect(),
-            operations: Operations::UNTOLD,
+            operations: Operations::OMITTED,
         }],
         ..MetadataResponse::default()
     }

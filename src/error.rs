@@ -1,5 +1,5 @@
-//! What went wrong, on what, and whose fault it was. Cheap to clone: one failed batch hands the
-//! same error to a thousand callbacks.
+//! What went wrong, on what, and whose fault it was. Cheap to clone, since one failed batch gives the
+//! same error to all of its callbacks.
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -136,7 +136,7 @@ impl Error {
     ///
     /// One attempt that may have written it makes the answer [`MayBeWritten`](Fate::MayBeWritten)
     /// for ever, whatever came after it. A record that [was not written](Fate::NotWritten) can be sent
-    /// again without a doubt; to send the other kind again is to risk having it twice.
+    /// again safely; to send the other kind again is to risk having it twice.
     pub fn fate(&self) -> Fate {
         self.fate
     }

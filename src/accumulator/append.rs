@@ -1,23 +1,26 @@
-//! The caller's half: a record goes to the end of its partition's queue. HOT: after a batch is
-//! open, nothing here allocates but the growth of the batch, and nothing is touched that callers on
-//! other partitions touch. Blocks for the partition's lock only.
+//! The caller's half: a record is added to the last batch of its partition's queue. HOT: once a batch
+//! is open, nothing here allocates but the growth of the batch, and nothing is touched that callers on
+//! other partitions touch. Blocks for the partition's lock only. Runs on: caller.
 
 use std::time::Instant;
 
-use crate::accumulator::batch::{BatchId, OpenBatch};
+use crate::accumulator::Accumulator;
+use crate::accumulator::batch::{BatchId, CompressState, OpenBatch};
 use crate::accumulator::budget::Reservation;
+use crate::accumulator::callback::OnCompletion;
 use crate::accumulator::completion::{Completion, Completions};
-use crate::accumulator::compressing::estimated_len;
-use crate::accumulator::packing::{Jobs, Packing};
+use crate::accumulator::compress_job::CompressJobs;
+use crate::accumulator::lanes::step_aside;
+use crate::accumulator::notices::Notice;
 use crate::accumulator::partition::{PartitionQueue, QueueState};
-use crate::accumulator::topics::{Topic, step_aside};
-use crate::accumulator::{Accumulator, Notice};
+use crate::accumulator::ratio::estimated_len;
+use crate::accumulator::topics::Topic;
 use crate::record::batch::{BatchEncoder, Next};
 use crate::record::{Record, encoded_size_upper_bound};
 use crate::sync::{Arc, MutexGuard, Ordering};
 
 /// What `buffer.memory` is charged for a batch besides its encoded records: the batch's header, its
-/// bookkeeping here and in the sender, and its place in a request.
+/// bookkeeping here and in the sender, and its entry in a request.
 pub(crate) const BATCH_COST: usize = 512;
 
 /// What `buffer.memory` is charged for a record besides its encoded bytes and what its callback
@@ -28,8 +31,8 @@ pub(crate) const RECORD_COST: usize = size_of::<Completion>();
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Target<'t> {
     Partition(&'t Arc<PartitionQueue>),
-    /// To the partition whose turn it is in the built-in round of records without a key.
-    Round(&'t Topic),
+    /// To the partition that keyless records of this topic go to at the moment.
+    Sticky(&'t Topic),
 }
 
 /// A record is in a batch.
@@ -39,20 +42,20 @@ pub(crate) struct Appended<'t> {
     pub(crate) batch: BatchId,
     /// Bytes by which the batch grew, its header included if the record opened it.
     bytes: usize,
-    /// Whether the batch takes no more.
+    /// Whether the batch takes no more records.
     pub(crate) filled: bool,
-    /// Whether the I/O thread must be told: there is a batch it does not know, or one is full.
+    /// Whether the caller must wake the I/O thread: there is a new batch, or one is full.
     pub(crate) wake: bool,
 }
 
-/// Why a record was not taken.
+/// Why a record was refused.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Refused {
     /// Memory is short. Wait for [`most_needed`], then come again with the reservation.
     NoMemory,
     /// The producer is closed.
     Closed,
-    /// The record would open a batch in a forked child, where nobody drains it.
+    /// The record would open a batch in a forked child, which has no I/O thread to send it.
     Forked,
 }
 
@@ -62,41 +65,26 @@ pub(crate) fn most_needed(content: usize, callback_bytes: usize) -> usize {
     encoded_size_upper_bound(content).saturating_add(BATCH_COST + RECORD_COST + callback_bytes)
 }
 
-/// A record that comes to be appended, with what was brought for it.
-pub(crate) struct Arrival<'a> {
+/// A record to be appended, and what its outcome will call.
+pub(crate) struct NewRecord<'a> {
     pub(crate) record: Record<'a>,
     /// Its [content size](Record::content_size).
     pub(crate) content: usize,
     /// What its callback captures, or its token takes, in bytes.
     pub(crate) callback_bytes: usize,
-    /// Gives the callback or the token away: called once, when the record is in its batch.
-    owed: &'a mut Owed<'a>,
+    /// Moved into the batch together with the record.
+    pub(crate) callback: &'a mut dyn OnCompletion,
 }
 
-/// Adds what a record's caller is owed to what its batch owes.
-pub(crate) type Owed<'a> = dyn FnMut(&mut Completions, &Record<'_>) + 'a;
-
-impl<'a> Arrival<'a> {
+impl<'a> NewRecord<'a> {
     #[inline]
-    pub(crate) fn new(record: Record<'a>, callback_bytes: usize, owed: &'a mut Owed<'a>) -> Self {
+    pub(crate) fn new(record: Record<'a>, callback: &'a mut dyn OnCompletion) -> Self {
         Self {
             content: record.content_size(),
+            callback_bytes: callback.charged_bytes(),
             record,
-            callback_bytes,
-            owed,
+            callback,
         }
-    }
-}
-
-/// A callback, ready to be given away once.
-#[cfg(test)]
-pub(crate) fn boxed<F>(callback: F) -> impl FnMut(&mut Completions, &Record<'_>)
-where
-    F: FnOnce(crate::error::Result<crate::RecordMetadata>) + Send + 'static,
-{
-    let mut callback = Some(callback);
-    move |completions: &mut Completions, record: &Record<'_>| {
-        completions.push(Box::new(callback.take().expect("given away once")), record);
     }
 }
 
@@ -105,59 +93,58 @@ impl Accumulator {
     ///
     /// `reserved`, if given, holds what [`most_needed`] says; what is left of it goes back. `clock`
     /// is read if the record opens a batch.
-    ///
-    /// Runs on: caller.
     #[inline]
     pub(crate) fn append<'t>(
         &self,
         clock: &dyn Fn() -> Instant,
         target: Target<'t>,
-        arrival: &mut Arrival<'_>,
+        new: &mut NewRecord<'_>,
         mut reserved: Option<Reservation>,
     ) -> Result<Appended<'t>, Refused> {
         let mut has_ended_turn = false;
         loop {
-            let (queue, mut state) = target.enter();
-            let place = self.place(queue, &mut state, arrival);
-            if let Target::Round(topic) = target
-                && place.is_none()
+            let (queue, mut state) = target.lock();
+            let next = self.fit_in_open_batch(queue, &mut state, new);
+            if let Target::Sticky(topic) = target
+                && next.is_none()
                 && state.turn_is_over(self.batch_size)
             {
                 has_ended_turn = true;
                 state.turn_bytes = 0;
-                self.leave(queue, state, || topic.end_turn(queue));
+                self.unlock(queue, state, || topic.end_turn(queue));
                 continue;
             }
-            let appended = self.add(clock, queue, &mut state, arrival, place, reserved.as_mut());
+            let appended = self.add(clock, queue, &mut state, new, next, reserved.as_mut());
             match (target, &appended) {
-                (Target::Round(topic), Ok(appended)) if appended.filled => {
+                (Target::Sticky(topic), Ok(appended)) if appended.filled => {
                     state.turn_bytes = 0;
-                    self.leave(queue, state, || topic.end_turn(queue));
+                    self.unlock(queue, state, || topic.end_turn(queue));
                 }
-                (Target::Round(_), Ok(appended)) => {
+                (Target::Sticky(_), Ok(appended)) => {
                     state.turn_bytes = state.turn_bytes.saturating_add(appended.bytes);
-                    self.leave(queue, state, || ());
+                    self.unlock(queue, state, || ());
                 }
-                _ => self.leave(queue, state, || ()),
+                _ => self.unlock(queue, state, || ()),
             }
             let mut appended = appended?;
-            // The batch that it had no room in is full, though the record went elsewhere.
+            // The batch that had no room for the record is full, though the record went elsewhere.
             appended.wake |= has_ended_turn;
             return Ok(appended);
         }
     }
 
-    /// Lets others at the partition, does what comes `next`, and then compresses what this caller has
-    /// found to be full.
+    /// Unlocks the partition, does what comes `next`, and then compresses the batches that this
+    /// caller has filled.
     #[inline]
-    fn leave(
+    fn unlock(
         &self,
         queue: &Arc<PartitionQueue>,
         mut state: MutexGuard<'_, QueueState>,
         next: impl FnOnce(),
     ) {
-        let compressing = queue.compressing();
-        let jobs = compressing.map(|one| Jobs::claim(self, queue, one, &mut state));
+        let compression = queue.compression();
+        let jobs = compression
+            .map(|compression| CompressJobs::claim(&self.notices, queue, compression, &mut state));
         drop(state);
         next();
         if let Some(jobs) = jobs {
@@ -165,56 +152,59 @@ impl Accumulator {
         }
     }
 
-    /// The record's place in the open batch; if that has no room for it, it is full from now on.
+    /// How the record will be encoded in the open batch; `None` if none is open. A batch that has no
+    /// room for it is full from now on.
     #[inline]
-    fn place(
+    fn fit_in_open_batch(
         &self,
         queue: &Arc<PartitionQueue>,
         state: &mut QueueState,
-        arrival: &Arrival<'_>,
+        new: &NewRecord<'_>,
     ) -> Option<Next> {
         let batch = state.batches.back_mut().filter(|batch| !batch.is_full)?;
         let encoder = &batch.encoder;
-        let next = encoder.next(arrival.record.timestamp_ms, arrival.content);
+        let next = encoder.next(new.record.timestamp_ms, new.content);
         let bytes = next.bytes();
-        // How well the record can be compressed is not guessed: an uncommon one may be large.
+        // The record counts as it is: the guess is about the batch, and one unusual record that
+        // compresses badly would make it larger than its broker takes.
         let fits = estimated_len(encoder, batch.ratio) + bytes <= self.batch_size
-            && (batch.ratio.is_none() || encoder.len() + bytes <= self.raw_limit());
+            && (batch.ratio.is_none() || encoder.len() + bytes <= self.uncompressed_limit());
         if fits {
             return Some(next);
         }
-        self.fill(queue, batch);
+        self.mark_full(queue, batch);
         None
     }
 
+    /// Adds the record to the open batch as `next` says, or else to a new batch.
     #[inline]
     fn add<'t>(
         &self,
         clock: &dyn Fn() -> Instant,
         queue: &'t Arc<PartitionQueue>,
         state: &mut QueueState,
-        arrival: &mut Arrival<'_>,
-        place: Option<Next>,
+        new: &mut NewRecord<'_>,
+        next: Option<Next>,
         reserved: Option<&mut Reservation>,
     ) -> Result<Appended<'t>, Refused> {
         if state.closed {
             return Err(Refused::Closed);
         }
-        let cost = RECORD_COST + arrival.callback_bytes;
-        let next = match (place, state.batches.back_mut()) {
+        let cost = RECORD_COST + new.callback_bytes;
+        let next = match (next, state.batches.back_mut()) {
             (Some(next), Some(batch)) => {
                 charge(&mut batch.reservation, next.bytes() + cost, reserved)?;
                 next
             }
-            _ => self.open(clock, queue, state, arrival, cost, reserved)?,
+            _ => self.open_batch(clock, queue, state, new, cost, reserved)?,
         };
         let batch = state.batches.back_mut().expect("one is open");
         let is_new = batch.completions.len() == 0;
-        batch.encoder.append(&arrival.record, next);
-        (arrival.owed)(&mut batch.completions, &arrival.record);
+        batch.encoder.append(&new.record, next);
+        new.callback.attach(&mut batch.completions, &new.record);
         let filled = estimated_len(&batch.encoder, batch.ratio) >= self.batch_size;
         if filled {
-            self.fill(queue, batch);
+            self.mark_full(queue, batch);
         }
         let header = if is_new {
             BatchEncoder::HEADER_BYTES
@@ -232,62 +222,64 @@ impl Accumulator {
         Ok(appended)
     }
 
-    /// How large a batch may become that is to be compressed: however well that goes, a few batches
-    /// must not hold all of the memory.
-    fn raw_limit(&self) -> usize {
+    /// How large a batch may become that is to be compressed. However well its records compress, they
+    /// are held as they are until then, and a few batches must not hold all of the memory.
+    fn uncompressed_limit(&self) -> usize {
         const SHARE: usize = 8;
         // A batch's size is 32 bits on the wire.
         const MOST: usize = 1 << 30;
         self.batch_size.max((self.budget.total() / SHARE).min(MOST))
     }
 
-    /// The batch takes no more. The I/O thread hears of it now, or when this caller has compressed
-    /// it.
+    /// The batch takes no more records. The I/O thread gets a notice now, or, if this caller is to
+    /// compress the batch, when that is done.
     #[cold]
-    fn fill(&self, queue: &Arc<PartitionQueue>, batch: &mut OpenBatch) {
+    fn mark_full(&self, queue: &Arc<PartitionQueue>, batch: &mut OpenBatch) {
         batch.is_full = true;
         batch.reservation.settle();
-        if let Some(compressing) = queue.compressing() {
-            if compressing.note_more_work() {
-                batch.packing = Some(Packing::Asked);
+        if let Some(compression) = queue.compression() {
+            if !compression.leave_to_io_thread() {
+                batch.compress = Some(CompressState::Claimed);
                 return;
             }
-            batch.packing = Some(Packing::Left);
+            batch.compress = Some(CompressState::LeftToIoThread);
         }
-        self.notify(Notice::Full(Arc::clone(queue)));
+        self.notices.push(Notice::Ready(Arc::clone(queue)));
     }
 
     /// Opens a batch for the record, and says how it will be encoded there.
     #[cold]
-    fn open(
+    fn open_batch(
         &self,
         clock: &dyn Fn() -> Instant,
         queue: &Arc<PartitionQueue>,
         state: &mut QueueState,
-        arrival: &Arrival<'_>,
+        new: &NewRecord<'_>,
         cost: usize,
         reserved: Option<&mut Reservation>,
     ) -> Result<Next, Refused> {
         if !self.home.is_current() {
             return Err(Refused::Forked);
         }
-        let compressing = queue.compressing();
-        let limit = compressing.map_or(self.batch_size, |_| self.raw_limit());
-        let next = BatchEncoder::new(limit).next(arrival.record.timestamp_ms, arrival.content);
+        let compression = queue.compression();
+        let limit = compression.map_or(self.batch_size, |_| self.uncompressed_limit());
+        let next = BatchEncoder::new(limit).next(new.record.timestamp_ms, new.content);
         let mut reservation = Reservation::empty(&self.budget);
         charge(&mut reservation, BATCH_COST + next.bytes() + cost, reserved)?;
         let (buffer, records) = match state.is_busy {
             true => reservation.borrow_memory().unwrap_or_default(),
             false => Default::default(),
         };
-        // A queue whose batches did not expire from front to back would keep one for ever.
+        // Never older than the batch before it. Time may have gone by between a caller's look at the
+        // clock and its turn at the lock, and expired batches are looked for from the front: an older
+        // batch behind a younger one would stay in the queue beyond its deadline.
         let last = state.batches.back().map(|batch| batch.opened);
         let now = clock();
         let opened = last.map_or(now, |last| now.max(last));
         let id = BatchId::new(self.next_batch.fetch_add(1, Ordering::SeqCst));
-        queue.note_opened();
-        queue.note_caller();
-        self.notify(Notice::Opened {
+        queue.increase_load();
+        queue.remember_caller();
+        self.notices.push(Notice::Opened {
             queue: Arc::clone(queue),
             batch: id,
             opened,
@@ -300,9 +292,9 @@ impl Accumulator {
             id,
             opened,
             encoder: BatchEncoder::with_buffer(buffer, limit),
-            packing: None,
-            ratio: compressing.map(|compressing| compressing.ratio()),
-            completions: Completions::in_memory_of(records, self.watch(queue)),
+            compress: None,
+            ratio: compression.map(|compression| compression.ratio()),
+            completions: Completions::in_memory_of(records, self.interceptors_of(queue)),
             reservation,
             is_full: false,
             is_urgent: false,
@@ -312,29 +304,30 @@ impl Accumulator {
 }
 
 impl QueueState {
-    /// For a record that has no place in the open batch. A turn lasts until a batch is full, or
-    /// `batch.size` bytes have gone into batches that left before they were: never to the middle of
-    /// a batch, for half-full ones would be left behind.
+    /// Whether the next partition's turn comes, for a record that does not fit in the open batch. A
+    /// turn lasts until a batch is full, or until `batch.size` bytes have gone into batches that left
+    /// before they were. It does not end in the middle of a batch: each partition would be left with
+    /// one that is half full.
     fn turn_is_over(&self, batch_size: usize) -> bool {
         self.turn_bytes > 0 && (!self.batches.is_empty() || self.turn_bytes >= batch_size)
     }
 }
 
 impl<'t> Target<'t> {
-    /// The partition, for this caller alone. Whose turn it is in a round depends on who is where: a
-    /// partition that another caller is at leads to another lane, for to wait there would cost more
-    /// than to begin a batch elsewhere. The I/O thread is waited for, and a caller without company
-    /// fills one batch after the other.
+    /// Locks the partition. For keyless records: if another caller holds the lock, this one switches
+    /// to the next lane and appends there, since to wait would cost more than to begin a batch
+    /// elsewhere. If it is the I/O thread that holds the lock, it waits, as that takes a moment only;
+    /// so a single caller fills one batch after the other.
     #[inline]
-    fn enter(self) -> (&'t Arc<PartitionQueue>, MutexGuard<'t, QueueState>) {
+    fn lock(self) -> (&'t Arc<PartitionQueue>, MutexGuard<'t, QueueState>) {
         let queue = match self {
             Self::Partition(queue) => queue,
-            Self::Round(topic) => {
+            Self::Sticky(topic) => {
                 let queue = topic.sticky_partition();
                 if let Some(state) = queue.state.try_lock() {
                     return (queue, state);
                 }
-                if queue.is_shared() {
+                if queue.has_other_caller() {
                     step_aside();
                 }
                 topic.sticky_partition()

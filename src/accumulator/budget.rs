@@ -2,8 +2,9 @@
 //! caller blocks for memory. Allocates nothing itself; it counts, and has the recycler at hand. Any
 //! thread reserves and releases.
 //!
-//! Waiters are served in order of arrival, and while anybody waits nobody overtakes: a large record
-//! is not starved by small ones.
+//! Callers that wait are served first in, first out, and while one of them waits, no other caller gets
+//! memory past the queue. Otherwise small records would take each byte that comes back, and a caller
+//! with a large record would wait until it times out.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -17,12 +18,12 @@ pub(crate) struct MemoryBudget {
     total: usize,
     /// Invariant: at most `total`.
     used: AtomicUsize,
-    /// How many are queued, so that a release knows without a lock. Changed under `queue` only.
+    /// How many callers wait, so that a release knows without a lock. Changed under `queue` only.
     waiting: AtomicUsize,
-    /// Whether a caller that does not wait was refused and the I/O thread has not heard of it.
+    /// Whether a caller that must not wait was refused, and the I/O thread has not seen it yet.
     refused: AtomicBool,
     queue: Mutex<Queue>,
-    /// What nobody uses, and nobody is charged for.
+    /// Idle memory of finished batches, which is not charged.
     recycler: Recycler,
 }
 
@@ -36,7 +37,7 @@ struct Queue {
 #[derive(Debug)]
 struct Waiter {
     bytes: usize,
-    /// Set under the queue's lock, by whoever served or refused this waiter.
+    /// Set once, under the queue's lock, by the thread that serves or refuses this waiter.
     answer: Mutex<Option<Answer>>,
     answered: Condvar,
 }
@@ -65,7 +66,7 @@ impl MemoryBudget {
             used: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             refused: AtomicBool::new(false),
-            queue: Mutex::ranked(Rank::MemoryLine, Queue::default()),
+            queue: Mutex::ranked(Rank::MemoryQueue, Queue::default()),
         }
     }
 
@@ -81,54 +82,55 @@ impl MemoryBudget {
         &self.recycler
     }
 
-    /// Whether somebody waits for memory: batches then leave without waiting for `linger.ms`.
+    /// Whether a caller waits for memory: batches then leave without waiting for `linger.ms`.
     pub(crate) fn has_waiters(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) > 0
     }
 
-    /// A caller that does not wait found no memory; returns whether the I/O thread must be told.
+    /// Remembers that a caller that must not wait found no memory, so that batches leave without
+    /// lingering; returns whether the I/O thread must be woken for that.
     ///
     /// Runs on: caller.
-    pub(crate) fn note_refusal(&self) -> bool {
+    pub(crate) fn set_refused(&self) -> bool {
         !self.refused.swap(true, Ordering::SeqCst)
     }
 
-    /// Whether that happened since the last call. Runs on: I/O thread.
-    pub(crate) fn take_refusal(&self) -> bool {
+    /// Whether such a caller was refused since the last call. Runs on: I/O thread.
+    pub(crate) fn take_refused(&self) -> bool {
         self.refused.load(Ordering::SeqCst) && self.refused.swap(false, Ordering::SeqCst)
     }
 
-    /// Waits in line for `bytes`, at most until `deadline`; `None` waits for ever.
+    /// Waits for `bytes`, at most until `deadline`; `None` waits for ever.
     ///
-    /// Calls `on_queued` once this caller stands in line, to tell the I/O thread that memory is
-    /// short. Runs on: caller.
+    /// Calls `on_queued` once this caller is in the queue, to wake the I/O thread: it sees then that
+    /// memory is short. Runs on: caller.
     pub(crate) fn wait(
         self: &Arc<Self>,
         bytes: usize,
         deadline: Option<Instant>,
         on_queued: impl FnOnce(),
     ) -> Result<Reservation, NoMemory> {
-        let place = self.stand_in_line(bytes)?;
+        let queued = self.enqueue(bytes)?;
         on_queued();
-        place.waiter.wait_until(deadline);
-        place.leave()
+        queued.waiter.wait_until(deadline);
+        queued.leave()
     }
 
-    /// The first half of [`wait`](Self::wait): takes a place in the line. Never blocks.
-    pub(crate) fn stand_in_line(self: &Arc<Self>, bytes: usize) -> Result<InLine, NoMemory> {
+    /// The first half of [`wait`](Self::wait): joins the queue. Never blocks.
+    pub(crate) fn enqueue(self: &Arc<Self>, bytes: usize) -> Result<QueuedCaller, NoMemory> {
         let waiter = Arc::new(Waiter {
             bytes,
             answer: Mutex::ranked(Rank::MemoryAnswer, None),
             answered: Condvar::new(),
         });
-        self.line_up(&waiter)?;
-        Ok(InLine {
+        self.push(&waiter)?;
+        Ok(QueuedCaller {
             budget: Arc::clone(self),
             waiter,
         })
     }
 
-    /// Refuses everybody who waits, now and later. Reservations already made stay.
+    /// Refuses all that wait, now and later. Reservations already made stay.
     pub(crate) fn close(&self) {
         let mut queue = self.queue.lock();
         queue.closed = true;
@@ -142,19 +144,20 @@ impl MemoryBudget {
         clippy::significant_drop_tightening,
         reason = "all of it happens under the lock"
     )]
-    fn line_up(&self, waiter: &Arc<Waiter>) -> Result<(), NoMemory> {
+    fn push(&self, waiter: &Arc<Waiter>) -> Result<(), NoMemory> {
         let mut queue = self.queue.lock();
         if queue.closed {
             return Err(NoMemory::Closed);
         }
         queue.waiters.push_back(Arc::clone(waiter));
         self.waiting.fetch_add(1, Ordering::SeqCst);
-        // A release between the caller's failed attempt and this line saw nobody waiting.
+        // Memory that came back between the caller's failed attempt and now was not offered to it,
+        // as it was not in the queue: without this, it might wait with memory free.
         self.serve(&mut queue);
         Ok(())
     }
 
-    /// Takes a waiter that gave up out of the line; its answer, if one came in the meantime.
+    /// Takes a waiter that gave up out of the queue; its answer, if one came in the meantime.
     #[expect(
         clippy::significant_drop_tightening,
         reason = "all of it happens under the lock"
@@ -167,12 +170,12 @@ impl MemoryBudget {
         }
         queue.waiters.retain(|other| !Arc::ptr_eq(other, waiter));
         self.waiting.fetch_sub(1, Ordering::SeqCst);
-        // It may have been the first, too large for what is free: the next one may fit.
+        // If it was the first, and too large for what is free, those behind it may fit now.
         self.serve(&mut queue);
         None
     }
 
-    /// Serves from the front of the line for as long as there is room.
+    /// Serves from the front of the queue for as long as there is room.
     fn serve(&self, queue: &mut Queue) {
         while let Some(first) = queue.waiters.front() {
             if !self.take(first.bytes) {
@@ -187,7 +190,7 @@ impl MemoryBudget {
         }
     }
 
-    /// Takes `bytes` if they are free, whoever waits.
+    /// Takes `bytes` if they are free, without regard to the queue.
     fn take(&self, bytes: usize) -> bool {
         let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.total);
         self.used
@@ -195,9 +198,9 @@ impl MemoryBudget {
             .is_ok()
     }
 
-    /// Whether the first in line could be served.
+    /// Whether the first in the queue waits although there is memory for it.
     #[cfg(test)]
-    pub(crate) fn lets_wait_for_nothing(&self) -> bool {
+    pub(crate) fn has_forgotten_waiter(&self) -> bool {
         let first = self.queue.lock().waiters.front().map(|first| first.bytes);
         first.is_some_and(|bytes| bytes <= self.total - self.used())
     }
@@ -211,16 +214,16 @@ impl MemoryBudget {
     }
 }
 
-/// A place in the line. Leave it in the end, with or without memory.
+/// A caller in the queue, which has to leave it in the end, with or without memory.
 #[derive(Debug)]
-#[must_use = "whoever stands in line holds up those behind"]
-pub(crate) struct InLine {
+#[must_use = "a caller that never leaves the queue holds up those behind it"]
+pub(crate) struct QueuedCaller {
     budget: Arc<MemoryBudget>,
     waiter: Arc<Waiter>,
 }
 
-impl InLine {
-    /// Whether leaving now brings memory, or tells of the end.
+impl QueuedCaller {
+    /// Whether it has memory now, or was refused.
     #[cfg(test)]
     pub(crate) fn is_answered(&self) -> bool {
         self.waiter.answer.lock().is_some()
@@ -268,9 +271,9 @@ impl Waiter {
 pub(crate) struct Reservation {
     budget: Arc<MemoryBudget>,
     bytes: usize,
-    /// Of these: not spent yet, until [`settle`](Self::settle).
+    /// Of these: reserved ahead, and not used yet. Given back by [`settle`](Self::settle).
     unspent: usize,
-    /// Whether its batch is in memory of the recycler's.
+    /// Whether its batch uses memory that the recycler has lent.
     has_borrowed: bool,
 }
 
@@ -288,10 +291,10 @@ impl Reservation {
         }
     }
 
-    /// Grows by `bytes` if they are free and nobody waits in line. Never blocks.
+    /// Grows by `bytes` if they are free and no caller waits for memory. Never blocks.
     ///
-    /// Doubles, if memory allows: what all callers share is touched a few times per batch, and not
-    /// for each record.
+    /// Doubles, if memory allows: the counter that all callers share is touched a few times per batch,
+    /// and not for each record.
     #[inline]
     pub(crate) fn try_grow(&mut self, bytes: usize) -> bool {
         match self.unspent.checked_sub(bytes) {
@@ -303,7 +306,7 @@ impl Reservation {
         }
     }
 
-    /// `bytes` and some ahead; none of what there is suffices.
+    /// Reserves `bytes`, of which a part is there already, and some ahead.
     #[cold]
     fn reserve_more(&mut self, bytes: usize) -> bool {
         if self.budget.has_waiters() {
@@ -341,7 +344,7 @@ impl Reservation {
         memory
     }
 
-    /// It grows no more: gives back what it has not spent.
+    /// Gives back what was reserved ahead: it grows no more.
     pub(crate) fn settle(&mut self) {
         self.give_back(self.unspent);
         self.unspent = 0;
@@ -394,7 +397,7 @@ mod tests {
         clippy::disallowed_methods,
         reason = "a test of waiting reads the clock"
     )]
-    fn gives_up_at_the_deadline_and_leaves_the_line() {
+    fn gives_up_at_the_deadline_and_leaves_the_queue() {
         let budget = Arc::new(MemoryBudget::new(100, 10));
         let all = reserve(&budget, 100).unwrap();
         let deadline = Instant::now() + Duration::from_millis(20);
@@ -430,7 +433,7 @@ mod tests {
         let small = wait(1).unwrap();
         is_queued.recv().unwrap();
         drop(half);
-        // Fifty bytes are free, but the large one is first in line, and nobody overtakes it.
+        // Fifty bytes are free, but the large one is first in the queue, and none overtakes it.
         assert!(reserve(&budget, 1).is_none());
         assert!(was_served.try_recv().is_err());
         drop(other_half);
@@ -442,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn closing_answers_everybody_who_waits() {
+    fn closing_answers_all_that_wait() {
         let budget = Arc::new(MemoryBudget::new(10, 10));
         let all = reserve(&budget, 10).unwrap();
         let (queued, is_queued) = mpsc::channel();

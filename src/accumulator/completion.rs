@@ -1,7 +1,8 @@
-//! What callers are owed: for each record a call of its own callback, or of its
-//! [group's function](GroupFunction). Owed exactly once: telling consumes it, and dropping it untold
-//! reports that, so that no path can lose one. A callback that panics is caught here. Interceptors
-//! are told first. Never runs under a lock.
+//! What a batch calls when it is finished: for each record its own callback, or its
+//! [group's function](GroupFunction), and before that the interceptors. Each is called exactly once:
+//! a call consumes the entry, and [`Completions`] that are dropped before they have run call the rest
+//! with an error, so that no path through the producer can lose one. A callback that panics is caught
+//! here. Never runs under a lock.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,17 +11,17 @@ use smol_str::SmolStr;
 
 use crate::accumulator::group::{GroupFunction, Tokens};
 use crate::error::{Error, ErrorKind, Fate, Result, panic_text};
-use crate::interceptor::Watch;
+use crate::interceptor::PartitionInterceptors;
 use crate::record::Record;
 use crate::record::metadata::RecordMetadata;
 use crate::sync::{Arc, assert_unlocked};
 
-/// What a caller wants to be told.
+/// A record's own callback.
 pub(crate) type Callback = dyn FnOnce(Result<RecordMetadata>) + Send;
 
-/// One record of a batch: whom to call, and what its answer says of this record alone.
+/// One record of a batch: what to call, and the part of its result that other records do not share.
 pub(crate) struct Completion {
-    /// `None` if a group's function is called instead, and once called.
+    /// `None` if a group's function is called instead, and after the call.
     callback: Option<Box<Callback>>,
     timestamp_ms: i64,
     /// -1 for none, as in Kafka's format.
@@ -30,41 +31,41 @@ pub(crate) struct Completion {
     group: u32,
 }
 
-/// What is owed for the records of a batch, in the order of `send`, from the moment they are accepted
-/// until all callers have been told.
+/// What to call for the records of a batch, in the order of `send`: from the moment the first record is
+/// accepted until all callbacks have returned.
 #[derive(Default)]
 pub(crate) struct Completions {
     records: Vec<Completion>,
-    /// How many of them have been told.
-    told: usize,
-    /// Invariant: each holds as many tokens as there are records of its group to be told.
+    /// How many of them were called already.
+    called: usize,
+    /// Invariant: each holds as many tokens as there are records of its group still to be called.
     groups: Vec<Box<dyn Tokens>>,
-    /// Who is told before them; `None` without interceptors.
-    watch: Option<Arc<Watch>>,
+    /// Notified of each record before its callback runs.
+    interceptors: Option<Arc<PartitionInterceptors>>,
 }
 
-/// What all records of a batch share in their answer.
+/// The result of an acknowledged batch, as far as all of its records share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
     pub(crate) topic: Arc<str>,
     pub(crate) partition: i32,
-    /// Of the first record; `None` if no broker told it.
+    /// Of the first record; `None` with `acks=0`, where no broker answers.
     pub(crate) base_offset: Option<i64>,
-    /// The broker's time, if the topic uses it.
+    /// The broker's time, if the topic has `message.timestamp.type=LogAppendTime`.
     pub(crate) log_append_time_ms: Option<i64>,
 }
 
-/// Why all records of a batch failed: one error for all of them, or, where the broker has named the
-/// records to blame, an error of their own for these.
+/// Why a batch failed: one error for all of its records, and, where the broker has named the records
+/// to blame (KIP-467), an error of their own for these.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     error: Error,
-    /// By place in the batch. Owns no memory while it is empty.
+    /// By the record's index in the batch. Owns no memory while it is empty.
     blamed: BTreeMap<i64, Error>,
 }
 
 impl Failure {
-    /// The records in `blamed`, by place in the batch, fail with errors of their own, the others
+    /// The records in `blamed`, by their index in the batch, fail with errors of their own, the others
     /// with `error`.
     pub(crate) fn blaming(error: Error, blamed: BTreeMap<i64, Error>) -> Self {
         Self { error, blamed }
@@ -131,18 +132,21 @@ impl Completion {
 }
 
 impl Completions {
-    /// Empty, in memory that was used before; interceptors watch, if there are any.
-    pub(super) fn in_memory_of(mut records: Vec<Completion>, watch: Option<Arc<Watch>>) -> Self {
+    /// Empty, in memory that was used before.
+    pub(super) fn in_memory_of(
+        mut records: Vec<Completion>,
+        interceptors: Option<Arc<PartitionInterceptors>>,
+    ) -> Self {
         records.clear();
         Self {
             records,
-            told: 0,
+            called: 0,
             groups: Vec::new(),
-            watch,
+            interceptors,
         }
     }
 
-    /// How many records there are, told or not.
+    /// How many records there are, called already or not.
     pub(crate) fn len(&self) -> usize {
         self.records.len()
     }
@@ -162,26 +166,29 @@ impl Completions {
         token: T,
         record: &Record<'_>,
     ) {
-        let index = self.keep(group, token);
+        let index = self.add_token(group, token);
         self.records.push(Completion::new(None, index, record));
     }
 
-    /// Puts the token to the others of its group in this batch; returns the place of the group.
-    fn keep<T: Send + 'static>(&mut self, group: &Arc<GroupFunction<T>>, token: T) -> u32 {
+    /// Adds the token to the others of its group in this batch; returns the group's index.
+    fn add_token<T: Send + 'static>(&mut self, group: &Arc<GroupFunction<T>>, token: T) -> u32 {
         /// Bytes of room for tokens that may never come.
         const MOST_AHEAD: usize = 16 * 1024;
-        /// How many lists are looked at. One group may have several: they are told in order.
+        /// How many lists are looked at, so that a batch of many groups stays cheap to append to. A
+        /// group that is not found among them gets another list: entries say which list is theirs, so
+        /// the order of calls stays that of `send`.
         const RECENT: usize = 4;
-        let place = |index| u32::try_from(index).expect("a batch has fewer records than that");
+        let as_index = |index| u32::try_from(index).expect("a batch has fewer records than that");
         let count = self.groups.len();
         let recent = self.groups.iter_mut().enumerate().rev().take(RECENT);
         for (index, tokens) in recent {
-            if let Some(tokens) = group.own(&mut **tokens) {
+            if let Some(tokens) = group.tokens_in(&mut **tokens) {
                 tokens.push_back(token);
-                return place(index);
+                return as_index(index);
             }
         }
-        // Most often all records of a batch are of one group: it gets room for as many as the batch.
+        // Most often all records of a batch are of one group: it gets room for as many tokens as the
+        // batch has for records.
         let capacity = match count {
             0 => self
                 .records
@@ -189,8 +196,8 @@ impl Completions {
                 .min(MOST_AHEAD / size_of::<T>().max(1)),
             _ => 0,
         };
-        self.groups.push(group.begin(token, capacity));
-        place(count)
+        self.groups.push(group.new_list(token, capacity));
+        as_index(count)
     }
 
     /// Takes the first records out.
@@ -206,30 +213,30 @@ impl Completions {
         let groups = self.groups.iter_mut().zip(tokens);
         Self {
             records,
-            told: 0,
+            called: 0,
             groups: groups
                 .map(|(group, tokens)| group.split_off_front(tokens))
                 .collect(),
-            watch: self.watch.clone(),
+            interceptors: self.interceptors.clone(),
         }
     }
 
-    /// Calls for each record that is still to be told, in order; `told` hears of each, and of its
-    /// call.
-    pub(super) fn tell(
+    /// Calls for each record that was not called yet, in order. `after_each` gets the record's result,
+    /// and whether its callback has panicked.
+    pub(super) fn run(
         &mut self,
         result: &Result<Written, Failure>,
-        mut told: impl FnMut(Result<(), &Error>, Result<(), Panicked>),
+        mut after_each: impl FnMut(Result<(), &Error>, Result<(), Panicked>),
     ) {
-        // One for all records, to be copied.
+        // One value for all records, changed for each: to make it anew would count a reference.
         let mut result = match result {
             Ok(written) => Ok((written, written.metadata())),
             Err(failure) => Err(failure),
         };
-        while let Some(record) = self.records.get_mut(self.told) {
-            let index = i64::try_from(self.told).unwrap_or(i64::MAX);
-            // First of all: whatever happens now, nobody is told twice.
-            self.told += 1;
+        while let Some(record) = self.records.get_mut(self.called) {
+            let index = i64::try_from(self.called).unwrap_or(i64::MAX);
+            // Before the call: whatever happens in it, none is called twice.
+            self.called += 1;
             let answer = match &mut result {
                 Ok((written, metadata)) => {
                     written.describe(index, record, metadata);
@@ -237,8 +244,8 @@ impl Completions {
                 }
                 Err(failure) => Err(failure.of_record(index)),
             };
-            if let Some(watch) = &self.watch {
-                watch.tell(answer);
+            if let Some(interceptors) = &self.interceptors {
+                interceptors.tell(answer);
             }
             let called = match record.callback.take() {
                 Some(callback) => caught(|| callback(answer.cloned().map_err(Error::clone))),
@@ -248,18 +255,17 @@ impl Completions {
                     caught(|| group.call_next(answer))
                 }
             };
-            told(answer.map(drop), called);
+            after_each(answer.map(drop), called);
         }
     }
 
-    /// Everybody has been told: lets go of the groups, of which this may be the end, and gives the
-    /// memory back.
+    /// After the last call: drops the groups, which may be the end of some, and gives the memory back.
     pub(super) fn finish(mut self) -> (Vec<Completion>, Result<(), Panicked>) {
         let ended = self.release_groups();
         (std::mem::take(&mut self.records), ended)
     }
 
-    /// What a group's function has captured is the user's, and so is how it is dropped.
+    /// Drops the groups' functions. What they have captured is the user's, so the drop may panic.
     fn release_groups(&mut self) -> Result<(), Panicked> {
         let groups = std::mem::take(&mut self.groups);
         match groups.is_empty() {
@@ -277,8 +283,8 @@ pub(crate) struct Panicked;
 #[inline]
 pub(crate) fn caught(callback: impl FnOnce()) -> Result<(), Panicked> {
     assert_unlocked();
-    // The callback is gone afterwards, or a function that may be called by many at once; it can have
-    // broken nothing of ours.
+    // A panic can leave nothing of ours half done: the callback is gone afterwards, and a group's
+    // function has no access to our state.
     catch_unwind(AssertUnwindSafe(callback)).map_err(|panic| {
         log::error!("a callback panicked: {}", panic_text(&*panic));
         Panicked
@@ -287,11 +293,11 @@ pub(crate) fn caught(callback: impl FnOnce()) -> Result<(), Panicked> {
 
 impl Drop for Completions {
     fn drop(&mut self) {
-        if self.told < self.records.len() {
+        if self.called < self.records.len() {
             let text = "the record was abandoned: the producer's I/O thread has died";
             let error = Error::new(ErrorKind::Internal, text).with_fate(Fate::MayBeWritten);
-            // A panic is logged by now, and there is nobody to count it.
-            self.tell(&Err(error.into()), |_, _| ());
+            // A panic is in the log by then; no counter of panics can be reached from here.
+            self.run(&Err(error.into()), |_, _| ());
         }
         self.release_groups().ok();
     }
@@ -301,7 +307,7 @@ impl std::fmt::Debug for Completions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Completions")
             .field("records", &self.records.len())
-            .field("told", &self.told)
+            .field("called", &self.called)
             .field("groups", &self.groups.len())
             .finish()
     }
@@ -392,7 +398,7 @@ mod tests {
     #[test]
     fn groups_and_callbacks_are_told_in_the_order_of_send() {
         let (mut completions, called) = mixed();
-        completions.tell(&written(), |_, call| call.unwrap());
+        completions.run(&written(), |_, call| call.unwrap());
         assert_eq!(
             called.try_iter().collect::<Vec<_>>(),
             expected(0..10, Some(10))
@@ -413,7 +419,7 @@ mod tests {
         let (mut completions, called) = mixed();
         let mut before = 4;
         let ended = catch_unwind(AssertUnwindSafe(|| {
-            completions.tell(&written(), |_, _| {
+            completions.run(&written(), |_, _| {
                 before -= 1;
                 assert!(before > 0, "the one who tells dies");
             });
@@ -430,8 +436,8 @@ mod tests {
             let (mut rest, called) = mixed();
             let mut front = rest.split_off_front(at);
             assert_eq!((front.len(), rest.len()), (at, 10 - at));
-            rest.tell(&failed(), |_, call| call.unwrap());
-            front.tell(&written(), |_, call| call.unwrap());
+            rest.run(&failed(), |_, call| call.unwrap());
+            front.run(&written(), |_, call| call.unwrap());
             let at = i32::try_from(at).unwrap();
             let all = [expected(at..10, None), expected(0..at, Some(10))].concat();
             assert_eq!(called.try_iter().collect::<Vec<_>>(), all);
@@ -454,18 +460,18 @@ mod tests {
     fn an_interceptor_hears_of_each_record_before_its_caller_however_that_ends() {
         let (calls, called) = mpsc::channel();
         let hears: Arc<dyn ProducerInterceptor> = Arc::new(Hears(calls.clone()));
-        let interceptors = Interceptors::new([("hears".to_owned(), hears)]).unwrap();
-        let watch = Watch::new(&interceptors, &Arc::from("t"), 3);
-        let mut failing = Completions::in_memory_of(Vec::new(), Some(Arc::new(watch)));
+        let all = Interceptors::new([("hears".to_owned(), hears)]).unwrap();
+        let interceptors = PartitionInterceptors::new(&all, &Arc::from("t"), 3);
+        let mut failing = Completions::in_memory_of(Vec::new(), Some(Arc::new(interceptors)));
         for token in 0..6 {
             failing.push(callback(token, &calls), &RECORD);
         }
-        let mut landing = failing.split_off_front(2);
+        let mut written_ones = failing.split_off_front(2);
         let lost = failing.split_off_front(2);
-        landing.tell(&written(), |_, call| call.unwrap());
-        drop(landing.finish());
+        written_ones.run(&written(), |_, call| call.unwrap());
+        drop(written_ones.finish());
         drop(lost);
-        failing.tell(&failed(), |_, call| call.unwrap());
+        failing.run(&failed(), |_, call| call.unwrap());
         drop(failing.finish());
         let expected = (0..6).flat_map(|token| {
             let offset = (token < 2).then_some(10 + i64::from(token));
@@ -485,7 +491,7 @@ mod tests {
         for token in 0..40 {
             completions.push_token(&groups[token % 20], i32::try_from(token).unwrap(), &RECORD);
         }
-        completions.tell(&written(), |_, call| call.unwrap());
+        completions.run(&written(), |_, call| call.unwrap());
         let tokens: Vec<_> = called.try_iter().map(|(_, token, _)| token).collect();
         assert_eq!(tokens, (0..40).collect::<Vec<_>>());
     }
@@ -507,7 +513,7 @@ mod tests {
         completions.push_token(&texts, "one".to_owned(), &RECORD);
         completions.push_token(&units, (), &RECORD);
         completions.push_token(&texts, "two".to_owned(), &RECORD);
-        completions.tell(&written(), |_, call| call.unwrap());
+        completions.run(&written(), |_, call| call.unwrap());
         let calls: Vec<_> = called.try_iter().collect();
         assert_eq!(calls, ["one", "t-3@11 7 (None, Some(5))", "two"]);
     }
@@ -523,7 +529,7 @@ mod tests {
             completions.push_token(&group, token, &RECORD);
         }
         let mut calls = Vec::new();
-        completions.tell(&failed(), |_, call| calls.push(call));
+        completions.run(&failed(), |_, call| calls.push(call));
         assert_eq!(calls, [Err(Panicked), Ok(()), Err(Panicked), Ok(())]);
     }
 
@@ -542,7 +548,7 @@ mod tests {
         let mut completions = Completions::default();
         completions.push_token(&group, (), &RECORD);
         drop(group);
-        completions.tell(&failed(), |_, call| call.unwrap());
+        completions.run(&failed(), |_, call| call.unwrap());
         assert_eq!(completions.finish().1, Err(Panicked));
     }
 

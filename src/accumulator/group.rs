@@ -1,7 +1,7 @@
 //! Records that share one function, each with a token of the user's own type: a batch keeps the
 //! tokens of a group in one list behind one box, so that a record allocates nothing and no other
-//! type has to know that of the tokens. HOT: [`GroupFunction::own`] runs for each record. Calls
-//! nobody on its own account; panics are its caller's to catch.
+//! type depends on that of the tokens. HOT: [`GroupFunction::tokens_in`] runs for each record. Panics
+//! of the function are for the [completions](super::completion) to catch.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ type Function<T> = dyn Fn(T, Result<&RecordMetadata, &Error>) + Send + Sync;
 
 /// The tokens of one group in one batch, in the order of `send`, whatever their type is.
 pub(super) trait Tokens: Any + Send {
-    /// Calls the group's function with the oldest token, which is gone afterwards.
+    /// Calls the group's function with the oldest token, which it consumes.
     fn call_next(&mut self, answer: Result<&RecordMetadata, &Error>);
 
     /// Takes the oldest ones out.
@@ -36,9 +36,9 @@ impl<T: Send + 'static> GroupFunction<T> {
         Arc::new(Self(Box::new(function)))
     }
 
-    /// The list of tokens, if it is this group's.
+    /// The tokens in this list, if it is this group's.
     #[inline]
-    pub(super) fn own<'t>(
+    pub(super) fn tokens_in<'t>(
         self: &Arc<Self>,
         tokens: &'t mut dyn Tokens,
     ) -> Option<&'t mut VecDeque<T>> {
@@ -47,8 +47,8 @@ impl<T: Send + 'static> GroupFunction<T> {
         Arc::ptr_eq(&tokens.group, self).then_some(&mut tokens.tokens)
     }
 
-    /// A list with its first token, and room for so many.
-    pub(super) fn begin(self: &Arc<Self>, token: T, capacity: usize) -> Box<dyn Tokens> {
+    /// A list with its first token, and room for `capacity`.
+    pub(super) fn new_list(self: &Arc<Self>, token: T, capacity: usize) -> Box<dyn Tokens> {
         let mut tokens = VecDeque::with_capacity(capacity);
         tokens.push_back(token);
         Box::new(TokensOf {

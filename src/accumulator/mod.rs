@@ -1,41 +1,56 @@
-//! Every record accepted and not yet drained: the one place where callers and the I/O thread meet
-//! over records. Opens no socket, runs no callback and knows nothing of the I/O thread.
+//! Every record that was accepted and is not sent yet. Callers and the I/O thread meet here over
+//! records. Opens no socket, runs no callback of its own accord, and does not know that there is an
+//! I/O thread: "wake it" is a return value.
 //!
 //! ```text
 //!   callers                                          the I/O thread
-//!   append ──────> topic ──> partition's deque ──> head, take ──> seal
+//!   append ──────> topic ──> partition's queue ──> head, take ──> seal ──> outcome
 //!                  │  ▲      │                        ▲
 //!         budget ──┘  │      └── notices ─────────────┘
-//!                  publish  (a batch was opened, a batch is full)
+//!                  publish  (a batch was opened, a batch is ready)
 //! ```
+//!
+//! Each row uses those below it only; a test (`tests/it/tidy.rs`) checks that.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `append` | the caller's half: from a record to a place in a batch |
-//! | `topics`, `partition`, `batch` | where batches are, and what becomes of one |
-//! | `completion`, `group` | who is told, and how |
-//! | `budget`, `recycler` | `buffer.memory`, and memory that is used again |
-//! | `packing`, `compressing` | who compresses a full batch, and how large it will be |
-//! | `undelivered` | what a close or a purge hands back |
+//! | `append` | the caller's half: a record is added to a batch |
+//! | `topics` | the topics that callers can append to, and the choice of a sticky partition |
+//! | `sealed` | a batch whose bytes are final, on its way to a broker |
+//! | `outcome` | a finished batch, whose callbacks are to be run |
+//! | `compress_job` | a caller compresses the batch that it has filled |
+//! | `notices` | what the sender should look at |
+//! | `partition` | one partition's queue of batches |
+//! | `batch` | a batch that takes records |
+//! | `budget` | `buffer.memory`, and who waits for it |
+//! | `recycler` | memory of finished batches, to be used again |
+//! | `callback` | a callback or token on its way into a batch |
+//! | `completion` | what a batch's records call when it is finished |
+//! | `topic_compression` | how a topic is compressed, and the compressors |
+//! | `group`, `lanes`, `ratio`, `tally`, `undelivered` | functions of groups; which partition a thread sticks to; how well records compress; what has become of all records; what a close or a purge hands back |
 //!
 //! Lock order: topics (to replace them; they are read without a lock), then one partition, then the
-//! notices, the recycler or the line of the budget. No lock is held while waiting for memory.
-//!
-//! The sender learns of work from [`Notice`]s, one or two per batch, so that finding what is ready
-//! costs what is ready and not the number of partitions.
+//! notices, the recycler or the budget's queue. No lock is held while a caller waits for memory.
 
 mod append;
 mod batch;
 mod budget;
+mod callback;
 mod completion;
-mod compressing;
+mod compress_job;
 mod group;
+mod lanes;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod model;
-mod packing;
+mod notices;
+mod outcome;
 mod partition;
+mod ratio;
 mod recycler;
+mod sealed;
+mod tally;
+mod topic_compression;
 mod topics;
 mod undelivered;
 
@@ -43,66 +58,57 @@ mod undelivered;
 #[cfg(not(shuttle))]
 mod tests;
 
-use std::time::Instant;
-
-#[cfg(test)]
-pub(crate) use append::boxed;
-pub(crate) use append::{Arrival, Owed, Refused, Target, most_needed};
+pub(crate) use append::{Appended, NewRecord, Refused, Target, most_needed};
+pub(crate) use batch::BatchId;
 #[cfg(feature = "testing")]
 pub(crate) use batch::OpenBatch;
-pub(crate) use batch::{BatchId, Outcome, SealedBatch};
 #[cfg(test)]
-pub(crate) use budget::InLine;
+pub(crate) use budget::QueuedCaller;
 pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
-pub(crate) use completion::{Completions, Failure, Panicked, caught};
+pub(crate) use callback::{GroupToken, OnCompletion, OwnCallback};
+pub(crate) use completion::{Failure, Panicked, caught};
 pub(crate) use group::GroupFunction;
+pub(crate) use notices::Notice;
+use notices::Notices;
+pub(crate) use outcome::Outcome;
 pub(crate) use partition::{Head, PartitionId, PartitionQueue};
-pub(crate) use topics::{Topic, Topics, View};
+pub(crate) use sealed::SealedBatch;
+pub(crate) use tally::{Tally, Totals};
+pub(crate) use topics::{CachedTopics, Topic, Topics};
 pub use undelivered::UndeliveredRecord;
 
 use crate::config::TopicTable;
 use crate::error::Error;
 use crate::ids::ProcessId;
-use crate::interceptor::{Interceptors, Watch};
+use crate::interceptor::{Interceptors, PartitionInterceptors};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank, Ranked, Swap, unique_number};
 
-/// The queues, the memory they may hold, and what the sender has not heard of yet.
+/// The queues, the memory they may hold, and what the sender has not looked at yet.
 #[derive(Debug)]
 pub(crate) struct Accumulator {
     batch_size: usize,
     budget: Arc<MemoryBudget>,
     topics: Swap<Topics>,
-    /// Of the topics; no other accumulator has the same.
+    /// The version of `topics`: a number that no other accumulator has either, so that a thread's
+    /// cache of another producer's topics is not mistaken for one of these.
     version: AtomicU64,
-    /// Whoever replaces the topics.
+    /// Held while `topics` are replaced, so that no change overwrites another.
     changes: Mutex<()>,
-    notices: Mutex<Vec<Notice>>,
+    notices: Notices,
     next_batch: AtomicU64,
-    /// Where batches are drained.
+    tally: Tally,
+    /// The process whose I/O thread sends the batches.
     home: ProcessId,
-    /// Who is told of outcomes before the callers.
+    /// Notified of each record's outcome before its callback runs.
     interceptors: Option<Arc<Interceptors>>,
 }
 
 impl Drop for Accumulator {
-    /// Callers' [views](View) may keep the topics for a while yet, but not what compressors hold.
+    /// Threads may keep the topics [cached](CachedTopics) for a while yet, but not the compressors'
+    /// memory.
     fn drop(&mut self) {
         self.topics.load().compressors().clear();
     }
-}
-
-/// What the sender should look at.
-#[derive(Debug)]
-pub(crate) enum Notice {
-    /// A batch has its first record.
-    Opened {
-        /// Where.
-        queue: Arc<PartitionQueue>,
-        batch: BatchId,
-        opened: Instant,
-    },
-    /// A batch of this partition need not linger any more.
-    Full(Arc<PartitionQueue>),
 }
 
 impl Accumulator {
@@ -113,38 +119,39 @@ impl Accumulator {
             topics: Swap::from_pointee(Topics::new(adaptive)),
             version: AtomicU64::new(unique_number()),
             changes: Mutex::ranked(Rank::Topics, ()),
-            notices: Mutex::ranked(Rank::Notices, Vec::new()),
+            notices: Notices::new(),
             next_batch: AtomicU64::new(0),
             home: ProcessId::current(),
+            tally: Tally::default(),
             interceptors: None,
         }
     }
 
-    /// The same, with other settings of topics than the defaults.
+    /// The same, with settings of topics in place of the defaults.
     pub(crate) fn with_settings(self, settings: TopicTable) -> Self {
         self.change(|topics| topics.set_settings(settings));
         self
     }
 
-    /// The same, with interceptors that are told of outcomes.
+    /// The same, with interceptors.
     pub(crate) fn with_interceptors(mut self, interceptors: Option<Arc<Interceptors>>) -> Self {
         self.interceptors = interceptors;
         self
     }
 
-    /// What a new batch of this partition has its outcomes watched by.
-    fn watch(&self, queue: &PartitionQueue) -> Option<Arc<Watch>> {
-        let interceptors = self.interceptors.as_ref()?;
-        let watch = Watch::new(interceptors, queue.topic(), queue.index());
-        Some(Arc::new(watch))
+    /// The interceptors to notify of the outcomes of a new batch.
+    fn interceptors_of(&self, queue: &PartitionQueue) -> Option<Arc<PartitionInterceptors>> {
+        let all = self.interceptors.as_ref()?;
+        let interceptors = PartitionInterceptors::new(all, queue.topic(), queue.index());
+        Some(Arc::new(interceptors))
     }
 
-    /// What holds for the records of each topic; a queue knows its own.
+    /// The settings of each topic; a queue knows those of its own.
     pub(crate) fn settings(&self) -> Arc<TopicTable> {
         Arc::clone(self.topics.load().settings())
     }
 
-    /// The process that made it, the only one where batches are drained.
+    /// The process that made it, the only one where its batches are sent.
     pub(crate) fn home(&self) -> ProcessId {
         self.home
     }
@@ -153,22 +160,26 @@ impl Accumulator {
         &self.budget
     }
 
-    /// The topics as they are now, to borrow from; later metadata does not change what was seen.
+    /// The latest topics. The caller borrows them from `cache`, which stays as it is until the next
+    /// call, whatever metadata comes meanwhile.
     ///
     /// Runs on: caller.
     #[inline]
-    pub(crate) fn look<'v>(&self, view: &'v mut Option<View>) -> &'v Topics {
+    pub(crate) fn topics<'c>(&self, cache: &'c mut Option<CachedTopics>) -> &'c Topics {
         let version = self.version.load(Ordering::Acquire);
-        if view.as_ref().is_none_or(|view| view.version != version) {
-            self.look_again(version, view);
+        if cache
+            .as_ref()
+            .is_none_or(|cached| cached.version != version)
+        {
+            self.refresh(version, cache);
         }
-        &view.as_ref().expect("it has been looked at").topics
+        &cache.as_ref().expect("it was just refreshed").topics
     }
 
     #[cold]
-    fn look_again(&self, version: u64, view: &mut Option<View>) {
+    fn refresh(&self, version: u64, cache: &mut Option<CachedTopics>) {
         let topics = self.topics.load_full();
-        *view = Some(View { version, topics });
+        *cache = Some(CachedTopics { version, topics });
     }
 
     /// The topic, if metadata about it has come.
@@ -187,20 +198,32 @@ impl Accumulator {
         topics.queues().map(|queue| queue.accepted()).sum()
     }
 
+    /// What has become of the accepted records.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Records accepted whose callbacks have not all returned.
+    pub(crate) fn pending(&self) -> u64 {
+        let finished = self.tally.totals().finished();
+        self.accepted().saturating_sub(finished)
+    }
+
     /// A number above that of every batch opened so far.
     pub(crate) fn next_batch(&self) -> BatchId {
         BatchId::new(self.next_batch.load(Ordering::SeqCst))
     }
 
-    /// Somebody waits for a record of this batch; returns whether it has not left yet.
+    /// A caller waits for a record of this batch, which therefore leaves without lingering; returns
+    /// whether it is still queued, and the I/O thread to be woken.
     ///
     /// Runs on: caller.
     pub(crate) fn expedite(&self, queue: &Arc<PartitionQueue>, batch: BatchId) -> bool {
-        let waits = queue.expedite(batch);
-        if waits {
-            self.notify(Notice::Full(Arc::clone(queue)));
+        let is_queued = queue.expedite(batch);
+        if is_queued {
+            self.notices.push(Notice::Ready(Arc::clone(queue)));
         }
-        waits
+        is_queued
     }
 
     /// Makes topics and their partitions known to callers, all of them at once.
@@ -211,7 +234,7 @@ impl Accumulator {
         let mut topics = Topics::clone(&self.topics.load());
         change(&mut topics);
         self.topics.store(Arc::new(topics));
-        // After them: who sees this number sees these topics, or later ones.
+        // Stored after the topics: a thread that sees this number finds these topics, or later ones.
         self.version.store(unique_number(), Ordering::Release);
     }
 
@@ -221,19 +244,19 @@ impl Accumulator {
         self.change(|topics| topics.publish(name, partitions, available));
     }
 
-    /// Moves what happened since the last call to the end of `notices`. Runs on: I/O thread.
+    /// Moves what callers have left since the last call to the end of `notices`. Runs on: I/O thread.
     pub(crate) fn take_notices(&self, notices: &mut Vec<Notice>) {
-        notices.append(&mut self.notices.lock());
+        self.notices.take(notices);
     }
 
-    /// Refuses appends and everybody who waits for memory. What is queued stays.
+    /// Refuses appends, and callers that wait for memory. What is queued stays.
     pub(crate) fn close(&self) {
         self.change(Topics::close);
         self.budget.close();
     }
 
-    /// The I/O thread has died: whatever is still queued fails, in order per partition. It was never
-    /// sent. Nothing is accepted any more.
+    /// Fails all that is queued, in order per partition, because the I/O thread has died. None of it
+    /// was ever sent. The accumulator is closed already, so no more comes.
     pub(crate) fn abandon(&self, error: &Error) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         for queue in self.topics.load().queues() {
@@ -241,11 +264,7 @@ impl Accumulator {
                 outcomes.push(batch.fail(queue, error.clone()));
             }
         }
-        self.notices.lock().clear();
+        self.notices.clear();
         outcomes
-    }
-
-    fn notify(&self, notice: Notice) {
-        self.notices.lock().push(notice);
     }
 }

@@ -204,10 +204,10 @@ impl Calls {
             value: Some(&value),
             headers: &[],
         };
-        let mut callback = boxed(self.callback(name));
-        let mut arrival = Arrival::new(record, 16, &mut callback);
+        let mut callback = OwnCallback::new(self.callback(name));
+        let mut new = NewRecord::new(record, &mut callback);
         let target = Target::Partition(queue);
-        accumulator.append(&start, target, &mut arrival, None)
+        accumulator.append(&start, target, &mut new, None)
     }
 
     /// Each of these once.
@@ -240,7 +240,7 @@ struct Drainer {
 
 impl Drainer {
     fn drain(&mut self, accumulator: &Accumulator, queue: &Arc<PartitionQueue>, all: bool) {
-        let is_next = |head: &Head| all || head.is_ready && !head.is_packing;
+        let is_next = |head: &Head| all || head.is_ready && !head.is_compressing;
         while let Some(head) = queue.head().filter(is_next) {
             let batch = queue.take_if(head.id).unwrap();
             self.ready += usize::from(batch.is_full);
@@ -255,7 +255,7 @@ impl Drainer {
             });
             self.drained.extend(names);
             let outcome = sealed.succeed(Some(0), None);
-            outcome.tell(|_, called| called.unwrap()).unwrap();
+            outcome.run_callbacks(|_, called| called.unwrap()).unwrap();
         }
     }
 
@@ -265,7 +265,7 @@ impl Drainer {
         for notice in notices {
             match notice {
                 Notice::Opened { batch, .. } => assert!(self.opened.insert(batch)),
-                Notice::Full(_) => self.full += 1,
+                Notice::Ready(_) => self.full += 1,
             }
         }
     }
@@ -402,17 +402,17 @@ fn a_caller_that_waits_for_memory_appends_in_the_end() {
             value: Some(&value),
             headers: &[],
         };
-        let mut callback = boxed(calls.callback(name));
-        let mut arrival = Arrival::new(record, 16, &mut callback);
+        let mut callback = OwnCallback::new(calls.callback(name));
+        let mut new = NewRecord::new(record, &mut callback);
         let mut reserved = None;
         loop {
             let target = Target::Partition(queue);
-            match accumulator.append(&start, target, &mut arrival, reserved.take()) {
+            match accumulator.append(&start, target, &mut new, reserved.take()) {
                 Ok(_) => return,
                 Err(Refused::NoMemory) => {}
                 Err(Refused::Closed | Refused::Forked) => panic!("nobody closes or forks"),
             }
-            let needed = most_needed(arrival.content, arrival.callback_bytes);
+            let needed = most_needed(new.content, new.callback_bytes);
             reserved = Some(accumulator.budget().wait(needed, None, || {}).unwrap());
         }
     }

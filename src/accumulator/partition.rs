@@ -1,12 +1,12 @@
-//! One partition's queue of batches, where callers and the I/O thread meet. Its lock is held for a
-//! few lines, never across a callback, a wait or a system call.
+//! One partition's queue of batches: callers append to its back, the I/O thread takes from its front.
+//! Its lock is held for a few lines, never across a callback, a wait or a system call.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::accumulator::batch::{BatchId, OpenBatch};
-use crate::accumulator::compressing::Compressing;
-use crate::accumulator::topics::this_thread;
+use crate::accumulator::lanes::this_thread;
+use crate::accumulator::topic_compression::TopicCompression;
 use crate::config::TopicSettings;
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, Rank, Ranked};
 
@@ -14,7 +14,7 @@ use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, Rank, Ranked};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PartitionId(pub(crate) usize);
 
-/// The batches of one partition that were not drained yet.
+/// The batches of one partition that the I/O thread has not taken yet.
 #[derive(Debug)]
 pub(crate) struct PartitionQueue {
     id: PartitionId,
@@ -22,13 +22,13 @@ pub(crate) struct PartitionQueue {
     index: i32,
     settings: TopicSettings,
     /// How its batches are compressed, if they are.
-    compressing: Option<Arc<Compressing>>,
+    compression: Option<Arc<TopicCompression>>,
     pub(super) state: Mutex<QueueState>,
-    /// How many batches wait, or are on their way and not acknowledged: the load that the
-    /// built-in partitioner balances (KIP-794). Written under the lock or by the I/O thread.
+    /// How many batches are queued, or sent and not acknowledged yet: the load that the built-in
+    /// partitioner balances (KIP-794). Written under the lock or by the I/O thread.
     load: AtomicUsize,
-    /// Whether its leader has not taken anything for `partitioner.availability.timeout.ms`. Written
-    /// by the I/O thread; keyless records then go elsewhere.
+    /// Whether its leader has taken nothing for `partitioner.availability.timeout.ms`: keyless records
+    /// then go elsewhere. Written by the I/O thread.
     stuck: AtomicBool,
     /// The [thread](this_thread) that has opened the latest batch; 0 before the first.
     caller: AtomicUsize,
@@ -38,33 +38,33 @@ pub(crate) struct PartitionQueue {
 pub(super) struct QueueState {
     /// In append order. Invariant: only the last one has room.
     pub(super) batches: VecDeque<OpenBatch>,
-    /// Whether appends are refused. Set once, under this lock, so that the I/O thread has seen
-    /// every record that was accepted.
+    /// Whether appends are refused. Set once, under this lock: from then on the I/O thread, which
+    /// looks under the same lock, sees every record that was ever accepted.
     pub(super) closed: bool,
-    /// Whether the last batch that left was full: the next one will be, too, and may have the memory
-    /// of one at once.
+    /// Whether the last batch that left was full. The next one probably will be, too, so it borrows
+    /// the memory of a finished batch at once and does not grow step by step.
     pub(super) is_busy: bool,
     /// Records accepted so far.
     pub(super) accepted: u64,
-    /// Bytes that the built-in partitioner has sent here since it is this partition's turn.
+    /// Bytes that the built-in partitioner has appended here since this partition's turn began.
     pub(super) turn_bytes: usize,
 }
 
-/// What the sender has to know of the oldest batch in a queue.
+/// What the sender has to know about the oldest batch in a queue.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Head {
     pub(crate) id: BatchId,
     pub(crate) opened: Instant,
-    /// Whether it need not linger: full, or somebody waits for it.
+    /// Whether it need not linger: it is full, or a caller waits for one of its records.
     pub(crate) is_ready: bool,
     /// Whether a caller compresses it: it is not ready before that is done.
-    pub(crate) is_packing: bool,
+    pub(crate) is_compressing: bool,
     /// On the wire, by a guess if it is to be compressed.
     pub(crate) bytes: usize,
 }
 
 impl QueueState {
-    /// The batch, if it has not left.
+    /// The batch, if the I/O thread has not taken it.
     pub(super) fn find(&mut self, id: BatchId) -> Option<&mut OpenBatch> {
         let index = self.batches.partition_point(|batch| batch.id < id);
         self.batches.get_mut(index).filter(|batch| batch.id == id)
@@ -83,14 +83,14 @@ impl PartitionQueue {
         topic: Arc<str>,
         index: i32,
         settings: TopicSettings,
-        compressing: Option<Arc<Compressing>>,
+        compression: Option<Arc<TopicCompression>>,
     ) -> Self {
         Self {
             id,
             topic,
             index,
             settings,
-            compressing,
+            compression,
             state: Mutex::ranked(Rank::Partition, QueueState::default()),
             load: AtomicUsize::new(0),
             stuck: AtomicBool::new(false),
@@ -116,11 +116,11 @@ impl PartitionQueue {
     }
 
     /// How its batches are compressed, if they are.
-    pub(crate) fn compressing(&self) -> Option<&Arc<Compressing>> {
-        self.compressing.as_ref()
+    pub(crate) fn compression(&self) -> Option<&Arc<TopicCompression>> {
+        self.compression.as_ref()
     }
 
-    /// Batches that are not acknowledged yet, queued or on their way.
+    /// Batches that are not acknowledged yet, queued or sent.
     pub(crate) fn load(&self) -> usize {
         self.load.load(Ordering::Relaxed)
     }
@@ -135,24 +135,24 @@ impl PartitionQueue {
         self.stuck.store(stuck, Ordering::Relaxed);
     }
 
-    /// A batch has been opened, or split off another one.
-    pub(crate) fn note_opened(&self) {
+    /// One more batch: it was opened, or split off another one.
+    pub(crate) fn increase_load(&self) {
         self.load.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// This thread has opened a batch. Runs on: caller.
-    pub(super) fn note_caller(&self) {
+    /// Remembers that this thread has opened the latest batch. Runs on: caller.
+    pub(super) fn remember_caller(&self) {
         self.caller.store(this_thread(), Ordering::Relaxed);
     }
 
-    /// Whether another caller has opened the latest batch. If not, it is the I/O thread that this
-    /// one finds at the lock. Runs on: caller.
-    pub(super) fn is_shared(&self) -> bool {
+    /// Whether another caller has opened the latest batch. If not, it is the I/O thread that holds the
+    /// lock when this caller finds it taken. Runs on: caller.
+    pub(super) fn has_other_caller(&self) -> bool {
         ![0, this_thread()].contains(&self.caller.load(Ordering::Relaxed))
     }
 
-    /// A batch of this partition has its outcome. Runs on: I/O thread.
-    pub(crate) fn note_finished(&self) {
+    /// One batch less: it has its outcome. Runs on: I/O thread.
+    pub(crate) fn decrease_load(&self) {
         self.load.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -169,7 +169,7 @@ impl PartitionQueue {
             id: batch.id,
             opened: batch.opened,
             is_ready: batch.is_full || batch.is_urgent || state.batches.len() > 1,
-            is_packing: batch.is_packing(),
+            is_compressing: batch.is_compressing(),
             bytes: batch.estimated_len(),
         })
     }

@@ -1,18 +1,19 @@
-//! Memory of batches that are done, kept for those to come: a busy partition's batch then neither asks
-//! the system for memory nor grows into it copy by copy. Holds no records, and does not count as
+//! Memory of finished batches, kept for new ones: a busy partition's batch then neither asks the
+//! allocator for memory nor grows into it copy by copy. Holds no records, and does not count as
 //! `buffer.memory` in use. Any thread takes and gives.
 
 use crate::accumulator::completion::Completion;
 use crate::sync::{Mutex, Rank, Ranked};
 
-/// Buffers and lists that nobody uses.
+/// Idle buffers and lists.
 #[derive(Debug)]
 pub(super) struct Recycler {
-    /// Smaller buffers are not worth a lock, larger ones were for an exception.
+    /// Capacities that are kept: smaller buffers are not worth a lock, larger ones were needed for an
+    /// exceptional record.
     sizes: std::ops::RangeInclusive<usize>,
     /// How many of each are kept.
     most: usize,
-    /// How many are lent at most.
+    /// How many may be lent at the same time.
     most_lent: usize,
     free: Mutex<Free>,
 }
@@ -29,8 +30,8 @@ struct Free {
 
 impl Recycler {
     /// Keeps at most an eighth of `buffer.memory` in buffers, and as much in lists. Lends at most as
-    /// much as `buffer.memory`: who borrows a buffer and puts one record into it is charged for the
-    /// record.
+    /// much as `buffer.memory`: a batch is charged for its records, not for the buffer that it has
+    /// borrowed, so without this limit many batches with one record each could hold any amount.
     pub(super) fn new(batch_size: usize, buffer_memory: usize) -> Self {
         const SHARE: usize = 8;
         const SMALLEST: usize = 1024;
@@ -54,12 +55,12 @@ impl Recycler {
         Some((buffer, free.completions.pop().unwrap_or_default()))
     }
 
-    /// A batch that borrowed its memory is done with it.
+    /// A batch that has borrowed its memory is finished.
     pub(super) fn end_loan(&self) {
         self.free.lock().lent -= 1;
     }
 
-    /// A buffer has done its work.
+    /// Takes the buffer of a finished batch.
     pub(super) fn give_buffer(&self, mut buffer: Vec<u8>) {
         if !self.sizes.contains(&buffer.capacity()) {
             return;
@@ -71,7 +72,7 @@ impl Recycler {
         }
     }
 
-    /// A list has done its work; whatever is left in it is dropped.
+    /// Takes the list of a finished batch; entries that are left in it are dropped.
     pub(super) fn give_completions(&self, mut completions: Vec<Completion>) {
         completions.clear();
         let bytes = completions.capacity() * size_of::<Completion>();

@@ -57,10 +57,10 @@ fn append_at<'t>(
     value: &[u8],
     reserved: Option<Reservation>,
 ) -> Result<Appended<'t>, Refused> {
-    let mut callback = boxed(ignore);
-    let mut arrival = Arrival::new(record(value), 0, &mut callback);
+    let mut callback = OwnCallback::new(ignore);
+    let mut new = NewRecord::new(record(value), &mut callback);
     let target = Target::Partition(queue);
-    accumulator.append(&|| now, target, &mut arrival, reserved)
+    accumulator.append(&|| now, target, &mut new, reserved)
 }
 
 fn notices(accumulator: &Accumulator) -> Vec<Notice> {
@@ -85,7 +85,7 @@ fn the_record_that_does_not_fit_opens_the_next_batch_and_fills_the_last() {
         notices(&accumulator)[..],
         [
             Notice::Opened { .. },
-            Notice::Full(_),
+            Notice::Ready(_),
             Notice::Opened { .. }
         ]
     ));
@@ -207,9 +207,9 @@ fn spread(accumulator: &Accumulator, records: usize) -> Vec<usize> {
     let mut counts = vec![0; 3];
     let topic = accumulator.topic("t").unwrap();
     for _ in 0..records {
-        let mut callback = boxed(ignore);
-        let mut arrival = Arrival::new(record(&[0; 100]), 0, &mut callback);
-        let appended = accumulator.append(&now, Target::Round(&topic), &mut arrival, None);
+        let mut callback = OwnCallback::new(ignore);
+        let mut new = NewRecord::new(record(&[0; 100]), &mut callback);
+        let appended = accumulator.append(&now, Target::Sticky(&topic), &mut new, None);
         counts[usize::try_from(appended.unwrap().queue.index()).unwrap()] += 1;
     }
     counts
@@ -219,12 +219,12 @@ fn spread(accumulator: &Accumulator, records: usize) -> Vec<usize> {
 fn a_look_sees_the_latest_topics_of_the_accumulator_it_asks() {
     let (one, other) = (accumulator(1_000, MEMORY), accumulator(1_000, MEMORY));
     let mut view = None;
-    assert!(one.look(&mut view).find("u").is_none());
+    assert!(one.topics(&mut view).find("u").is_none());
     one.publish(&Arc::from("u"), 1, vec![0]);
-    assert!(one.look(&mut view).find("u").is_some());
-    assert!(other.look(&mut view).find("u").is_none());
+    assert!(one.topics(&mut view).find("u").is_some());
+    assert!(other.topics(&mut view).find("u").is_none());
     one.close();
-    assert!(one.look(&mut view).is_closed());
+    assert!(one.topics(&mut view).is_closed());
 }
 
 #[test]
@@ -316,15 +316,17 @@ fn a_failed_batch_tells_every_caller_once() {
     let (answers, answered) = std::sync::mpsc::channel();
     for _ in 0..3 {
         let answers = answers.clone();
-        let mut callback = boxed(move |result| answers.send(result.is_err()).unwrap());
-        let mut arrival = Arrival::new(record(b"x"), 8, &mut callback);
-        let appended = accumulator.append(&now, Target::Partition(&queue), &mut arrival, None);
+        let mut callback = OwnCallback::new(move |result: Result<_>| {
+            answers.send(result.is_err()).unwrap();
+        });
+        let mut new = NewRecord::new(record(b"x"), &mut callback);
+        let appended = accumulator.append(&now, Target::Partition(&queue), &mut new, None);
         appended.unwrap();
     }
     drop(answers);
     let error = Error::new(ErrorKind::Closed, "closed");
     let outcome = queue.take().unwrap().fail(&queue, error);
-    outcome.tell(|_, called| called.unwrap()).unwrap();
+    outcome.run_callbacks(|_, called| called.unwrap()).unwrap();
     assert_eq!(answered.iter().collect::<Vec<_>>(), [true; 3]);
 }
 
@@ -391,11 +393,11 @@ fn a_batch_that_fails_unsent_is_not_compressed_for_that() {
     accumulator.publish(&Arc::from("t"), 1, vec![0]);
     let queue = queue(&accumulator, 0);
     append(&accumulator, &queue, &[1; 1_000]).unwrap();
-    let before = queue.compressing().unwrap().ratio();
+    let before = queue.compression().unwrap().ratio();
     let error = Error::new(ErrorKind::Closed, "closed");
     let outcome = queue.take().unwrap().fail(&queue, error);
     assert_eq!(outcome.undelivered().len(), 1);
-    assert_eq!(queue.compressing().unwrap().ratio(), before);
+    assert_eq!(queue.compression().unwrap().ratio(), before);
 }
 
 #[test]
@@ -407,9 +409,9 @@ fn whoever_shows_that_a_batch_is_full_wakes_the_io_thread_wherever_the_record_go
     let topic = accumulator.topic("t").unwrap();
     for _ in 0..50 {
         notices(&accumulator);
-        let mut callback = boxed(ignore);
-        let mut arrival = Arrival::new(record(&[0; 100]), 0, &mut callback);
-        let appended = accumulator.append(&now, Target::Round(&topic), &mut arrival, None);
+        let mut callback = OwnCallback::new(ignore);
+        let mut new = NewRecord::new(record(&[0; 100]), &mut callback);
+        let appended = accumulator.append(&now, Target::Sticky(&topic), &mut new, None);
         assert!(appended.unwrap().wake || notices(&accumulator).is_empty());
     }
 }
@@ -428,7 +430,7 @@ fn callers_compress_what_they_fill_once_the_io_thread_has_enough_to_do() {
     }
     assert!(charged[0] > 5_000, "left to the I/O thread: {charged:?}");
     assert!(charged[1] < 1_000 && charged[2] < 1_000, "{charged:?}");
-    let full = |notice: &Notice| matches!(notice, Notice::Full(_));
+    let full = |notice: &Notice| matches!(notice, Notice::Ready(_));
     assert_eq!(
         notices(&accumulator).iter().filter(|one| full(one)).count(),
         3

@@ -5,29 +5,30 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::Range;
-use std::ptr;
 
 use foldhash::fast::RandomState;
 
-use crate::accumulator::compressing::{Compressing, Compressors};
+use crate::accumulator::lanes::{Lanes, NO_PARTITION, step_back};
 use crate::accumulator::partition::{PartitionId, PartitionQueue};
+use crate::accumulator::topic_compression::{Compressors, TopicCompression};
 use crate::config::TopicTable;
 use crate::partitioner::WeightedRoundRobin;
-use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, Rank, Ranked};
+use crate::sync::{Arc, Mutex, Ordering, Rank, Ranked};
 
 /// A topic as of one metadata response; immutable, replaced whole.
 #[derive(Debug)]
 pub(crate) struct Topic {
     name: Arc<str>,
-    /// By partition index. Those behind `partitions` are of a topic that was made anew with fewer:
-    /// they keep what they have, and get nothing more.
+    /// By partition index. If the topic was deleted and made again with fewer partitions, the rest
+    /// stand behind the first `partitions`: what they hold is still sent or fails, but they get no
+    /// new records.
     queues: Vec<Arc<PartitionQueue>>,
     partitions: usize,
     /// Indexes of the partitions that have a leader.
     available: Vec<i32>,
     sticky: Arc<Sticky>,
     /// Whether and how batches are compressed.
-    compressing: Option<Arc<Compressing>>,
+    compression: Option<Arc<TopicCompression>>,
 }
 
 impl Topic {
@@ -53,22 +54,23 @@ impl Topic {
     /// The partition that keyless records of this thread go to at the moment.
     #[inline]
     pub(super) fn sticky_partition(&self) -> &Arc<PartitionQueue> {
-        let current = self.sticky.current().load(Ordering::Acquire);
+        let current = self.sticky.lanes.current().load(Ordering::Acquire);
         match self.live().get(current) {
             Some(queue) => queue,
             None => self.next_turn(current),
         }
     }
 
-    /// The partition has had its turn: another one is next, unless another thread has seen to that.
+    /// Ends this partition's turn: keyless records of this thread's lane go to another one, which is
+    /// chosen here unless another thread has just done so.
     pub(super) fn end_turn(&self, queue: &PartitionQueue) {
-        let index = usize::try_from(queue.index()).unwrap_or(NOBODY);
+        let index = usize::try_from(queue.index()).unwrap_or(NO_PARTITION);
         self.next_turn(index);
         step_back();
     }
 
     fn next_turn(&self, before: usize) -> &Arc<PartitionQueue> {
-        let current = self.sticky.current();
+        let current = self.sticky.lanes.current();
         let mut turns = self.sticky.turns.lock();
         let now = current.load(Ordering::Acquire);
         if now != before
@@ -112,62 +114,26 @@ impl Topic {
     }
 }
 
-/// Which partitions keyless records stick to. One per topic, kept when the topic is replaced.
+/// Which partitions keyless records stick to. One for each topic; newer metadata does not replace it.
 #[derive(Debug)]
 struct Sticky {
-    /// By lane: index of the partition; `NOBODY` before the first record.
-    lanes: [AtomicUsize; LANES],
-    /// Whose turn is next; its lock also guards a switch.
+    lanes: Lanes,
+    /// Which partition is next. Its lock is held while a lane moves on, so that two threads that end
+    /// the same turn move it once.
     turns: Mutex<WeightedRoundRobin>,
     /// `partitioner.adaptive.partitioning.enable`.
     adaptive: bool,
 }
 
-const NOBODY: usize = usize::MAX;
-
-/// More threads than this that send at full speed share lanes again.
-const LANES: usize = 8;
-
-thread_local! {
-    /// Which of a topic's sticky partitions this thread uses. All begin with the same one, so that a
-    /// few records fill one batch and not several; who finds its lock taken steps aside to the next
-    /// lane, and comes a step back with each turn.
-    static LANE: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Tells one living thread from another; never zero.
-pub(super) fn this_thread() -> usize {
-    LANE.with(|lane| ptr::from_ref(lane).addr())
-}
-
-/// This thread goes to another partition than the one that keeps it waiting.
-pub(super) fn step_aside() {
-    LANE.set((LANE.get() + 1) % LANES);
-}
-
-fn step_back() {
-    LANE.set(LANE.get().saturating_sub(1));
-}
-
-impl Sticky {
-    /// Of this thread's lane.
-    #[inline]
-    fn current(&self) -> &AtomicUsize {
-        let [first, ..] = &self.lanes;
-        self.lanes.get(LANE.get()).unwrap_or(first)
-    }
-}
-
-/// The topics as a caller has seen them last. While they are the latest, a look at them touches nothing
-/// that other threads write.
+/// The topics as a thread has seen them last, kept from record to record. As long as they are the
+/// latest, to use them touches no memory that other threads write.
 #[derive(Debug)]
-pub(crate) struct View {
+pub(crate) struct CachedTopics {
     pub(super) version: u64,
     pub(super) topics: Arc<Topics>,
 }
 
-impl View {
-    /// As they were seen.
+impl CachedTopics {
     #[inline]
     pub(crate) fn topics(&self) -> &Topics {
         &self.topics
@@ -178,11 +144,11 @@ impl View {
 #[derive(Clone, Debug)]
 pub(crate) struct Topics {
     topics: Vec<Arc<Topic>>,
-    /// Their places in `topics`.
+    /// Their indexes in `topics`.
     by_name: HashMap<Arc<str>, usize, RandomState>,
     partitions: usize,
     adaptive: bool,
-    /// What holds for the records of each.
+    /// The settings of each topic, known or not.
     settings: Arc<TopicTable>,
     closed: bool,
     compressors: Arc<Compressors>,
@@ -211,13 +177,13 @@ impl Topics {
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<Topic>> {
-        self.at(self.place_of(name)?)
+        self.at(self.index_of(name)?)
     }
 
-    /// Where a topic is. Most threads send to one topic: the last one found is tried before its name
-    /// is hashed, which takes as long as all the rest of the way to the partition.
+    /// The index of a topic. Most threads send to one topic, so the last one found is tried first: to
+    /// hash its name would take as long as all the rest of the way to the partition.
     #[inline]
-    pub(crate) fn place_of(&self, name: &str) -> Option<usize> {
+    pub(crate) fn index_of(&self, name: &str) -> Option<usize> {
         thread_local! {
             static LAST: Cell<usize> = const { Cell::new(0) };
         }
@@ -225,14 +191,14 @@ impl Topics {
         if self.at(last).is_some_and(|topic| *topic.name == *name) {
             return Some(last);
         }
-        let place = *self.by_name.get(name)?;
-        LAST.set(place);
-        Some(place)
+        let index = *self.by_name.get(name)?;
+        LAST.set(index);
+        Some(index)
     }
 
     #[inline]
-    pub(crate) fn at(&self, place: usize) -> Option<&Arc<Topic>> {
-        self.topics.get(place)
+    pub(crate) fn at(&self, index: usize) -> Option<&Arc<Topic>> {
+        self.topics.get(index)
     }
 
     pub(super) fn compressors(&self) -> &Compressors {
@@ -245,21 +211,21 @@ impl Topics {
 
     /// Makes appends to a topic possible, or its partitions more or fewer; existing queues stay.
     pub(crate) fn publish(&mut self, name: &Arc<str>, partitions: usize, available: Vec<i32>) {
-        let place = self.by_name.get(name).copied();
-        let old = place.and_then(|place| self.topics.get(place));
+        let index = self.by_name.get(name).copied();
+        let old = index.and_then(|index| self.topics.get(index));
         let mut queues = old.map(|topic| topic.queues.clone()).unwrap_or_default();
         let settings = self.settings.of(name);
-        let compressing = match old {
-            Some(topic) => topic.compressing.clone(),
+        let compression = match old {
+            Some(topic) => topic.compression.clone(),
             None => settings
                 .compression
-                .map(|compression| Arc::new(Compressing::new(compression, &self.compressors))),
+                .map(|compression| Arc::new(TopicCompression::new(compression, &self.compressors))),
         };
         while queues.len() < partitions {
             let index = i32::try_from(queues.len()).unwrap_or(i32::MAX);
             let id = PartitionId(self.partitions);
             let name = Arc::clone(name);
-            let queue = PartitionQueue::new(id, name, index, settings, compressing.clone());
+            let queue = PartitionQueue::new(id, name, index, settings, compression.clone());
             if self.closed {
                 queue.close();
             }
@@ -269,7 +235,7 @@ impl Topics {
         let sticky = match old {
             Some(topic) => Arc::clone(&topic.sticky),
             None => Arc::new(Sticky {
-                lanes: [(); LANES].map(|()| AtomicUsize::new(NOBODY)),
+                lanes: Lanes::new(),
                 turns: Mutex::ranked(Rank::Turns, WeightedRoundRobin::default()),
                 adaptive: self.adaptive,
             }),
@@ -280,9 +246,9 @@ impl Topics {
             partitions,
             available,
             sticky,
-            compressing,
+            compression,
         };
-        match place.and_then(|place| self.topics.get_mut(place)) {
+        match index.and_then(|index| self.topics.get_mut(index)) {
             Some(old) => *old = Arc::new(topic),
             None => {
                 self.by_name.insert(Arc::clone(name), self.topics.len());

@@ -1,5 +1,5 @@
 //! A record that a close or a purge hands back: decoded from the bytes of its batch, with the error
-//! that its callback was told. Made on the I/O thread, and only if somebody asked.
+//! that its callback got. Made on the I/O thread, and only if a caller has asked for such records.
 
 use std::fmt;
 
@@ -56,7 +56,7 @@ impl UndeliveredRecord {
         self.error.fate()
     }
 
-    /// Why it was not acknowledged; what its callback was told.
+    /// Why it was not acknowledged: the error that its callback got.
     pub fn error(&self) -> &Error {
         &self.error
     }

@@ -30,11 +30,12 @@ fn at(port: u16) -> SocketAddr {
 
 /// A broker of the cluster of this id.
 fn broker(id: &str, brokers: &[(i32, i32)]) -> ProbeAnswer {
-    let apis = ApiKey::ALL.map(|api| ApiVersionRange {
+    let range = |api: &ApiKey| ApiVersionRange {
         api_key: api.code(),
         min: 0,
         max: api.versions().max,
-    });
+    };
+    let apis: Vec<_> = ApiKey::ALL.iter().map(range).collect();
     let broker = |(id, port): &(i32, i32)| MetadataBroker {
         node: NodeId(*id),
         host: "host".to_owned(),

@@ -360,7 +360,7 @@ mod tests {
             (Operations::ALL_OF_A_TOPIC, Some(true)),
             (all_but_write, Some(false)),
             (Operations(0), Some(false)),
-            (Operations::UNTOLD, None),
+            (Operations::OMITTED, None),
         ] {
             let topic = check(topic(operations, &[(1, 3)]));
             assert_eq!(topic.may_write, may_write);

@@ -245,7 +245,7 @@ mod tests {
                     in_sync_replicas: vec![],
                     offline_replicas: vec![],
                 }],
-                operations: Operations::UNTOLD,
+                operations: Operations::OMITTED,
             }],
             ..MetadataResponse::default()
         }

@@ -27,8 +27,9 @@ mod gzip;
 mod lz4;
 #[cfg(feature = "snappy")]
 mod snappy;
+// Run by the package tests/codec, which has what they need.
 #[cfg(test)]
-#[cfg(not(shuttle))]
+#[cfg(feature = "oracle")]
 mod tests;
 #[cfg(feature = "zstd")]
 mod zstd;
@@ -52,7 +53,7 @@ pub(crate) enum Codec {
 }
 
 impl Codec {
-    #[cfg(test)]
+    #[cfg(all(test, feature = "oracle"))]
     pub(crate) const ALL: [Self; 4] = [Self::Gzip, Self::Snappy, Self::Lz4, Self::Zstd];
 
     /// The codec with this number in a batch's attributes.

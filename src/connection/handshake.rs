@@ -1,5 +1,5 @@
-//! What has to be said on a new connection before anything else: which versions does the broker
-//! speak? Asks in the newest version we know, and steps down when the broker does not know it.
+//! The first exchange on a new connection: which versions does the broker speak? Asks in the newest
+//! version that this crate knows, and in an older one if the broker does not know that (KIP-511).
 //! Sends nothing itself. Runs on the I/O thread, as part of a connection.
 
 use crate::error::ErrorKind;
@@ -10,24 +10,24 @@ use crate::protocol::{ApiKey, Request};
 
 use super::ConnectionError;
 
-/// A handshake whose request in `version` is on its way.
+/// A handshake whose request, in `version`, has been sent.
 #[derive(Debug)]
 pub(super) struct Handshake {
-    /// Invariant: goes down with every request, so that the handshake ends.
+    /// Invariant: lower with every request, so that the handshake ends whatever the broker answers.
     version: i16,
 }
 
-/// What an answer leads to.
+/// What to do after an answer.
 #[derive(Debug, PartialEq)]
 pub(super) enum Step {
-    /// Ask once more, in this older version.
+    /// Ask again, in this older version.
     Ask(i16),
-    /// The broker has told what it speaks.
+    /// The handshake is over: the versions that the broker speaks.
     Done(ApiVersions),
 }
 
 impl Handshake {
-    /// Begins with the newest version.
+    /// Starts with the newest version.
     pub(super) fn new() -> Self {
         Self {
             version: ApiKey::ApiVersions.versions().max,
@@ -42,9 +42,11 @@ impl Handshake {
         Request::ApiVersions(ApiVersionsRequest::ours())
     }
 
-    /// A broker that does not know the version refuses it; since 2.4 it adds the versions it does
-    /// know (KIP-511), and before that everybody knows version 0.
-    pub(super) fn on_answer(
+    /// A broker that does not know the version refuses it. Since 2.4 it adds the versions that it does
+    /// know (KIP-511); older ones do not, but all know version 0. A range that names no older version
+    /// than the one refused counts as none: otherwise a broken broker could keep the handshake going
+    /// for ever.
+    pub(super) fn handle_answer(
         &mut self,
         answer: &ApiVersionsResponse,
     ) -> Result<Step, ConnectionError> {
@@ -52,8 +54,8 @@ impl Handshake {
             ErrorCode::NONE => Ok(Step::Done(ApiVersions::new(&answer.apis))),
             ErrorCode::UNSUPPORTED_VERSION if self.version > 0 => {
                 let older = VersionRange::new(0, self.version - 1);
-                let told = ApiVersions::new(&answer.apis).pick(ApiKey::ApiVersions, older);
-                self.version = told.unwrap_or(0);
+                let common = ApiVersions::new(&answer.apis).pick(ApiKey::ApiVersions, older);
+                self.version = common.unwrap_or(0);
                 Ok(Step::Ask(self.version))
             }
             ErrorCode::UNSUPPORTED_VERSION => Err(ConnectionError::new(
@@ -62,7 +64,7 @@ impl Handshake {
             )),
             code => Err(ConnectionError::new(
                 ErrorKind::Broker(code),
-                format!("the broker refused to tell what it speaks: {code}"),
+                format!("the broker refused to say which versions it speaks: {code}"),
             )),
         }
     }

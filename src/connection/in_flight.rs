@@ -1,6 +1,6 @@
-//! The requests of one connection that are not finished, in send order: first those that are
-//! written and wait for their answer, then at most one that is written in part, then those that
-//! wait for the socket.
+//! The unfinished requests of one connection, in the order in which they were sent: first those that
+//! have been written and wait for their answer, then at most one that has been written in part, then
+//! those that wait for the socket. A broker answers in the same order.
 //!
 //! ```text
 //!   answers come for              written next
@@ -10,7 +10,7 @@
 //!   <------- `written` ------>
 //! ```
 //!
-//! Knows no handshake and decodes nothing. Runs on the I/O thread, as part of a connection.
+//! Does not know the handshake and decodes nothing. Runs on the I/O thread, as part of a connection.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -24,12 +24,12 @@ use crate::protocol::frame::Frame;
 #[derive(Debug)]
 pub(super) struct InFlight {
     requests: VecDeque<Pending>,
-    /// How many at the front are written whole. Invariant: all of them wait for an answer.
+    /// How many at the front are completely written. Invariant: all of them wait for an answer.
     written: usize,
-    /// Of the first request that is not written whole: how many bytes are.
+    /// How many bytes are written of the first request that is not completely written.
     offset: usize,
     next_correlation_id: i32,
-    /// Until when the broker has announced to answer nothing, if it has ever.
+    /// The end of the current or last pause that the broker announced (throttling), if any.
     pause_ends: Option<Instant>,
 }
 
@@ -41,10 +41,10 @@ pub(super) struct Pending {
     pub(super) correlation_id: i32,
     pub(super) api: ApiKey,
     pub(super) version: i16,
-    /// Whether the broker answers; it does not to a Produce request with acks=0.
+    /// Whether the broker answers; it does not answer a Produce request with acks=0.
     pub(super) is_answered: bool,
     pub(super) deadline: Instant,
-    /// Until it is written whole: the batches in it are then given back.
+    /// None once it is completely written: the frame, and its share of the batches, is dropped then.
     pub(super) frame: Option<Frame>,
 }
 
@@ -63,14 +63,14 @@ impl InFlight {
         self.requests.len()
     }
 
-    /// A number for the next request.
+    /// The correlation id for the next request.
     pub(super) fn correlation_id(&mut self) -> i32 {
         let id = self.next_correlation_id;
         self.next_correlation_id = id.wrapping_add(1);
         id
     }
 
-    /// Queues a request; its deadline is not before that of the ones queued already.
+    /// Queues a request; its deadline must not be before that of the last one.
     pub(super) fn push(&mut self, request: Pending) {
         debug_assert!(
             self.requests
@@ -86,7 +86,7 @@ impl InFlight {
         self.requests.len() > self.written
     }
 
-    /// Appends what to write next, as much as one call of the system is likely to take.
+    /// Appends the bytes to write next, as many as one system call is likely to take.
     pub(super) fn outgoing<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>) {
         let mut bytes = 0;
         let mut offset = self.offset;
@@ -105,9 +105,9 @@ impl InFlight {
         }
     }
 
-    /// Notes that the socket took `bytes`, and hands out the requests which that finishes: those
-    /// that nobody answers.
-    pub(super) fn on_written(&mut self, mut bytes: usize, mut finish: impl FnMut(Pending)) {
+    /// The socket took that many `bytes`. Calls `finish` with each request that this finishes: those
+    /// to which the broker does not answer.
+    pub(super) fn handle_written(&mut self, mut bytes: usize, mut finish: impl FnMut(Pending)) {
         while bytes > 0 {
             let request = self
                 .requests
@@ -129,19 +129,21 @@ impl InFlight {
         }
     }
 
-    /// The request that the next answer belongs to; none if no request waits for one.
+    /// The request to which the next answer belongs; none if no request waits for one.
     pub(super) fn awaiting(&self) -> Option<&Pending> {
         self.requests.front().filter(|_| self.written > 0)
     }
 
-    /// Forgets the request that [`awaiting`](Self::awaiting) names, which is answered.
+    /// Drops the request returned by [`awaiting`](Self::awaiting): its answer has been read.
     pub(super) fn finish_awaiting(&mut self) {
         self.written -= 1;
         self.requests.pop_front();
     }
 
-    /// The broker answers nothing for a while, and says so: that is no silence. Pauses that overlap
-    /// are one. Nobody sends during a pause, so deadlines stay in order.
+    /// The broker has announced that it will answer nothing for a while (KIP-219). That must not count
+    /// as silence, or every throttled connection would time out, so the deadlines move by the pause.
+    /// Of pauses that overlap, the common part counts once. Nothing is sent during a pause, so the
+    /// deadlines stay in order.
     pub(super) fn pause(&mut self, now: Instant, pause: Duration) {
         if pause.is_zero() {
             return;
@@ -160,7 +162,8 @@ impl InFlight {
         self.requests.front()
     }
 
-    /// All of them in send order, and whether the socket took at least their first byte.
+    /// All requests in the order in which they were sent, each with whether the socket took its first
+    /// byte: the broker may have acted on those.
     pub(super) fn into_requests(self) -> impl Iterator<Item = (Pending, bool)> {
         let begun = self.written + usize::from(self.offset > 0);
         let numbered = self.requests.into_iter().enumerate();
@@ -168,8 +171,8 @@ impl InFlight {
     }
 }
 
-/// More slices than this take longer to collect than a further call costs.
+/// Collecting more slices than this costs more than another system call.
 const MAX_SLICES: usize = 256;
 
-/// More than the buffer of a socket usually takes at once.
+/// More than a socket's buffer usually takes at once.
 const ENOUGH_BYTES: usize = 1024 * 1024;

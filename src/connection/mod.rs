@@ -35,6 +35,7 @@ use crate::compression::Codec;
 use crate::error::ErrorKind;
 use crate::ids::RequestId;
 use crate::protocol::frame::FrameReader;
+use crate::protocol::messages::{ApiVersionsResponse, ProduceRequest};
 use crate::protocol::version::{ApiVersions, VersionRange};
 use crate::protocol::{self, ApiKey, Request, Response};
 use crate::record::batch::codec_of;
@@ -163,7 +164,7 @@ impl Connection {
     /// The socket took that many of the [`outgoing`](Self::outgoing) bytes.
     pub(crate) fn on_written(&mut self, bytes: usize) {
         let events = &mut self.events;
-        self.in_flight.on_written(bytes, |request| {
+        self.in_flight.handle_written(bytes, |request| {
             events.extend(request.id.map(Event::Written));
         });
     }
@@ -250,7 +251,7 @@ impl Connection {
             correlation_id,
             api: request.api_key(),
             version,
-            is_answered: !matches!(request, Request::Produce(produce) if produce.acks == 0),
+            is_answered: request.is_answered(),
             deadline: now + self.settings.request_timeout,
             frame: Some(frame),
         });
@@ -268,9 +269,7 @@ impl Connection {
         match (id, response) {
             (Some(id), response) => self.events.push_back(Event::Response(id, response)),
             (None, Response::ApiVersions(answer)) => self.on_handshake(now, &answer)?,
-            (None, Response::Produce(_) | Response::Metadata(_) | Response::InitProducerId(_)) => {
-                unreachable!("the handshake asks for ApiVersions only")
-            }
+            (None, _) => unreachable!("the handshake asks for ApiVersions only"),
         }
         Ok(())
     }
@@ -278,12 +277,12 @@ impl Connection {
     fn on_handshake(
         &mut self,
         now: Instant,
-        answer: &protocol::messages::ApiVersionsResponse,
+        answer: &ApiVersionsResponse,
     ) -> Result<(), ConnectionError> {
         let State::Handshake(handshake) = &mut self.state else {
             unreachable!("a connection that is ready has no handshake in flight");
         };
-        match handshake.on_answer(answer)? {
+        match handshake.handle_answer(answer)? {
             Step::Ask(version) => self.queue(now, None, &Handshake::request(), version),
             Step::Done(versions) => {
                 self.events.push_back(Event::Ready(versions.clone()));
@@ -294,19 +293,20 @@ impl Connection {
     }
 }
 
-/// The versions in which this very request can be written, and why not in older ones. From 13 on,
-/// Produce names topics by id only, and brokers before 2.8 tell none. Before 7 it has no zstd
-/// (KIP-110).
+/// The versions in which this very request can be written, and why not in older ones: what its
+/// message says about all of its kind, but fewer if a topic's id is not known or a batch is
+/// compressed with zstd. If the version ignored that, the broker would look for a topic whose id is
+/// all zeroes, or refuse every batch of the request because of a single one.
 fn versions_for(request: &Request) -> (VersionRange, &'static str) {
     let mut ours = request.api_key().versions();
     let mut because = "";
     if let Request::Produce(produce) = request {
         if !produce.topics.iter().all(|topic| topic.id.is_known()) {
-            ours = VersionRange::new(ours.min, ours.max.min(12));
+            ours.max = ours.max.min(ProduceRequest::LAST_WITH_NAMES);
         }
         let mut batches = produce.topics.iter().flat_map(|topic| &topic.partitions);
         if batches.any(|batch| codec_of(batch.records.as_slice()) == Some(Codec::Zstd)) {
-            ours = VersionRange::new(ours.min.max(7), ours.max);
+            ours.min = ours.min.max(ProduceRequest::FIRST_WITH_ZSTD);
             because = " for compression.type=zstd";
         }
     }

@@ -50,7 +50,7 @@ impl Scene {
     fn ready_with(ranges: &[(i16, i16, i16)]) -> Self {
         let mut scene = Self::new();
         let (header, _) = scene.take_request();
-        scene.answer(&header, &told(ErrorCode::NONE, ranges));
+        scene.answer(&header, &versions(ErrorCode::NONE, ranges));
         let Some(Event::Ready(_)) = scene.connection.poll_event() else {
             panic!("the handshake is over");
         };
@@ -114,11 +114,12 @@ impl Scene {
 }
 
 fn answer_bytes(header: &RequestHeader, version: i16, response: &Response) -> Vec<u8> {
-    let api = ApiKey::from_code(header.api_key).expect("an API of ours");
-    encode_response(api, version, header.correlation_id, response).to_vec()
+    let asked = response.api_key().code();
+    assert_eq!(header.api_key, asked, "an answer to what was asked");
+    encode_response(response, version, header.correlation_id).to_vec()
 }
 
-fn told(error: ErrorCode, ranges: &[(i16, i16, i16)]) -> Response {
+fn versions(error: ErrorCode, ranges: &[(i16, i16, i16)]) -> Response {
     let apis = ranges
         .iter()
         .map(|&(api_key, min, max)| ApiVersionRange { api_key, min, max });
@@ -178,7 +179,7 @@ fn introduces_itself_and_becomes_ready() {
     assert_eq!(request.client_software_name, "linger");
     assert_eq!(request.client_software_version, env!("CARGO_PKG_VERSION"));
 
-    scene.answer(&header, &told(ErrorCode::NONE, &[(0, 0, 9)]));
+    scene.answer(&header, &versions(ErrorCode::NONE, &[(0, 0, 9)]));
     let events = scene.events();
     let [Event::Ready(versions)] = events.as_slice() else {
         panic!("ready, but {events:?}");
@@ -195,13 +196,13 @@ fn introduces_itself_and_becomes_ready() {
 /// the version; returns the version asked for next.
 fn refuse_version(scene: &mut Scene, ranges: &[(i16, i16, i16)]) -> i16 {
     let (header, _) = scene.take_request();
-    let refusal = told(ErrorCode::UNSUPPORTED_VERSION, ranges);
+    let refusal = versions(ErrorCode::UNSUPPORTED_VERSION, ranges);
     let bytes = answer_bytes(&header, 0, &refusal);
     scene.receive(&bytes).expect("another try");
     assert_eq!(scene.events(), []);
     let (header, _) = scene.take_request();
     let version = header.api_version;
-    scene.answer(&header, &told(ErrorCode::NONE, &[(3, 0, 7)]));
+    scene.answer(&header, &versions(ErrorCode::NONE, &[(3, 0, 7)]));
     assert!(scene.connection.can_send());
     version
 }
@@ -222,7 +223,7 @@ fn asks_again_in_version_0_if_the_broker_names_none() {
 #[test]
 fn a_broker_that_refuses_every_version_is_given_up() {
     let mut scene = Scene::new();
-    let refusal = told(ErrorCode::UNSUPPORTED_VERSION, &[(18, 0, 9)]);
+    let refusal = versions(ErrorCode::UNSUPPORTED_VERSION, &[(18, 0, 9)]);
     let mut asked = Vec::new();
     let error = loop {
         let (header, _) = scene.take_request();
@@ -241,7 +242,7 @@ fn a_broker_that_refuses_every_version_is_given_up() {
 fn a_broker_that_refuses_the_handshake_is_given_up() {
     let mut scene = Scene::new();
     let (header, _) = scene.take_request();
-    let bytes = answer_bytes(&header, 4, &told(ErrorCode::INVALID_REQUEST, &[]));
+    let bytes = answer_bytes(&header, 4, &versions(ErrorCode::INVALID_REQUEST, &[]));
     let error = scene.receive(&bytes).expect_err("refused");
     assert_eq!(error.kind(), ErrorKind::Broker(ErrorCode::INVALID_REQUEST));
     assert!(error.to_string().contains("INVALID_REQUEST"), "{error}");
@@ -272,7 +273,7 @@ fn refuses_what_the_broker_does_not_speak() {
     let refused = scene
         .connection
         .send(now, RequestId(2), metadata())
-        .expect_err("not told");
+        .expect_err("not in the broker's answer");
     assert_eq!(refused.to_string(), "the broker does not speak Metadata");
     assert!(!scene.connection.wants_write());
     assert!(scene.connection.can_send());
@@ -510,11 +511,11 @@ fn a_handshake_without_an_answer_times_out() {
         error.to_string(),
         "could not write the whole ApiVersions request within 30s"
     );
-    assert_eq!(scene.lost(), [], "the handshake is nobody's request");
+    assert_eq!(scene.lost(), [], "the handshake's request has no id");
 }
 
 #[test]
-fn tells_what_was_written_when_the_connection_is_lost() {
+fn lists_what_was_written_when_the_connection_is_lost() {
     let mut scene = Scene::ready();
     scene.send(1, metadata());
     scene.send(2, produce(0, KNOWN_TOPIC));
@@ -590,7 +591,7 @@ fn recognises_peers_that_speak_something_else() {
 }
 
 #[test]
-fn refuses_what_nobody_asked_for() {
+fn refuses_an_answer_without_a_request() {
     let mut scene = Scene::ready();
     let error = scene.receive(b"\0\0\0\x04\0\0\0\x01").expect_err("unasked");
     assert_eq!(

@@ -23,7 +23,7 @@ use crate::accumulator::{Accumulator, BatchId, Outcome, Panicked, UndeliveredRec
 use crate::cluster::ClusterView;
 use crate::config::{MetadataRecovery, ProducerConfig};
 use crate::connection;
-use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::Counters;
 use crate::protocol::frame::MAX_FRAME_BYTES;
 use crate::sender::{self, Command, CommandId, Input, Output, Sender};
@@ -118,7 +118,6 @@ impl Shared {
     fn deliver(&self, outcome: Outcome) {
         let started = now();
         let records = outcome.completions.len();
-        let counters = &self.counters;
         if outcome.result.is_err()
             && let Some(kept) = &mut *self.undelivered.lock()
         {
@@ -127,17 +126,12 @@ impl Shared {
         let queue = Arc::clone(&outcome.queue);
         let note = |called: Result<(), Panicked>| {
             if called.is_err() {
-                counters.callbacks_panicked.add_from_any_thread(1);
+                self.counters.callbacks_panicked.add_from_any_thread(1);
             }
         };
-        let ended = outcome.tell(|result, called| {
+        let ended = outcome.run_callbacks(|result, called| {
             // Counted one by one: a close that runs out of time tells how many are left.
-            let counter = match result.map_err(Error::fate) {
-                Ok(()) => &counters.records_acknowledged,
-                Err(Fate::NotWritten) => &counters.records_not_written,
-                Err(Fate::MayBeWritten) => &counters.records_may_be_written,
-            };
-            counter.add(1);
+            self.accumulator.tally().count(result);
             note(called);
         });
         note(ended);
@@ -149,13 +143,6 @@ impl Shared {
                  nothing is sent meanwhile"
             );
         }
-    }
-
-    /// Records accepted whose callbacks have not all returned.
-    pub(crate) fn pending(&self) -> u64 {
-        let done = &self.counters;
-        let done = done.records_acknowledged.value() + done.records_failed();
-        self.accumulator.accepted().saturating_sub(done)
     }
 }
 

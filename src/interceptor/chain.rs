@@ -117,15 +117,15 @@ impl Link {
     }
 }
 
-/// The interceptors, and which partition's outcomes they are told.
+/// The interceptors, as the batches of one partition notify them of outcomes.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct PartitionInterceptors {
     interceptors: Arc<Interceptors>,
     topic: Arc<str>,
     partition: i32,
 }
 
-impl Watch {
+impl PartitionInterceptors {
     pub(crate) fn new(interceptors: &Arc<Interceptors>, topic: &Arc<str>, partition: i32) -> Self {
         Self {
             interceptors: Arc::clone(interceptors),
@@ -391,7 +391,7 @@ mod tests {
         let (chain, told) = chain.and(|_| Ok(())).and(|_| Ok(())).all();
         let closed = Error::new(ErrorKind::Closed, "closed");
         chain.tell("t", None, Err(&closed));
-        let watch = Watch::new(&chain, &Arc::from("u"), 2);
+        let watch = PartitionInterceptors::new(&chain, &Arc::from("u"), 2);
         let metadata = RecordMetadata {
             topic: "u".into(),
             partition: 2,

@@ -14,7 +14,7 @@ use crate::sync::Arc;
 mod chain;
 mod record;
 
-pub(crate) use chain::{Interceptors, Watch};
+pub(crate) use chain::{Interceptors, PartitionInterceptors};
 pub use record::InterceptedRecord;
 
 /// Sees each record before it is sent and may change it, and sees each record's outcome: for tracing,

@@ -1,5 +1,6 @@
-//! Plain counters of what a producer did. Never read by the code that decides; the I/O thread
-//! counts but for panics, any thread may read.
+//! Plain counters of what a producer did, for its user to look at. No other code can read them, only
+//! add to them: what `close` and `flush` report is counted by the accumulator's tally. The I/O thread
+//! counts, but for panics; any thread may look.
 
 use crate::sync::{AtomicU64, Ordering};
 
@@ -35,13 +36,10 @@ pub struct ProducerMetrics {
     pub buffer_total_bytes: u64,
 }
 
-/// The live counters behind [`ProducerMetrics`].
+/// The live counters behind [`ProducerMetrics`]. Read by [`snapshot`](Self::snapshot) only.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) records_sent: Counter,
-    pub(crate) records_acknowledged: Counter,
-    pub(crate) records_not_written: Counter,
-    pub(crate) records_may_be_written: Counter,
     pub(crate) records_retried: Counter,
     pub(crate) batches_sent: Counter,
     pub(crate) bytes_sent: Counter,
@@ -50,9 +48,18 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// Records whose callback got `Err`.
-    pub(crate) fn records_failed(&self) -> u64 {
-        self.records_not_written.value() + self.records_may_be_written.value()
+    /// What was counted here so far. The rest of the metrics (accepted, acknowledged and failed
+    /// records, memory) is the accumulator's to tell, and 0 here.
+    pub(crate) fn snapshot(&self) -> ProducerMetrics {
+        ProducerMetrics {
+            records_sent: self.records_sent.value(),
+            records_retried: self.records_retried.value(),
+            batches_sent: self.batches_sent.value(),
+            bytes_sent: self.bytes_sent.value(),
+            requests_sent: self.requests_sent.value(),
+            callbacks_panicked: self.callbacks_panicked.value(),
+            ..ProducerMetrics::default()
+        }
     }
 }
 
@@ -61,18 +68,18 @@ impl Counters {
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
-    /// Runs on: I/O thread. It is the only one, so two plain instructions do.
+    /// Runs on: I/O thread. It is the only writer, so a load and a store do.
     pub(crate) fn add(&self, count: usize) {
         let value = self.value() + count as u64;
         self.0.store(value, Ordering::Relaxed);
     }
 
-    /// The same for what may happen on any thread: a group may end on its caller's.
+    /// [`add`](Self::add) for what may happen on any thread: a group may end on its caller's.
     pub(crate) fn add_from_any_thread(&self, count: usize) {
         self.0.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn value(&self) -> u64 {
+    fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }

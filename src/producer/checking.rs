@@ -1,5 +1,5 @@
-//! A look at the cluster on the caller's behalf: what [`check`](crate::check) does, with this
-//! producer's settings. Leaves the I/O thread alone. Runs on: caller.
+//! [`check`](crate::check) with this producer's settings. Does not involve the I/O thread. Runs on:
+//! caller.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// sent to or tried to, and says what is wrong and what to do about it: see
     /// [`check`](crate::check). Sends no records and makes no topics.
     ///
-    /// A producer that no broker has told anything yet knows of no topics:
+    /// A producer that has no metadata yet knows of no topics:
     /// [`check_topics`](Self::check_topics) takes their names.
     ///
-    /// Talks on connections of its own, so it works also while the producer is stuck, or closed. Is
-    /// back after `timeout` at the latest, and as soon as everybody has answered: ten seconds are
-    /// enough to find out that somebody does not.
+    /// Uses connections of its own, so it works also while the producer is stuck, or closed. Returns
+    /// after `timeout` at the latest, and as soon as all brokers have answered: ten seconds are enough
+    /// to find out that one does not.
     ///
     /// # Errors
     /// [`Misuse`](crate::ErrorKind::Misuse): inside a callback, which it would hold up, or in a forked
@@ -45,7 +45,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         topics: impl FnOnce() -> Vec<Arc<str>>,
     ) -> Result<CheckReport> {
         let shared = &self.handle.shared;
-        // First of all: a lock may have been copied in the hands of a thread that was not.
+        // Before any lock: in a forked child one may be held by a thread that does not exist there.
         shared.check_process().map_err(End::error)?;
         if shared.is_io_thread() {
             let text = "check inside a callback would hold up the thread that runs callbacks, and with \

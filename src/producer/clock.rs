@@ -69,7 +69,7 @@ mod tests {
             let stamp = wall_clock_ms();
             let after = exact_wall_clock_ms();
             assert!(stamp <= after, "{stamp} is ahead of {after}");
-            // The thread may have been away between the two looks at the clock.
+            // The thread may not have run for a while between the two looks at the clock.
             let is_recent = stamp >= before - LONGEST_TICK_MS;
             assert!(is_recent, "{stamp} is far behind {before}");
         }

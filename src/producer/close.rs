@@ -1,9 +1,9 @@
-//! The end of a producer: close and drop. Waits for the I/O thread to end, and for nothing of
-//! which it is not told how long it may take. Runs on: caller.
+//! The end of a producer: close and drop. Each wait here is for the I/O thread, and has a deadline.
+//! Runs on: caller.
 
 use std::time::Duration;
 
-use crate::accumulator::UndeliveredRecord;
+use crate::accumulator::{Totals, UndeliveredRecord};
 use crate::driver::End;
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::producer::record::ProducerRecord;
@@ -17,7 +17,7 @@ use crate::sender::Command;
 pub struct CloseReport {
     /// Acknowledged while closing.
     pub acknowledged: u64,
-    /// Failed while closing; each one's callback was told why.
+    /// Failed while closing; each one's callback got the reason.
     pub failed: u64,
     /// Of those that failed: not in the log ([`Fate::NotWritten`](crate::Fate::NotWritten)).
     pub not_written: u64,
@@ -25,8 +25,8 @@ pub struct CloseReport {
     pub may_be_written: u64,
 }
 
-/// How long the callbacks of what fails at the deadline are waited for. No call is later than a tenth
-/// of a second; the rest of that is left to a busy machine.
+/// How long after the deadline the callbacks of the records that fail then are waited for. Calls return
+/// at most a tenth of a second late; the rest of that is left to a busy machine.
 const CALLBACK_GRACE: Duration = Duration::from_millis(80);
 const _: () = assert!(
     CALLBACK_GRACE.as_millis() < 100,
@@ -126,12 +126,13 @@ impl Handle {
         if shared.is_io_thread() {
             return Err(misuse("close"));
         }
-        let before = self.report();
+        let tally = shared.accumulator.tally();
+        let before = tally.totals();
         let deadline = now().checked_add(timeout);
         shared.accumulator.close();
         match shared.post(Command::Close(deadline)) {
             Ok(ticket) => match ticket.wait_beyond(deadline, CALLBACK_GRACE) {
-                // Closed: another clone's close has been faster, and what was to be done is done.
+                // Closed: another clone has closed the producer meanwhile, so there is nothing left to do.
                 Some(Err(error)) if !error.is_closed() => return Err(error),
                 Some(_) => {}
                 None => return Err(self.still_busy(timeout)),
@@ -139,13 +140,13 @@ impl Handle {
             Err(End::Closed) => {}
             Err(end) => return Err(end.error()),
         }
-        // It has nothing left to do but to end.
+        // Its work is done, so the thread ends now.
         let thread = self.thread.lock().take();
         if let Some(thread) = thread {
             // Its panic, if any, is in the log.
             thread.join().ok();
         }
-        Ok(self.report().since(before))
+        Ok(CloseReport::new(tally.totals().since(before)))
     }
 
     fn still_busy(&self, timeout: Duration) -> Error {
@@ -153,48 +154,30 @@ impl Handle {
             "the producer did not close within {} ms: its I/O thread is busy with callbacks, and {} \
              records wait for theirs",
             timeout.as_millis(),
-            self.shared.pending()
+            self.shared.accumulator.pending()
         );
         Error::new(ErrorKind::TimedOut, text)
-    }
-
-    /// What has become of all records so far.
-    fn report(&self) -> CloseReport {
-        let counters = &self.shared.counters;
-        CloseReport::new(
-            counters.records_acknowledged.value(),
-            counters.records_not_written.value(),
-            counters.records_may_be_written.value(),
-        )
     }
 }
 
 impl CloseReport {
-    fn new(acknowledged: u64, not_written: u64, may_be_written: u64) -> Self {
+    fn new(totals: Totals) -> Self {
         Self {
-            acknowledged,
-            failed: not_written + may_be_written,
-            not_written,
-            may_be_written,
+            acknowledged: totals.acknowledged,
+            failed: totals.failed(),
+            not_written: totals.not_written,
+            may_be_written: totals.may_be_written,
         }
     }
 
-    /// Counts these as what failed, whichever call has seen them fail.
+    /// Counts these records as failed, whichever call to close has seen them fail.
     fn with_failed(self, records: &[UndeliveredRecord]) -> Self {
         let of = |fate| records.iter().filter(|one| one.fate() == fate).count() as u64;
-        Self::new(
-            self.acknowledged,
-            of(Fate::NotWritten),
-            of(Fate::MayBeWritten),
-        )
-    }
-
-    fn since(self, before: Self) -> Self {
-        Self::new(
-            self.acknowledged - before.acknowledged,
-            self.not_written - before.not_written,
-            self.may_be_written - before.may_be_written,
-        )
+        Self::new(Totals {
+            acknowledged: self.acknowledged,
+            not_written: of(Fate::NotWritten),
+            may_be_written: of(Fate::MayBeWritten),
+        })
     }
 }
 
@@ -207,7 +190,7 @@ impl Drop for Handle {
             return;
         }
         if shared.is_io_thread() {
-            // Waiting for this thread here would be waiting for ourselves.
+            // A thread that waits for itself waits for ever.
             shared.accumulator.close();
             let deadline = now().checked_add(self.longest_delivery_timeout);
             shared.post(Command::Close(deadline)).ok();

@@ -1,12 +1,11 @@
-//! What every record passes between its serializers and its queue: topic, size, partition, memory.
-//! HOT, and the same for all types of keys and values. Partitioners run with no lock and no
-//! reservation held. Runs on: caller.
+//! What every record passes between its serializers and its queue: its topic is looked up, its size
+//! checked, its partition chosen, memory waited for. HOT, and compiled once for all types of keys and
+//! values. Partitioners run with no lock and no reservation held. Runs on: caller.
 
-use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{
-    Arrival, BatchId, NoMemory, PartitionQueue, Refused, Reservation, Target, Topic, Topics, View,
+    Appended, CachedTopics, NewRecord, NoMemory, Refused, Reservation, Target, Topic, Topics,
     most_needed,
 };
 use crate::driver::{End, Shared};
@@ -15,82 +14,38 @@ use crate::ids::topic_name_fault;
 use crate::partitioner::{PartitionRequest, Partitioning, TopicPartitions};
 use crate::producer::Settings;
 use crate::producer::clock::now;
+use crate::producer::wait_limit::{Limit, WaitLimit};
 use crate::record::encoded_size_upper_bound;
 use crate::sender::Command;
 use crate::sync::{Arc, assert_unlocked};
 
-/// How long a call may wait for metadata and memory, together.
-#[derive(Debug)]
-pub(super) struct Patience {
-    /// `None`: not at all.
-    limit: Option<Limit>,
-    /// When it ends, as of the first wait: a call that does not wait reads no clock.
-    deadline: OnceCell<Option<Instant>>,
-}
-
-impl Patience {
-    pub(super) fn none() -> Self {
-        Self::new(None)
-    }
-
-    pub(super) fn until(limit: Limit) -> Self {
-        Self::new(Some(limit))
-    }
-
-    fn new(limit: Option<Limit>) -> Self {
-        Self {
-            limit,
-            deadline: OnceCell::new(),
-        }
-    }
-
-    /// Until when to wait, and whose limit that is; no deadline waits for ever.
-    fn begin(&self) -> Option<(Option<Instant>, Limit)> {
-        let limit = self.limit?;
-        let end = || now().checked_add(limit.duration());
-        Some((*self.deadline.get_or_init(end), limit))
-    }
-}
-
-/// Whose limit it is.
+/// Where a record is to go, as its sender or the interceptors say.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Limit {
-    MaxBlock(Duration),
-    Caller(Duration),
-}
-
-/// What a record says of itself, besides its bytes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Draft<'a> {
+pub(super) struct RecordTarget<'a> {
     pub(super) topic: &'a str,
     pub(super) partition: Option<i32>,
     pub(super) timestamp_ms: Option<i64>,
 }
 
-impl Draft<'_> {
-    /// The place of its topic, if that has the partition.
+impl RecordTarget<'_> {
+    /// The index of the topic in `topics`, if the topic has the partition.
     #[inline]
     fn find_in(&self, topics: &Topics) -> Option<usize> {
-        let place = topics.place_of(self.topic)?;
-        let has = |index| {
-            topics
-                .at(place)
-                .is_some_and(|one| one.queue(index).is_some())
-        };
-        self.partition.is_none_or(has).then_some(place)
+        let index = topics.index_of(self.topic)?;
+        let topic = topics.at(index)?;
+        let has = |partition| topic.queue(partition).is_some();
+        self.partition.is_none_or(has).then_some(index)
     }
 }
 
-/// Where a record is, once it is on its way.
-pub(super) type Accepted<'a> = (&'a Arc<PartitionQueue>, BatchId);
-
-/// See the [module](self).
+/// What the [way of a record](self) needs of its producer, whatever the types of key and value are.
 pub(super) struct Gate<'a> {
     pub(super) shared: &'a Shared,
     pub(super) settings: &'a Settings,
 }
 
-/// How much later than the deadline the I/O thread's better-informed answer is still waited for.
+/// How long after the deadline a caller still waits for the I/O thread's answer, which says better why
+/// there is no metadata than the caller can.
 const ANSWER_GRACE: Duration = Duration::from_millis(50);
 const _: () = assert!(
     ANSWER_GRACE.as_millis() < 100,
@@ -102,36 +57,38 @@ impl Gate<'_> {
     #[inline]
     pub(super) fn topic<'t>(
         &self,
-        draft: &Draft<'_>,
-        patience: &Patience,
-        view: &'t mut Option<View>,
+        target: &RecordTarget<'_>,
+        limit: &WaitLimit,
+        cached: &'t mut Option<CachedTopics>,
     ) -> Result<&'t Topic> {
-        check(draft)?;
+        check(target)?;
         let accumulator = &self.shared.accumulator;
-        let mut place = draft.find_in(accumulator.look(view));
-        if place.is_none() {
-            self.await_topic(draft.topic, draft.partition, patience)?;
-            place = draft.find_in(accumulator.look(view));
+        let mut index = target.find_in(accumulator.topics(cached));
+        if index.is_none() {
+            self.await_topic(target.topic, target.partition, limit)?;
+            index = target.find_in(accumulator.topics(cached));
         }
-        // Not a later look: it might not have the partition any more.
-        let topics = view.as_ref().map(View::topics);
-        let topic = place.and_then(|place| topics?.at(place));
+        // From the same topics that the index is of: newer ones may not have the partition any more.
+        let topics = cached.as_ref().map(CachedTopics::topics);
+        let topic = index.and_then(|index| topics?.at(index));
         topic.map(|topic| &**topic).ok_or_else(|| {
-            let text = format!("topic \"{}\" was announced and is not there", draft.topic);
+            let text = format!("topic \"{}\" was announced and is not there", target.topic);
             Error::new(ErrorKind::Internal, text)
         })
     }
 
+    /// Waits until metadata about the topic has come, and it has the partition if one is named. A call
+    /// that must not wait asks for the metadata and fails.
     pub(super) fn await_topic(
         &self,
         name: &str,
         partition: Option<i32>,
-        patience: &Patience,
+        limit: &WaitLimit,
     ) -> Result<()> {
         check_topic_name(name)?;
         let shared = self.shared;
         let topic: Arc<str> = Arc::from(name);
-        let Some((deadline, limit)) = self.wait_for(patience) else {
+        let Some((deadline, limit)) = self.wait_for(limit) else {
             shared.post(Command::Track(topic)).map_err(End::error)?;
             let text = match partition {
                 Some(partition) => format!("partition {partition} of topic \"{name}\""),
@@ -156,36 +113,37 @@ impl Gate<'_> {
         })
     }
 
-    /// Puts the record into a batch, and waits for memory if need be.
+    /// Appends the record to a batch, and waits for memory if need be.
     pub(super) fn append<'t>(
         &self,
-        draft: &Draft<'_>,
+        target: &RecordTarget<'_>,
         topic: &'t Topic,
-        arrival: &mut Arrival<'_>,
-        patience: &Patience,
-    ) -> Result<Accepted<'t>> {
-        self.check_size(draft, arrival)?;
-        let target = self.choose(draft, topic, arrival)?;
+        new: &mut NewRecord<'_>,
+        limit: &WaitLimit,
+    ) -> Result<Appended<'t>> {
+        self.check_size(target, new)?;
+        let destination = self.choose(target, topic, new)?;
         let accumulator = &self.shared.accumulator;
         let mut reserved = None;
         loop {
-            match accumulator.append(&now, target, arrival, reserved) {
+            match accumulator.append(&now, destination, new, reserved) {
                 Ok(appended) => {
                     if appended.wake {
                         self.shared.wake();
                     }
-                    return Ok((appended.queue, appended.batch));
+                    return Ok(appended);
                 }
-                Err(Refused::NoMemory) => reserved = Some(self.reserve(arrival, patience)?),
+                Err(Refused::NoMemory) => reserved = Some(self.reserve(new, limit)?),
                 Err(Refused::Closed) => return Err(self.closed()),
                 Err(Refused::Forked) => return Err(End::Forked(accumulator.home()).error()),
             }
         }
     }
 
-    fn check_size(&self, draft: &Draft<'_>, arrival: &Arrival<'_>) -> Result<()> {
-        let bytes = encoded_size_upper_bound(arrival.content);
-        let needed = most_needed(arrival.content, arrival.callback_bytes);
+    /// Refuses a record that could never be sent, or would wait for memory for ever.
+    fn check_size(&self, target: &RecordTarget<'_>, new: &NewRecord<'_>) -> Result<()> {
+        let bytes = encoded_size_upper_bound(new.content);
+        let needed = most_needed(new.content, new.callback_bytes);
         let (limit, total) = (
             self.settings.max_request_size,
             self.shared.accumulator.budget().total(),
@@ -197,32 +155,33 @@ impl Gate<'_> {
             true => ("max.request.size", limit),
             false => ("buffer.memory, bookkeeping included,", total),
         };
-        let topic = draft.topic;
+        let topic = target.topic;
         let text =
             format!("a record of {bytes} bytes for \"{topic}\" is larger than {setting} ({limit})");
         Err(Error::new(ErrorKind::RecordTooLarge, text))
     }
 
+    /// The partition: the record's own, or the partitioner's choice.
     fn choose<'t>(
         &self,
-        draft: &Draft<'_>,
+        target: &RecordTarget<'_>,
         topic: &'t Topic,
-        arrival: &Arrival<'_>,
+        new: &NewRecord<'_>,
     ) -> Result<Target<'t>> {
         let count = topic.partition_count();
-        let (key, value) = (arrival.record.key, arrival.record.value);
+        let (key, value) = (new.record.key, new.record.value);
         let partitions = TopicPartitions::new(count, topic.available());
-        let index = match (draft.partition, &self.settings.partitioning) {
+        let index = match (target.partition, &self.settings.partitioning) {
             (Some(partition), _) => partition,
             (None, Partitioning::ByKey(rule)) => match rule.partition(key, &partitions) {
                 Some(partition) => partition,
-                None => return Ok(Target::Round(topic)),
+                None => return Ok(Target::Sticky(topic)),
             },
             (None, Partitioning::Asked(partitioner)) => {
-                let request = PartitionRequest::new(draft.topic, key, value);
+                let request = PartitionRequest::new(target.topic, key, value);
                 assert_unlocked();
                 let refused = |error| {
-                    let topic = draft.topic;
+                    let topic = target.topic;
                     let text = format!("the partitioner refused a record for \"{topic}\": {error}");
                     Error::with_source(ErrorKind::InvalidRecord, text, error)
                 };
@@ -235,13 +194,14 @@ impl Gate<'_> {
             let text = format!(
                 "the partitioner chose partition {index} of topic \"{}\", which has {count} \
                  partitions",
-                draft.topic
+                target.topic
             );
             Error::new(ErrorKind::InvalidRecord, text)
         })
     }
 
-    fn reserve(&self, arrival: &Arrival<'_>, patience: &Patience) -> Result<Reservation> {
+    /// Waits for as much memory as the record can need.
+    fn reserve(&self, new: &NewRecord<'_>, limit: &WaitLimit) -> Result<Reservation> {
         let shared = self.shared;
         shared.check_process().map_err(End::error)?;
         let budget = shared.accumulator.budget();
@@ -253,13 +213,13 @@ impl Gate<'_> {
             );
             Error::new(ErrorKind::BufferFull, text)
         };
-        let Some((deadline, limit)) = self.wait_for(patience) else {
-            if budget.note_refusal() {
+        let Some((deadline, limit)) = self.wait_for(limit) else {
+            if budget.set_refused() {
                 shared.wake();
             }
             return Err(full(""));
         };
-        let needed = most_needed(arrival.content, arrival.callback_bytes);
+        let needed = most_needed(new.content, new.callback_bytes);
         budget
             .wait(needed, deadline, || shared.wake())
             .map_err(|refused| match refused {
@@ -268,22 +228,23 @@ impl Gate<'_> {
             })
     }
 
-    /// Until when this call may wait, if at all: the I/O thread must not wait for itself.
-    fn wait_for(&self, patience: &Patience) -> Option<(Option<Instant>, Limit)> {
-        patience.begin().filter(|_| !self.shared.is_io_thread())
+    /// How long this call may wait, if at all. On the I/O thread, in a callback, it must not: what it
+    /// waits for would have to come from that very thread.
+    fn wait_for(&self, limit: &WaitLimit) -> Option<(Option<Instant>, Limit)> {
+        limit.begin().filter(|_| !self.shared.is_io_thread())
     }
 
-    /// What the call ends with once the producer is closed. It may have compressed a batch while that
-    /// happened: the I/O thread looks again.
+    /// What the call fails with once the producer is closed. The I/O thread is woken, since this call
+    /// may have compressed a batch before it was refused, and the I/O thread waits for that one.
     pub(super) fn closed(&self) -> Error {
         self.shared.wake();
         self.shared.ending().unwrap_or(End::Closed).error()
     }
 }
 
-/// What can be said of a record without knowing the cluster.
+/// Refuses what is wrong whatever the cluster looks like.
 #[inline]
-fn check(record: &Draft<'_>) -> Result<()> {
+fn check(record: &RecordTarget<'_>) -> Result<()> {
     let invalid = |text: String| Err(Error::new(ErrorKind::InvalidRecord, text));
     if let Some(timestamp) = record.timestamp_ms.filter(|timestamp| *timestamp < 0) {
         return invalid(format!(
@@ -298,7 +259,7 @@ fn check(record: &Draft<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What brokers take as the name of a topic. Asked only of names that are not known yet.
+/// Refuses names that brokers refuse. Called only for topics that are not known yet.
 pub(super) fn check_topic_name(name: &str) -> Result<()> {
     const ENOUGH_TO_SHOW: usize = 249;
     let Some(why) = topic_name_fault(name) else {
@@ -307,19 +268,4 @@ pub(super) fn check_topic_name(name: &str) -> Result<()> {
     let shown: String = name.chars().take(ENOUGH_TO_SHOW).collect();
     let text = format!("{shown:?} is not a legal topic name: {why}");
     Err(Error::new(ErrorKind::InvalidRecord, text))
-}
-
-impl Limit {
-    fn duration(self) -> Duration {
-        match self {
-            Self::MaxBlock(limit) | Self::Caller(limit) => limit,
-        }
-    }
-
-    fn describe(self) -> String {
-        match self {
-            Self::MaxBlock(limit) => format!("max.block.ms ({} ms)", limit.as_millis()),
-            Self::Caller(limit) => format!("{} ms", limit.as_millis()),
-        }
-    }
 }

@@ -9,7 +9,7 @@ use crate::producer::clock::now;
 use crate::record::metadata::RecordMetadata;
 use crate::sync::Arc;
 
-/// The outcome of one record, for those who send many and look later; see
+/// The outcome of one record, to be waited for later; see
 /// [`Producer::send_with_handle`](crate::Producer::send_with_handle). Dropping it changes nothing.
 #[derive(Debug)]
 pub struct SendHandle {

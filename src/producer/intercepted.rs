@@ -1,32 +1,33 @@
-//! The way of a record through the interceptors: from its serializers past each of them, and then
-//! as any other's, but for what refuses it, of which they are told. A producer without interceptors
-//! never comes here. Runs on: caller.
+//! The way of a record through the interceptors: the serializers first, then each interceptor, then
+//! the topic and all that follows. An interceptor may change the topic, so nothing is looked up
+//! before. Interceptors hear of a record exactly once: here, if it is refused, or else with the
+//! outcome of its batch. A producer without interceptors never comes here. Runs on: caller.
 
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use crate::accumulator::{Arrival, Completions, Owed, View};
+use crate::accumulator::{Appended, CachedTopics, NewRecord, OnCompletion};
 use crate::error::{Error, ErrorKind, Result};
 use crate::interceptor::{InterceptedRecord, Interceptors};
 use crate::producer::Producer;
 use crate::producer::clock::wall_clock_ms;
-use crate::producer::gate::{Accepted, Draft, Gate, Patience};
+use crate::producer::gate::{Gate, RecordTarget};
 use crate::producer::record::ProducerRecord;
-use crate::producer::send::Desk;
+use crate::producer::send::SendBuffers;
+use crate::producer::wait_limit::WaitLimit;
 use crate::record::Record;
 
 impl<K: ?Sized, V: ?Sized> Producer<K, V> {
-    /// Serializes before the topic is looked at: an interceptor may choose another one.
+    /// [`append`](Self::append) of a producer with interceptors.
     #[cold]
-    pub(super) fn place_intercepted<'d>(
+    pub(super) fn append_intercepted<'b>(
         &self,
         interceptors: &Interceptors,
         record: &ProducerRecord<'_, K, V>,
-        owed: (usize, &mut Owed<'_>),
-        patience: &Patience,
-        desk: &'d mut Desk,
-    ) -> Result<Accepted<'d>> {
-        let Desk { key, value, topics } = desk;
+        callback: &mut dyn OnCompletion,
+        limit: &WaitLimit,
+        buffers: &'b mut SendBuffers,
+    ) -> Result<Appended<'b>> {
+        let SendBuffers { key, value, topics } = buffers;
         let serialized = self.serialize(record, key, value);
         let refused = |error: &Error| {
             interceptors.tell(record.topic, record.partition, Err(error));
@@ -35,46 +36,43 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         let mut given = InterceptedRecord::new(record.topic, key, value, &record.headers);
         given.set_partition(record.partition);
         given.set_timestamp_ms(record.timestamp_ms);
-        let left = interceptors.on_send(given);
+        let intercepted = interceptors.on_send(given);
         self.gate()
-            .place(interceptors, &left, owed, patience, topics)
+            .append_or_report(interceptors, &intercepted, callback, limit, topics)
     }
 }
 
 impl Gate<'_> {
-    /// Puts the record into a batch, or tells the interceptors why not.
-    fn place<'t>(
+    /// Appends the record, or tells the interceptors why it is refused.
+    fn append_or_report<'t>(
         &self,
         interceptors: &Interceptors,
         record: &InterceptedRecord<'_>,
-        (owed_bytes, owe): (usize, &mut Owed<'_>),
-        patience: &Patience,
-        view: &'t mut Option<View>,
-    ) -> Result<Accepted<'t>> {
-        let draft = Draft {
+        callback: &mut dyn OnCompletion,
+        limit: &WaitLimit,
+        topics: &'t mut Option<CachedTopics>,
+    ) -> Result<Appended<'t>> {
+        let target = RecordTarget {
             topic: record.topic(),
             partition: record.partition(),
             timestamp_ms: record.timestamp_ms(),
         };
         let refused = |error: &Error| {
-            interceptors.tell(draft.topic, draft.partition, Err(error));
+            interceptors.tell(target.topic, target.partition, Err(error));
         };
-        // A record that is in a batch has its outcome from there, whatever happens to this call.
-        let is_in_batch = Cell::new(false);
-        let mut owe = |completions: &mut Completions, record: &Record<'_>| {
-            owe(completions, record);
-            is_in_batch.set(true);
-        };
-        let owed: (usize, &mut Owed<'_>) = (owed_bytes, &mut owe);
-        // The panic goes on to its caller: nothing is looked at here that it may have left half done.
-        let placed = catch_unwind(AssertUnwindSafe(|| {
-            self.place_left(&draft, record, owed, patience, view)
+        // The panic is resumed below, and nothing in between looks at what it may have left half done.
+        let lent = &mut *callback;
+        let appended = catch_unwind(AssertUnwindSafe(|| {
+            let topics = topics; // Moved in: what is returned borrows from it.
+            self.append_intercepted(&target, record, lent, limit, topics)
         }));
-        match placed {
-            Ok(placed) => placed.inspect_err(refused),
+        match appended {
+            Ok(appended) => appended.inspect_err(refused),
             Err(panic) => {
-                if !is_in_batch.get() {
-                    let topic = draft.topic;
+                // Once the record is in its batch, the batch tells the interceptors its outcome,
+                // whatever happens to this call. Without this check they would hear of it twice.
+                if !callback.is_attached() {
+                    let topic = target.topic;
                     let text = format!("the partitioner panicked over a record for \"{topic}\"");
                     refused(&Error::new(ErrorKind::InvalidRecord, text));
                 }
@@ -83,23 +81,23 @@ impl Gate<'_> {
         }
     }
 
-    fn place_left<'t>(
+    fn append_intercepted<'t>(
         &self,
-        draft: &Draft<'_>,
+        target: &RecordTarget<'_>,
         record: &InterceptedRecord<'_>,
-        (owed_bytes, owe): (usize, &mut Owed<'_>),
-        patience: &Patience,
-        view: &'t mut Option<View>,
-    ) -> Result<Accepted<'t>> {
-        let topic = self.topic(draft, patience, view)?;
+        callback: &mut dyn OnCompletion,
+        limit: &WaitLimit,
+        topics: &'t mut Option<CachedTopics>,
+    ) -> Result<Appended<'t>> {
+        let topic = self.topic(target, limit, topics)?;
         let headers = record.header_list();
         let encoded = Record {
-            timestamp_ms: draft.timestamp_ms.unwrap_or_else(wall_clock_ms),
+            timestamp_ms: target.timestamp_ms.unwrap_or_else(wall_clock_ms),
             key: record.key(),
             value: record.value(),
             headers: &headers,
         };
-        let mut arrival = Arrival::new(encoded, owed_bytes, owe);
-        self.append(draft, topic, &mut arrival, patience)
+        let mut new = NewRecord::new(encoded, callback);
+        self.append(target, topic, &mut new, limit)
     }
 }

@@ -1,32 +1,37 @@
-//! What users call. Serializes, chooses a partition, appends and waits, all on the caller's thread;
-//! the rest is the I/O thread's.
+//! What users call. All of it runs on the caller's thread: serialize, choose a partition, append, wait.
+//! The rest happens on the I/O thread.
 
 mod checking;
 mod clock;
 mod close;
 mod gate;
 mod group;
+mod group_once;
 mod handle;
 mod intercepted;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod model;
+mod partitions;
 mod purge;
 mod record;
 mod send;
 mod send_error;
+mod wait_limit;
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 pub use close::CloseReport;
-pub use group::{Group, GroupFailure, GroupOnce, GroupReport};
+pub use group::Group;
+pub use group_once::{GroupFailure, GroupOnce, GroupReport};
 pub use handle::SendHandle;
+pub use partitions::{Node, PartitionInfo};
 pub use purge::{Purge, PurgeReport};
 pub use record::{OwnedProducerRecord, ProducerRecord};
 pub use send_error::SendError;
 
-use crate::accumulator::Completions;
+use crate::accumulator::OwnCallback;
 use crate::check;
 use crate::config::{ProducerConfig, Properties};
 use crate::driver::{self, End, Shared, Slot};
@@ -34,14 +39,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::interceptor::Interceptors;
 use crate::metrics::ProducerMetrics;
 use crate::partitioner::Partitioning;
-use crate::record::Record;
 use crate::record::metadata::RecordMetadata;
 use crate::sender::Command;
 use crate::serializer::Serializer;
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Arc, Mutex, Rank, Ranked};
 use clock::now;
-use gate::{Accepted, Gate, Limit, Patience, check_topic_name};
+use gate::Gate;
+use send::SendBuffers;
+use wait_limit::{Limit, WaitLimit};
 
 /// Sends records from any thread; clones share one I/O thread, and the last one closes it.
 ///
@@ -98,7 +104,7 @@ struct Serializers<K: ?Sized, V: ?Sized> {
     value: Arc<dyn Serializer<V>>,
 }
 
-/// What the caller's half goes by.
+/// The part of the configuration that callers need.
 struct Settings {
     max_block: Duration,
     max_request_size: usize,
@@ -107,7 +113,7 @@ struct Settings {
     check: check::Settings,
 }
 
-/// Held by every clone; the last one to go closes.
+/// Shared by all clones. When the last one drops it, the producer closes.
 struct Handle {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -115,35 +121,9 @@ struct Handle {
     longest_delivery_timeout: Duration,
 }
 
-/// A partition of a topic, as the brokers describe it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PartitionInfo {
-    /// The partition, from 0.
-    pub partition: i32,
-    /// The broker that leads it; `None` while there is none.
-    pub leader: Option<Node>,
-    /// The ids of the brokers that hold a copy.
-    pub replicas: Vec<i32>,
-    /// The ids of those whose copy is up to date.
-    pub in_sync_replicas: Vec<i32>,
-}
-
-/// A broker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Node {
-    /// Its id.
-    pub id: i32,
-    /// The host that it tells clients to connect to.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-}
-
 impl<K: ?Sized + 'static, V: ?Sized + 'static> Producer<K, V> {
-    /// Starts a producer. Connects to nobody yet: brokers that cannot be reached show when records
-    /// are sent.
+    /// Starts a producer. Does not connect yet: that brokers cannot be reached shows when records are
+    /// sent.
     ///
     /// # Errors
     /// [`Config`](ErrorKind::Config): a property is missing, unknown, malformed, not supported yet,
@@ -187,7 +167,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     ///
     /// `Ok(())`: the record is accepted, and `callback` runs **exactly once**, on success, failure,
     /// close and drop, normally on the I/O thread, in the order of `send` per partition. It gets
-    /// where the record landed, or why it was not acknowledged. A callback that captures something is
+    /// where in the log the record is, or why it was not acknowledged. A callback that captures something is
     /// one allocation; a [`group`](Self::group) does without.
     ///
     /// Blocks for at most `max.block.ms` (60 s) if metadata has to come first or `buffer.memory` is
@@ -215,7 +195,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        self.send_within(record, callback, &self.patience())
+        self.send_within(record, callback, &self.max_block())
     }
 
     /// [`send`](Self::send), but never blocks. For a topic that is not known yet it asks for
@@ -231,7 +211,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        self.send_within(record, callback, &Patience::none())
+        self.send_within(record, callback, &WaitLimit::none())
     }
 
     /// [`send`](Self::send) with a limit of its own for this call, in place of `max.block.ms`.
@@ -247,8 +227,8 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        let patience = Patience::until(Limit::Caller(timeout));
-        self.send_within(record, callback, &patience)
+        let limit = WaitLimit::at_most(Limit::Caller(timeout));
+        self.send_within(record, callback, &limit)
     }
 
     /// Sends a record and blocks until it is acknowledged: for programs that send one at a time.
@@ -274,16 +254,17 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     pub fn send_with_handle(&self, record: ProducerRecord<'_, K, V>) -> Result<SendHandle> {
         let outcome = Arc::new(Slot::default());
         let filled = Arc::clone(&outcome);
-        let callback = move |result| filled.fill(result);
-        let shared = &self.handle.shared;
-        let handle = |(queue, batch): Accepted<'_>| SendHandle {
-            shared: Arc::clone(shared),
+        let mut callback = OwnCallback::new(move |result| filled.fill(result));
+        let mut buffers = SendBuffers::take();
+        let appended = self.append(&record, &mut callback, &self.max_block(), &mut buffers);
+        let handle = appended.map(|appended| SendHandle {
+            shared: Arc::clone(&self.handle.shared),
             outcome,
-            queue: Arc::clone(queue),
-            batch,
-        };
-        self.submit(&record, callback, owe, &self.patience(), handle)
-            .map_err(|(error, _)| error)
+            queue: Arc::clone(appended.queue),
+            batch: appended.batch,
+        });
+        buffers.put_back();
+        handle
     }
 
     /// Blocks until every record accepted before this call has its outcome and its callback has
@@ -292,7 +273,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     ///
     /// # Errors
     /// [`Misuse`](ErrorKind::Misuse) inside a callback; [`Closed`](ErrorKind::Closed) after a close.
-    /// That records failed is no error here: their callbacks have been told.
+    /// That records failed is no error here: their callbacks got the errors.
     pub fn flush(&self) -> Result<()> {
         self.flush_until(None)
     }
@@ -317,69 +298,26 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         ticket.wait(deadline).unwrap_or_else(|| {
             let text = format!(
                 "not flushed in time: {} records are pending",
-                shared.pending()
+                shared.accumulator.pending()
             );
             Err(Error::new(ErrorKind::TimedOut, text))
         })
     }
 
-    /// The partitions of a topic. Asks the brokers for a topic that is not known yet, and waits for
-    /// at most `max.block.ms`.
-    ///
-    /// # Errors
-    /// As [`send`](Self::send) for the topic.
-    pub fn partitions_for(&self, topic: &str) -> Result<Vec<PartitionInfo>> {
-        check_topic_name(topic)?;
-        let shared = &self.handle.shared;
-        if shared.accumulator.is_closed() {
-            return Err(self.gate().closed());
-        }
-        if !shared.view().topics.contains_key(topic) {
-            self.gate().await_topic(topic, None, &self.patience())?;
-        }
-        let view = shared.view();
-        let partitions = view
-            .topics
-            .get(topic)
-            .map(|topic| topic.partitions.as_slice());
-        let describe = |(partition, one): (i32, &crate::cluster::PartitionView)| {
-            let node = |id| {
-                let address = view.brokers.get(&id)?;
-                Some(Node {
-                    id: id.0,
-                    host: address.host.clone(),
-                    port: address.port,
-                })
-            };
-            PartitionInfo {
-                partition,
-                leader: one.leader.and_then(node),
-                replicas: one.replicas.iter().map(|id| id.0).collect(),
-                in_sync_replicas: one.in_sync_replicas.iter().map(|id| id.0).collect(),
-            }
-        };
-        Ok((0..)
-            .zip(partitions.unwrap_or_default())
-            .map(describe)
-            .collect())
-    }
-
     /// What this producer and its clones have done so far.
     pub fn metrics(&self) -> ProducerMetrics {
         let shared = &self.handle.shared;
-        let (counters, budget) = (&shared.counters, shared.accumulator.budget());
+        let (totals, budget) = (
+            shared.accumulator.tally().totals(),
+            shared.accumulator.budget(),
+        );
         ProducerMetrics {
             records_accepted: shared.accumulator.accepted(),
-            records_sent: counters.records_sent.value(),
-            records_acknowledged: counters.records_acknowledged.value(),
-            records_failed: counters.records_failed(),
-            records_retried: counters.records_retried.value(),
-            batches_sent: counters.batches_sent.value(),
-            bytes_sent: counters.bytes_sent.value(),
-            requests_sent: counters.requests_sent.value(),
-            callbacks_panicked: counters.callbacks_panicked.value(),
+            records_acknowledged: totals.acknowledged,
+            records_failed: totals.failed(),
             buffer_used_bytes: budget.used() as u64,
             buffer_total_bytes: budget.total() as u64,
+            ..shared.counters.snapshot()
         }
     }
 
@@ -387,13 +325,14 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         &self,
         record: ProducerRecord<'a, K, V>,
         callback: F,
-        patience: &Patience,
+        limit: &WaitLimit,
     ) -> Result<(), SendError<'a, K, V, F>>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        self.submit(&record, callback, owe, patience, |_| ())
-            .map_err(|(error, callback)| SendError::new(error, record, callback))
+        let mut callback = OwnCallback::new(callback);
+        self.submit(&record, &mut callback, limit)
+            .map_err(|error| SendError::new(error, record, callback.into_unused()))
     }
 
     fn gate(&self) -> Gate<'_> {
@@ -403,9 +342,9 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         }
     }
 
-    /// How long a call may wait here.
-    fn patience(&self) -> Patience {
-        Patience::until(Limit::MaxBlock(self.settings.max_block))
+    /// The limit of a call that has none of its own.
+    fn max_block(&self) -> WaitLimit {
+        WaitLimit::at_most(Limit::MaxBlock(self.settings.max_block))
     }
 }
 
@@ -425,14 +364,6 @@ impl<K: ?Sized, V: ?Sized> fmt::Debug for Producer<K, V> {
             .field("metrics", &self.metrics())
             .finish_non_exhaustive()
     }
-}
-
-/// Makes the batch owe a call of the record's own callback.
-fn owe<F>(completions: &mut Completions, callback: F, record: &Record<'_>)
-where
-    F: FnOnce(Result<RecordMetadata>) + Send + 'static,
-{
-    completions.push(Box::new(callback), record);
 }
 
 fn misuse(call: &str) -> Error {

@@ -1,5 +1,5 @@
-//! Taking records back that were never sent. The I/O thread does it, between two turns, so nothing is
-//! sent and purged at once. Runs on: caller.
+//! Taking records back that were never sent. The I/O thread does it, as it does the sending, so no
+//! record can be both sent and purged. Runs on: caller.
 
 use crate::accumulator::UndeliveredRecord;
 use crate::driver::End;
@@ -72,7 +72,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     }
 
     /// [`purge`](Self::purge) that also hands back the records: in the order of `send` per partition,
-    /// each with the error that its callback is told. They are copies outside of `buffer.memory`.
+    /// each with the error that its callback gets. They are copies outside of `buffer.memory`.
     ///
     /// # Errors
     /// As [`purge`](Self::purge). After [`TimedOut`](ErrorKind::TimedOut) the records do not come back:

@@ -1,107 +1,101 @@
-//! The generic part of a record's path on the caller's thread: serializers before, the callback or
-//! token after; what is between is the [gate](super::gate)'s. HOT. Serializers run with no lock and no
+//! The part of a record's way that depends on the types of key and value: the serializers. All that
+//! follows, from topic to batch, is the [gate](super::gate)'s. HOT. Serializers run with no lock and no
 //! reservation held. Runs on: caller.
 
 use std::cell::Cell;
 
-use crate::accumulator::{Arrival, Completions, Owed, View};
+use crate::accumulator::{Appended, CachedTopics, NewRecord, OnCompletion};
 use crate::error::{Error, ErrorKind, Result};
 use crate::producer::Producer;
 use crate::producer::clock::wall_clock_ms;
-use crate::producer::gate::{Accepted, Draft, Patience};
+use crate::producer::gate::RecordTarget;
 use crate::producer::record::ProducerRecord;
+use crate::producer::wait_limit::WaitLimit;
 use crate::record::Record;
 use crate::serializer::{Context, Serialized, Serializer};
 use crate::sync::assert_unlocked;
 
 thread_local! {
-    static DESK: Cell<Option<Box<Desk>>> = const { Cell::new(None) };
+    static BUFFERS: Cell<Option<Box<SendBuffers>>> = const { Cell::new(None) };
 }
 
-/// What a thread keeps from record to record, so that sending one allocates nothing.
+/// What a thread keeps from one record to the next, so that sending a record allocates nothing.
 #[derive(Default)]
-pub(super) struct Desk {
-    /// What serializers write to.
+pub(super) struct SendBuffers {
+    /// Where serializers write keys and values that they do not borrow.
     pub(super) key: Vec<u8>,
     pub(super) value: Vec<u8>,
-    /// The topics of the producer that it sent with last.
-    pub(super) topics: Option<View>,
+    /// The topics of the producer that this thread has used last.
+    pub(super) topics: Option<CachedTopics>,
 }
 
-/// A buffer that one huge record has grown is not kept.
+/// A buffer that has grown larger than this is freed, so that one huge record does not hold its
+/// memory for the rest of the thread's life.
 const KEPT_BUFFER_BYTES: usize = 1024 * 1024;
 
-impl Desk {
-    /// This thread's, or a new one for a serializer that sends records of its own, and for a thread
-    /// that is ending.
-    fn take() -> Box<Self> {
-        let kept = DESK.try_with(Cell::take);
+impl SendBuffers {
+    /// This thread's buffers. There are none to take, and new ones are made, if a serializer sends a
+    /// record itself while its caller's buffers are in use, and if the thread is ending.
+    pub(super) fn take() -> Box<Self> {
+        let kept = BUFFERS.try_with(Cell::take);
         kept.ok().flatten().unwrap_or_default()
     }
 
-    fn put_back(mut self: Box<Self>) {
+    pub(super) fn put_back(mut self: Box<Self>) {
         for buffer in [&mut self.key, &mut self.value] {
             if buffer.capacity() > KEPT_BUFFER_BYTES {
                 *buffer = Vec::new();
             }
             buffer.clear();
         }
-        DESK.try_with(|kept| kept.set(Some(self))).ok();
+        BUFFERS.try_with(|kept| kept.set(Some(self))).ok();
     }
 }
 
 impl<K: ?Sized, V: ?Sized> Producer<K, V> {
-    /// Takes a record in and says where it is, or why it was not and gives back what its caller is
-    /// owed: the callback or the token, which `owe` adds to the record's batch.
-    pub(super) fn submit<O, T>(
+    /// Accepts the record, or refuses it. A refused record's callback or token stays in `callback`,
+    /// for its caller to get back.
+    pub(super) fn submit(
         &self,
         record: &ProducerRecord<'_, K, V>,
-        owed: O,
-        owe: impl Fn(&mut Completions, O, &Record<'_>),
-        patience: &Patience,
-        accepted: impl FnOnce(Accepted<'_>) -> T,
-    ) -> Result<T, (Error, O)> {
-        let mut owed = Some(owed);
-        let mut owe = |completions: &mut Completions, record: &Record<'_>| {
-            let owed = owed.take().expect("a record is appended once");
-            owe(completions, owed, record);
-        };
-        let mut desk = Desk::take();
-        let placed = self.place(record, size_of::<O>(), &mut owe, patience, &mut desk);
-        let result = placed.map(accepted);
-        desk.put_back();
-        result.map_err(|error| (error, owed.expect("a refused record was not appended")))
+        callback: &mut dyn OnCompletion,
+        limit: &WaitLimit,
+    ) -> Result<()> {
+        let mut buffers = SendBuffers::take();
+        let appended = self.append(record, callback, limit, &mut buffers);
+        let result = appended.map(drop);
+        buffers.put_back();
+        result
     }
 
-    fn place<'d>(
+    /// Serializes the record and appends it to a batch of its partition.
+    pub(super) fn append<'b>(
         &self,
         record: &ProducerRecord<'_, K, V>,
-        owed_bytes: usize,
-        owe: &mut Owed<'_>,
-        patience: &Patience,
-        desk: &'d mut Desk,
-    ) -> Result<Accepted<'d>> {
+        callback: &mut dyn OnCompletion,
+        limit: &WaitLimit,
+        buffers: &'b mut SendBuffers,
+    ) -> Result<Appended<'b>> {
         if let Some(interceptors) = &self.settings.interceptors {
-            let owed = (owed_bytes, owe);
-            return self.place_intercepted(interceptors, record, owed, patience, desk);
+            return self.append_intercepted(interceptors, record, callback, limit, buffers);
         }
-        let Desk { key, value, topics } = desk;
+        let SendBuffers { key, value, topics } = buffers;
         let gate = self.gate();
-        let draft = Draft {
+        let target = RecordTarget {
             topic: record.topic,
             partition: record.partition,
             timestamp_ms: record.timestamp_ms,
         };
-        let topic = gate.topic(&draft, patience, topics)?;
+        let topic = gate.topic(&target, limit, topics)?;
         let (key, value) = self.serialize(record, key, value)?;
         let encoded = Record {
-            timestamp_ms: draft.timestamp_ms.unwrap_or_else(wall_clock_ms),
+            timestamp_ms: target.timestamp_ms.unwrap_or_else(wall_clock_ms),
             key,
             value,
             headers: &record.headers,
         };
-        let mut arrival = Arrival::new(encoded, owed_bytes, owe);
-        gate.append(&draft, topic, &mut arrival, patience)
+        let mut new = NewRecord::new(encoded, callback);
+        gate.append(&target, topic, &mut new, limit)
     }
 
     #[expect(clippy::type_complexity, reason = "a key and a value")]

@@ -1,5 +1,5 @@
-//! The broker's half: requests from bytes, responses to bytes. Compiled for tests and for the mock
-//! cluster only.
+//! The broker's side of the codec: requests from bytes, responses to bytes. Compiled for tests and for
+//! the mock cluster only.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -8,13 +8,10 @@ pub(crate) use crate::protocol::header::RequestHeader;
 
 use crate::protocol::frame::Frame;
 use crate::protocol::header::write_response_header;
-use crate::protocol::messages::{
-    ApiVersionsRequest, InitProducerIdRequest, MetadataRequest, ProduceRequest,
-};
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 use crate::protocol::{ApiKey, Request, Response};
 
-/// Why the body of a frame is no request.
+/// Why the body of a frame is not a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RequestError {
     /// The header is fine, but names an API or a version that this crate does not speak.
@@ -57,42 +54,17 @@ pub(crate) fn decode_request(body: &[u8]) -> Result<(RequestHeader, Request), Re
     };
     reader.set_flexible(api.is_flexible(version));
     reader.skip_tags()?;
-    let request = match api {
-        ApiKey::Produce => Request::Produce(ProduceRequest::decode(&mut reader, version)?),
-        ApiKey::Metadata => Request::Metadata(MetadataRequest::decode(&mut reader, version)?),
-        ApiKey::ApiVersions => {
-            Request::ApiVersions(ApiVersionsRequest::decode(&mut reader, version)?)
-        }
-        ApiKey::InitProducerId => {
-            Request::InitProducerId(InitProducerIdRequest::decode(&mut reader, version)?)
-        }
-    };
+    let request = Request::decode(api, &mut reader, version)?;
     reader.finish()?;
     Ok((header, request))
 }
 
 /// A response as a frame. Answer an `ApiVersions` request of an unknown version in version 0, with
 /// `UNSUPPORTED_VERSION`.
-pub(crate) fn encode_response(
-    api: ApiKey,
-    version: i16,
-    correlation_id: i32,
-    response: &Response,
-) -> Frame {
+pub(crate) fn encode_response(response: &Response, version: i16, correlation_id: i32) -> Frame {
+    let api = response.api_key();
     let mut writer = Writer::new(api.is_flexible(version));
     write_response_header(&mut writer, api, correlation_id);
-    match (api, response) {
-        (ApiKey::Produce, Response::Produce(response)) => response.encode(&mut writer, version),
-        (ApiKey::Metadata, Response::Metadata(response)) => response.encode(&mut writer, version),
-        (ApiKey::ApiVersions, Response::ApiVersions(response)) => {
-            response.encode(&mut writer, version);
-        }
-        (ApiKey::InitProducerId, Response::InitProducerId(response)) => {
-            response.encode(&mut writer);
-        }
-        (ApiKey::Produce | ApiKey::Metadata | ApiKey::ApiVersions | ApiKey::InitProducerId, _) => {
-            panic!("a {api} request has another answer");
-        }
-    }
+    response.encode(&mut writer, version);
     writer.into_frame()
 }

@@ -1,5 +1,5 @@
-//! Kafka's error codes: one table of what each is called, what it means, and what a client should
-//! do about it. Decides nothing; used wherever a broker's answer is judged or told.
+//! Kafka's error codes: one table with the name of each, what it means, and what a client should do
+//! about it. Decides nothing; used wherever a broker's answer is judged or reported.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ impl ErrorCode {
         self.row().map_or("UNKNOWN_ERROR_CODE", |row| row.name)
     }
 
-    /// The code that Kafka calls so; none if this crate knows none of that name.
+    /// The code with this name in Kafka; none if this crate knows no such code.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.name() == name)
     }
@@ -62,7 +62,7 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// What is known about a code.
+/// A row of the table.
 struct Row {
     name: &'static str,
     advice: Advice,
@@ -169,7 +169,7 @@ error_codes! {
     60 REASSIGNMENT_IN_PROGRESS Stop "a reassignment of partitions is under way";
     61 DELEGATION_TOKEN_AUTH_DISABLED Stop "delegation tokens are not enabled";
     62 DELEGATION_TOKEN_NOT_FOUND Stop "the broker does not know this delegation token";
-    63 DELEGATION_TOKEN_OWNER_MISMATCH Stop "the delegation token is somebody else's";
+    63 DELEGATION_TOKEN_OWNER_MISMATCH Stop "the delegation token belongs to another user";
     64 DELEGATION_TOKEN_REQUEST_NOT_ALLOWED Stop "delegation tokens are not for this kind of connection";
     65 DELEGATION_TOKEN_AUTHORIZATION_FAILED Stop "not authorized for this delegation token";
     66 DELEGATION_TOKEN_EXPIRED Stop "the delegation token has expired";
@@ -184,7 +184,7 @@ error_codes! {
     75 UNKNOWN_LEADER_EPOCH Retry "the client knows a newer leader epoch than the broker";
     76 UNSUPPORTED_COMPRESSION_TYPE Stop "this compression is not supported here";
     77 STALE_BROKER_EPOCH Stop "the broker has been registered anew";
-    78 OFFSET_NOT_AVAILABLE Retry "the new leader cannot tell this offset yet";
+    78 OFFSET_NOT_AVAILABLE Retry "the new leader does not know this offset yet";
     79 MEMBER_ID_REQUIRED Stop "joining the group takes a member id";
     80 PREFERRED_LEADER_NOT_AVAILABLE Refresh "the preferred leader is not available";
     81 GROUP_MAX_SIZE_REACHED Stop "the group is full";

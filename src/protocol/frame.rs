@@ -1,6 +1,6 @@
-//! Length-prefixed frames: going out in chunks, so that batches reach the socket without being
-//! copied, and coming in from a stream of bytes that ends anywhere. Owns no socket; used by the
-//! I/O thread for its connections and by the mock cluster.
+//! Length-prefixed frames: outgoing ones in chunks, so that batches reach the socket without being
+//! copied; incoming ones cut out of a stream of bytes that arrives in arbitrary pieces. Owns no
+//! socket; used by the I/O thread for its connections and by the mock cluster.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -16,8 +16,9 @@ pub(crate) const LENGTH_BYTES: usize = 4;
 /// answer that a producer asks for. Text and TLS records, taken for a length, are larger.
 pub(crate) const MAX_FRAME_BYTES: usize = 100 * 1024 * 1024;
 
-/// Bytes that somebody else owns too: a sealed batch, which the request refers to until it is
-/// gone (KAFKA-19012). Equal when their contents are.
+/// Bytes with more than one owner: a sealed batch and each request that carries it. The buffer is not
+/// reused before the last of them is dropped: Java's producer once reused one that a request still
+/// waited to write, and so sent records to another topic (KAFKA-19012). Equal if their contents are.
 #[derive(Clone)]
 pub(crate) struct SharedBytes(Arc<dyn AsRef<[u8]> + Send + Sync>);
 
@@ -43,12 +44,12 @@ impl fmt::Debug for SharedBytes {
     }
 }
 
-/// A part of a frame.
+/// A piece of a frame.
 #[derive(Clone, Debug)]
 pub(crate) enum Chunk {
-    /// Written by the codec.
+    /// Bytes written by the codec.
     Owned(Vec<u8>),
-    /// Records.
+    /// A batch.
     Shared(SharedBytes),
 }
 
@@ -70,7 +71,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// Fills the length into the first four bytes, which are room kept for it in an owned chunk.
+    /// Fills the length into the first four bytes, which are kept free for it in an owned chunk.
     pub(crate) fn new(mut chunks: Vec<Chunk>) -> Self {
         let len = chunks.iter().map(|chunk| chunk.as_slice().len()).sum();
         let Some(Chunk::Owned(first)) = chunks.first_mut() else {
@@ -109,12 +110,12 @@ impl Frame {
     }
 }
 
-/// Cuts a stream of bytes into frames. Holds what has been received and not been popped, whatever
-/// the lengths announce, and little room beyond that.
+/// Cuts a stream of bytes into frames. Holds the bytes that have been received and not popped, and little
+/// spare room: a peer that announces a large frame and sends nothing costs nothing.
 #[derive(Debug, Default)]
 pub(crate) struct FrameReader {
     buffer: Vec<u8>,
-    /// Where in `buffer` the next frame begins.
+    /// The index in `buffer` at which the next frame begins.
     start: usize,
     max_frame_bytes: usize,
 }
@@ -133,17 +134,18 @@ impl FrameReader {
         self.max_frame_bytes = max_frame_bytes;
     }
 
-    /// Takes bytes as they came from the peer.
+    /// Adds bytes as they came from the peer.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        // Moving the rest down costs no more than was popped before.
+        // Moved down only when at most half of the buffer is left: then moving costs no more than was
+        // popped before, however small the pieces are.
         if self.start >= self.buffer.len() - self.start {
             self.buffer.drain(..self.start);
             self.start = 0;
         }
         let needed = self.buffer.len() + bytes.len();
         if needed > self.buffer.capacity() {
-            // Twice as much each time; with a quarter of the largest frame here, room for the rest,
-            // so that old room and new room are never much more than the frame.
+            // The capacity doubles each time; from a quarter of the largest frame it goes straight to
+            // the whole, so that the old and the new buffer together are never much more than a frame.
             let most = LENGTH_BYTES + self.max_frame_bytes;
             let room = self.buffer.capacity() * 2;
             let room = if room >= most / 2 { most } else { room };
@@ -153,7 +155,7 @@ impl FrameReader {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The body of the next frame, if it has come whole.
+    /// The body of the next frame, if all of it has arrived.
     pub(crate) fn pop(&mut self) -> Result<Option<&[u8]>, FrameError> {
         if self.start > 0 && self.is_empty() {
             self.buffer.clear();
@@ -176,17 +178,17 @@ impl FrameReader {
         Ok(Some(body))
     }
 
-    /// Whether the stream may end here: no frame has been received in part.
+    /// Whether no part of a frame is left: the stream may end here.
     pub(crate) fn is_empty(&self) -> bool {
         self.start == self.buffer.len()
     }
 }
 
-/// What an empty reader keeps, so that one large frame does not cost memory for ever.
+/// The largest buffer that an empty reader keeps, so that one large frame does not cost memory for ever.
 const KEPT_BYTES: usize = 64 * 1024;
 
-/// The peer's bytes are not frames. The connection is of no more use: nobody knows where the next
-/// frame begins.
+/// The peer's bytes are not frames. The connection is of no more use, because it is unknown where the
+/// next frame begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FrameError {
     announced: i32,
@@ -239,7 +241,7 @@ impl fmt::Display for FrameError {
 
 impl StdError for FrameError {}
 
-/// How much of what the peer sent an error shows.
+/// How many of the peer's bytes an error shows.
 const SAMPLE_BYTES: usize = 24;
 
 #[cfg(test)]
@@ -351,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn recognises_who_else_may_be_listening() {
+    fn recognises_what_else_may_be_listening() {
         assert_eq!(
             refusal(b"HTTP/1.1 400 Bad Request\r\n"),
             "the peer speaks HTTP, not Kafka's protocol (it sent \"HTTP/1.1 400 Bad Request\")"

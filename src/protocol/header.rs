@@ -1,13 +1,14 @@
-//! What stands in front of every message: who is asked for what in which version, and the number
-//! that tells which request an answer belongs to. Pure; used by the encoding and decoding
-//! functions of this layer only.
+//! The header in front of every message: API, version and client of a request, and the correlation id
+//! that says which request a response belongs to. Pure; used by the encoding and decoding functions
+//! of this layer only.
 
 use crate::protocol::ApiKey;
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 
 /// Writes the header of a request. Flexible versions end it with tagged fields (header version 2),
-/// others do not (version 1). The client id keeps its classic form, so that a broker can read the
-/// header of a request that is newer than itself.
+/// others do not (header version 1). The client id has a length of two bytes even in flexible
+/// versions (KIP-482): a broker that does not know the version, and so cannot say whether it is
+/// flexible, can still read the header and answer.
 pub(crate) fn write_request_header(
     writer: &mut Writer,
     api: ApiKey,
@@ -28,25 +29,19 @@ pub(crate) fn read_response_header(
     api: ApiKey,
 ) -> Result<i32, DecodeError> {
     let correlation_id = reader.i32()?;
-    if response_header_has_tags(api) {
+    if api.response_header_has_tags() {
         reader.skip_tags()?;
     }
     Ok(correlation_id)
-}
-
-/// Whether flexible versions of the answer end its header with tagged fields (header version 1).
-/// `ApiVersions` never does: it is what a client reads before it knows what the broker speaks.
-fn response_header_has_tags(api: ApiKey) -> bool {
-    api != ApiKey::ApiVersions
 }
 
 /// The header of a request, as a broker reads it.
 #[cfg(any(test, feature = "testing"))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RequestHeader {
-    /// As it came; maybe one that this crate does not speak.
+    /// As it came; perhaps of an API that this crate does not speak.
     pub(crate) api_key: i16,
-    /// As it came; maybe one that this crate does not speak.
+    /// As it came; perhaps one that this crate does not speak.
     pub(crate) api_version: i16,
     pub(crate) correlation_id: i32,
     pub(crate) client_id: Option<String>,
@@ -54,7 +49,7 @@ pub(crate) struct RequestHeader {
 
 #[cfg(any(test, feature = "testing"))]
 impl RequestHeader {
-    /// Reads what all versions have in common; tagged fields, if the version has them, come next.
+    /// Reads what all versions have in common; tagged fields follow if the version is flexible.
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             api_key: reader.i16()?,
@@ -69,7 +64,7 @@ impl RequestHeader {
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn write_response_header(writer: &mut Writer, api: ApiKey, correlation_id: i32) {
     writer.i32(correlation_id);
-    if response_header_has_tags(api) {
+    if api.response_header_has_tags() {
         writer.no_tags();
     }
 }

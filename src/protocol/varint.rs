@@ -1,5 +1,5 @@
 //! Variable-length integers: unsigned ones for compact lengths and tags, zig-zag ones for records.
-//! Pure functions over slices; never trusts that a number ends.
+//! Pure functions over slices, which may end anywhere, even inside a number.
 
 /// The longest encoding of a 64-bit number.
 pub(crate) const MAX_VARLONG_BYTES: usize = 10;
@@ -27,8 +27,8 @@ pub(crate) fn put_signed(out: &mut Vec<u8>, value: i64) {
     }
 }
 
-/// [`put_signed`] into room that is there already, from place `at`; returns the place after it. What
-/// goes beyond the room is lost.
+/// [`put_signed`] into an array, from index `at`; returns the index after the number. Bytes that do not
+/// fit are dropped.
 #[inline]
 pub(crate) fn write_signed<const ROOM: usize>(
     room: &mut [u8; ROOM],
@@ -37,8 +37,8 @@ pub(crate) fn write_signed<const ROOM: usize>(
 ) -> usize {
     let mut value = zigzag(value);
     let mut put = |byte: u64| {
-        if let Some(place) = room.get_mut(at) {
-            *place = (byte & 0xff) as u8;
+        if let Some(slot) = room.get_mut(at) {
+            *slot = (byte & 0xff) as u8;
         }
         at += 1;
     };

@@ -1,11 +1,11 @@
-//! Version ranges, and which version to speak with one broker. Pure; used for every request.
+//! Version ranges, and which version of an API to use with a broker. Pure; used for every request.
 
 use std::fmt;
 
 use crate::protocol::ApiKey;
 use crate::protocol::messages::ApiVersionRange;
 
-/// The versions of one API that one side speaks, both ends included.
+/// Versions of one API, both ends included. Empty if `min` is above `max`, as a broker may say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct VersionRange {
     pub(crate) min: i16,
@@ -28,7 +28,7 @@ impl VersionRange {
     }
 
     /// Every version, from the oldest to the newest.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "oracle"))]
     pub(crate) fn iter(self) -> impl Iterator<Item = i16> {
         self.min..=self.max
     }
@@ -40,13 +40,15 @@ impl fmt::Display for VersionRange {
     }
 }
 
-/// What one broker speaks, of the APIs that this crate speaks. Empty until a broker has told.
+/// The versions that one broker speaks, of the APIs that this crate knows. Empty by default: nothing is
+/// known yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ApiVersions(Vec<(ApiKey, VersionRange)>);
 
 impl ApiVersions {
-    pub(crate) fn new(told: &[ApiVersionRange]) -> Self {
-        let known = told.iter().filter_map(|row| {
+    /// From a broker's answer; leaves out APIs that this crate does not know.
+    pub(crate) fn new(answered: &[ApiVersionRange]) -> Self {
+        let known = answered.iter().filter_map(|row| {
             let api = ApiKey::from_code(row.api_key)?;
             Some((api, VersionRange::new(row.min, row.max)))
         });
@@ -98,6 +100,10 @@ mod tests {
         }
         let all = VersionRange::new(0, i16::MAX);
         assert_eq!(broker.pick(ApiKey::Metadata, all), None, "an empty range");
-        assert_eq!(broker.pick(ApiKey::ApiVersions, all), None, "not told");
+        assert_eq!(
+            broker.pick(ApiKey::ApiVersions, all),
+            None,
+            "not in the answer"
+        );
     }
 }

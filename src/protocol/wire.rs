@@ -1,7 +1,7 @@
-//! Reads and writes the primitive types of Kafka's messages, in both of their spellings: lengths of
-//! two or four bytes, or the compact lengths and tagged fields of flexible versions (KIP-482).
-//! Never panics on what a peer sent and never allocates by a length it was told. Pure; used
-//! wherever messages are encoded or decoded.
+//! Reads and writes the primitive types of Kafka's messages in both encodings: lengths of two or four
+//! bytes, or the compact lengths and tagged fields of flexible versions (KIP-482). Whatever a peer
+//! sent, reading never panics, and allocates by the bytes that have arrived, not by a length that the
+//! peer claims. Pure; used wherever messages are encoded or decoded.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -13,7 +13,7 @@ use byteorder::{BigEndian, ReadBytesExt, WriteBytesExt};
 use crate::protocol::frame::{Chunk, Frame, LENGTH_BYTES, MAX_FRAME_BYTES, SharedBytes};
 use crate::protocol::varint;
 
-/// Why bytes are not the message they were taken for.
+/// Why bytes are not the expected message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DecodeError {
     /// A phrase that says what is wrong.
@@ -30,22 +30,23 @@ impl fmt::Display for DecodeError {
 
 impl StdError for DecodeError {}
 
-/// Takes values off the front of a slice.
+/// Reads values from the front of a slice.
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
     /// The offset at which `rest` ends.
     end: usize,
     flexible: bool,
-    /// How many bytes what is read may still take in memory.
+    /// How much more memory, in bytes, the decoded message may take.
     budget: usize,
 }
 
-/// What a message may take in memory once it is read. Elements take more there than on the wire,
-/// and room for them is made by doubling: with the frame, it is less than two of the largest.
+/// How much memory a decoded message may take. An element can take many times its bytes on the wire, so
+/// a limit on the frame alone would let 100 MiB from a hostile peer become gigabytes. Vectors grow by
+/// doubling, so that frame and message together stay below twice the largest frame.
 const MAX_DECODED_BYTES: usize = MAX_FRAME_BYTES / 2;
 
-/// As long as strings may be in versions that spell their length with two bytes.
+/// The longest string whose length fits the two bytes it has in versions that are not flexible.
 const MAX_STRING_BYTES: usize = 32_767;
 
 impl<'a> Reader<'a> {
@@ -58,7 +59,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Changes the spelling: a header tells in which one its message continues.
+    /// Changes the encoding: only a header says which one the rest of its message has.
     pub(crate) fn set_flexible(&mut self, flexible: bool) {
         self.flexible = flexible;
     }
@@ -72,7 +73,8 @@ impl<'a> Reader<'a> {
         !self.rest.is_empty()
     }
 
-    /// Ends the reading; bytes that nobody asked for mean that the message is another one.
+    /// Checks that everything has been read. Bytes left over mean that this was not the expected
+    /// message, even if all its fields could be read.
     pub(crate) fn finish(self) -> Result<(), DecodeError> {
         if self.any_left() {
             return Err(self.error("the message should end, but more follows"));
@@ -154,9 +156,10 @@ impl<'a> Reader<'a> {
         Ok(Some(elements))
     }
 
-    /// Reads the tagged fields that end every structure of a flexible version; there are none in
-    /// other versions. `known` gets each tag and its payload; what it leaves untouched is skipped,
-    /// what it begins to read it has to read to the end.
+    /// Reads the tagged fields at the end of every structure of a flexible version; other versions
+    /// have none. `known` gets each tag and its payload. It may leave a payload alone, which is then
+    /// skipped, but has to read to the end of one that it begins to read. Tags come in ascending order
+    /// (KIP-482), so that none comes twice.
     pub(crate) fn tags(
         &mut self,
         mut known: impl FnMut(u32, &mut Self) -> Result<(), DecodeError>,
@@ -189,7 +192,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Skips the tagged fields of a structure of which we know none.
+    /// Skips the tagged fields of a structure, of which this crate uses none.
     pub(crate) fn skip_tags(&mut self) -> Result<(), DecodeError> {
         self.tags(|_, _| Ok(()))
     }
@@ -207,8 +210,8 @@ impl<'a> Reader<'a> {
         str::from_utf8(bytes).map(Some).map_err(|_| error)
     }
 
-    /// The length of a string or bytes, or the count of an array, whose elements all take at least
-    /// one byte; `None` is null. Never more than the number of bytes that follow.
+    /// The length of a string or bytes, or the count of an array; `None` is null. Never more than the
+    /// number of bytes that follow, as every element of an array takes at least one byte.
     fn length(&mut self, prefix: Prefix) -> Result<Option<usize>, DecodeError> {
         let negative = self.error("a length is negative");
         let too_long = self.error("a length reaches past the end");
@@ -227,15 +230,15 @@ impl<'a> Reader<'a> {
         Ok(Some(length))
     }
 
-    /// A value of so many bytes is kept.
+    /// Charges a value of so many bytes to the budget.
     fn spend(&mut self, bytes: usize) -> Result<(), DecodeError> {
         let error = self.error("the message takes too much memory");
         self.budget = self.budget.checked_sub(bytes).ok_or(error)?;
         Ok(())
     }
 
-    /// For how many elements room is made before they are read: not for more bytes than there are,
-    /// or than the message may take, however many elements are announced.
+    /// For how many elements to allocate before they are read. An array may claim two billion, so this
+    /// is at most as many as fit the bytes that are left, or the budget.
     fn affordable<T>(&self, count: usize) -> usize {
         count.min(self.rest.len().min(self.budget) / size_of::<T>().max(1))
     }
@@ -278,7 +281,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How a length is spelled.
+/// How a length is encoded.
 #[derive(Clone, Copy, Debug)]
 enum Prefix {
     /// Two bytes, −1 for null: strings.
@@ -289,8 +292,8 @@ enum Prefix {
     Compact,
 }
 
-/// Appends values to a frame. Callers keep names below 32 KiB and the whole below 2 GiB; topics,
-/// ids and sizes are checked where they enter the producer.
+/// Appends values to a frame. Callers keep names below 32 KiB and the frame below 2 GiB: topics, ids and
+/// sizes are checked when they enter the producer.
 #[derive(Debug)]
 pub(crate) struct Writer {
     chunks: Vec<Chunk>,
@@ -300,7 +303,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Begins a frame with room for its length.
+    /// Starts a frame, with room for its length.
     pub(crate) fn new(flexible: bool) -> Self {
         Self {
             chunks: Vec::new(),
@@ -309,7 +312,7 @@ impl Writer {
         }
     }
 
-    /// Ends the frame and puts its length in front.
+    /// Finishes the frame and fills its length in.
     pub(crate) fn into_frame(mut self) -> Frame {
         self.end_chunk();
         Frame::new(self.chunks)
@@ -354,7 +357,8 @@ impl Writer {
         self.prefixed_string(Prefix::Short, value);
     }
 
-    /// Records become a chunk of their own: the frame shares them.
+    /// Appends a batch without copying it: it becomes a chunk of its own, which the frame shares with
+    /// the batch's owner.
     pub(crate) fn records(&mut self, records: &SharedBytes) {
         let length = records.as_slice().len();
         self.length(self.prefix(Prefix::Long), Some(length));
@@ -379,7 +383,7 @@ impl Writer {
         }
     }
 
-    /// Ends a structure that has no tagged fields to tell.
+    /// Ends a structure without tagged fields: in flexible versions, with a count of zero.
     pub(crate) fn no_tags(&mut self) {
         if self.flexible {
             self.tail.push(0);
@@ -458,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn spells_strings_as_kafka_does() {
+    fn encodes_strings_as_kafka_does() {
         let write = |writer: &mut Writer| {
             writer.string("ab");
             writer.nullable_string(None);

@@ -1,6 +1,6 @@
-//! Encodes records into one batch of format v2, append-only, into one buffer. Never looks back at a
-//! record; callers append under the partition's lock, any thread compresses with no lock held, the
-//! I/O thread seals.
+//! Encodes records into a batch of Kafka's format v2: [`BatchEncoder`] takes records, [`PackedBatch`]
+//! is what it becomes, compressed or not, and [`seal`](PackedBatch::seal) writes the header. Callers
+//! append under the partition's lock, any thread compresses with no lock held, the I/O thread seals.
 //!
 //! ```text
 //!   offset size                         offset size
@@ -21,7 +21,7 @@ use crate::protocol::varint;
 use crate::record::walk::{BatchHeader, EncodedRecord};
 use crate::record::{Record, signed};
 
-/// Whose batch it is, for the broker's duplicate detection.
+/// The producer and sequence number of a batch, by which a broker detects one that it has already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProducerStamp {
     pub(crate) producer_id: i64,
@@ -30,14 +30,15 @@ pub(crate) struct ProducerStamp {
 }
 
 impl ProducerStamp {
-    /// Nobody's: the broker detects no duplicates.
+    /// Of a producer without idempotence: the broker detects no duplicates.
     pub(crate) const NONE: Self = Self {
         producer_id: -1,
         epoch: -1,
         base_sequence: -1,
     };
 
-    /// The stamp of the batch that follows one of so many records; nobody's stays nobody's.
+    /// The stamp of the batch that follows this one, which has so many records. [`NONE`](Self::NONE)
+    /// stays so.
     pub(crate) fn after(self, records: usize) -> Self {
         if self.producer_id < 0 {
             return self;
@@ -84,7 +85,7 @@ impl BatchEncoder {
         }
     }
 
-    /// An empty batch for records of the one with this header, whose codec it leaves out.
+    /// An empty batch for records of the one with this header: the same attributes, but uncompressed.
     pub(crate) fn with_attributes_of(header: &BatchHeader, size_limit: usize) -> Self {
         Self {
             attributes: header.attributes & !CODEC,
@@ -97,24 +98,24 @@ impl BatchEncoder {
         usize::try_from(self.record_count).expect("it counts up from 0")
     }
 
-    /// How the next record will be encoded, if it has this content: to be [appended](Self::append)
-    /// to this batch, or not.
+    /// How a record with this content would be encoded at the end of this batch. The caller looks at
+    /// its size, and then [appends](Self::append) the record or not.
     #[inline]
     pub(crate) fn next(&self, timestamp_ms: i64, content: usize) -> Next {
         let timestamp_delta = match self.record_count {
             0 => 0,
             _ => timestamp_ms.wrapping_sub(self.base_timestamp_ms),
         };
-        let place = 1
+        let attributes_and_deltas = 1
             + varint::signed_len(timestamp_delta)
             + varint::signed_len(i64::from(self.record_count));
         Next {
             timestamp_delta,
-            body: content.saturating_add(place),
+            body: content.saturating_add(attributes_and_deltas),
         }
     }
 
-    /// Adds the record that is [next](Self::next). The caller has refused records whose
+    /// Adds a record, encoded as [`next`](Self::next) has said. The caller has refused records whose
     /// [upper bound](crate::record::encoded_size_upper_bound) does not fit an `i32`. Allocates only
     /// to let the buffer grow.
     ///
@@ -144,8 +145,8 @@ impl BatchEncoder {
         self.buffer.extend_from_slice(record.content);
     }
 
-    /// Makes room for a record, counts it, and writes what comes before its content, or with `first`
-    /// also the first number of that.
+    /// Makes room for a record, counts it, and writes what comes before its content: lengths, deltas,
+    /// attributes. `first` is the first number of the content, if that is not encoded yet.
     #[inline]
     fn begin_record(&mut self, timestamp_ms: i64, next: Next, first: Option<i64>) {
         self.make_room(next.body.saturating_add(MOST_START_BYTES));
@@ -153,8 +154,8 @@ impl BatchEncoder {
             self.base_timestamp_ms = timestamp_ms;
             self.max_timestamp_ms = timestamp_ms;
         }
-        // Written where they belong: pushed to the vector one by one, these few bytes would take as
-        // long as the copy of a value of 500.
+        // Written in place: pushed to the vector one by one, these few bytes would take as long as the
+        // copy of a value of 500 bytes.
         let before = self.buffer.len();
         self.buffer.extend_from_slice(&[0; MOST_START_BYTES]);
         let (_, room) = self
@@ -182,7 +183,7 @@ impl BatchEncoder {
     }
 
     /// The memory that it holds.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "oracle"))]
     pub(crate) fn capacity(&self) -> usize {
         self.buffer.capacity()
     }
@@ -230,8 +231,8 @@ impl BatchEncoder {
         self.pack().seal(producer)
     }
 
-    /// Makes room for `additional` bytes: a little at first, so that thousands of partitions with
-    /// one record each stay small, then by doubling, but not beyond the limit for nothing.
+    /// Makes room for `additional` bytes. The buffer starts small, so that thousands of partitions with
+    /// one record each take little memory, then doubles, but not beyond the limit without need.
     #[inline]
     fn make_room(&mut self, additional: usize) {
         if additional > self.buffer.capacity() - self.buffer.len() || self.buffer.is_empty() {
@@ -256,7 +257,7 @@ impl BatchEncoder {
     }
 }
 
-/// A record's encoding as far as it depends on its place in a batch.
+/// A record's encoding as far as it depends on the batch and on the records before it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Next {
     timestamp_delta: i64,
@@ -276,7 +277,8 @@ impl Next {
 /// attributes.
 const MOST_START_BYTES: usize = 5 + 1 + 10 + 5 + 5;
 
-/// A batch that takes no more records, compressed or not: all of it is final but whose it is.
+/// A batch that takes no more records, compressed or not. All of it is final but its
+/// [stamp](ProducerStamp).
 pub(crate) struct PackedBatch {
     /// The header's space, and what follows it.
     buffer: Vec<u8>,
@@ -284,7 +286,8 @@ pub(crate) struct PackedBatch {
     base_timestamp_ms: i64,
     max_timestamp_ms: i64,
     record_count: i32,
-    /// The checksum of what follows the header, if it has been computed.
+    /// The checksum of what follows the header, if it was computed already: a caller that compresses
+    /// does so, to leave less to the I/O thread.
     records_crc: Option<u32>,
 }
 
@@ -336,8 +339,8 @@ impl std::fmt::Debug for BatchEncoder {
     }
 }
 
-/// A copy of a sealed batch that is another producer's, or comes at another place of its series. The
-/// records stay as they are, to the byte.
+/// A copy of a sealed batch with another producer id, epoch or sequence number. The records stay as
+/// they are, to the byte.
 ///
 /// Runs on: I/O thread.
 pub(crate) fn restamp(bytes: &[u8], producer: ProducerStamp) -> Vec<u8> {
@@ -364,7 +367,7 @@ pub(crate) fn max_timestamp_ms(bytes: &[u8]) -> Option<i64> {
     Some(i64::from_be_bytes(field))
 }
 
-/// Writes whose batch it is, and the checksum, which depends on all other fields that it covers.
+/// Writes the stamp, and the checksum, which covers it and so comes last.
 fn put_stamp(
     header: &mut [u8; BatchEncoder::HEADER_BYTES],
     records: &[u8],

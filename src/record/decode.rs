@@ -1,6 +1,6 @@
-//! Reads whole batches of format v2, down to every header of every record: the other direction, for
-//! the mock cluster, for tests, and for records that a close hands back. Trusts no length or count
-//! that it is told, and never allocates by one.
+//! Reads whole batches of format v2, down to every header of every record: for the mock cluster, for
+//! tests, and for records that a close or purge hands back. Trusts no length or count in the bytes, and
+//! never allocates by one.
 
 pub(crate) use crate::record::walk::{BatchError, BatchHeader};
 use crate::record::walk::{Cursor, EncodedRecord, LARGEST_RECORDS, walk};
@@ -10,7 +10,7 @@ use crate::record::walk::{field, split_header};
 /// A record with bytes of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DecodedRecord {
-    /// Its place after the batch's base offset.
+    /// Its offset less the batch's base offset.
     pub(crate) offset_delta: i32,
     pub(crate) timestamp_ms: i64,
     pub(crate) key: Option<Vec<u8>>,
@@ -28,7 +28,7 @@ pub(crate) fn claimed_record_count(bytes: &[u8]) -> usize {
 }
 
 /// Reads a batch and checks all that can be checked, as a broker does, without keeping a record.
-/// Takes no more memory for it than it makes sense for a test to send.
+/// Decompresses no more than a test would send.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn check(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
     const MOST: usize = 256 << 20;

@@ -1,10 +1,10 @@
-//! Where a record landed.
+//! What a callback gets for an acknowledged record.
 
 use std::fmt;
 
 use smol_str::SmolStr;
 
-/// Where an acknowledged record landed. Prints as `orders-2@41`.
+/// Where in the log an acknowledged record is. Prints as `orders-2@41`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordMetadata {
     pub(crate) topic: SmolStr,
@@ -26,7 +26,7 @@ impl RecordMetadata {
         self.partition
     }
 
-    /// The position in the partition. `None` with `acks=0`, where no broker tells it.
+    /// The position in the partition. `None` with `acks=0`, where no broker answers.
     pub fn offset(&self) -> Option<i64> {
         self.offset
     }

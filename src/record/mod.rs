@@ -1,13 +1,22 @@
-//! Records as they go over the wire: serialized once, encoded into a batch of format v2.
-//! Knows neither topics nor partitions; callers encode, the I/O thread splits a batch that turned out
-//! too large and decodes what a close hands back, the mock and the tests decode.
+//! Records as they go over the wire: serialized once, encoded into a batch of format v2. Depends on
+//! neither topics nor partitions. Callers encode; the I/O thread splits batches that a broker calls too
+//! large, and decodes what a close or purge hands back; the mock and the tests decode.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `batch` | encoding records and sealing a batch |
+//! | `walk` | finding the records in a batch |
+//! | `split` | several smaller batches from one |
+//! | `decode` | all of a batch, down to the headers of its records |
+//! | `metadata` | what a callback gets for an acknowledged record |
 
 pub(crate) mod batch;
 pub(crate) mod decode;
 pub(crate) mod metadata;
 pub(crate) mod split;
+// Run by the package tests/codec, which has what they need.
 #[cfg(test)]
-#[cfg(not(shuttle))]
+#[cfg(feature = "oracle")]
 mod tests;
 mod walk;
 
@@ -32,8 +41,8 @@ pub(crate) struct Record<'a> {
 }
 
 impl Record<'_> {
-    /// The encoded bytes that do not depend on the record's place in the batch: key, value and
-    /// headers with their lengths. Computed once per record, and passed on.
+    /// The encoded bytes that are the same in any batch: key, value and headers with their lengths.
+    /// Computed once per record, and passed on.
     #[inline]
     pub(crate) fn content_size(&self) -> usize {
         let mut bytes = varint::signed_len(signed(self.headers.len()));
@@ -47,7 +56,7 @@ impl Record<'_> {
     }
 }
 
-/// The most that a batch of one record with this content can take, header included: what Java
+/// The size of a batch with one record of this content, at most, header included: what Java
 /// compares with `max.request.size` and `buffer.memory` before the record has a batch. A caller that
 /// refuses what is above an `i32` keeps the encoder's sizes in range.
 pub(crate) fn encoded_size_upper_bound(content: usize) -> usize {

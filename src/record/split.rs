@@ -1,6 +1,6 @@
-//! Takes a batch apart that its broker calls too large. The parts hold the same records in the same
-//! order, and go on from each other in the producer's sequence as if they had been made one by one.
-//! Never looks into a record: its content moves as it is. Runs on the I/O thread.
+//! Splits a batch that its broker calls too large. The parts hold the same records in the same order,
+//! with the sequence numbers that the records had. Never looks into a record: its content is copied as
+//! it is. Runs on the I/O thread.
 
 use std::mem;
 
@@ -18,8 +18,8 @@ pub(crate) struct SplitBatch {
 /// ours; a record that is larger has one of its own. Unless the batch is within the limit or has one
 /// record only, there are at least two.
 ///
-/// `pack` compresses them or not. If the batch is compressed, its parts are taken to become as much
-/// smaller as it did: one that does not may be larger than the limit.
+/// `pack` compresses them or not. The parts of a compressed batch are assumed to compress as well as it
+/// did; one that does not may be larger than the limit.
 pub(crate) fn split(
     bytes: &[u8],
     limit_bytes: usize,
@@ -54,8 +54,8 @@ pub(crate) fn split(
     parts
 }
 
-/// How large a batch is before it is compressed to `limit_bytes`, if that does as well as it did for
-/// this one.
+/// The uncompressed size of a batch that is compressed to `limit_bytes`, if it compresses as well as
+/// this one did.
 fn uncompressed(limit_bytes: usize, bytes: &[u8], records: &[u8]) -> usize {
     const HEADER: usize = BatchEncoder::HEADER_BYTES;
     let stream = bytes.len().saturating_sub(HEADER).max(1);

@@ -1,6 +1,6 @@
-//! Finds the records in a batch of format v2, whole, without looking inside them: what splitting a
-//! batch needs, and what [`decode`](super::decode) builds on. Trusts no length or count that it is
-//! told, and never allocates by one.
+//! Finds the records in a batch of format v2, without looking inside them: what splitting a batch
+//! needs, and what [`decode`](super::decode) builds on. Trusts no length or count in the bytes, and
+//! never allocates by one.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -143,19 +143,18 @@ impl BatchHeader {
 /// A record whose parts still lie in the batch, encoded as they were.
 #[derive(Clone, Copy)]
 pub(crate) struct EncodedRecord<'a> {
-    /// Its place in the batch, which is its offset after the batch's base offset.
+    /// Its index in the batch: its offset less the batch's base offset.
     pub(crate) index: i32,
     pub(crate) timestamp_ms: i64,
-    /// Key, value and headers: the part that does not depend on the record's place in a batch.
+    /// Key, value and headers: the part that is the same in any batch.
     pub(crate) content: &'a [u8],
 }
 
-/// What the records of one batch are at most, decompressed: a batch of ours is no larger before it
-/// is compressed.
+/// The limit for decompressing a batch of our own, which was no larger before it was compressed.
 pub(crate) const LARGEST_RECORDS: usize = i32::MAX as usize;
 
-/// Shows every one of the [records](BatchHeader::records) to `visit`; fails unless they are just as
-/// many as the header says.
+/// Calls `visit` for each of the [records](BatchHeader::records), in order; fails unless there are
+/// exactly as many as the header says.
 pub(crate) fn walk<'a>(
     header: &BatchHeader,
     records: &'a [u8],

@@ -48,7 +48,7 @@ impl Sender {
 
     fn tell(&mut self, outcome: Outcome) {
         self.incomplete.remove(&outcome.batch);
-        outcome.queue.note_finished();
+        outcome.queue.decrease_load();
         self.outputs.push_back(Output::Deliver(outcome));
     }
 

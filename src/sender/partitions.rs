@@ -140,7 +140,7 @@ impl Partition {
         // The queue's lock is left alone as long as nothing of it may go.
         match has_room.then(|| self.queue.head()).flatten() {
             // What a caller compresses is not there yet: it tells when it is done.
-            Some(head) if !head.is_packing => Next::New(head),
+            Some(head) if !head.is_compressing => Next::New(head),
             _ => Next::Nothing,
         }
     }
@@ -184,7 +184,7 @@ impl Sender {
         let budget = accumulator.budget();
         // Before the notices: whoever is refused after this look wakes the I/O thread, also for the
         // batch that it has found to be full.
-        let refused = budget.take_refusal();
+        let refused = budget.take_refused();
         let mut notices = std::mem::take(&mut self.notices);
         accumulator.take_notices(&mut notices);
         for notice in notices.drain(..) {
@@ -202,7 +202,7 @@ impl Sender {
                     self.register(&queue);
                     self.evaluate(now, queue.id(), accumulator);
                 }
-                Notice::Full(queue) => {
+                Notice::Ready(queue) => {
                     self.register(&queue);
                     self.evaluate(now, queue.id(), accumulator);
                 }

@@ -143,7 +143,7 @@ impl Sender {
     /// can be compressed is not known before.
     fn fit(&mut self, now: Instant, id: PartitionId, batch: SealedBatch) -> Option<SealedBatch> {
         let mut batch = batch;
-        while batch.queue.compressing().is_some()
+        while batch.queue.compression().is_some()
             && batch.len() > self.settings.max_request_size
             && batch.has_several()
             && batch.attempts == 0
@@ -383,8 +383,8 @@ impl Sender {
             batch.name(),
             batch.len()
         );
-        if let Some(compressing) = batch.queue.compressing() {
-            compressing.note_too_large();
+        if let Some(compression) = batch.queue.compression() {
+            compression.reset_ratio();
         }
         self.keep_parts(now, id, batch);
         self.go_on(now, id, accumulator);
@@ -395,7 +395,7 @@ impl Sender {
         let deadline = batch.deadline();
         for (index, part) in batch.split().into_iter().enumerate() {
             if index > 0 {
-                part.queue.note_opened();
+                part.queue.increase_load();
             }
             self.incomplete.insert(part.id);
             self.timers.set(deadline, Timer::Delivery(id, part.id));

@@ -20,8 +20,8 @@ pub(super) fn refusal(
     let words = own_words(told.error_message.as_deref()).unwrap_or_else(|| told.error.message());
     let size = match (told.error, batch_bytes) {
         (ErrorCode::MESSAGE_TOO_LARGE, Some(bytes)) => format!(" (the batch has {bytes} bytes)"),
-        (ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, _) => match queue.compressing() {
-            Some(compressing) => format!(" (compression.type is {})", compressing.codec()),
+        (ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, _) => match queue.compression() {
+            Some(compression) => format!(" (compression.type is {})", compression.codec()),
             None => String::new(),
         },
         _ => String::new(),

@@ -1,5 +1,6 @@
-//! The brokers' machines around the mock's state machine: one request of a connection at a time, as
-//! in Kafka, service times, crashes, stalls, and what goes wrong with single requests.
+//! The simulated brokers: each is a machine around the mock's state machine. It handles one request of
+//! a connection at a time, as Kafka does, takes time for it, crashes, stalls, and treats single
+//! requests badly.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -27,26 +28,26 @@ pub(super) struct Brokers {
     pub(super) state: ClusterState,
     machines: BTreeMap<NodeId, Machine>,
     lanes: BTreeMap<LinkId, Lane>,
-    /// What a scenario asks for, in this order per API.
+    /// The faults of a scenario; those of one API happen in this order.
     script: VecDeque<(Api, Blow)>,
-    /// What a broker that lags behind tells of leaders.
+    /// The leaders in the metadata of a broker that lags behind.
     old_leaders: Leaders,
 }
 
 #[derive(Debug, Default)]
 struct Machine {
     is_down: bool,
-    /// It does nothing before this time; the kernel goes on accepting connections and bytes.
+    /// Until then it does nothing, while its kernel still accepts connections and bytes.
     stalled_until: Option<Instant>,
 }
 
-/// A connection as its broker sees it.
+/// A connection, as its broker sees it.
 #[derive(Debug)]
 struct Lane {
     broker: NodeId,
     reader: FrameReader,
     requests: VecDeque<Vec<u8>>,
-    /// A request is being handled; `answer` once it has been.
+    /// Whether a request is being handled; the result is in `answer` until it is sent.
     is_busy: bool,
     answer: Option<Action>,
 }
@@ -81,13 +82,13 @@ impl Brokers {
         self.machines.get(&broker).is_some_and(|one| !one.is_down)
     }
 
-    /// Whether no request waits to be handled.
+    /// Whether no request is waiting or being handled.
     pub(super) fn are_quiet(&self) -> bool {
         let mut lanes = self.lanes.values();
         lanes.all(|lane| lane.requests.is_empty() && !lane.is_busy && lane.reader.is_empty())
     }
 
-    /// Until when the machine does nothing.
+    /// The end of the machine's stall, if it is stalled.
     fn stalled_until(&self, stage: &Stage, broker: NodeId) -> Option<Instant> {
         let machine = self.machines.get(&broker)?;
         machine.stalled_until.filter(|until| *until > stage.now)
@@ -219,7 +220,7 @@ impl Brokers {
                 }
             }
             Some(Action::Continue) => {}
-            // It stays busy for ever.
+            // The connection stays busy for ever: nothing else is answered on it.
             Some(Action::Silence) | None => return,
             Some(Action::Close) => {
                 self.lanes.remove(&id);
@@ -234,7 +235,7 @@ impl Brokers {
         }
     }
 
-    /// What goes wrong with this request: as the script says, else as the weather is.
+    /// What goes wrong with this request: by the script if it says so, else by chance.
     fn blow(&mut self, stage: &mut Stage, api: Api) -> Option<Blow> {
         if let Some(index) = self.script.iter().position(|(wanted, _)| *wanted == api) {
             return self.script.remove(index).map(|(_, blow)| blow);
@@ -305,7 +306,7 @@ impl Brokers {
         None
     }
 
-    /// The machine is gone. Its clients may or may not hear of it.
+    /// The machine is gone. Its clients may notice (a reset) or not (silence).
     pub(super) fn crash(
         &mut self,
         stage: &mut Stage,
@@ -354,7 +355,7 @@ impl Brokers {
         self.state.lead(TOPIC, partition, leader);
     }
 
-    /// Gives a partition that nobody leads to a broker that runs.
+    /// Makes a running broker the leader of a partition that has none.
     pub(super) fn elect(&mut self, partition: i32) {
         let leaders = self.state.leaders(TOPIC);
         let index = usize::try_from(partition).expect("partitions count from 0");
@@ -365,7 +366,7 @@ impl Brokers {
         }
     }
 
-    /// Everything runs again, and every partition has a leader.
+    /// Ends all faults: every broker runs, and every partition has a leader.
     pub(super) fn heal(&mut self) {
         self.script.clear();
         for machine in self.machines.values_mut() {
@@ -379,7 +380,7 @@ impl Brokers {
         }
     }
 
-    /// What brokers that lag behind tell from now on.
+    /// From now on, brokers that lag behind answer with the leaders of this moment.
     pub(super) fn remember_leaders(&mut self) {
         self.old_leaders = self.state.leaders(TOPIC);
     }
@@ -438,16 +439,10 @@ fn api(body: &[u8]) -> Api {
     let code = body
         .first_chunk()
         .map_or(-1, |bytes| i16::from_be_bytes(*bytes));
-    match ApiKey::from_code(code) {
-        Some(ApiKey::Produce) => Api::Produce,
-        Some(ApiKey::Metadata) => Api::Metadata,
-        Some(ApiKey::ApiVersions) => Api::ApiVersions,
-        Some(ApiKey::InitProducerId) => Api::InitProducerId,
-        None => Api::Other(code),
-    }
+    Api::from_code(code)
 }
 
-/// What becomes of an answer that is not as it should be.
+/// Spoils an answer, perhaps: with a lie that is well formed, or by cutting it short.
 fn spoil(stage: &mut Stage, request: &[u8], action: Action) -> Action {
     let weather = &mut stage.weather;
     let Action::Send(mut bytes) = action else {
@@ -459,11 +454,11 @@ fn spoil(stage: &mut Stage, request: &[u8], action: Action) -> Action {
     let api = ApiKey::from_code(i16::from_be_bytes(api));
     let version = i16::from_be_bytes(version);
     if may_spoil(weather)
-        && let Some(api @ (ApiKey::Produce | ApiKey::Metadata)) = api
+        && let Some(api) = api.filter(|api| lies::concern(*api))
         && let Ok((id, mut response)) = decode_response(api, version, &bytes[LENGTH_BYTES..])
     {
         lies::spoil(weather, &mut response);
-        bytes = encode_response(api, version, id, &response).to_vec();
+        bytes = encode_response(&response, version, id).to_vec();
     }
     let truncate = weather.mix.garbage;
     if bytes.len() > LENGTH_BYTES && weather.strikes("truncated answer", truncate) {
@@ -481,7 +476,7 @@ fn field(bytes: &[u8], at: usize) -> Option<[u8; 2]> {
 fn describe(action: &Action) -> String {
     match action {
         Action::Send(bytes) => format!("answers {} bytes", bytes.len()),
-        Action::Continue => "goes on".to_owned(),
+        Action::Continue => "continues".to_owned(),
         Action::Silence => "falls silent".to_owned(),
         Action::Close => "closes".to_owned(),
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use crate::accumulator::{BatchId, InLine};
+use crate::accumulator::{BatchId, QueuedCaller};
 use crate::sender::{CommandId, PurgeOrder};
 use crate::sim::dice::Dice;
 use crate::sim::options::TOPIC;
@@ -38,7 +38,7 @@ pub(super) enum State {
     AwaitingTopic(CommandId, Instant),
     AwaitingMemory {
         record: RecordId,
-        place: InLine,
+        place: QueuedCaller,
         /// How many had to wait before it.
         turn: u64,
         deadline: Instant,

@@ -28,7 +28,7 @@ impl CountingInterceptor {
         let heard = || self.0.load(Ordering::Relaxed);
         let (before, records) = (heard(), outcome.completions.len() as u64);
         let mut told = 0;
-        let ended = outcome.tell(|_, called| {
+        let ended = outcome.run_callbacks(|_, called| {
             called.expect("the checker's callbacks do not panic");
             told += 1;
             broken_if(I1, heard() != before + told, || {

@@ -1,9 +1,11 @@
 //! Answers that say too little, too much, in another order, or what is not so: what a broker, or
-//! something that stands between, may do to a client. Serves the byte level and the message level.
+//! something between it and the client, may do. Serves the byte level and the message level. Lies
+//! are about Produce and Metadata, whose answers change what a producer does next; an API whose
+//! answers can mislead as well gets a row in [`spoil`] and in [`concern`].
 
 use crate::ids::NodeId;
-use crate::protocol::Response;
 use crate::protocol::messages::{CurrentLeader, MetadataResponse, ProduceResponse};
+use crate::protocol::{ApiKey, Response};
 use crate::sim::stage::Weather;
 
 /// Draws what is wrong with an answer, if anything.
@@ -15,8 +17,13 @@ pub(super) fn spoil(weather: &mut Weather, response: &mut Response) {
             mangle(weather, response);
         }
         Response::Metadata(response) => omit(weather, response),
-        Response::ApiVersions(_) | Response::InitProducerId(_) => {}
+        _ => {}
     }
+}
+
+/// Whether [`spoil`] can do anything to an answer of this API.
+pub(super) fn concern(api: ApiKey) -> bool {
+    matches!(api, ApiKey::Produce | ApiKey::Metadata)
 }
 
 /// Whether [`spoil`] could do anything at the moment.

@@ -8,8 +8,8 @@
 //! |---|---|
 //! | nothing | any lock |
 //! | `Topics` | `Partition` |
-//! | `Partition` | `Notices`, `MemoryLine` or `Recycler` |
-//! | `MemoryLine`, also in `Partition` | `MemoryAnswer` |
+//! | `Partition` | `Notices`, `MemoryQueue` or `Recycler` |
+//! | `MemoryQueue`, also in `Partition` | `MemoryAnswer` |
 //! | any other | nothing |
 //!
 //! A thread never holds two locks of the same rank. A thread that waits on a condition variable holds
@@ -29,7 +29,7 @@ pub(crate) enum Rank {
     /// Batches that the sender does not know of yet.
     Notices,
     /// The callers that wait for memory, in order.
-    MemoryLine,
+    MemoryQueue,
     /// The answer to one of these callers.
     MemoryAnswer,
     /// Compressors that are not in use.
@@ -46,8 +46,8 @@ pub(crate) enum Rank {
     View,
     /// Records that failed, kept for the caller that closes the producer.
     Undelivered,
-    /// What a group of records has counted.
-    Tally,
+    /// What a group of records has gathered.
+    Group,
     /// The handle by which the I/O thread is joined.
     Thread,
     /// The state of the mock cluster.
@@ -101,7 +101,7 @@ mod held {
         Rank::Topics,
         Rank::Partition,
         Rank::Notices,
-        Rank::MemoryLine,
+        Rank::MemoryQueue,
         Rank::MemoryAnswer,
         Rank::Compressors,
         Rank::Recycler,
@@ -110,7 +110,7 @@ mod held {
         Rank::Answer,
         Rank::View,
         Rank::Undelivered,
-        Rank::Tally,
+        Rank::Group,
         Rank::Thread,
         #[cfg(feature = "testing")]
         Rank::MockCluster,
@@ -155,9 +155,9 @@ mod held {
                 (Self::Topics, Self::Partition)
                     | (
                         Self::Partition,
-                        Self::Notices | Self::MemoryLine | Self::MemoryAnswer | Self::Recycler
+                        Self::Notices | Self::MemoryQueue | Self::MemoryAnswer | Self::Recycler
                     )
-                    | (Self::MemoryLine, Self::MemoryAnswer)
+                    | (Self::MemoryQueue, Self::MemoryAnswer)
             )
         }
     }

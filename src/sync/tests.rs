@@ -55,12 +55,12 @@ fn user_code_under_a_lock_panics() {
 #[test]
 fn a_wait_under_another_lock_panics() {
     let partition = Mutex::ranked(Rank::Partition, ());
-    let line = Mutex::ranked(Rank::MemoryLine, ());
+    let line = Mutex::ranked(Rank::MemoryQueue, ());
     let text = panic_of(|| {
         let _partition = partition.lock();
         Condvar::new().wait(&mut line.lock());
     });
-    assert!(text.contains("[Partition, MemoryLine]"), "{text}");
+    assert!(text.contains("[Partition, MemoryQueue]"), "{text}");
 }
 
 #[test]

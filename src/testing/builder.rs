@@ -1,4 +1,4 @@
-//! What a mock cluster is like before it starts. Starts it; no other logic.
+//! The settings of a mock cluster, and its start. No other logic.
 
 use std::io;
 use std::ops::RangeInclusive;
@@ -62,13 +62,13 @@ impl MockClusterBuilder {
         self.topic(name, partitions)
     }
 
-    /// Whether topics are made when a producer asks for them. Default: yes.
+    /// Whether topics are created when a producer asks for them. Default: yes.
     pub fn auto_create_topics(mut self, auto_create: bool) -> Self {
         self.settings.auto_create = auto_create;
         self
     }
 
-    /// How many partitions a topic gets that is made when a producer asks for it
+    /// How many partitions a topic gets that is created when a producer asks for it
     /// (`num.partitions`). Default: 1.
     pub fn default_partitions(mut self, partitions: i32) -> Self {
         self.settings.auto_create_partitions = partitions;
@@ -85,7 +85,7 @@ impl MockClusterBuilder {
     /// that this crate speaks.
     ///
     /// Kafka 2.1, for example, has `Produce` up to 7, `Metadata` up to 7 and `ApiVersions` up
-    /// to 2; asked for `ApiVersions` 3, it answers in version 0 that it does not know it.
+    /// to 2; to `ApiVersions` 3 it answers in version 0 that it does not know that version.
     ///
     /// # Panics
     ///
@@ -99,7 +99,7 @@ impl MockClusterBuilder {
         self
     }
 
-    /// Topics have no ids, so a producer has to stay at Produce 12. Java's does not look (brokers
+    /// Topics have no ids, so a producer has to stay at Produce 12. Java's does not check that (brokers
     /// that speak Produce 13 always have ids): for it, limit the [`versions`](Self::versions) too.
     pub fn without_topic_ids(mut self) -> Self {
         self.settings.topic_ids = false;
@@ -127,8 +127,8 @@ impl MockClusterBuilder {
         self
     }
 
-    /// Tells of each batch and each request when it has been handled and before it is answered, in
-    /// the order in which they were handled; also while records are discarded.
+    /// Calls `observer` with each batch and each request, when it has been handled and before it is
+    /// answered, in the order in which they were handled; also while records are discarded.
     ///
     /// `observer` must not call the cluster, which waits for it. It is called on the threads of the
     /// connections, by one of them at a time.

@@ -1,6 +1,7 @@
-//! Draws lots for faults that happen with a probability. A lot depends on the seed, the fault, what
-//! it is about, and how many of that came before, and on nothing else: the same seed strikes the
-//! same batches of a partition again, in whatever order those of several partitions come. No clock.
+//! Random faults: draws whether a fault with a probability happens. A draw depends on the seed, the
+//! fault, its subject (a broker's request, a topic, a partition), and how many draws that subject had
+//! before, and on nothing else: the same seed strikes the same batches of a partition again, in
+//! whatever order the batches of several partitions arrive. No clock.
 
 use std::collections::BTreeMap;
 
@@ -11,22 +12,22 @@ use crate::sync::Arc;
 #[derive(Clone, Debug)]
 pub(super) struct Chance {
     probability: f64,
-    /// What all its lots have in common.
+    /// The part that is the same in all its draws.
     start: u64,
-    /// How many were drawn, by the hash of what for: clients invent names.
+    /// How many draws each subject had, by its hash: names come from clients and can be long.
     drawn: BTreeMap<u64, u64>,
-    /// How many were drawn for what found no place there.
+    /// How many draws there were for all subjects that are not in `drawn`.
     drawn_for_others: u64,
 }
 
-/// For how many things lots are counted one by one. Those that come later share a count, so that
-/// their lots depend on each other's.
+/// For how many subjects draws are counted one by one. Later ones share a count, so that their draws
+/// depend on each other's.
 const MOST_COUNTED: usize = 100_000;
 
-/// What is drawn for: each has a sequence of lots of its own.
+/// The subject of a draw: each has a sequence of draws of its own.
 #[derive(Clone, Debug)]
 pub(super) enum Lot {
-    /// A request as a whole, by the broker that it came to.
+    /// A request as a whole, by the broker that received it.
     Request(NodeId),
     /// A topic, or one of its partitions.
     Subject(Arc<str>, Option<i32>),
@@ -42,12 +43,12 @@ impl Chance {
         }
     }
 
-    /// Says where the lots begin. `fault` tells apart faults that are drawn for the same things.
+    /// Sets where the draws begin. `fault` distinguishes faults with the same subjects.
     pub(super) fn begin(&mut self, seed: u64, fault: u64) {
         self.start = mix(seed, fault);
     }
 
-    /// Draws the next lot.
+    /// Whether the fault happens this time.
     pub(super) fn hits(&mut self, lot: &Lot) -> bool {
         let name = lot.hash();
         let is_counted = self.drawn.len() < MOST_COUNTED || self.drawn.contains_key(&name);
@@ -67,9 +68,9 @@ impl Lot {
         match self {
             Self::Request(node) => u64::from(node.0.unsigned_abs()),
             Self::Subject(topic, partition) => {
-                let place = partition.map_or(u64::MAX, |index| u64::from(index.unsigned_abs()));
+                let index = partition.map_or(u64::MAX, |index| u64::from(index.unsigned_abs()));
                 let bytes = topic.bytes().map(u64::from);
-                bytes.fold(mix(NAMED, place), mix)
+                bytes.fold(mix(NAMED, index), mix)
             }
         }
     }
@@ -85,7 +86,7 @@ fn mix(state: u64, new: u64) -> u64 {
 
 const TWO_POW_32: f64 = 4_294_967_296.0;
 
-/// Where the hashes of names begin, so that they meet none of a broker's.
+/// Where the hashes of names begin, so that they differ from those of brokers.
 const NAMED: u64 = 0x6e61_6d65;
 
 #[cfg(test)]

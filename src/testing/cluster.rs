@@ -1,6 +1,6 @@
-//! The handle on a running mock cluster: a test's way to steer it and to look. Holds no state of
-//! its own; what it says goes to [`state`](super::state), and to [`server`](super::server) where
-//! sockets are concerned.
+//! The handle on a running mock cluster, with which a test controls and inspects it. Has no state of
+//! its own: calls go to [`state`](super::state), or to [`server`](super::server) if they are about
+//! sockets.
 
 use std::io;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use crate::testing::server::{Inner, Server};
 use crate::testing::state::{Partition, Topic};
 use crate::testing::{Api, Fault, MockClusterBuilder};
 
-/// A Kafka cluster in this process; the [module](crate::testing) tells what it can do. Stops when
+/// A Kafka cluster in this process; the [module](crate::testing) says what it can do. Stops when
 /// dropped.
 ///
-/// Methods that name a broker, topic or partition panic where there is none: the test is wrong.
+/// Methods that name a broker, topic or partition panic if it does not exist: the test is wrong.
 #[derive(Debug)]
 pub struct MockCluster {
     server: Server,
 }
 
 impl MockCluster {
-    /// Starts one broker that makes topics of one partition as they are asked for.
+    /// Starts one broker, which creates topics of one partition when a client asks for them.
     ///
     /// # Errors
     ///
@@ -50,7 +50,7 @@ impl MockCluster {
         addresses.join(",")
     }
 
-    /// The numbers of all brokers, those that are stopped included.
+    /// The numbers of all brokers, stopped ones included.
     pub fn nodes(&self) -> Vec<i32> {
         self.server
             .with(|inner| inner.state.nodes.iter().map(|node| node.id.0).collect())
@@ -159,7 +159,7 @@ impl MockCluster {
     }
 
     /// Stops a broker: its port refuses, its connections are closed, and once this returns it
-    /// appends nothing more. Metadata goes on naming it, as in the first moments after a crash;
+    /// appends nothing more. Metadata still names it, as in the first moments after a crash;
     /// [`fail_over`](Self::fail_over) ends that. Does nothing if it is stopped.
     ///
     /// # Panics
@@ -211,7 +211,7 @@ impl MockCluster {
         self.server.set_paused(node, true);
     }
 
-    /// Lets a paused broker go on with what came meanwhile.
+    /// Lets a paused broker continue, with what has arrived meanwhile first.
     ///
     /// # Panics
     ///
@@ -221,7 +221,7 @@ impl MockCluster {
         self.server.set_paused(node, false);
     }
 
-    /// Closes all connections of a broker, which goes on accepting new ones.
+    /// Closes all connections of a broker, which still accepts new ones.
     ///
     /// # Panics
     ///
@@ -246,7 +246,7 @@ impl MockCluster {
         });
     }
 
-    /// Begins a fault for requests of this kind: say which ones, how often, and what happens.
+    /// Starts to describe a fault of requests of this kind: which ones, how often, and what happens.
     pub fn on(&self, api: Api) -> Fault<'_> {
         Fault::new(self, api)
     }
@@ -261,7 +261,7 @@ impl MockCluster {
     }
 
     /// How many faults have not happened as often as they should; those that happen always do
-    /// not count. Zero says that a script was played to its end.
+    /// not count. Zero means that a script was played to its end.
     pub fn pending_faults(&self) -> usize {
         self.server.with(|inner| inner.state.faults.pending())
     }
@@ -295,8 +295,8 @@ impl MockCluster {
     ///
     /// The cluster accuses only where it is certain:
     ///
-    /// - other records under sequences whose first records may be written: the producer was not
-    ///   told that they are not
+    /// - other records under sequences whose first records may be written: no answer to the producer
+    ///   said that they are not
     /// - a producer id that the cluster never gave, or an id without an epoch or a sequence
     /// - an idempotent batch with `acks` other than all
     /// - a request that has idempotent batches and others, or two for the same partition
@@ -326,8 +326,8 @@ impl MockCluster {
         self.server.with(|inner| look(&MockView { inner }))
     }
 
-    /// Waits until `done` says yes; it is asked at first and whenever something happened. False
-    /// if it never did within `timeout`.
+    /// Waits until `done` returns true; it is called at first and whenever something has happened.
+    /// False if it never did within `timeout`.
     ///
     /// `done` must not call the cluster, which waits for it.
     pub fn wait_until(

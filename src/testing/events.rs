@@ -1,13 +1,12 @@
-//! What the mock cluster tells whoever watches it: each batch and each request, and what became of
-//! it, in the order in which they were handled. Nothing is put together unless somebody watches. No
-//! socket, no clock.
+//! What the mock cluster reports to its observer: each batch and each request, and what became of it,
+//! in the order in which they were handled. Without an observer no event is made. No socket, no
+//! clock.
 
 use std::fmt;
 
 use crate::ErrorCode;
 use crate::compression::Codec;
 use crate::ids::NodeId;
-use crate::protocol::Response;
 use crate::protocol::frame::SharedBytes;
 use crate::protocol::messages::{ProducePartition, ProducePartitionResponse};
 use crate::record::batch::ProducerStamp;
@@ -18,12 +17,13 @@ use crate::testing::legality::{Claim, field};
 use crate::testing::log::{MockBatch, MockRecord, MockRequest};
 use crate::testing::state::Action;
 
-/// Something that a [`MockCluster`](crate::testing::MockCluster) has just done; what
-/// [`MockClusterBuilder::observer`](crate::testing::MockClusterBuilder::observer) is told.
+/// Something that a [`MockCluster`](crate::testing::MockCluster) has just done, as
+/// [`MockClusterBuilder::observer`](crate::testing::MockClusterBuilder::observer) gets it.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub enum MockEvent {
-    /// A batch was appended, known again, or refused. Those of one request come before it.
+    /// A batch was appended, recognised as a repeated one, or refused. The batches of a request come
+    /// before the request.
     Batch(MockArrival),
     /// A request was handled.
     Request(MockHandled),
@@ -39,14 +39,14 @@ pub struct MockArrival {
     pub topic: String,
     /// The partition.
     pub partition: i32,
-    /// What the request asked for: 0, 1, or −1 for all.
+    /// The request's `acks`: 0, 1, or −1 for all.
     pub acks: i16,
-    /// What the batch says of itself, which is checked only if there is no error. Its offset is −1
-    /// if the producer is not told of one.
+    /// What the batch says about itself, which is checked only if there is no error. Its offset is −1
+    /// if the answer has none.
     pub batch: MockBatch,
-    /// What the producer is told, unless its connection is lost.
+    /// The answer to the producer, unless its connection is lost.
     pub error: ErrorCode,
-    /// Whether the partition knew the batch already, and did not append it again.
+    /// Whether the partition already had the batch, and did not append it again.
     pub is_repeated: bool,
     bytes: SharedBytes,
 }
@@ -86,16 +86,16 @@ pub enum MockAnswer {
     Garbage,
 }
 
-/// Whoever watches.
+/// A test's function that gets all events.
 #[derive(Clone)]
 pub(super) struct Observer(Arc<dyn Fn(&MockEvent) + Send + Sync>);
 
 impl Observer {
-    pub(super) fn new(tell: impl Fn(&MockEvent) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(tell))
+    pub(super) fn new(observe: impl Fn(&MockEvent) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(observe))
     }
 
-    pub(super) fn tell(&self, event: &MockEvent) {
+    pub(super) fn call(&self, event: &MockEvent) {
         (self.0)(event);
     }
 }
@@ -126,8 +126,8 @@ impl MockArrival {
         }
     }
 
-    /// The records as the producer made them, with the offsets that they got: from 0 if the producer
-    /// is not told of any. None if the batch cannot be read.
+    /// The records as the producer made them, with the offsets that they got: from 0 if the answer has
+    /// none. No records if the batch cannot be read.
     pub fn records(&self) -> Vec<MockRecord> {
         let Ok((_, records)) = decode::decode(self.bytes.as_slice()) else {
             return Vec::new();
@@ -155,21 +155,6 @@ impl MockAnswer {
             (_, Action::Continue) => Self::None,
             (_, Action::Send(_)) => Self::Sent,
         }
-    }
-}
-
-/// What is wrong with a request as a whole.
-pub(super) fn error_of(response: &Response) -> ErrorCode {
-    match response {
-        Response::ApiVersions(response) => response.error,
-        Response::InitProducerId(response) => response.error,
-        Response::Metadata(response) => {
-            let topics = response.topics.iter().map(|topic| topic.error);
-            let mut errors = [response.error].into_iter().chain(topics);
-            let first = errors.find(|error| *error != ErrorCode::NONE);
-            first.unwrap_or(ErrorCode::NONE)
-        }
-        Response::Produce(_) => ErrorCode::NONE,
     }
 }
 

@@ -1,5 +1,5 @@
 //! Scripted faults: which request goes wrong, how often, and how. Decides and counts; the state
-//! machine and the sockets carry out. No socket, no clock.
+//! machine and the sockets carry it out. No socket, no clock.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use crate::sync::Arc;
 use crate::testing::chance::{Chance, Lot};
 use crate::testing::{Api, MockCluster};
 
-/// A fault in the making: what [`MockCluster::on`] gives. Narrow it down, say how often, and end
-/// with what shall happen; before that nothing does.
+/// A fault that a test describes; [`MockCluster::on`] starts it. Narrow it down, say how often, and end
+/// with what shall happen: without that last call nothing does.
 ///
-/// Requests match a fault in the order in which faults were added: the first one that refuses a
-/// partition, or takes the connection away, wins; later ones wait, uncounted, until it is used
-/// up. So two faults on the same partition are a script of one after the other. Delays and
-/// throttling add to other faults.
+/// Faults are tried in the order in which they were added: the first one that refuses a partition,
+/// or takes the connection away, wins; later ones wait, uncounted, until it is used up. So two faults
+/// on the same partition happen one after the other, like a script. Delays and throttling come on top
+/// of other faults.
 ///
 /// Without [`times`](Self::times) or [`always`](Self::always) a fault happens once.
 #[derive(Debug)]
@@ -43,20 +43,20 @@ impl<'a> Fault<'a> {
         self
     }
 
-    /// Only requests that carry this topic; of a request, only this topic is refused.
+    /// Only requests with this topic; in a request, only this topic is refused.
     pub fn topic(mut self, topic: &str) -> Self {
         self.rule.topic = Some(topic.into());
         self
     }
 
-    /// Only requests that carry this partition; of a request, only this partition is refused.
+    /// Only requests with this partition; in a request, only this partition is refused.
     pub fn partition(mut self, topic: &str, partition: i32) -> Self {
         self.rule.topic = Some(topic.into());
         self.rule.partition = Some(partition);
         self
     }
 
-    /// Lets that many matching requests pass first.
+    /// Lets that many matching requests through first.
     pub fn skip(mut self, requests: u32) -> Self {
         self.rule.skip = requests;
         self
@@ -106,7 +106,7 @@ impl<'a> Fault<'a> {
     /// Refuses with this code; nothing is applied.
     ///
     /// Produce: for the matching partitions of the request. Metadata: for the matching topics, or
-    /// partitions. `ApiVersions`: for the whole request.
+    /// partitions. All others: for the request as a whole.
     pub fn answer(self, code: ErrorCode) {
         self.refuse(code, false);
     }
@@ -194,7 +194,7 @@ pub(super) enum Effect {
     Connection(ConnectionEffect),
 }
 
-/// What becomes of the connection instead of an answer.
+/// What happens to the connection in place of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionEffect {
     SilenceBefore,
@@ -214,7 +214,7 @@ pub(super) struct Refusal {
     pub(super) applied: bool,
 }
 
-/// A topic, and the partition if the request goes that far.
+/// A topic in a request, and the partition if the request names partitions.
 pub(super) type Subject = (Arc<str>, Option<i32>);
 
 impl Rule {
@@ -247,7 +247,7 @@ impl Rule {
         }
     }
 
-    /// What of a request it happens to: nothing if the lots say so.
+    /// The parts of a request to which it happens: none if chance says so.
     fn draw(&mut self, node: NodeId, subjects: &[Subject], plan: &Plan) -> Vec<Scope> {
         let whole = self.scope();
         let Some(chance) = &mut self.chance else {
@@ -277,7 +277,7 @@ impl Rule {
     }
 }
 
-/// What a refusal is for.
+/// The part of a request that a refusal is for.
 #[derive(Clone, Debug)]
 struct Scope {
     topic: Option<Arc<str>>,
@@ -285,7 +285,7 @@ struct Scope {
 }
 
 impl Scope {
-    /// Where either side does not go down to the partition, the topic decides.
+    /// If either side names no partition, the topic alone decides.
     fn covers(&self, topic: &str, partition: Option<i32>) -> bool {
         self.topic.as_deref().is_none_or(|wanted| wanted == topic)
             && (self.partition.is_none() || partition.is_none() || self.partition == partition)
@@ -479,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn skips_other_requests_and_as_many_of_its_own_as_told() {
+    fn skips_other_requests_and_as_many_of_its_own_as_asked() {
         let mut faults = Faults::default();
         faults.add(Rule {
             node: Some(NodeId(2)),

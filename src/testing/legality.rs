@@ -1,11 +1,11 @@
 //! Looks for what no correct producer does, whatever went wrong around it. A real broker would let
-//! most of it pass, or punish it by an error that tells little. Judges by what came, and accuses
-//! only where that is certain: records that wait unread in some connection, or that the producer
-//! has given up, are nothing a broker can know of. No socket, no clock.
+//! most of it pass, or answer with an error that says little. Judges by what has arrived, and reports
+//! a violation only if it is certain: a broker cannot know of records that wait unread in some
+//! connection, or that the producer has given up. No socket, no clock.
 //!
 //! - a batch goes out again under sequences that earlier records have, which may be written; parts
 //!   of a batch that was too large are none
-//! - a producer id that nobody got, or without an epoch or a sequence
+//! - a producer id that no producer got, or without an epoch or a sequence
 //! - an idempotent batch with `acks` other than all
 //! - one request with idempotent batches and others, or twice for the same partition
 
@@ -21,13 +21,13 @@ use crate::testing::producers::advance;
 use crate::testing::recent::RecentProducers;
 use crate::testing::state::ClusterState;
 
-/// More than this are not kept: the first ones tell what is wrong.
+/// More than this are not kept: the first ones show what is wrong.
 const KEPT_VIOLATIONS: usize = 100;
 
-/// More than may be in flight, and few enough to be looked through for each batch.
+/// More than may be in flight, and few enough to search for each batch.
 const KEPT_ATTEMPTS: usize = 16;
 
-/// What a batch says of itself, unchecked.
+/// What a batch's header says, unchecked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Claim {
     pub(super) stamp: ProducerStamp,
@@ -90,7 +90,7 @@ pub(super) fn field<const N: usize>(batch: &[u8], offset: usize) -> Option<[u8; 
     batch.get(offset..)?.first_chunk().copied()
 }
 
-/// The last batches that came for one partition, by producer, appended or not.
+/// The last batches that arrived for one partition, by producer, appended or not.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
     producers: RecentProducers<VecDeque<Attempt>>,
@@ -99,18 +99,18 @@ pub(super) struct Attempts {
 #[derive(Debug)]
 struct Attempt {
     claim: Claim,
-    /// How often it came.
+    /// How often it arrived.
     came: u32,
-    /// How often its producer was told that it was not written.
+    /// How often the answer was that it was not written.
     refused: u32,
-    /// Whether its producer was told that it is too large: its records come again in parts, and
-    /// another copy of it may still be on its way.
+    /// Whether an answer was that it is too large: its records come again in parts, and another copy of
+    /// it may still be on its way.
     is_split: bool,
 }
 
 impl Attempts {
-    /// Takes note of a batch that came; gives an earlier one that should not have sequences in
-    /// common with it.
+    /// Notes a batch that arrived; returns an earlier one that has sequences in common with it and
+    /// should not.
     fn note(&mut self, claim: Claim) -> Option<Claim> {
         let producer_id = claim.stamp.producer_id;
         let attempts = self.producers.heard(producer_id, VecDeque::new);
@@ -134,8 +134,8 @@ impl Attempts {
         earlier
     }
 
-    /// The producer is told that this batch was not written. If it heard nothing else, it may use
-    /// the sequences for other records: a batch that was too large comes again in parts.
+    /// The answer was that this batch was not written. If that was the answer to every copy of it, the
+    /// producer may use the sequences for other records.
     fn refuse(&mut self, claim: Claim) {
         let Some(attempts) = self.producers.get_mut(claim.stamp.producer_id) else {
             return;
@@ -146,8 +146,8 @@ impl Attempts {
         attempts.retain(|attempt| attempt.is_split || attempt.refused < attempt.came);
     }
 
-    /// The producer is told that this batch is too large. It comes again in parts, even if an earlier
-    /// attempt may have written it: then no part follows what is there, and all are refused.
+    /// The answer was that this batch is too large. It comes again in parts, even if an earlier attempt
+    /// may have written it: then no part follows the last sequence in the log, and all are refused.
     fn split(&mut self, claim: Claim) {
         if let Some(attempts) = self.producers.get_mut(claim.stamp.producer_id) {
             let same = attempts.iter_mut().filter(|known| known.claim == claim);
@@ -156,15 +156,15 @@ impl Attempts {
     }
 }
 
-/// Looks at a request before anything is done about it.
+/// Checks a request before it is handled.
 pub(super) fn observe(state: &mut ClusterState, request: &ProduceRequest) {
     let mut seen = BTreeSet::new();
     let (mut idempotent, mut others) = (false, false);
     for topic in &request.topics {
         let name = name_of(state, topic).unwrap_or_else(|| "".into());
         for partition in &topic.partitions {
-            let place = (Arc::clone(&name), partition.index);
-            if !name.is_empty() && !seen.insert(place) {
+            let id = (Arc::clone(&name), partition.index);
+            if !name.is_empty() && !seen.insert(id) {
                 let twice = "came twice in one request".to_owned();
                 accuse(state, &name, partition.index, &twice);
             }
@@ -215,7 +215,7 @@ fn observe_batch(state: &mut ClusterState, topic: &str, index: i32, acks: i16, c
     }
 }
 
-/// The answer to a batch, which reaches the producer unless its connection is lost.
+/// Notes the answer to a batch, which reaches the producer unless its connection is lost.
 pub(super) fn answered(
     state: &mut ClusterState,
     topic: &str,
@@ -234,8 +234,9 @@ pub(super) fn answered(
     }
 }
 
-/// Codes that brokers send only before they append. Not so `NOT_LEADER_OR_FOLLOWER` and
-/// `KAFKA_STORAGE_ERROR`, which also come after it.
+/// Whether the code proves that the batch was not written: brokers send it only before they append.
+/// `NOT_LEADER_OR_FOLLOWER` and `KAFKA_STORAGE_ERROR` are not among these codes, because brokers send
+/// them also after it, when they lose the leadership or the disk while they wait for followers.
 fn says_not_written(code: ErrorCode) -> bool {
     matches!(
         code,

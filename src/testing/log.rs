@@ -1,16 +1,16 @@
 //! What the mock cluster remembers: the records of each partition, the requests in the order in
-//! which they came, and counters. Keeps batches as they arrived and decodes them when a test
-//! reads. No socket, no clock.
+//! which they arrived, and counters. Keeps batches as they arrived and decodes them when a test
+//! reads them. No socket, no clock.
 
 use crate::protocol::frame::SharedBytes;
 use crate::record::decode::{self, BatchHeader};
-use crate::testing::Api;
+use crate::testing::api::{Api, MockRequestContent};
 
 /// A record in a partition's log.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MockRecord {
-    /// Its place in the partition, from 0.
+    /// Its position in the partition, from 0.
     pub offset: i64,
     /// Milliseconds since 1970: the producer's, or the time of append where the topic stamps.
     pub timestamp_ms: i64,
@@ -50,57 +50,16 @@ pub struct MockBatch {
 pub struct MockRequest {
     /// The broker that received it.
     pub node: i32,
-    /// What it asked for.
+    /// The API that it is for.
     pub api: Api,
-    /// In which version.
+    /// The API's version.
     pub version: i16,
     /// The producer's `client.id`; none if the header could not be read.
     pub client_id: Option<String>,
     /// Its size on the wire, length and header included.
     pub bytes: usize,
-    /// What it said.
+    /// What it contained.
     pub content: MockRequestContent,
-}
-
-/// What a [`MockRequest`] said.
-#[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MockRequestContent {
-    /// Records to be written.
-    Produce {
-        /// 0, 1, or −1 for all.
-        acks: i16,
-        /// How long the broker may wait for its followers.
-        timeout_ms: i32,
-        /// One batch each.
-        partitions: Vec<MockProducedPartition>,
-    },
-    /// A question for brokers, topics and leaders.
-    Metadata {
-        /// The topics asked for; `None` asked for all of them.
-        topics: Option<Vec<String>>,
-        /// Whether topics that do not exist should be made.
-        allow_auto_topic_creation: bool,
-    },
-    /// The question which versions the broker speaks.
-    ApiVersions {
-        /// The client's name for itself; empty below version 3.
-        software_name: String,
-        /// The client's version; empty below version 3.
-        software_version: String,
-    },
-    /// A request for a producer's id and epoch.
-    InitProducerId {
-        /// None: an idempotent producer without transactions.
-        transactional_id: Option<String>,
-        /// The id that the producer has, or −1.
-        producer_id: i64,
-        /// The epoch that the producer has, or −1.
-        producer_epoch: i16,
-    },
-    /// The broker closed the connection, or for `ApiVersions` told its own range, or said that it is
-    /// no coordinator; this says why.
-    Refused(String),
 }
 
 /// One partition's part of a Produce request.
@@ -141,7 +100,7 @@ pub struct MockCounters {
     pub records: u64,
     /// Bytes of the batches appended.
     pub batch_bytes: u64,
-    /// Batches that a partition knew already, and did not append again.
+    /// Batches that a partition already had, and did not append again.
     pub repeated_batches: u64,
     /// Connections accepted since the start.
     pub connections_accepted: u64,
@@ -165,7 +124,7 @@ struct StoredBatch {
 }
 
 impl PartitionLog {
-    /// Takes a batch that [`decode::check`] has found good, and gives its first record's offset.
+    /// Appends a batch that [`decode::check`] has found good; returns its first record's offset.
     pub(super) fn append(
         &mut self,
         header: BatchHeader,
@@ -240,7 +199,7 @@ impl RequestLog {
         match api {
             Api::Produce => self.counters.produce_requests += 1,
             Api::Metadata => self.counters.metadata_requests += 1,
-            Api::ApiVersions | Api::InitProducerId | Api::Other(_) => {}
+            _ => {}
         }
     }
 

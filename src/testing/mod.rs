@@ -39,7 +39,7 @@
 //! in the versions that this crate speaks, the same as Kafka 4 would where a producer can see it:
 //! each file in `api/` says how. Kafka's own Java tools, librdkafka and franz-go can produce to it.
 //! Compressed batches are decompressed and checked, where the codec's feature is on. The cluster has
-//! no followers and no transactions: clients that look for a coordinator are told so.
+//! no followers and no transactions: clients that look for a coordinator get an error that says so.
 //!
 //! # Idempotent producers
 //!
@@ -47,9 +47,9 @@
 //! a repeated batch with the offset that it got at first, a gap with
 //! `OUT_OF_ORDER_SEQUENCE_NUMBER`, an old epoch with `INVALID_PRODUCER_EPOCH`. That memory moves
 //! with the partition to its next leader; [`MockCluster::forget_producers`] wipes it, as time does
-//! in Kafka. Of more than 1,000 ids in a partition the one that was silent for longest is forgotten.
+//! in Kafka. Of more than 1,000 ids in a partition the one that has been silent for longest is forgotten.
 //! [`MockCluster::batches`] shows who wrote what in which sequence, and
-//! [`MockCluster::violations`] what a producer sent that none ever should.
+//! [`MockCluster::violations`] what a producer sent that no correct one sends.
 //!
 //! # Faults
 //!
@@ -71,8 +71,8 @@
 //!
 //! A cluster keeps every record and every request, for tests to look at. One that runs for long, or
 //! takes millions of records, is better off with [`MockClusterBuilder::discard_records`], and with
-//! [`MockClusterBuilder::observer`] if somebody wants to see what comes. So is the example
-//! `mock_cluster`, which is this cluster as a program, for producers in other languages.
+//! [`MockClusterBuilder::observer`] to see what comes. The example `mock_cluster` does the same: it is
+//! this cluster as a program, for producers in other languages.
 //!
 //! # Threads
 //!
@@ -96,50 +96,9 @@ pub(crate) mod state;
 #[cfg(not(shuttle))]
 mod tests;
 
+pub use api::{Api, MockRequestContent};
 pub use builder::MockClusterBuilder;
 pub use cluster::{MockCluster, MockView};
 pub use events::{MockAnswer, MockArrival, MockEvent, MockHandled};
 pub use faults::Fault;
-pub use log::{
-    MockBatch, MockCounters, MockProducedPartition, MockRecord, MockRequest, MockRequestContent,
-};
-
-use crate::protocol::ApiKey;
-
-/// A kind of request.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Api {
-    /// Writes records.
-    Produce,
-    /// Asks for brokers, topics and leaders.
-    Metadata,
-    /// Asks which versions a broker speaks.
-    ApiVersions,
-    /// Asks for the id of an idempotent producer.
-    InitProducerId,
-    /// Any other, by its number in Kafka's protocol; the mock cluster serves none of these.
-    Other(i16),
-}
-
-impl Api {
-    fn from_code(code: i16) -> Self {
-        match ApiKey::from_code(code) {
-            Some(ApiKey::Produce) => Self::Produce,
-            Some(ApiKey::Metadata) => Self::Metadata,
-            Some(ApiKey::ApiVersions) => Self::ApiVersions,
-            Some(ApiKey::InitProducerId) => Self::InitProducerId,
-            None => Self::Other(code),
-        }
-    }
-
-    fn key(self) -> Option<ApiKey> {
-        match self {
-            Self::Produce => Some(ApiKey::Produce),
-            Self::Metadata => Some(ApiKey::Metadata),
-            Self::ApiVersions => Some(ApiKey::ApiVersions),
-            Self::InitProducerId => Some(ApiKey::InitProducerId),
-            Self::Other(_) => None,
-        }
-    }
-}
+pub use log::{MockBatch, MockCounters, MockProducedPartition, MockRecord, MockRequest};

@@ -1,5 +1,5 @@
-//! What a partition remembers of idempotent producers, and what it makes of their next batch. As
-//! a Kafka broker does: the epoch and the last five batches of each. No socket, no clock.
+//! What a partition remembers of idempotent producers, and how it judges their next batch. As in a
+//! Kafka broker: the epoch and the last five batches of each (KIP-98). No socket, no clock.
 //!
 //! | the batch | answer |
 //! |---|---|
@@ -10,8 +10,8 @@
 //! | follows the last one | appended |
 //! | leaves a gap, or is older than the last five | `OUT_OF_ORDER_SEQUENCE_NUMBER` |
 //!
-//! `DUPLICATE_SEQUENCE_NUMBER` is not among the answers: Kafka has not sent it since 2.0, and a
-//! test that wants it scripts it.
+//! `DUPLICATE_SEQUENCE_NUMBER` is not among the answers: Kafka has not sent it since 2.0. A test that
+//! needs it scripts a fault.
 
 use std::collections::VecDeque;
 
@@ -42,7 +42,7 @@ pub(crate) struct Appended {
     pub(crate) base_sequence: i32,
     pub(crate) last_sequence: i32,
     pub(crate) base_offset: i64,
-    /// Its largest timestamp, or the time of append where the topic stamps records.
+    /// Its largest timestamp, or the time of append if the topic stamps records.
     pub(crate) timestamp_ms: i64,
 }
 
@@ -55,7 +55,7 @@ pub(crate) enum Verdict {
 }
 
 impl ProducerTable {
-    /// What becomes of a batch of that many records, whose stamp is complete.
+    /// Judges a batch of that many records, whose stamp is complete.
     pub(crate) fn judge(
         &self,
         stamp: ProducerStamp,
@@ -90,7 +90,7 @@ impl ProducerTable {
         }
     }
 
-    /// Takes note of a batch that was appended.
+    /// Notes a batch that was appended.
     pub(crate) fn remember(
         &mut self,
         stamp: ProducerStamp,
@@ -117,7 +117,7 @@ impl ProducerTable {
         });
     }
 
-    /// Knows no producer any more, as after `producer.id.expiration.ms`.
+    /// Forgets all producers, as a broker does after `producer.id.expiration.ms`.
     pub(crate) fn forget(&mut self) {
         self.producers.clear();
     }

@@ -1,17 +1,17 @@
-//! What a partition remembers of each producer id, for as many as have been heard of last: memory
-//! stays within a limit however many producers come and go. A real broker forgets them after a day.
-//! No clock.
+//! What a partition remembers of each producer id, for those heard of most recently: memory stays
+//! within a limit however many producers come and go. A real broker forgets them after a day. No
+//! clock.
 
 use std::collections::BTreeMap;
 
-/// Ids that one partition remembers; one more makes it forget the one that was silent for longest.
+/// How many ids a partition remembers; one more makes it forget the one silent for longest.
 const REMEMBERED: usize = 1_000;
 
 /// A value for each producer id.
 #[derive(Debug)]
 pub(super) struct RecentProducers<T> {
     producers: BTreeMap<i64, Entry<T>>,
-    /// Counts what was heard.
+    /// Counts the calls of [`heard`](Self::heard): a clock for `last_heard`.
     heard: u64,
 }
 
@@ -40,7 +40,7 @@ impl<T> RecentProducers<T> {
         entry.map(|entry| &mut entry.value)
     }
 
-    /// The producer was heard of: its value, made if there is none.
+    /// Notes that the producer was heard of just now; returns its value, made if there is none.
     pub(super) fn heard(&mut self, producer_id: i64, make: impl FnOnce() -> T) -> &mut T {
         if self.producers.len() >= REMEMBERED && !self.producers.contains_key(&producer_id) {
             self.forget_one();
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forgets_whoever_was_silent_for_longest() {
+    fn forgets_the_producer_silent_for_longest() {
         let mut producers = RecentProducers::default();
         let all = i64::try_from(REMEMBERED).unwrap();
         for id in 0..all {

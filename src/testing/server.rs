@@ -1,6 +1,6 @@
 //! The sockets of the mock cluster: a listener and a thread for each broker, and a thread for each
-//! connection, which handles one request at a time, as a Kafka broker does. What the answers are
-//! is decided in [`state`](super::state). The only file here that opens sockets or reads a clock.
+//! connection, which handles one request at a time, as a Kafka broker does. The answers are decided
+//! in [`state`](super::state). The only file here that opens sockets or reads a clock.
 //!
 //! Threads end when their broker stops, and are joined then. There is one lock, held for one
 //! request or one look, never while a thread reads, writes or waits; the one condition variable
@@ -9,11 +9,10 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::net::sockopt::set_socket_reuseaddr;
+use rustix::fd::OwnedFd;
 
 use crate::ids::NodeId;
 use crate::protocol::frame::{LENGTH_BYTES, MAX_FRAME_BYTES};
@@ -30,7 +29,8 @@ pub(super) struct Server {
 #[derive(Debug)]
 struct Shared {
     inner: Mutex<Inner>,
-    /// A request was handled, a connection came or went, a broker stopped or went on.
+    /// A request was handled, a connection was opened or closed, a broker was stopped, paused or
+    /// resumed.
     changed: Condvar,
 }
 
@@ -48,11 +48,12 @@ struct Broker {
     address: SocketAddrV4,
     /// Waits for connections; `None` while the broker is stopped.
     acceptor: Option<JoinHandle<()>>,
-    /// Holds the port, refusing connections, while the broker is stopped: nobody else can take it.
+    /// Holds the port while the broker is stopped: connections are refused, and no other process can
+    /// bind it meanwhile.
     reserved: Option<OwnedFd>,
     stopping: bool,
     paused: bool,
-    /// Invariant: a connection's thread goes on while its number is in here.
+    /// Invariant: a connection's thread runs while its number is in here.
     connections: BTreeMap<u64, Connection>,
 }
 
@@ -121,14 +122,14 @@ impl Server {
         Ok(server)
     }
 
-    /// Looks at or changes what is under the lock.
+    /// Reads or changes what is under the lock.
     pub(super) fn with<R>(&self, act: impl FnOnce(&mut Inner) -> R) -> R {
         let result = act(&mut self.shared.inner.lock());
         self.shared.changed.notify_all();
         result
     }
 
-    /// Waits until `done`, which is asked at first and after each change; false if `timeout` passed.
+    /// Waits until `done`, which is called at first and after each change; false if `timeout` passed.
     #[expect(
         clippy::significant_drop_tightening,
         reason = "the condition is judged and waited for under one lock"
@@ -149,7 +150,7 @@ impl Server {
         true
     }
 
-    /// Where a broker listens.
+    /// The address at which a broker listens.
     pub(super) fn address(&self, node: NodeId) -> Option<SocketAddr> {
         let inner = self.shared.inner.lock();
         inner.brokers.get(&node).map(|broker| broker.address.into())
@@ -163,7 +164,7 @@ impl Server {
         });
     }
 
-    /// Closes the broker's connections; it goes on listening.
+    /// Closes the broker's connections; it keeps listening.
     pub(super) fn close_connections(&self, node: NodeId) {
         let connections = self.with(|inner| {
             let broker = inner.brokers.get_mut(&node);
@@ -183,7 +184,7 @@ impl Server {
         }) else {
             return;
         };
-        // Whoever waits in accept() notices nothing but a connection.
+        // The thread that waits in accept() notices nothing but a connection.
         let knock = TcpStream::connect_timeout(&address.into(), Duration::from_secs(5));
         acceptor.join().expect("the acceptor does not panic");
         drop(knock);
@@ -433,14 +434,24 @@ fn read_frame(reader: &mut BufReader<&TcpStream>, body: &mut Vec<u8>) -> io::Res
 
 /// A socket that has the port and does not listen: connecting is refused.
 fn reserve(address: SocketAddrV4) -> io::Result<OwnedFd> {
-    use rustix::io::{FdFlags, fcntl_setfd};
     use rustix::net::{AddressFamily, SocketType, bind, socket};
 
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
-    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
-    set_socket_reuseaddr(&socket, true)?;
+    #[cfg(unix)]
+    keep_port_free(&socket)?;
     bind(&socket, &address)?;
     Ok(socket)
+}
+
+/// Neither a child process nor connections that have been closed a moment ago keep the port from its
+/// broker. On Windows the first is so by itself, and the option for the second would let any program
+/// take the port.
+#[cfg(unix)]
+fn keep_port_free(socket: &OwnedFd) -> io::Result<()> {
+    use rustix::io::{FdFlags, fcntl_setfd};
+
+    fcntl_setfd(socket, FdFlags::CLOEXEC)?;
+    Ok(rustix::net::sockopt::set_socket_reuseaddr(socket, true)?)
 }
 
 fn port(listener: &TcpListener) -> io::Result<u16> {

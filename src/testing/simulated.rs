@@ -1,6 +1,6 @@
-//! What the simulation does to the brokers: the same state machine as behind the sockets of
-//! [`MockCluster`](super::MockCluster), with handles for somebody who draws lots. No socket, no
-//! clock. Compiled for tests only.
+//! How the simulation controls the brokers: the same state machine as behind the sockets of
+//! [`MockCluster`](super::MockCluster), and methods for faults at random. No socket, no clock.
+//! Compiled for tests only.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub(crate) enum Blow {
     Garbage(Vec<u8>),
 }
 
-/// Who leads each partition, and in which epoch.
+/// The leader and the leader epoch of each partition.
 pub(crate) type Leaders = Vec<(Option<NodeId>, i32)>;
 
 impl ClusterState {
@@ -60,12 +60,12 @@ impl ClusterState {
         state
     }
 
-    /// Takes no batch that is larger.
+    /// Refuses batches larger than this.
     pub(crate) fn limit_messages(&mut self, bytes: usize) {
         self.settings.max_message_bytes = bytes;
     }
 
-    /// Lets the next request of this kind meet this, until [`spare`](Self::spare).
+    /// Lets this happen to the next request of this kind, until [`spare`](Self::spare).
     pub(crate) fn strike(&mut self, api: Api, topic: &str, blow: Blow) {
         let mut rule = Rule::new(api);
         rule.effect = match blow {
@@ -74,7 +74,8 @@ impl ClusterState {
                 code,
                 applied,
             } => {
-                rule.topic = (api != Api::InitProducerId).then(|| topic.into());
+                let names_topics = matches!(api, Api::Produce | Api::Metadata);
+                rule.topic = names_topics.then(|| topic.into());
                 rule.partition = partition;
                 Effect::Refuse(Refusal {
                     code,
@@ -121,14 +122,14 @@ impl ClusterState {
         partitions.into_iter().flatten().map(leader).collect()
     }
 
-    /// Exchanges what metadata tells for `leaders`: that is how a broker lags behind.
+    /// Exchanges the leaders in metadata for `leaders`, to imitate a broker that lags behind.
     pub(crate) fn swap_leaders(&mut self, topic: &str, leaders: &mut Leaders) {
         let Some(topic) = self.topics.get_mut(topic) else {
             return;
         };
-        for (partition, told) in topic.partitions.iter_mut().zip(leaders) {
-            std::mem::swap(&mut partition.leader, &mut told.0);
-            std::mem::swap(&mut partition.leader_epoch, &mut told.1);
+        for (partition, (leader, epoch)) in topic.partitions.iter_mut().zip(leaders) {
+            std::mem::swap(&mut partition.leader, leader);
+            std::mem::swap(&mut partition.leader_epoch, epoch);
         }
     }
 

@@ -11,17 +11,18 @@ use crate::protocol::broker::{RequestError, RequestHeader, decode_request, encod
 use crate::protocol::frame::LENGTH_BYTES;
 use crate::protocol::messages::NodeEndpoint;
 use crate::protocol::version::VersionRange;
-use crate::protocol::{ApiKey, Request, Response};
+use crate::protocol::{ApiKey, Response};
 use crate::sync::Arc;
-use crate::testing::Api;
-use crate::testing::api::{api_versions, find_coordinator, init_producer_id, metadata, produce};
-use crate::testing::events::{self, MockAnswer, MockEvent, MockHandled, Observer};
-use crate::testing::faults::{ConnectionEffect, Faults, Plan, Subject};
-use crate::testing::legality::{self, Attempts};
-use crate::testing::log::{MockRequest, MockRequestContent, PartitionLog, RequestLog};
+use crate::testing::api::{
+    self, Answer, Api, Arrival, Handler, MockRequestContent, api_versions, find_coordinator,
+};
+use crate::testing::events::{MockAnswer, MockEvent, MockHandled, Observer};
+use crate::testing::faults::{ConnectionEffect, Faults, Plan};
+use crate::testing::legality::Attempts;
+use crate::testing::log::{MockRequest, PartitionLog, RequestLog};
 use crate::testing::producers::ProducerTable;
 
-/// What a broker does about a request.
+/// What a broker does in response to a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reaction {
     /// How long it takes; the connection's next request waits as well.
@@ -29,12 +30,12 @@ pub(crate) struct Reaction {
     pub(crate) action: Action,
 }
 
-/// What a [`Reaction`] comes to.
+/// What happens on the connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Sends these bytes, a frame's length included.
     Send(Vec<u8>),
-    /// Goes on with the next request: this one wants no answer.
+    /// Continues with the next request: this one wants no answer.
     Continue,
     /// Keeps the connection and never handles another request on it.
     Silence,
@@ -42,7 +43,7 @@ pub(crate) enum Action {
     Close,
 }
 
-/// What the builder of a cluster decides.
+/// What a test chooses with the builder.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(super) auto_create: bool,
@@ -61,7 +62,7 @@ pub(crate) struct Settings {
     pub(super) seed: u64,
     /// Whether the brokers start paused.
     pub(super) paused: bool,
-    /// Who is told of what happens.
+    /// Gets every event.
     pub(super) observer: Option<Observer>,
 }
 
@@ -83,7 +84,7 @@ impl Default for Settings {
     }
 }
 
-/// All brokers of a cluster, its topics, what was asked and what goes wrong.
+/// All brokers of a cluster, its topics, the requests so far and the faults to come.
 #[derive(Debug)]
 pub(crate) struct ClusterState {
     pub(super) settings: Settings,
@@ -91,9 +92,10 @@ pub(crate) struct ClusterState {
     pub(super) topics: BTreeMap<Arc<str>, Topic>,
     pub(super) faults: Faults,
     pub(super) log: RequestLog,
-    /// How many topics were ever made; their ids come from it.
+    /// How many topics were ever created; their ids come from it.
     topics_made: u64,
-    /// The id that the next producer gets. The first one is 0, as legal as any other.
+    /// The id that the next producer gets. The first one is 0, which is a legal id: a client that takes
+    /// it for "none" fails here.
     pub(super) next_producer_id: i64,
     /// What producers sent that no correct one does.
     pub(super) violations: Vec<String>,
@@ -101,15 +103,15 @@ pub(crate) struct ClusterState {
     pub(super) gaps: u64,
 }
 
-/// A broker as metadata tells of it.
+/// A broker as metadata describes it.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) id: NodeId,
     pub(super) host: String,
     pub(super) port: u16,
-    /// Whether it can be reached; only [`ClusterState::fail_over`] asks.
+    /// Whether it can be reached; used only by [`ClusterState::fail_over`].
     pub(super) running: bool,
-    /// The controller has noticed that the broker is gone: metadata leaves it out.
+    /// Whether the controller has noticed that the broker is gone: metadata leaves it out.
     pub(super) fenced: bool,
 }
 
@@ -122,7 +124,7 @@ pub(super) struct Topic {
     pub(super) partitions: Vec<Partition>,
 }
 
-/// A partition, who leads it, and its records.
+/// A partition: its leader, its records, and its memory of producers.
 #[derive(Debug)]
 pub(super) struct Partition {
     pub(super) leader: Option<NodeId>,
@@ -166,23 +168,28 @@ impl ClusterState {
         if !self.advertises(&header) {
             return self.refuse(node, body, RequestError::Unsupported(header));
         }
+        let handler = api::handler(&request);
         let wants_content = self.settings.keep || self.settings.observer.is_some();
-        let content = wants_content.then(|| self.content(&request));
-        let told = self.remember(node, &header, body.len(), content);
-        if let Request::Produce(request) = &request {
-            legality::observe(self, request);
-        }
-        let api = Api::from_code(header.api_key);
+        let content = wants_content.then(|| handler.content(self));
+        let observed = self.remember(node, &header, body.len(), content);
+        handler.check_legality(self);
         let plan = if self.faults.is_empty() {
             Plan::default()
         } else {
-            let subjects = self.subjects(&request);
+            let subjects = handler.subjects(self);
+            let api = Api::from_code(header.api_key);
             self.faults.take(api, node, &subjects)
         };
-        let (action, error) = self.act(now_ms, node, &header, &request, &plan);
-        if let Some(request) = told {
+        let arrival = Arrival {
+            now_ms,
+            node,
+            version: header.api_version,
+            plan: &plan,
+        };
+        let (action, error) = self.act(handler, &arrival, header.correlation_id);
+        if let Some(request) = observed {
             let answer = MockAnswer::new(plan.connection.as_ref(), &action);
-            self.tell(&MockEvent::Request(MockHandled {
+            self.observe(&MockEvent::Request(MockHandled {
                 request,
                 error,
                 answer,
@@ -194,50 +201,41 @@ impl ClusterState {
         }
     }
 
-    /// Does what a request asks for, as far as its faults let it; and what was wrong with it.
+    /// Does what a request asks for, as far as its faults let it. Returns also what was wrong with the
+    /// request as a whole.
     fn act(
         &mut self,
-        now_ms: i64,
-        node: NodeId,
-        header: &RequestHeader,
-        request: &Request,
-        plan: &Plan,
+        handler: &dyn Handler,
+        arrival: &Arrival<'_>,
+        correlation_id: i32,
     ) -> (Action, ErrorCode) {
         let none = ErrorCode::NONE;
-        match &plan.connection {
+        match &arrival.plan.connection {
             Some(ConnectionEffect::CloseBefore) => return (Action::Close, none),
             Some(ConnectionEffect::SilenceBefore) => return (Action::Silence, none),
             Some(ConnectionEffect::Garbage(bytes)) => return (Action::Send(bytes.clone()), none),
             Some(ConnectionEffect::CloseAfter | ConnectionEffect::SilenceAfter) | None => {}
         }
-        let version = header.api_version;
-        let answer = match request {
-            Request::ApiVersions(request) => api_versions::handle(self, version, request, plan),
-            Request::Metadata(request) => metadata::handle(self, version, request, plan),
-            Request::Produce(request) => produce::handle(self, now_ms, node, request, plan),
-            Request::InitProducerId(request) => init_producer_id::handle(self, request, plan),
-        };
-        let error = match &answer {
-            Answer::Response(response) => events::error_of(response),
-            Answer::None | Answer::Close => none,
-        };
-        let action = match (&plan.connection, answer) {
-            (Some(ConnectionEffect::CloseAfter), _) | (_, Answer::Close) => Action::Close,
-            (Some(ConnectionEffect::SilenceAfter), _) => Action::Silence,
-            (_, Answer::None) => Action::Continue,
-            (_, Answer::Response(response)) => {
-                let (api, correlation_id) = (request.api_key(), header.correlation_id);
-                let frame = encode_response(api, version, correlation_id, &response);
-                Action::Send(frame.to_vec())
+        let (action, error) = match handler.handle(self, arrival) {
+            Answer::Send(response, error) => {
+                let frame = encode_response(&response, arrival.version, correlation_id);
+                (Action::Send(frame.to_vec()), error)
             }
+            Answer::None => (Action::Continue, none),
+            Answer::Close => (Action::Close, none),
+        };
+        let action = match &arrival.plan.connection {
+            Some(ConnectionEffect::CloseAfter) => Action::Close,
+            Some(ConnectionEffect::SilenceAfter) if action != Action::Close => Action::Silence,
+            _ => action,
         };
         (action, error)
     }
 
-    /// Tells whoever watches.
-    pub(super) fn tell(&self, event: &MockEvent) {
+    /// Hands an event to the observer, if the cluster has one.
+    pub(super) fn observe(&self, event: &MockEvent) {
         if let Some(observer) = &self.settings.observer {
-            observer.tell(event);
+            observer.call(event);
         }
     }
 
@@ -270,7 +268,7 @@ impl ClusterState {
         Some(Arc::clone(name))
     }
 
-    /// Makes a topic that does not exist yet, leaders spread over the brokers.
+    /// Creates a topic that does not exist yet, its leaders spread over the brokers.
     pub(super) fn create_topic(&mut self, name: &str, partitions: i32) {
         self.topics_made += 1;
         let mut id = [0; 16];
@@ -308,7 +306,7 @@ impl ClusterState {
         }
     }
 
-    /// Lets `node` lead the partition, in a new epoch; `None`: nobody.
+    /// Makes `node` the partition's leader, in a new epoch; `None`: it has no leader.
     pub(super) fn set_leader(&mut self, topic: &str, partition: i32, node: Option<NodeId>) {
         let Some(partition) = self.partition_mut(topic, partition) else {
             return;
@@ -321,7 +319,7 @@ impl ClusterState {
     }
 
     /// What the controller does when it notices that a broker is gone: metadata no longer names
-    /// it, and the partitions that it led go to the next replica that runs, or to nobody.
+    /// it, and each partition that it led gets the next replica that runs as its leader, or none.
     pub(super) fn fail_over(&mut self, gone: NodeId) {
         for node in self.nodes.iter_mut().filter(|node| node.id == gone) {
             node.fenced = true;
@@ -359,8 +357,8 @@ impl ClusterState {
     }
 
     /// As Kafka does: `ApiVersions` in a version that the broker does not know is answered in
-    /// version 0, everything else that it does not know costs the connection. But whoever looks for
-    /// a coordinator is told that there is none.
+    /// version 0 (KIP-511), everything else that it does not know costs the connection. But a client
+    /// that looks for a coordinator gets an answer, see [`find_coordinator`].
     fn refuse(&mut self, node: NodeId, body: &[u8], error: RequestError) -> Reaction {
         let (header, mut why) = match error {
             RequestError::Unsupported(header) => (header, "the version is not offered".to_owned()),
@@ -370,7 +368,7 @@ impl ClusterState {
             let response = api_versions::unsupported(self);
             let error = response.error;
             let response = Response::ApiVersions(response);
-            let frame = encode_response(ApiKey::ApiVersions, 0, header.correlation_id, &response);
+            let frame = encode_response(&response, 0, header.correlation_id);
             (Action::Send(frame.to_vec()), error)
         } else if let Some((frame, error, words)) = find_coordinator::refuse(&header, body) {
             words.clone_into(&mut why);
@@ -382,13 +380,13 @@ impl ClusterState {
             (Action::Close, ErrorCode::NONE)
         };
         let content = Some(MockRequestContent::Refused(why));
-        let told = self.remember(node, &header, body.len(), content);
+        let observed = self.remember(node, &header, body.len(), content);
         let answer = match &action {
             Action::Close => MockAnswer::Closed { applied: false },
             _ => MockAnswer::Sent,
         };
-        if let Some(request) = told {
-            self.tell(&MockEvent::Request(MockHandled {
+        if let Some(request) = observed {
+            self.observe(&MockEvent::Request(MockHandled {
                 request,
                 error,
                 answer,
@@ -400,7 +398,7 @@ impl ClusterState {
         }
     }
 
-    /// Counts a request and keeps it, if requests are kept; gives it back if somebody watches.
+    /// Counts a request and keeps it, if requests are kept; returns it if there is an observer.
     fn remember(
         &mut self,
         node: NodeId,
@@ -419,63 +417,11 @@ impl ClusterState {
             bytes,
             content: content?,
         };
-        let told = self.settings.observer.is_some().then(|| request.clone());
+        let observed = self.settings.observer.is_some().then(|| request.clone());
         if self.settings.keep {
             self.log.entries.push(request);
         }
-        told
-    }
-
-    /// The request as tests see it.
-    fn content(&self, request: &Request) -> MockRequestContent {
-        match request {
-            Request::ApiVersions(request) => MockRequestContent::ApiVersions {
-                software_name: request.client_software_name.clone(),
-                software_version: request.client_software_version.clone(),
-            },
-            Request::Metadata(request) => MockRequestContent::Metadata {
-                topics: request
-                    .topics
-                    .as_ref()
-                    .map(|names| names.iter().map(ToString::to_string).collect()),
-                allow_auto_topic_creation: request.allow_auto_topic_creation,
-            },
-            Request::Produce(request) => MockRequestContent::Produce {
-                acks: request.acks,
-                timeout_ms: request.timeout_ms,
-                partitions: produce::describe(self, request),
-            },
-            Request::InitProducerId(request) => MockRequestContent::InitProducerId {
-                transactional_id: request.transactional_id.as_ref().map(ToString::to_string),
-                producer_id: request.producer_id,
-                producer_epoch: request.producer_epoch,
-            },
-        }
-    }
-
-    /// What a fault can be limited to.
-    fn subjects(&self, request: &Request) -> Vec<Subject> {
-        match request {
-            Request::ApiVersions(_) | Request::InitProducerId(_) => Vec::new(),
-            Request::Metadata(request) => match &request.topics {
-                Some(topics) => topics.iter().map(|name| (Arc::clone(name), None)).collect(),
-                None => self
-                    .topics
-                    .keys()
-                    .map(|name| (Arc::clone(name), None))
-                    .collect(),
-            },
-            Request::Produce(request) => {
-                let mut subjects = Vec::new();
-                for topic in &request.topics {
-                    let name = produce::name_of(self, topic).unwrap_or_else(|| "".into());
-                    for partition in &topic.partitions {
-                        subjects.push((Arc::clone(&name), Some(partition.index)));
-                    }
-                }
-                subjects
-            }
-        }
+        observed
     }
 }
 
@@ -487,22 +433,12 @@ const UNREADABLE: RequestHeader = RequestHeader {
     client_id: None,
 };
 
-/// What an API's handler makes of a request.
-#[derive(Debug)]
-pub(super) enum Answer {
-    Response(Response),
-    /// The client asked for none.
-    None,
-    /// The client asked for none, and has to learn all the same that something went wrong.
-    Close,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::protocol::frame::SharedBytes;
     use crate::protocol::messages::{ProducePartition, ProduceRequest, ProduceTopic};
-    use crate::protocol::{decode_response, encode_request};
+    use crate::protocol::{Request, decode_response, encode_request};
     use crate::record::Record;
     use crate::record::batch::{BatchEncoder, ProducerStamp};
 
@@ -535,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn needs_no_socket_and_takes_the_time_it_is_told() {
+    fn needs_no_socket_and_takes_the_time_as_an_argument() {
         let mut state = ClusterState::new(Settings::default(), vec![("localhost".into(), 9)]);
         state.create_topic("t", 1);
         state

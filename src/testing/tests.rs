@@ -439,7 +439,7 @@ fn can_be_an_older_broker() {
 }
 
 #[test]
-fn without_topic_ids_none_is_told() {
+fn without_topic_ids_metadata_has_none() {
     let cluster = start(MockCluster::builder().topic("t", 1).without_topic_ids());
     let metadata = Client::connect(&cluster, 1).metadata("t");
     assert!(!metadata.topics[0].id.is_known());
@@ -589,7 +589,7 @@ fn a_delayed_answer_holds_up_its_connection_and_no_other() {
 }
 
 #[test]
-fn a_paused_broker_keeps_its_connections_and_goes_on_later() {
+fn a_paused_broker_keeps_its_connections_and_continues_later() {
     let cluster = start(MockCluster::builder().brokers(2).topic("t", 2));
     let mut client = Client::connect(&cluster, 1);
     client.metadata("t");
@@ -634,7 +634,7 @@ fn a_stopped_broker_refuses_and_comes_back_with_its_records() {
 }
 
 #[test]
-fn metadata_can_lead_astray() {
+fn metadata_can_give_wrong_addresses() {
     let cluster = one_broker();
     cluster.advertise(1, "no.such.host.invalid", 9);
     let broker = &Client::connect(&cluster, 1).metadata("t").brokers[0];

@@ -20,6 +20,20 @@ const LAYERS: [&[&str]; 9] = [
     &["producer"],
 ];
 
+/// The files of the accumulator, lowest first, by the same rule.
+const ACCUMULATOR: [&[&str]; 10] = [
+    &["group", "lanes", "ratio", "tally", "undelivered"],
+    &["completion", "topic_compression"],
+    &["callback", "recycler"],
+    &["budget"],
+    &["batch"],
+    &["partition"],
+    &["notices", "outcome", "topics"],
+    &["sealed", "compress_job"],
+    &["append"],
+    &["mod", "model", "tests"],
+];
+
 /// The mock cluster stands beside the layers, on the lowest three.
 const TESTING_MAY_USE: [&str; 6] = ["ids", "sync", "compression", "protocol", "record", "error"];
 /// The simulation, which only tests have, takes the place of the two highest layers. The doors for
@@ -44,7 +58,7 @@ struct Source(String, String);
 /// Asks every source file for its complaints.
 fn complaints(about: impl Fn(&Source) -> Vec<String>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut open: Vec<PathBuf> = ["src", "tests/it", "tests/fork", "examples"]
+    let mut open: Vec<PathBuf> = ["src", "tests/it", "tests/fork", "tests/codec", "examples"]
         .map(|one| root.join(one))
         .into();
     let (mut files, mut found) = (0, Vec::new());
@@ -108,6 +122,33 @@ fn imports_point_down() {
     });
 }
 
+/// Whether a line in this file of the accumulator names a file of it that is below, if any.
+fn points_down_in_the_accumulator(user: &str, line: &str) -> bool {
+    let row = |name: &str| ACCUMULATOR.iter().position(|row| row.contains(&name));
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let used = line.split("crate::accumulator::").skip(1);
+    let mut names = used.map(|rest| rest.split(|c| !is_name(c)).next().unwrap_or(rest));
+    // `Accumulator` itself, of which `append` is a part, begins with a capital letter.
+    names.all(|name| name.starts_with(char::is_uppercase) || row(name) < row(user))
+}
+
+#[test]
+fn imports_inside_the_accumulator_point_down() {
+    complaints(|source| match source.0.strip_prefix("src/accumulator/") {
+        Some(file) => {
+            let user = file.trim_end_matches(".rs");
+            let mut found = source.lines("not a lower file", |line| {
+                !points_down_in_the_accumulator(user, line)
+            });
+            if ACCUMULATOR.iter().all(|row| !row.contains(&user)) {
+                found.push(format!("{} is in no row", source.0));
+            }
+            found
+        }
+        None => Vec::new(),
+    });
+}
+
 #[test]
 fn every_module_has_a_layer() {
     complaints(|source| {
@@ -155,6 +196,16 @@ fn what_a_simulation_replays_has_no_hash_map() {
 }
 
 #[test]
+fn metrics_are_read_only_where_the_user_asks_for_them() {
+    let reads = |line: &str| line.contains("ProducerMetrics") || line.contains(".snapshot(");
+    complaints(|source| match source.module() {
+        None | Some("metrics") => Vec::new(),
+        _ if source.is_in(&["src/producer/mod.rs"]) => Vec::new(),
+        Some(_) => source.lines("metrics only observe; see accumulator/tally.rs", reads),
+    });
+}
+
+#[test]
 fn files_say_what_they_are_stay_readable_and_leave_nothing_behind() {
     let marked = |line: &str| {
         let mut words = line.split(|c: char| !c.is_alphanumeric());
@@ -187,6 +238,7 @@ fn dependencies_are_few_and_bind_no_tls_library_of_c() {
         "--edges=normal",
         "--prefix=none",
         "--offline",
+        "--package=linger",
         manifest,
     ];
     let output = Command::new(env!("CARGO"))

@@ -112,7 +112,7 @@ impl Peers {
                 id: TopicId::default(),
                 is_internal: false,
                 partitions: vec![partition],
-                operations: Operations::UNTOLD,
+                operations: Operations::OMITTED,
             }
         };
         MetadataResponse {

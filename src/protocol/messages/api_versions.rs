@@ -1,9 +1,22 @@
-//! `ApiVersions` (key 18), versions 0 to 4; flexible from 3.
+//! `ApiVersions`: which APIs a broker speaks, in which versions. It is the first request on every
+//! connection, sent before the client knows anything about the broker, and so has two rules of its
+//! own: its response header never has tagged fields, and a broker that does not know the version
+//! answers in version 0.
+//!
+//! | version | what it adds |
+//! |--:|---|
+//! | 1 | throttle time |
+//! | 3 | flexible; the client's name and version (KIP-511) |
+//! | 4 | features from version 0 (KAFKA-17011) |
+//!
+//! Version 5 (KIP-1242) lets a client name the cluster and the broker that it expects.
 
 use crate::protocol::error_code::ErrorCode;
+use crate::protocol::messages::{RequestMessage, ResponseMessage};
+use crate::protocol::version::VersionRange;
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 
-/// Asks a broker what it speaks, and tells who asks (from version 3, KIP-511).
+/// Asks a broker which APIs it speaks, and says which client is asking (from version 3, KIP-511).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ApiVersionsRequest {
     pub(crate) client_software_name: String,
@@ -11,7 +24,7 @@ pub(crate) struct ApiVersionsRequest {
 }
 
 impl ApiVersionsRequest {
-    /// The request of this crate.
+    /// The request with this crate's own name and version.
     pub(crate) fn ours() -> Self {
         Self {
             client_software_name: env!("CARGO_PKG_NAME").to_owned(),
@@ -19,38 +32,47 @@ impl ApiVersionsRequest {
         }
     }
 
-    pub(crate) fn encode(&self, writer: &mut Writer, version: i16) {
-        if version >= 3 {
+    /// Whether a broker accepts the client's name and version: letters, digits, hyphens and dots,
+    /// the last two not at either end. If not, it answers `INVALID_REQUEST`. Meaningless before
+    /// version 3, which has neither.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn has_valid_software(&self) -> bool {
+        is_valid_software(&self.client_software_name)
+            && is_valid_software(&self.client_software_version)
+    }
+}
+
+impl RequestMessage for ApiVersionsRequest {
+    const KEY: i16 = 18;
+    const VERSIONS: VersionRange = VersionRange::new(0, 4);
+    const FIRST_FLEXIBLE: i16 = 3;
+    type Response = ApiVersionsResponse;
+
+    fn encode(&self, writer: &mut Writer, version: i16) {
+        if version >= NAMES_CLIENT {
             writer.string(&self.client_software_name);
             writer.string(&self.client_software_version);
         }
         writer.no_tags();
     }
-}
 
-#[cfg(any(test, feature = "testing"))]
-impl ApiVersionsRequest {
-    pub(crate) fn decode(reader: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+    #[cfg(any(test, feature = "testing"))]
+    fn decode(reader: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         let mut request = Self {
             client_software_name: String::new(),
             client_software_version: String::new(),
         };
-        if version >= 3 {
+        if version >= NAMES_CLIENT {
             request.client_software_name = reader.string()?.to_owned();
             request.client_software_version = reader.string()?.to_owned();
         }
         reader.skip_tags()?;
         Ok(request)
     }
-
-    /// Whether a broker accepts how the client calls itself; it answers `INVALID_REQUEST` where
-    /// not. Letters, digits, hyphens and dots, the last two inside only. Means nothing before
-    /// version 3.
-    pub(crate) fn has_valid_software(&self) -> bool {
-        is_valid_software(&self.client_software_name)
-            && is_valid_software(&self.client_software_version)
-    }
 }
+
+/// The first version whose requests name the client (KIP-511).
+const NAMES_CLIENT: i16 = 3;
 
 #[cfg(any(test, feature = "testing"))]
 fn is_valid_software(text: &str) -> bool {
@@ -62,7 +84,7 @@ fn is_valid_software(text: &str) -> bool {
         && is_alphanumeric(bytes.last())
 }
 
-/// What a broker speaks.
+/// The versions of each API that a broker speaks, or why it does not say.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ApiVersionsResponse {
     pub(crate) error: ErrorCode,
@@ -70,11 +92,16 @@ pub(crate) struct ApiVersionsResponse {
     pub(crate) throttle_time_ms: i32,
 }
 
-impl ApiVersionsResponse {
-    /// Reads an answer to a request of `version`. A broker that does not know the version answers
-    /// in version 0, with `UNSUPPORTED_VERSION` and, since 2.4, the versions of `ApiVersions` it
-    /// does know.
-    pub(crate) fn decode(reader: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+impl ResponseMessage for ApiVersionsResponse {
+    /// A client reads this header before it knows which versions the broker speaks, so the header
+    /// must not depend on the version: the answer of an old broker, which is always in version 0,
+    /// would be read one byte off (KIP-511).
+    const HEADER_HAS_TAGS: bool = false;
+
+    /// A broker that does not know the request's version answers in version 0, with
+    /// `UNSUPPORTED_VERSION` and, since 2.4, the versions of `ApiVersions` that it does know
+    /// (KIP-511). The error comes first in every version, so it says how to read the rest.
+    fn decode(reader: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         let error = ErrorCode::from(reader.i16()?);
         let version = if error == ErrorCode::UNSUPPORTED_VERSION {
             reader.set_flexible(false);
@@ -87,13 +114,17 @@ impl ApiVersionsResponse {
             apis: reader.array(ApiVersionRange::decode)?,
             throttle_time_ms: if version >= 1 { reader.i32()? } else { 0 },
         };
-        // Features are tagged fields that we have no use for.
+        // The features that a cluster has switched on are tagged fields; a producer needs none.
         reader.skip_tags()?;
         Ok(response)
     }
 
+    fn throttle_time_ms(&self) -> i32 {
+        self.throttle_time_ms
+    }
+
     #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn encode(&self, writer: &mut Writer, version: i16) {
+    fn encode(&self, writer: &mut Writer, version: i16) {
         writer.i16(self.error.code());
         writer.array(&self.apis, |writer, api| {
             writer.i16(api.api_key);
@@ -108,7 +139,7 @@ impl ApiVersionsResponse {
     }
 }
 
-/// What one broker speaks of one API.
+/// The versions of one API that a broker speaks, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct ApiVersionRange {
     pub(crate) api_key: i16,
@@ -133,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn brokers_accept_how_we_call_ourselves() {
+    fn brokers_accept_our_own_name_and_version() {
         assert!(ApiVersionsRequest::ours().has_valid_software());
         for (text, valid) in [
             ("apache-kafka-java", true),

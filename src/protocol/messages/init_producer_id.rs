@@ -1,25 +1,39 @@
-//! `InitProducerId` (key 22), versions 0 to 5; flexible from 2. Version 6 is not stable in Kafka.
+//! `InitProducerId`: the id and epoch by which brokers know an idempotent producer (KIP-98).
+//!
+//! | version | what it adds |
+//! |--:|---|
+//! | 2 | flexible |
+//! | 3 | the id and epoch that the producer has so far (KIP-360) |
+//! | 4, 5 | error codes for transactions (KIP-588, KIP-890) |
+//!
+//! Version 6 (KIP-939) is not stable in Kafka yet.
 
 use crate::protocol::error_code::ErrorCode;
+use crate::protocol::messages::{RequestMessage, ResponseMessage};
+use crate::protocol::version::VersionRange;
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 use crate::sync::Arc;
 
 /// Asks for the id and the epoch that an idempotent producer writes into its batches. Without a
-/// transactional id any broker can answer, and gives a new id whatever id the request names.
+/// transactional id any broker can answer, and gives a new id whichever id the request names.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct InitProducerIdRequest {
     pub(crate) transactional_id: Option<Arc<str>>,
-    /// After how long the broker ends an idle transaction; means nothing without a
-    /// transactional id.
+    /// After how long the broker ends an idle transaction; meaningless without a transactional id.
     pub(crate) transaction_timeout_ms: i32,
-    /// The id so far (version 3, KIP-360); −1: none.
+    /// The id that the producer has so far (from version 3, KIP-360); −1: none.
     pub(crate) producer_id: i64,
-    /// The epoch so far; −1 where there is no id, and only there.
+    /// The epoch that the producer has so far; −1 if and only if it has no id.
     pub(crate) producer_epoch: i16,
 }
 
-impl InitProducerIdRequest {
-    pub(crate) fn encode(&self, writer: &mut Writer, version: i16) {
+impl RequestMessage for InitProducerIdRequest {
+    const KEY: i16 = 22;
+    const VERSIONS: VersionRange = VersionRange::new(0, 5);
+    const FIRST_FLEXIBLE: i16 = 2;
+    type Response = InitProducerIdResponse;
+
+    fn encode(&self, writer: &mut Writer, version: i16) {
         writer.nullable_string(self.transactional_id.as_deref());
         writer.i32(self.transaction_timeout_ms);
         if version >= NAMES_ID {
@@ -30,7 +44,7 @@ impl InitProducerIdRequest {
     }
 
     #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn decode(reader: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         let mut request = Self {
             transactional_id: reader.nullable_string()?.map(Arc::from),
             transaction_timeout_ms: reader.i32()?,
@@ -49,7 +63,7 @@ impl InitProducerIdRequest {
 /// The first version whose requests can name the id that the producer has (KIP-360).
 const NAMES_ID: i16 = 3;
 
-/// A producer's id and epoch; both are −1 where there is an error.
+/// A producer's id and epoch; both are −1 if there is an error.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct InitProducerIdResponse {
     pub(crate) throttle_time_ms: i32,
@@ -58,9 +72,9 @@ pub(crate) struct InitProducerIdResponse {
     pub(crate) producer_epoch: i16,
 }
 
-impl InitProducerIdResponse {
-    /// Looks the same in every version, but for the tags at its end.
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+impl ResponseMessage for InitProducerIdResponse {
+    /// The same in every version, except for the tagged fields at its end.
+    fn decode(reader: &mut Reader<'_>, _version: i16) -> Result<Self, DecodeError> {
         let response = Self {
             throttle_time_ms: reader.i32()?,
             error: ErrorCode::from(reader.i16()?),
@@ -71,8 +85,12 @@ impl InitProducerIdResponse {
         Ok(response)
     }
 
+    fn throttle_time_ms(&self) -> i32 {
+        self.throttle_time_ms
+    }
+
     #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn encode(&self, writer: &mut Writer) {
+    fn encode(&self, writer: &mut Writer, _version: i16) {
         writer.i32(self.throttle_time_ms);
         writer.i16(self.error.code());
         writer.i64(self.producer_id);

@@ -1,24 +1,59 @@
-//! `Produce` (key 0), versions 3 to 13; flexible from 9. From 13 on, topics go by id.
+//! `Produce`: brings record batches to the leaders of their partitions.
+//!
+//! | version | what it adds |
+//! |--:|---|
+//! | 3 | today's record batches (KIP-98); brokers since 4.0 refuse what is older |
+//! | 5 | where the log starts |
+//! | 7 | batches compressed with zstd (KIP-110) |
+//! | 8 | which records are to blame, and a text (KIP-467) |
+//! | 9 | flexible |
+//! | 10 | the new leader, if the broker no longer leads (KIP-951) |
+//! | 11, 12 | transactions (KIP-890) |
+//! | 13 | topic ids instead of names (KIP-516) |
 
 use crate::ids::{NodeId, TopicId};
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::frame::SharedBytes;
+use crate::protocol::messages::{RequestMessage, ResponseMessage};
+use crate::protocol::version::VersionRange;
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 use crate::sync::Arc;
 
-/// Brings one batch for each of some partitions of one broker. With `acks` 0 there is no answer.
+/// One batch for each of some partitions, all of them led by one broker.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ProduceRequest {
     pub(crate) transactional_id: Option<Arc<str>>,
-    /// 0, 1, or −1 for all.
+    /// How many replicas have to have the batches before the broker answers: 0 (it does not answer
+    /// at all), 1, or −1 for all that are in sync.
     pub(crate) acks: i16,
+    /// How long the broker may wait for the other replicas.
     pub(crate) timeout_ms: i32,
     pub(crate) topics: Vec<ProduceTopic>,
 }
 
 impl ProduceRequest {
-    /// From version 13 every topic needs its id.
-    pub(crate) fn encode(&self, writer: &mut Writer, version: i16) {
+    /// The last version that names topics; later ones have room for their ids only, which brokers
+    /// before 2.8 do not give (KIP-516).
+    pub(crate) const LAST_WITH_NAMES: i16 = 12;
+    /// The first version in which a broker accepts batches compressed with zstd; in an older one it
+    /// refuses the request as a whole (KIP-110).
+    pub(crate) const FIRST_WITH_ZSTD: i16 = 7;
+}
+
+impl RequestMessage for ProduceRequest {
+    const KEY: i16 = 0;
+    const VERSIONS: VersionRange = VersionRange::new(3, 13);
+    const FIRST_FLEXIBLE: i16 = 9;
+    type Response = ProduceResponse;
+
+    /// With `acks` 0 there is no answer, not even to say that something went wrong. A client that
+    /// waited for one would take the answer to its next request for it.
+    fn is_answered(&self) -> bool {
+        self.acks != 0
+    }
+
+    /// From version 13 every topic needs its id. The batches are not copied.
+    fn encode(&self, writer: &mut Writer, version: i16) {
         writer.nullable_string(self.transactional_id.as_deref());
         writer.i16(self.acks);
         writer.i32(self.timeout_ms);
@@ -27,7 +62,7 @@ impl ProduceRequest {
     }
 
     #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn decode(reader: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         let request = Self {
             transactional_id: reader.nullable_string()?.map(Arc::from),
             acks: reader.i16()?,
@@ -39,17 +74,17 @@ impl ProduceRequest {
     }
 }
 
-/// Whether topics go by id instead of by name (KIP-516).
+/// Whether topics are given by id instead of by name (KIP-516).
 fn has_topic_ids(version: i16) -> bool {
-    version >= 13
+    version > ProduceRequest::LAST_WITH_NAMES
 }
 
 /// The batches of one topic.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ProduceTopic {
-    /// On the wire up to version 12. Empty in a request decoded at 13.
+    /// Written up to version 12; empty in a request that was read in a later one.
     pub(crate) name: Arc<str>,
-    /// On the wire from version 13.
+    /// Written from version 13; zeroes in a request that was read in an older one.
     pub(crate) id: TopicId,
     pub(crate) partitions: Vec<ProducePartition>,
 }
@@ -57,7 +92,7 @@ pub(crate) struct ProduceTopic {
 impl ProduceTopic {
     fn encode(&self, writer: &mut Writer, version: i16) {
         if has_topic_ids(version) {
-            debug_assert!(self.id.is_known(), "{} goes by an id", self.name);
+            debug_assert!(self.id.is_known(), "{} has no id", self.name);
             writer.uuid(&self.id.0);
         } else {
             writer.string(&self.name);
@@ -104,7 +139,7 @@ pub(crate) struct ProducePartition {
 
 #[cfg(any(test, feature = "testing"))]
 impl ProducePartition {
-    /// Copies the records; null ones become empty ones.
+    /// Copies the batch; null becomes an empty one.
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let partition = Self {
             index: reader.i32()?,
@@ -115,17 +150,17 @@ impl ProducePartition {
     }
 }
 
-/// What became of the batches.
+/// What became of each batch of a request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ProduceResponse {
     pub(crate) topics: Vec<ProduceTopicResponse>,
     pub(crate) throttle_time_ms: i32,
-    /// Where the leaders named in `current_leader` can be reached (KIP-951, version 10).
+    /// The addresses of the leaders named in `current_leader` (from version 10, KIP-951).
     pub(crate) node_endpoints: Vec<NodeEndpoint>,
 }
 
-impl ProduceResponse {
-    pub(crate) fn decode(reader: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+impl ResponseMessage for ProduceResponse {
+    fn decode(reader: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         let topics = reader.array(|reader| ProduceTopicResponse::decode(reader, version))?;
         let throttle_time_ms = reader.i32()?;
         let mut node_endpoints = Vec::new();
@@ -142,8 +177,12 @@ impl ProduceResponse {
         })
     }
 
+    fn throttle_time_ms(&self) -> i32 {
+        self.throttle_time_ms
+    }
+
     #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn encode(&self, writer: &mut Writer, version: i16) {
+    fn encode(&self, writer: &mut Writer, version: i16) {
         writer.array(&self.topics, |writer, topic| topic.encode(writer, version));
         writer.i32(self.throttle_time_ms);
         if version >= LEADER_HINTS && !self.node_endpoints.is_empty() {
@@ -156,7 +195,14 @@ impl ProduceResponse {
     }
 }
 
-/// The first version whose answers say where a partition's leader went (KIP-951).
+/// The first version whose answers say where the log starts, so that a client can tell a gap in a
+/// sequence from records that have expired.
+const LOG_START: i16 = 5;
+
+/// The first version whose answers say which records are to blame (KIP-467).
+const RECORD_ERRORS: i16 = 8;
+
+/// The first version whose answers name the partition's new leader (KIP-951).
 const LEADER_HINTS: i16 = 10;
 
 /// What became of the batches of one topic.
@@ -202,13 +248,15 @@ pub(crate) struct ProducePartitionResponse {
     pub(crate) error: ErrorCode,
     /// −1 where unknown.
     pub(crate) base_offset: i64,
-    /// −1 unless the topic stamps records with the time of append.
+    /// −1 unless the topic stamps records with the time of append; but also set, to the batch's
+    /// largest timestamp, for a batch that the log already had.
     pub(crate) log_append_time_ms: i64,
     pub(crate) log_start_offset: i64,
-    /// The records to blame (KIP-467, version 8).
+    /// The records because of which the batch was refused (from version 8, KIP-467).
     pub(crate) record_errors: Vec<RecordError>,
     pub(crate) error_message: Option<String>,
-    /// The leader by now (KIP-951, version 10); `None` also where the broker names node −1.
+    /// The current leader, if the broker that was asked is not it (from version 10, KIP-951); `None`
+    /// also if the broker names node −1, which means that it does not know.
     pub(crate) current_leader: Option<CurrentLeader>,
 }
 
@@ -219,12 +267,16 @@ impl ProducePartitionResponse {
             error: ErrorCode::from(reader.i16()?),
             base_offset: reader.i64()?,
             log_append_time_ms: reader.i64()?,
-            log_start_offset: if version >= 5 { reader.i64()? } else { -1 },
+            log_start_offset: if version >= LOG_START {
+                reader.i64()?
+            } else {
+                -1
+            },
             record_errors: Vec::new(),
             error_message: None,
             current_leader: None,
         };
-        if version >= 8 {
+        if version >= RECORD_ERRORS {
             partition.record_errors = reader.array(RecordError::decode)?;
             partition.error_message = reader.nullable_string()?.map(str::to_owned);
         }
@@ -243,10 +295,10 @@ impl ProducePartitionResponse {
         writer.i16(self.error.code());
         writer.i64(self.base_offset);
         writer.i64(self.log_append_time_ms);
-        if version >= 5 {
+        if version >= LOG_START {
             writer.i64(self.log_start_offset);
         }
-        if version >= 8 {
+        if version >= RECORD_ERRORS {
             writer.array(&self.record_errors, |writer, error| error.encode(writer));
             writer.nullable_string(self.error_message.as_deref());
         }
@@ -259,9 +311,10 @@ impl ProducePartitionResponse {
     }
 }
 
-/// A record that its broker refused, and why.
+/// A record that the broker refused, and why.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RecordError {
+    /// Which record of the batch, counted from 0.
     pub(crate) batch_index: i32,
     pub(crate) message: Option<String>,
 }
@@ -284,7 +337,7 @@ impl RecordError {
     }
 }
 
-/// Who leads a partition by now.
+/// A partition's current leader.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct CurrentLeader {
     pub(crate) leader: NodeId,
@@ -309,7 +362,7 @@ impl CurrentLeader {
     }
 }
 
-/// Where a leader can be reached.
+/// The address of a partition's new leader.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct NodeEndpoint {
     pub(crate) node: NodeId,

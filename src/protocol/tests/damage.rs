@@ -1,18 +1,18 @@
-//! Good messages, damaged: decoding them may fail, and must not panic or take more memory than the
-//! bytes could be worth.
+//! Good messages, damaged: decoding them may fail, but must not panic, nor take more memory than so many
+//! bytes can reasonably need.
 
-use super::{request_body, response_body, shapes};
+use super::messages::{example_request, example_response, request_bytes, response_bytes};
+use super::{request_body, response_body};
 use crate::protocol::broker::decode_request;
-use crate::protocol::messages::*;
-use crate::protocol::{ApiKey, Request, Response, decode_response};
+use crate::protocol::{ApiKey, decode_response};
 
-/// How often each message is damaged in each version, each time in one to three places.
+/// How often each message is damaged in each version, each time at one to three offsets.
 const ROUNDS: u64 = 300;
 
 #[test]
 fn survives_damaged_requests() {
     for (api, version) in all_versions() {
-        let good = request_body(&shapes::example_request(api), version);
+        let good = request_body(&example_request(api), version);
         for seed in 0..ROUNDS {
             let bad = damage(&good, seed);
             if let Ok((_, request)) = decode_request(&bad) {
@@ -25,7 +25,7 @@ fn survives_damaged_requests() {
 #[test]
 fn survives_damaged_responses() {
     for (api, version) in all_versions() {
-        let good = response_body(&shapes::example_response(api), version);
+        let good = response_body(&example_response(api), version);
         for seed in 0..ROUNDS {
             let bad = damage(&good, seed);
             if let Ok((_, response)) = decode_response(api, version, &bad) {
@@ -38,11 +38,11 @@ fn survives_damaged_responses() {
 #[test]
 fn refuses_every_message_that_breaks_off() {
     for (api, version) in all_versions() {
-        let request = request_body(&shapes::example_request(api), version);
+        let request = request_body(&example_request(api), version);
         for length in 0..request.len() {
             assert!(decode_request(&request[..length]).is_err());
         }
-        let response = response_body(&shapes::example_response(api), version);
+        let response = response_body(&example_response(api), version);
         for length in 0..response.len() {
             assert!(decode_response(api, version, &response[..length]).is_err());
         }
@@ -50,19 +50,19 @@ fn refuses_every_message_that_breaks_off() {
 }
 
 #[test]
-fn survives_a_huge_length_in_every_place() {
+fn survives_a_huge_length_at_every_offset() {
     for (api, version) in all_versions() {
-        let request = request_body(&shapes::example_request(api), version);
-        let response = response_body(&shapes::example_response(api), version);
+        let request = request_body(&example_request(api), version);
+        let response = response_body(&example_response(api), version);
         for huge in HUGE {
-            for place in 0..request.len() {
-                drop(decode_request(&overwrite(&request, place, huge)));
+            for offset in 0..request.len() {
+                drop(decode_request(&overwrite(&request, offset, huge)));
             }
-            for place in 0..response.len() {
+            for offset in 0..response.len() {
                 drop(decode_response(
                     api,
                     version,
-                    &overwrite(&response, place, huge),
+                    &overwrite(&response, offset, huge),
                 ));
             }
         }
@@ -80,7 +80,8 @@ const HUGE: [&[u8]; 5] = [
 
 fn all_versions() -> impl Iterator<Item = (ApiKey, i16)> {
     ApiKey::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .flat_map(|api| api.versions().iter().map(move |version| (api, version)))
 }
 
@@ -88,21 +89,21 @@ fn damage(good: &[u8], seed: u64) -> Vec<u8> {
     let mut random = Random(seed);
     let mut bytes = good.to_vec();
     for _ in 0..=random.below(3) {
-        let place = random.below(bytes.len());
+        let offset = random.below(bytes.len());
         match random.below(5) {
-            0 => bytes[place] ^= 1 << random.below(8),
-            1 => bytes[place] = random.byte(),
-            2 => bytes.truncate(place.max(1)),
-            3 => bytes.insert(place, random.byte()),
-            _ => bytes = overwrite(&bytes, place, HUGE[random.below(HUGE.len())]),
+            0 => bytes[offset] ^= 1 << random.below(8),
+            1 => bytes[offset] = random.byte(),
+            2 => bytes.truncate(offset.max(1)),
+            3 => bytes.insert(offset, random.byte()),
+            _ => bytes = overwrite(&bytes, offset, HUGE[random.below(HUGE.len())]),
         }
     }
     bytes
 }
 
-fn overwrite(bytes: &[u8], place: usize, with: &[u8]) -> Vec<u8> {
-    let after = (place + with.len()).min(bytes.len());
-    [&bytes[..place], with, &bytes[after..]].concat()
+fn overwrite(bytes: &[u8], offset: usize, with: &[u8]) -> Vec<u8> {
+    let after = (offset + with.len()).min(bytes.len());
+    [&bytes[..offset], with, &bytes[after..]].concat()
 }
 
 /// The same numbers for the same seed (SplitMix64).
@@ -130,58 +131,4 @@ impl Random {
 fn assert_modest(heap_bytes: usize, wire: &[u8]) {
     let limit = 24 * wire.len() + 256;
     assert!(heap_bytes <= limit, "{heap_bytes} for {} bytes", wire.len());
-}
-
-fn request_bytes(request: &Request) -> usize {
-    match request {
-        Request::Produce(request) => vec_bytes(&request.topics, |topic| {
-            topic.name.len()
-                + vec_bytes(&topic.partitions, |partition| {
-                    partition.records.as_slice().len()
-                })
-        }),
-        Request::Metadata(request) => {
-            let topics = request.topics.as_ref();
-            topics.map_or(0, |topics| vec_bytes(topics, |name| name.len()))
-        }
-        Request::ApiVersions(request) => {
-            request.client_software_name.capacity() + request.client_software_version.capacity()
-        }
-        Request::InitProducerId(request) => {
-            request.transactional_id.as_ref().map_or(0, |id| id.len())
-        }
-    }
-}
-
-fn response_bytes(response: &Response) -> usize {
-    match response {
-        Response::Produce(response) => {
-            vec_bytes(&response.topics, |topic| {
-                topic.name.capacity() + vec_bytes(&topic.partitions, produce_partition_bytes)
-            }) + vec_bytes(&response.node_endpoints, |node| node.host.capacity())
-        }
-        Response::Metadata(response) => {
-            vec_bytes(&response.brokers, |broker| broker.host.capacity())
-                + vec_bytes(&response.topics, |topic| {
-                    vec_bytes(&topic.partitions, |partition| {
-                        vec_bytes(&partition.replicas, |_| 0)
-                            + vec_bytes(&partition.in_sync_replicas, |_| 0)
-                            + vec_bytes(&partition.offline_replicas, |_| 0)
-                    })
-                })
-        }
-        Response::ApiVersions(response) => vec_bytes(&response.apis, |_| 0),
-        Response::InitProducerId(_) => 0,
-    }
-}
-
-fn produce_partition_bytes(partition: &ProducePartitionResponse) -> usize {
-    vec_bytes(&partition.record_errors, |error| {
-        error.message.as_ref().map_or(0, String::capacity)
-    }) + partition.error_message.as_ref().map_or(0, String::capacity)
-}
-
-/// What a vector holds, its spare room included.
-fn vec_bytes<T>(elements: &Vec<T>, inside: impl Fn(&T) -> usize) -> usize {
-    elements.capacity() * size_of::<T>() + elements.iter().map(inside).sum::<usize>()
 }

@@ -2,8 +2,8 @@
 //! implementation, and damaged.
 
 mod damage;
+mod messages;
 mod oracle;
-mod shapes;
 
 use proptest::prelude::*;
 
@@ -30,7 +30,7 @@ fn request_body(request: &Request, version: i16) -> Vec<u8> {
 
 /// A response as a body, without the frame's length.
 fn response_body(response: &Response, version: i16) -> Vec<u8> {
-    let frame = encode_response(shapes::api_of(response), version, 78, response);
+    let frame = encode_response(response, version, 78);
     frame.to_vec().split_off(LENGTH_BYTES)
 }
 
@@ -38,7 +38,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn requests_come_back_in_every_version(request in shapes::request()) {
+    fn requests_come_back_in_every_version(request in messages::any_request()) {
         for version in request.api_key().versions().iter() {
             let body = request_body(&request, version);
             let (header, decoded) = decode_request(&body).expect("our own bytes");
@@ -46,75 +46,75 @@ proptest! {
             prop_assert_eq!(header.api_version, version);
             prop_assert_eq!(header.correlation_id, 77);
             prop_assert_eq!(header.client_id.as_deref(), Some("tester"));
-            prop_assert_eq!(decoded, shapes::request_at(version, &request));
+            prop_assert_eq!(decoded, messages::request_at(version, &request));
         }
     }
 
     #[test]
-    fn responses_come_back_in_every_version(response in shapes::response()) {
-        let api = shapes::api_of(&response);
+    fn responses_come_back_in_every_version(response in messages::any_response()) {
+        let api = response.api_key();
         for version in api.versions().iter() {
             let body = response_body(&response, version);
             let decoded = decode_response(api, version, &body).expect("our own bytes");
-            prop_assert_eq!(decoded, (78, shapes::response_at(version, &response)));
+            prop_assert_eq!(decoded, (78, messages::response_at(version, &response)));
         }
     }
 
     #[test]
-    fn writes_requests_as_the_oracle_does(request in shapes::request()) {
+    fn writes_requests_as_the_oracle_does(request in messages::any_request()) {
         for version in request.api_key().versions().iter() {
             let ours = request_body(&request, version);
-            prop_assert_eq!(ours, oracle::request_body(&request, version, false));
+            prop_assert_eq!(ours, messages::oracle_request(&request, version, false));
         }
     }
 
     #[test]
-    fn writes_responses_as_the_oracle_does(response in shapes::response()) {
-        for version in shapes::api_of(&response).versions().iter() {
+    fn writes_responses_as_the_oracle_does(response in messages::any_response()) {
+        for version in response.api_key().versions().iter() {
             let ours = response_body(&response, version);
-            prop_assert_eq!(ours, oracle::response_body(&response, version, false));
+            prop_assert_eq!(ours, messages::oracle_response(&response, version, false));
         }
     }
 
     #[test]
-    fn the_oracle_reads_our_requests(request in shapes::request()) {
+    fn the_oracle_reads_our_requests(request in messages::any_request()) {
         for version in request.api_key().versions().iter() {
-            oracle::assert_reads_request(&request_body(&request, version), &request, version);
+            messages::assert_oracle_reads_request(&request_body(&request, version), &request, version);
         }
     }
 
     #[test]
-    fn the_oracle_reads_our_responses(response in shapes::response()) {
-        for version in shapes::api_of(&response).versions().iter() {
-            oracle::assert_reads_response(&response_body(&response, version), &response, version);
+    fn the_oracle_reads_our_responses(response in messages::any_response()) {
+        for version in response.api_key().versions().iter() {
+            messages::assert_oracle_reads_response(&response_body(&response, version), &response, version);
         }
     }
 
     #[test]
-    fn reads_the_oracle_s_requests_past_fields_it_does_not_know(request in shapes::request()) {
+    fn reads_the_oracle_s_requests_past_fields_it_does_not_know(request in messages::any_request()) {
         for version in request.api_key().versions().iter() {
-            let body = oracle::request_body(&request, version, true);
+            let body = messages::oracle_request(&request, version, true);
             let (_, decoded) = decode_request(&body).expect("the oracle's bytes");
-            prop_assert_eq!(decoded, shapes::request_at(version, &request));
+            prop_assert_eq!(decoded, messages::request_at(version, &request));
         }
     }
 
     #[test]
-    fn reads_the_oracle_s_responses_past_fields_it_does_not_know(response in shapes::response()) {
-        let api = shapes::api_of(&response);
+    fn reads_the_oracle_s_responses_past_fields_it_does_not_know(response in messages::any_response()) {
+        let api = response.api_key();
         for version in api.versions().iter() {
-            let body = oracle::response_body(&response, version, true);
+            let body = messages::oracle_response(&response, version, true);
             let (_, decoded) = decode_response(api, version, &body).expect("the oracle's bytes");
-            prop_assert_eq!(decoded, shapes::response_at(version, &response));
+            prop_assert_eq!(decoded, messages::response_at(version, &response));
         }
     }
 }
 
 #[test]
 fn the_oracle_knows_every_version_of_ours() {
-    for api in ApiKey::ALL {
+    for api in ApiKey::ALL.iter().copied() {
         for version in api.versions().iter() {
-            assert!(oracle::knows(api, version), "{api} {version}");
+            assert!(messages::oracle_knows(api, version), "{api} {version}");
         }
     }
 }
@@ -149,7 +149,7 @@ fn reads_the_refusal_of_a_broker_that_lists_nothing() {
 }
 
 #[test]
-fn tells_who_asked_for_a_version_that_is_not_served() {
+fn names_the_request_whose_version_is_not_served() {
     let mut body = request_body(&Request::ApiVersions(ApiVersionsRequest::ours()), 4);
     for (api, version, message) in [
         (0, 2, "Produce version 2 is not one of 3 to 13"),
@@ -172,14 +172,14 @@ fn tells_who_asked_for_a_version_that_is_not_served() {
 
 #[test]
 fn refuses_what_follows_a_message() {
-    for api in ApiKey::ALL {
+    for api in ApiKey::ALL.iter().copied() {
         for version in api.versions().iter() {
-            let mut body = request_body(&shapes::example_request(api), version);
+            let mut body = request_body(&messages::example_request(api), version);
             body.push(0);
             let error = decode_request(&body).expect_err("one byte too many");
             assert!(error.to_string().contains("more follows"), "{error}");
 
-            let mut body = response_body(&shapes::example_response(api), version);
+            let mut body = response_body(&messages::example_response(api), version);
             body.push(0);
             let error = decode_response(api, version, &body).expect_err("one byte too many");
             assert_eq!(error.offset, body.len() - 1);
@@ -191,9 +191,9 @@ fn refuses_what_follows_a_message() {
 fn messages_come_through_however_the_stream_is_cut() {
     let mut stream = Vec::new();
     let mut bodies = Vec::new();
-    for api in ApiKey::ALL {
+    for api in ApiKey::ALL.iter().copied() {
         for version in api.versions().iter() {
-            let body = response_body(&shapes::example_response(api), version);
+            let body = response_body(&messages::example_response(api), version);
             let length = i32::try_from(body.len()).expect("a small message");
             stream.extend(length.to_be_bytes());
             stream.extend(&body);

@@ -19,7 +19,7 @@ fn sealed(records: &[Owned], stamp: ProducerStamp) -> Vec<u8> {
 
 fn any_stamp() -> impl Strategy<Value = ProducerStamp> {
     let sequence = prop_oneof![0..=i32::MAX, (i32::MAX - 10)..=i32::MAX];
-    let somebodys =
+    let of_a_producer =
         (0..=i64::MAX, 0..=i16::MAX, sequence).prop_map(|(producer_id, epoch, base_sequence)| {
             ProducerStamp {
                 producer_id,
@@ -27,7 +27,7 @@ fn any_stamp() -> impl Strategy<Value = ProducerStamp> {
                 base_sequence,
             }
         });
-    prop_oneof![4 => somebodys, 1 => Just(ProducerStamp::NONE)]
+    prop_oneof![4 => of_a_producer, 1 => Just(ProducerStamp::NONE)]
 }
 
 proptest! {

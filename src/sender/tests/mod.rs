@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::accumulator::{Arrival, Outcome, PartitionQueue, Target, boxed};
+use crate::accumulator::{NewRecord, Outcome, OwnCallback, PartitionQueue, Target};
 use crate::config::{Acks, TopicSettings, TopicTable};
 use crate::error::Result;
 use crate::ids::TopicId;
@@ -315,17 +315,20 @@ impl World {
         };
         let (told, value) = (Arc::clone(&self.told), value.to_owned());
         let timestamps = Arc::clone(&self.timestamps);
-        let mut callback = boxed(move |result: Result<crate::RecordMetadata>| {
+        let mut callback = OwnCallback::new(move |result: Result<crate::RecordMetadata>| {
             let times = result.iter().map(|metadata| metadata.timestamp_ms());
             timestamps.lock().extend(times);
             let offset = result.map(|metadata| metadata.offset());
             told.lock().push((value, offset));
         });
-        let mut arrival = Arrival::new(record, 64, &mut callback);
+        let mut new = NewRecord {
+            callback_bytes: 64,
+            ..NewRecord::new(record, &mut callback)
+        };
         let clock = || self.now;
-        let appended =
-            self.accumulator
-                .append(&clock, Target::Partition(queue), &mut arrival, None);
+        let appended = self
+            .accumulator
+            .append(&clock, Target::Partition(queue), &mut new, None);
         appended.unwrap();
     }
 
@@ -407,7 +410,7 @@ impl World {
                 id: TOPIC_ID,
                 is_internal: false,
                 partitions: (0..).zip(&self.leaders).map(partition).collect(),
-                operations: Operations::UNTOLD,
+                operations: Operations::OMITTED,
             }],
             ..MetadataResponse::default()
         }
@@ -549,7 +552,7 @@ impl Sender {
 }
 
 fn deliver(outcome: Outcome) {
-    outcome.tell(|_, called| called.unwrap()).unwrap();
+    outcome.run_callbacks(|_, called| called.unwrap()).unwrap();
 }
 
 /// Partition and values of each batch.

@@ -2,7 +2,7 @@
 //! message-level simulation. Decides nothing about records.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::error::{Error, ErrorKind};
 use crate::ids::{NodeId, RequestId};
@@ -182,7 +182,7 @@ impl World {
                 )
             },
         );
-        let wants_answer = !matches!(&request, Request::Produce(request) if request.acks == 0);
+        let wants_answer = request.is_answered();
         if wants_answer {
             self.links[link].waiting.push(id);
             self.stage.after(
@@ -207,9 +207,7 @@ impl World {
             return self.stage.at(until, Event::Unblock(link));
         }
         while let Some((id, request)) = self.links[link].unwritten.pop_front() {
-            if let Request::Produce(request) = &request
-                && request.acks == 0
-            {
+            if !request.is_answered() {
                 self.inputs.push(Input::Written(id));
             }
             let mix = &self.stage.weather.mix;
@@ -241,13 +239,7 @@ impl World {
             return;
         }
         one.waiting.retain(|waiting| *waiting != id);
-        let pause = match &response {
-            Response::Produce(response) => response.throttle_time_ms,
-            Response::Metadata(response) => response.throttle_time_ms,
-            Response::InitProducerId(response) => response.throttle_time_ms,
-            Response::ApiVersions(_) => 0,
-        };
-        let until = self.stage.now + Duration::from_millis(pause as u64);
+        let until = self.stage.now + response.throttle_time();
         one.throttled_until = one.throttled_until.max(Some(until));
         self.stage
             .note("response", [id.0 as i64, link as i64, 0], || {

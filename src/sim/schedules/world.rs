@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::accumulator::{Accumulator, Arrival, Target, boxed};
+use crate::accumulator::{Accumulator, NewRecord, OwnCallback, Target};
 use crate::error::{ErrorKind, Result};
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::Response;
@@ -473,14 +473,13 @@ impl World {
         };
         let log = Arc::clone(&self.checker.callbacks);
         let callback = move |result| log.lock().push((id, result));
-        let callback_bytes = size_of_val(&callback);
-        let mut callback = boxed(callback);
-        let mut arrival = Arrival::new(record, callback_bytes, &mut callback);
+        let mut callback = OwnCallback::new(callback);
+        let mut new = NewRecord::new(record, &mut callback);
         let clock = || self.stage.now;
         let target = Target::Partition(&queue);
-        let appended = self.accumulator.append(&clock, target, &mut arrival, None);
+        let appended = self.accumulator.append(&clock, target, &mut new, None);
         let Ok(appended) = appended else {
-            self.accumulator.budget().note_refusal();
+            self.accumulator.budget().set_refused();
             return;
         };
         let numbers = [id.into(), partition.into(), appended.batch.number as i64];
@@ -507,7 +506,7 @@ impl World {
                 outcome.batch.number
             )
         });
-        let ended = outcome.tell(|_, called| {
+        let ended = outcome.run_callbacks(|_, called| {
             called.expect("the checker's callbacks do not panic");
         });
         ended.expect("they capture nothing that panics");

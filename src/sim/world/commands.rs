@@ -123,7 +123,7 @@ impl World {
     /// producer.
     pub(in crate::sim) fn check_line(&self) {
         let budget = self.accumulator.budget();
-        broken_if(I6, budget.lets_wait_for_nothing(), || {
+        broken_if(I6, budget.has_forgotten_waiter(), || {
             "memory is free, and somebody waits for it".to_owned()
         });
         broken_if(

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::accumulator::{
-    Arrival, Completions, InLine, Refused, Reservation, Target, boxed, most_needed,
+    GroupToken, NewRecord, OnCompletion, OwnCallback, QueuedCaller, Refused, Reservation, Target,
+    most_needed,
 };
 use crate::record::{Header, Record};
 use crate::sim::caller::{Caller, Kind, State};
@@ -161,15 +162,19 @@ impl World {
         };
         let callback = callback(&self.checker.callbacks, id);
         let callback_bytes = size_of_val(&callback);
-        let mut own = boxed(callback);
         let group = Arc::clone(&self.checker.group.0);
-        // Every other record is called back through the group; all of them are charged alike.
-        let mut owe = |completions: &mut Completions, record: &Record<'_>| match id % 2 {
-            0 => own(completions, record),
-            _ => completions.push_token(&group, id, record),
+        let mut own = OwnCallback::new(callback);
+        let mut token = GroupToken::new(&group, id);
+        // Every other record belongs to the group; all of them are charged alike.
+        let callback: &mut dyn OnCompletion = match id % 2 {
+            0 => &mut own,
+            _ => &mut token,
         };
-        let mut arrival = Arrival::new(record, callback_bytes, &mut owe);
-        let needed = most_needed(arrival.content, callback_bytes);
+        let mut new = NewRecord {
+            callback_bytes,
+            ..NewRecord::new(record, callback)
+        };
+        let needed = most_needed(new.content, callback_bytes);
         let preempt = self.stage.weather.mix.preempt;
         let late = match self.stage.weather.strikes("preempted caller", preempt) {
             true => self.stage.weather.dice.micros(1, 2_000),
@@ -181,9 +186,9 @@ impl World {
         let target = match topic.queue(sent.partition) {
             Some(queue) => Target::Partition(queue),
             // The choice is the producer's.
-            None => Target::Round(&topic),
+            None => Target::Sticky(&topic),
         };
-        match accumulator.append(&clock, target, &mut arrival, reserved) {
+        match accumulator.append(&clock, target, &mut new, reserved) {
             Ok(appended) => {
                 let queue = appended.queue;
                 self.checker.redirect(id, queue.index());
@@ -209,7 +214,7 @@ impl World {
 
     /// False: the caller waits.
     fn await_memory(&mut self, index: usize, record: RecordId, needed: usize) -> bool {
-        let Ok(place) = self.accumulator.budget().stand_in_line(needed) else {
+        let Ok(place) = self.accumulator.budget().enqueue(needed) else {
             return true;
         };
         self.wake = true;
@@ -229,7 +234,7 @@ impl World {
         false
     }
 
-    fn end_wait_for_memory(&mut self, index: usize, record: RecordId, place: InLine) {
+    fn end_wait_for_memory(&mut self, index: usize, record: RecordId, place: QueuedCaller) {
         // Without memory the record is refused: the caller knows, and sends the next one.
         let went_on = match place.leave() {
             Ok(reserved) => {

@@ -1,46 +1,56 @@
 //! `ApiVersions`, versions 0 to 4: which APIs a broker offers, in which versions.
 //!
-//! As Kafka 4 does, the brokers offer Produce from version 0, because librdkafka looks for it
-//! (KAFKA-18659), though they refuse what is below 3. They name Fetch, `ListOffsets` and
-//! `FindCoordinator`, which librdkafka takes as the sign of a broker that knows record batches,
-//! and serve none of these: `FindCoordinator` is [refused](super::find_coordinator), the others cost the
-//! connection. A version of this API that a broker
-//! does not know is answered in version 0, with `UNSUPPORTED_VERSION` and its own range (KIP-511).
+//! - As Kafka 4 does, the brokers offer Produce from version 0, because librdkafka looks for it
+//!   (KAFKA-18659), though they refuse what is below 3.
+//! - They name Fetch, `ListOffsets` and `FindCoordinator`, which librdkafka takes as the sign of a
+//!   broker that knows record batches, but serve none of these: `FindCoordinator` is
+//!   [refused](super::find_coordinator), the others cost the connection.
+//! - A version of this API that a broker does not know is answered in version 0, with
+//!   `UNSUPPORTED_VERSION` and its own range (KIP-511).
 
 use crate::ErrorCode;
 use crate::protocol::messages::{ApiVersionRange, ApiVersionsRequest, ApiVersionsResponse};
+use crate::protocol::version::VersionRange;
 use crate::protocol::{ApiKey, Response};
-use crate::testing::api::find_coordinator;
-use crate::testing::faults::Plan;
-use crate::testing::state::{Answer, ClusterState};
+use crate::testing::MockRequestContent;
+use crate::testing::api::{Answer, Arrival, Handler, find_coordinator};
+use crate::testing::state::ClusterState;
 
-/// Key and versions of what is offered and not served.
-const NAMED_ONLY: [(i16, i16, i16); 3] =
-    [(1, 4, 17), (2, 1, 10), (10, 0, find_coordinator::NEWEST)];
+/// Keys and versions of what is offered and not served: Fetch, `ListOffsets`, `FindCoordinator`.
+const NAMED_ONLY: [(i16, VersionRange); 3] = [
+    (1, VersionRange::new(4, 17)),
+    (2, VersionRange::new(1, 10)),
+    (find_coordinator::KEY, find_coordinator::VERSIONS),
+];
 
-pub(in crate::testing) fn handle(
-    state: &ClusterState,
-    version: i16,
-    request: &ApiVersionsRequest,
-    plan: &Plan,
-) -> Answer {
-    let error = if let Some(refusal) = plan.request() {
-        refusal.code
-    } else if version >= 3 && !request.has_valid_software() {
-        ErrorCode::INVALID_REQUEST
-    } else {
-        ErrorCode::NONE
-    };
-    let apis = if error == ErrorCode::NONE {
-        offered(state)
-    } else {
-        Vec::new()
-    };
-    Answer::Response(Response::ApiVersions(ApiVersionsResponse {
-        error,
-        apis,
-        throttle_time_ms: plan.throttle_time_ms(),
-    }))
+impl Handler for ApiVersionsRequest {
+    fn content(&self, _state: &ClusterState) -> MockRequestContent {
+        MockRequestContent::ApiVersions {
+            software_name: self.client_software_name.clone(),
+            software_version: self.client_software_version.clone(),
+        }
+    }
+
+    fn handle(&self, state: &mut ClusterState, arrival: &Arrival<'_>) -> Answer {
+        let error = if let Some(refusal) = arrival.plan.request() {
+            refusal.code
+        } else if arrival.version >= 3 && !self.has_valid_software() {
+            ErrorCode::INVALID_REQUEST
+        } else {
+            ErrorCode::NONE
+        };
+        let apis = if error == ErrorCode::NONE {
+            offered(state)
+        } else {
+            Vec::new()
+        };
+        let response = ApiVersionsResponse {
+            error,
+            apis,
+            throttle_time_ms: arrival.plan.throttle_time_ms(),
+        };
+        Answer::Send(Response::ApiVersions(response), error)
+    }
 }
 
 /// The answer, in version 0, to a version that is not offered.
@@ -53,10 +63,10 @@ pub(in crate::testing) fn unsupported(state: &ClusterState) -> ApiVersionsRespon
 }
 
 fn offered(state: &ClusterState) -> Vec<ApiVersionRange> {
-    let served = ApiKey::ALL.into_iter().map(|api| range(state, api));
+    let served = ApiKey::ALL.iter().map(|api| range(state, *api));
     let named = NAMED_ONLY
         .into_iter()
-        .map(|(api_key, min, max)| ApiVersionRange { api_key, min, max });
+        .map(|(api_key, VersionRange { min, max })| ApiVersionRange { api_key, min, max });
     let mut apis: Vec<_> = served.chain(named).collect();
     apis.sort_by_key(|api| api.api_key);
     apis

@@ -1,9 +1,9 @@
-//! `Metadata`, versions 4 to 13: brokers, topics, and who leads which partition.
+//! `Metadata`, versions 4 to 13: brokers, topics, and the leaders of their partitions.
 //!
-//! A topic that does not exist is made at once, where request and cluster allow it, with a leader
+//! A topic that does not exist is created at once, if request and cluster allow it, with a leader
 //! for each partition; Kafka would take a moment for both. Otherwise it is
-//! `UNKNOWN_TOPIC_OR_PARTITION`, and `INVALID_TOPIC_EXCEPTION` where its name is not a legal one.
-//! Who asks may do everything to every topic. Every broker tells the same. A broker that is down
+//! `UNKNOWN_TOPIC_OR_PARTITION`, and `INVALID_TOPIC_EXCEPTION` if its name is not a legal one.
+//! Every client is authorized for everything. Every broker answers the same. A broker that is down
 //! stays in the answer until [`MockCluster::fail_over`](crate::testing::MockCluster::fail_over).
 
 use crate::ErrorCode;
@@ -13,42 +13,65 @@ use crate::protocol::messages::{
     MetadataBroker, MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic, Operations,
 };
 use crate::sync::Arc;
-use crate::testing::faults::Plan;
-use crate::testing::state::{Answer, ClusterState, Node, Partition};
+use crate::testing::MockRequestContent;
+use crate::testing::api::{Answer, Arrival, Handler};
+use crate::testing::faults::{Plan, Subject};
+use crate::testing::state::{ClusterState, Node, Partition};
 
-pub(in crate::testing) fn handle(
-    state: &mut ClusterState,
-    version: i16,
-    request: &MetadataRequest,
-    plan: &Plan,
-) -> Answer {
-    let names: Vec<Arc<str>> = match &request.topics {
+impl Handler for MetadataRequest {
+    fn content(&self, _state: &ClusterState) -> MockRequestContent {
+        let topics = self.topics.as_ref();
+        MockRequestContent::Metadata {
+            topics: topics.map(|names| names.iter().map(ToString::to_string).collect()),
+            allow_auto_topic_creation: self.allow_auto_topic_creation,
+        }
+    }
+
+    fn subjects(&self, state: &ClusterState) -> Vec<Subject> {
+        let names = topics_asked_for(state, self);
+        names.into_iter().map(|name| (name, None)).collect()
+    }
+
+    fn handle(&self, state: &mut ClusterState, arrival: &Arrival<'_>) -> Answer {
+        let topics: Vec<MetadataTopic> = topics_asked_for(state, self)
+            .iter()
+            .map(|name| describe(state, name, self, arrival.plan))
+            .collect();
+        let brokers: Vec<MetadataBroker> = state
+            .nodes
+            .iter()
+            .filter(|node| !node.fenced)
+            .map(broker)
+            .collect();
+        // Only version 13 can say that the request failed as a whole; older ones refuse each topic.
+        let error = match arrival.plan.request() {
+            Some(refusal) if arrival.version >= 13 => refusal.code,
+            _ => ErrorCode::NONE,
+        };
+        let mut errors = [error]
+            .into_iter()
+            .chain(topics.iter().map(|topic| topic.error));
+        let first = errors.find(|error| *error != ErrorCode::NONE);
+        let response = MetadataResponse {
+            throttle_time_ms: arrival.plan.throttle_time_ms(),
+            controller: brokers.first().map_or(-1, |broker| broker.node.0),
+            brokers,
+            cluster_id: Some("bW9jay1jbHVzdGVyLWlkMA".to_owned()),
+            topics,
+            error,
+        };
+        Answer::Send(
+            Response::Metadata(response),
+            first.unwrap_or(ErrorCode::NONE),
+        )
+    }
+}
+
+fn topics_asked_for(state: &ClusterState, request: &MetadataRequest) -> Vec<Arc<str>> {
+    match &request.topics {
         Some(names) => names.clone(),
         None => state.topics.keys().cloned().collect(),
-    };
-    let topics = names
-        .iter()
-        .map(|name| describe(state, name, request, plan))
-        .collect();
-    let brokers: Vec<MetadataBroker> = state
-        .nodes
-        .iter()
-        .filter(|node| !node.fenced)
-        .map(broker)
-        .collect();
-    // Only version 13 can say that the request as a whole failed; others blame each topic.
-    let error = match plan.request() {
-        Some(refusal) if version >= 13 => refusal.code,
-        _ => ErrorCode::NONE,
-    };
-    Answer::Response(Response::Metadata(MetadataResponse {
-        throttle_time_ms: plan.throttle_time_ms(),
-        controller: brokers.first().map_or(-1, |broker| broker.node.0),
-        brokers,
-        cluster_id: Some("bW9jay1jbHVzdGVyLWlkMA".to_owned()),
-        topics,
-        error,
-    }))
+    }
 }
 
 fn describe(
@@ -63,7 +86,7 @@ fn describe(
         id: TopicId::default(),
         is_internal: false,
         partitions: Vec::new(),
-        operations: Operations::UNTOLD,
+        operations: Operations::OMITTED,
     };
     if let Some(refusal) = plan.topic(name) {
         return refused(refusal.code);
@@ -77,7 +100,10 @@ fn describe(
         }
         state.create_topic(name, state.settings.auto_create_partitions);
     }
-    let topic = state.topics.get(name).expect("it was there or was made");
+    let topic = state
+        .topics
+        .get(name)
+        .expect("it existed or was just created");
     let id = if state.settings.topic_ids {
         topic.id
     } else {
@@ -98,7 +124,7 @@ fn describe(
         partitions,
         operations: match request.include_topic_operations {
             true => Operations::ALL_OF_A_TOPIC,
-            false => Operations::UNTOLD,
+            false => Operations::OMITTED,
         },
     }
 }

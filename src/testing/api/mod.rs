@@ -1,7 +1,145 @@
-//! What the mock's brokers answer, one file per API. Pure functions over the cluster's state.
+//! What the mock's brokers answer: one file per API, which implements [`Handler`] for its request.
+//!
+//! One more API is one more file here and one more row in each of the two functions and two enums
+//! below; the compiler asks for all of them.
 
 pub(super) mod api_versions;
 pub(super) mod find_coordinator;
-pub(super) mod init_producer_id;
-pub(super) mod metadata;
+mod init_producer_id;
+mod metadata;
 pub(super) mod produce;
+
+use crate::ErrorCode;
+use crate::ids::NodeId;
+use crate::protocol::{ApiKey, Request, Response};
+use crate::testing::faults::{Plan, Subject};
+use crate::testing::log::MockProducedPartition;
+use crate::testing::state::ClusterState;
+
+/// How the brokers treat a request of one API. They call the methods in this order.
+pub(super) trait Handler {
+    /// The request as tests see it.
+    fn content(&self, state: &ClusterState) -> MockRequestContent;
+
+    /// Looks for what no correct producer sends, before any fault changes what happens.
+    fn check_legality(&self, _state: &mut ClusterState) {}
+
+    /// The topics or partitions in the request, to which a fault can be limited.
+    fn subjects(&self, _state: &ClusterState) -> Vec<Subject> {
+        Vec::new()
+    }
+
+    /// Does what is asked for, as far as the faults in `arrival.plan` let it.
+    fn handle(&self, state: &mut ClusterState, arrival: &Arrival<'_>) -> Answer;
+}
+
+/// How a request arrived, and what shall go wrong with it.
+#[derive(Debug)]
+pub(super) struct Arrival<'a> {
+    /// Milliseconds since 1970, for topics that stamp records with the time.
+    pub(super) now_ms: i64,
+    /// The broker that received it.
+    pub(super) node: NodeId,
+    pub(super) version: i16,
+    pub(super) plan: &'a Plan,
+}
+
+/// What a [`Handler`] makes of a request.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// The response, and for the cluster's observer what is wrong with the request as a whole.
+    Send(Response, ErrorCode),
+    /// The client wants no answer.
+    None,
+    /// The client wants no answer, but has to notice that something went wrong.
+    Close,
+}
+
+/// The handler of a request.
+pub(super) fn handler(request: &Request) -> &dyn Handler {
+    match request {
+        Request::Produce(request) => request,
+        Request::Metadata(request) => request,
+        Request::ApiVersions(request) => request,
+        Request::InitProducerId(request) => request,
+    }
+}
+
+/// A kind of request.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Api {
+    /// Writes records.
+    Produce,
+    /// Asks for brokers, topics and leaders.
+    Metadata,
+    /// Asks which versions a broker speaks.
+    ApiVersions,
+    /// Asks for the id of an idempotent producer.
+    InitProducerId,
+    /// Any other, by its number in Kafka's protocol; the mock cluster serves none of these.
+    Other(i16),
+}
+
+impl Api {
+    fn of(key: ApiKey) -> Self {
+        match key {
+            ApiKey::Produce => Self::Produce,
+            ApiKey::Metadata => Self::Metadata,
+            ApiKey::ApiVersions => Self::ApiVersions,
+            ApiKey::InitProducerId => Self::InitProducerId,
+        }
+    }
+
+    /// The API with this number on the wire.
+    pub(crate) fn from_code(code: i16) -> Self {
+        ApiKey::from_code(code).map_or(Self::Other(code), Self::of)
+    }
+
+    /// None for an API that this crate does not speak.
+    pub(super) fn key(self) -> Option<ApiKey> {
+        let mut keys = ApiKey::ALL.iter().copied();
+        keys.find(|key| Self::of(*key) == self)
+    }
+}
+
+/// What a [`MockRequest`](super::MockRequest) contained.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MockRequestContent {
+    /// Records to be written.
+    Produce {
+        /// 0, 1, or −1 for all.
+        acks: i16,
+        /// How long the broker may wait for its followers.
+        timeout_ms: i32,
+        /// One batch each.
+        partitions: Vec<MockProducedPartition>,
+    },
+    /// A question for brokers, topics and leaders.
+    Metadata {
+        /// The topics asked for; `None` asked for all of them.
+        topics: Option<Vec<String>>,
+        /// Whether topics that do not exist should be made.
+        allow_auto_topic_creation: bool,
+    },
+    /// The question which versions the broker speaks.
+    ApiVersions {
+        /// The client's name for itself; empty below version 3.
+        software_name: String,
+        /// The client's version; empty below version 3.
+        software_version: String,
+    },
+    /// A request for a producer's id and epoch.
+    InitProducerId {
+        /// None: an idempotent producer without transactions.
+        transactional_id: Option<String>,
+        /// The id that the producer has, or −1.
+        producer_id: i64,
+        /// The epoch that the producer has, or −1.
+        producer_epoch: i16,
+    },
+    /// The broker closed the connection, or for `ApiVersions` answered with its own range, or for
+    /// `FindCoordinator` with an error; this says why.
+    Refused(String),
+}

@@ -1,5 +1,5 @@
 //! `Produce`, versions 3 to 13: checks each batch as a broker does, appends the good ones, and
-//! says for each what became of it.
+//! answers for each what became of it.
 //!
 //! | what is wrong | answer |
 //! |---|---|
@@ -11,14 +11,14 @@
 //! | checksum or length | `CORRUPT_MESSAGE` |
 //! | any other part of the batch | `INVALID_RECORD`, from version 8 with the record |
 //! | a control batch, or a producer id without an epoch or a sequence | `INVALID_RECORD` |
-//! | a codec that nobody knows, or that is not compiled in | `UNSUPPORTED_COMPRESSION_TYPE` |
+//! | a codec that does not exist, or that is not compiled in | `UNSUPPORTED_COMPRESSION_TYPE` |
 //!
-//! What a batch's producer id and sequence come to stands in [`producers`](crate::testing::producers).
+//! How a batch's producer id and sequence are judged is in [`producers`](crate::testing::producers).
 //! A repeated batch is answered as in Kafka: with its offset, and with its largest timestamp as the
 //! time of append even if the topic does not stamp records.
 //!
-//! With `acks` 0 there is no answer, and anything wrong costs the connection. `acks` −1 and 1 are
-//! the same here: there are no followers.
+//! With `acks` 0 there is no answer, and any error closes the connection, as in Kafka: a client has no
+//! other way to learn of it. `acks` −1 and 1 are the same here: there are no followers.
 
 use crate::ErrorCode;
 use crate::compression::Damaged;
@@ -32,67 +32,106 @@ use crate::protocol::messages::{
 use crate::record::batch::ProducerStamp;
 use crate::record::decode::{self, BatchError, BatchHeader};
 use crate::sync::Arc;
+use crate::testing::MockRequestContent;
+use crate::testing::api::{Answer, Arrival, Handler};
 use crate::testing::events::{MockArrival, MockEvent};
-use crate::testing::faults::{Plan, Refusal};
+use crate::testing::faults::{Refusal, Subject};
 use crate::testing::legality::{self, Claim};
 use crate::testing::log::MockProducedPartition;
 use crate::testing::producers::{Appended, Verdict};
-use crate::testing::state::{Answer, ClusterState};
+use crate::testing::state::ClusterState;
 
-pub(in crate::testing) fn handle(
-    state: &mut ClusterState,
-    now_ms: i64,
-    node: NodeId,
-    request: &ProduceRequest,
-    plan: &Plan,
-) -> Answer {
-    let mut response = ProduceResponse {
-        throttle_time_ms: plan.throttle_time_ms(),
-        ..ProduceResponse::default()
-    };
-    let mut failed = false;
-    for topic in &request.topics {
-        let name = name_of(state, topic);
-        let mut partitions = Vec::with_capacity(topic.partitions.len());
-        for partition in &topic.partitions {
-            let place = Place {
-                topic: name.as_deref(),
-                node,
-                acks: request.acks,
-            };
-            let repeated = state.log.counters.repeated_batches;
-            let answer = produce(state, now_ms, &place, partition, plan);
-            if state.settings.observer.is_some() {
-                let is_repeated = state.log.counters.repeated_batches > repeated;
-                let topic = place.topic.unwrap_or_default();
-                let came = (node, request.acks);
-                let arrival = MockArrival::new(came, topic, partition, &answer, is_repeated);
-                state.tell(&MockEvent::Batch(arrival));
-            }
-            if plan.connection.is_none() {
-                let (batch, code) = (partition.records.as_slice(), answer.error);
-                let name = place.topic.unwrap_or_default();
-                legality::answered(state, name, partition.index, batch, code);
-            }
-            failed |= answer.error != ErrorCode::NONE;
-            let is_gap = answer.error == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
-            state.gaps += u64::from(is_gap);
-            if let Some(leader) = answer.current_leader {
-                add_endpoint(&mut response.node_endpoints, state, leader.leader);
-            }
-            partitions.push(answer);
+impl Handler for ProduceRequest {
+    fn content(&self, state: &ClusterState) -> MockRequestContent {
+        MockRequestContent::Produce {
+            acks: self.acks,
+            timeout_ms: self.timeout_ms,
+            partitions: describe(state, self),
         }
-        response.topics.push(ProduceTopicResponse {
-            name: topic.name.to_string(),
-            id: topic.id,
-            partitions,
-        });
     }
-    match (request.acks, failed) {
-        (0, true) => Answer::Close,
-        (0, false) => Answer::None,
-        _ => Answer::Response(Response::Produce(response)),
+
+    fn check_legality(&self, state: &mut ClusterState) {
+        legality::observe(state, self);
     }
+
+    fn subjects(&self, state: &ClusterState) -> Vec<Subject> {
+        let mut subjects = Vec::new();
+        for topic in &self.topics {
+            let name = name_of(state, topic).unwrap_or_else(|| "".into());
+            for partition in &topic.partitions {
+                subjects.push((Arc::clone(&name), Some(partition.index)));
+            }
+        }
+        subjects
+    }
+
+    fn handle(&self, state: &mut ClusterState, arrival: &Arrival<'_>) -> Answer {
+        let mut response = ProduceResponse {
+            throttle_time_ms: arrival.plan.throttle_time_ms(),
+            ..ProduceResponse::default()
+        };
+        let mut failed = false;
+        for topic in &self.topics {
+            let name = name_of(state, topic);
+            let delivery = Delivery {
+                topic: name.as_deref(),
+                acks: self.acks,
+                arrival,
+            };
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for partition in &topic.partitions {
+                let answer = handle_batch(state, &delivery, partition);
+                failed |= answer.error != ErrorCode::NONE;
+                if let Some(leader) = answer.current_leader {
+                    add_endpoint(&mut response.node_endpoints, state, leader.leader);
+                }
+                partitions.push(answer);
+            }
+            response.topics.push(ProduceTopicResponse {
+                name: topic.name.to_string(),
+                id: topic.id,
+                partitions,
+            });
+        }
+        match (self.acks, failed) {
+            (0, true) => Answer::Close,
+            (0, false) => Answer::None,
+            _ => Answer::Send(Response::Produce(response), ErrorCode::NONE),
+        }
+    }
+}
+
+/// For which topic a batch came, and how.
+struct Delivery<'a> {
+    /// `None`: the topic's id is not known.
+    topic: Option<&'a str>,
+    acks: i16,
+    arrival: &'a Arrival<'a>,
+}
+
+/// Appends a batch or refuses it, and reports what became of it.
+fn handle_batch(
+    state: &mut ClusterState,
+    delivery: &Delivery<'_>,
+    partition: &ProducePartition,
+) -> ProducePartitionResponse {
+    let topic = delivery.topic.unwrap_or_default();
+    let repeated = state.log.counters.repeated_batches;
+    let answer = produce(state, delivery, partition);
+    if state.settings.observer.is_some() {
+        let is_repeated = state.log.counters.repeated_batches > repeated;
+        let came = (delivery.arrival.node, delivery.acks);
+        let arrival = MockArrival::new(came, topic, partition, &answer, is_repeated);
+        state.observe(&MockEvent::Batch(arrival));
+    }
+    // The producer gets the answer, unless a fault takes its connection away.
+    if delivery.arrival.plan.connection.is_none() {
+        let (batch, code) = (partition.records.as_slice(), answer.error);
+        legality::answered(state, topic, partition.index, batch, code);
+    }
+    let is_gap = answer.error == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
+    state.gaps += u64::from(is_gap);
+    answer
 }
 
 /// The topic's name, which requests do not carry from version 13.
@@ -104,10 +143,7 @@ pub(in crate::testing) fn name_of(state: &ClusterState, topic: &ProduceTopic) ->
 }
 
 /// The request as tests see it.
-pub(in crate::testing) fn describe(
-    state: &ClusterState,
-    request: &ProduceRequest,
-) -> Vec<MockProducedPartition> {
+fn describe(state: &ClusterState, request: &ProduceRequest) -> Vec<MockProducedPartition> {
     let mut all = Vec::new();
     for topic in &request.topics {
         let name = name_of(state, topic).unwrap_or_else(|| "".into());
@@ -128,52 +164,42 @@ pub(in crate::testing) fn describe(
     all
 }
 
-/// For which partition a batch came, where, and how.
-struct Place<'a> {
-    /// `None`: the topic's id is not known.
-    topic: Option<&'a str>,
-    node: NodeId,
-    acks: i16,
-}
-
 fn produce(
     state: &mut ClusterState,
-    now_ms: i64,
-    place: &Place<'_>,
+    delivery: &Delivery<'_>,
     partition: &ProducePartition,
-    plan: &Plan,
 ) -> ProducePartitionResponse {
     let index = partition.index;
-    let scripted = plan.partition(place.topic.unwrap_or_default(), index);
+    let plan = delivery.arrival.plan;
+    let scripted = plan.partition(delivery.topic.unwrap_or_default(), index);
     if let Some(refusal) = scripted.filter(|refusal| !refusal.applied) {
-        return script(state, place, index, refusal);
+        return script(state, delivery, index, refusal);
     }
-    let answer = match append(state, now_ms, place, partition) {
+    let answer = match append(state, delivery, partition) {
         Ok(appended) => appended,
-        Err(problem) => problem.answer(state, place, index),
+        Err(problem) => problem.answer(state, delivery, index),
     };
     match scripted {
-        Some(refusal) if answer.error == ErrorCode::NONE => script(state, place, index, refusal),
+        Some(refusal) if answer.error == ErrorCode::NONE => script(state, delivery, index, refusal),
         _ => answer,
     }
 }
 
 fn append(
     state: &mut ClusterState,
-    now_ms: i64,
-    place: &Place<'_>,
+    delivery: &Delivery<'_>,
     batch: &ProducePartition,
 ) -> Result<ProducePartitionResponse, Problem> {
-    if !(-1..=1).contains(&place.acks) {
+    if !(-1..=1).contains(&delivery.acks) {
         return Err(ErrorCode::INVALID_REQUIRED_ACKS.into());
     }
-    let Some(name) = place.topic else {
+    let Some(name) = delivery.topic else {
         return Err(ErrorCode::UNKNOWN_TOPIC_ID.into());
     };
     let Some(partition) = state.partition(name, batch.index) else {
         return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.into());
     };
-    if partition.leader != Some(place.node) {
+    if partition.leader != Some(delivery.arrival.node) {
         return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER.into());
     }
     let header = check(&batch.records, state.settings.max_message_bytes)?;
@@ -181,7 +207,7 @@ fn append(
         .topics
         .get(name)
         .is_some_and(|topic| topic.log_append_time);
-    let append_time_ms = stamps.then_some(now_ms);
+    let append_time_ms = stamps.then_some(delivery.arrival.now_ms);
     let done = |base_offset, log_append_time_ms| ProducePartitionResponse {
         base_offset,
         log_append_time_ms,
@@ -314,7 +340,7 @@ impl Problem {
     fn answer(
         self,
         state: &ClusterState,
-        place: &Place<'_>,
+        delivery: &Delivery<'_>,
         index: i32,
     ) -> ProducePartitionResponse {
         let record_errors = self.record.map(|batch_index| RecordError {
@@ -325,13 +351,13 @@ impl Problem {
             record_errors: record_errors.into_iter().collect(),
             error_message: self.message,
             log_start_offset: log_start_beside(self.code),
-            current_leader: leader_hint(state, place, index, self.code),
+            current_leader: leader_hint(state, delivery, index, self.code),
             ..refused(index, self.code)
         }
     }
 }
 
-/// Brokers tell where the log starts beside errors that come from as deep as the log.
+/// Brokers say where the log starts only beside errors that the log itself raises.
 fn log_start_beside(code: ErrorCode) -> i64 {
     match code {
         ErrorCode::INVALID_RECORD
@@ -344,7 +370,7 @@ fn log_start_beside(code: ErrorCode) -> i64 {
 
 fn script(
     state: &ClusterState,
-    place: &Place<'_>,
+    delivery: &Delivery<'_>,
     index: i32,
     refusal: &Refusal,
 ) -> ProducePartitionResponse {
@@ -356,7 +382,7 @@ fn script(
         record_errors: refusal.record_errors.iter().map(record_error).collect(),
         error_message: refusal.message.clone(),
         log_start_offset: log_start_beside(refusal.code),
-        current_leader: leader_hint(state, place, index, refusal.code),
+        current_leader: leader_hint(state, delivery, index, refusal.code),
         ..refused(index, refusal.code)
     }
 }
@@ -374,17 +400,17 @@ fn refused(index: i32, error: ErrorCode) -> ProducePartitionResponse {
     }
 }
 
-/// A broker that does not lead says who does (KIP-951).
+/// A broker that is not the leader names the one that is (KIP-951).
 fn leader_hint(
     state: &ClusterState,
-    place: &Place<'_>,
+    delivery: &Delivery<'_>,
     index: i32,
     code: ErrorCode,
 ) -> Option<CurrentLeader> {
     if code != ErrorCode::NOT_LEADER_OR_FOLLOWER {
         return None;
     }
-    let partition = state.partition(place.topic?, index)?;
+    let partition = state.partition(delivery.topic?, index)?;
     Some(CurrentLeader {
         leader: partition.leader?,
         leader_epoch: partition.leader_epoch,

@@ -58,7 +58,7 @@ fn complaints(cluster: &MockCluster) -> Vec<String> {
 }
 
 #[test]
-fn every_broker_gives_ids_that_nobody_else_has() {
+fn every_broker_gives_producer_ids_that_are_unique() {
     let cluster = start(MockCluster::builder().brokers(2));
     let (mut one, mut two) = (Client::connect(&cluster, 1), Client::connect(&cluster, 2));
     let ids = [one.id(), two.id(), one.id()];
@@ -139,7 +139,7 @@ fn a_batch_that_comes_again_is_written_once_wherever_the_leader_is() {
 }
 
 #[test]
-fn a_new_epoch_shuts_the_old_one_out() {
+fn a_new_epoch_fences_the_old_one() {
     let cluster = one_broker();
     let mut client = Client::connect(&cluster, 1);
     let id = client.id();
@@ -153,7 +153,7 @@ fn a_new_epoch_shuts_the_old_one_out() {
 }
 
 #[test]
-fn a_forgotten_producer_goes_on_or_is_refused_by_an_older_broker() {
+fn a_forgotten_producer_continues_or_is_refused_by_an_older_broker() {
     for (builder, expected) in [
         (MockCluster::builder(), ErrorCode::NONE),
         (
@@ -201,7 +201,7 @@ fn an_id_needs_an_epoch_and_a_sequence_that_are_numbers() {
 #[test]
 fn sequences_of_a_batch_that_may_be_written_are_taken() {
     let doubtful: [fn(&MockCluster); 4] = [
-        |_written_and_told| {},
+        |_written_and_known| {},
         |cluster| cluster.on(Api::Produce).close_before(),
         |cluster| cluster.on(Api::Produce).close_after(),
         |cluster| {

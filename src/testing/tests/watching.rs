@@ -1,5 +1,5 @@
-//! What an observer is told, faults by chance, ports that are asked for, and what a cluster that
-//! discards records keeps.
+//! The events of an observer, faults by chance, given ports, and what a cluster that discards records
+//! keeps.
 
 use std::sync::mpsc::{Receiver, channel};
 
@@ -7,8 +7,8 @@ use super::*;
 use crate::testing::{MockAnswer, MockArrival, MockEvent, MockHandled};
 
 fn watched(builder: MockClusterBuilder) -> (MockCluster, Receiver<MockEvent>) {
-    let (told, events) = channel();
-    let builder = builder.observer(move |event| told.send(event.clone()).unwrap());
+    let (sender, events) = channel();
+    let builder = builder.observer(move |event| sender.send(event.clone()).unwrap());
     (start(builder), events)
 }
 
@@ -27,7 +27,7 @@ fn next_request(events: &Receiver<MockEvent>) -> MockHandled {
 }
 
 #[test]
-fn an_observer_is_told_what_became_of_each_batch() {
+fn an_observer_gets_each_batch_and_its_outcome() {
     let builder = MockCluster::builder().topic("t", 1).discard_records();
     let (cluster, events) = watched(builder);
     let mut client = Client::connect(&cluster, 1);
@@ -95,7 +95,7 @@ fn an_observer_is_told_what_became_of_each_batch() {
 type Happen = fn(crate::testing::Fault<'_>);
 
 #[test]
-fn an_observer_is_told_how_each_request_ended() {
+fn an_observer_gets_each_request_and_its_answer() {
     let (cluster, events) = watched(MockCluster::builder().topic("t", 1));
     let mut client = Client::connect(&cluster, 1);
     client.api_versions(4);
@@ -136,7 +136,7 @@ fn an_observer_is_told_how_each_request_ended() {
         assert_eq!(next_request(&events).answer, answer);
     }
 
-    // A version that nobody knows.
+    // A version that does not exist.
     let mut client = Client::connect(&cluster, 1);
     let frame = b"\0\0\0\x0a\0\x12\0\x63\0\0\0\x01\xff\xff";
     client.stream.write_all(frame).unwrap();
@@ -197,7 +197,7 @@ fn a_fault_by_chance_counts_when_it_happens() {
 }
 
 #[test]
-fn each_partition_of_a_request_has_a_lot_of_its_own() {
+fn chance_is_drawn_for_each_partition_of_a_request() {
     let cluster = start(MockCluster::builder().topic("t", 64));
     let on = cluster.on(Api::Produce).always();
     on.chance(0.5).answer(ErrorCode::NOT_ENOUGH_REPLICAS);
@@ -226,7 +226,7 @@ fn each_partition_of_a_request_has_a_lot_of_its_own() {
 }
 
 #[test]
-fn listens_where_it_is_told_and_names_a_port_that_is_taken() {
+fn listens_at_the_given_ports_and_names_one_that_is_taken() {
     // Two free neighbours are found by trying.
     let (cluster, first) = (20_001..32_000)
         .step_by(7)

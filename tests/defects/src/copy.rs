@@ -7,14 +7,17 @@ use std::process::Command;
 
 use crate::Result;
 
-/// What the library's tests are built from.
-const PARTS: [&str; 7] = [
+/// What the library's tests are built from, and the other packages of its workspace, without which
+/// cargo refuses to look at it.
+const PARTS: [&str; 9] = [
     "Cargo.toml",
     "Cargo.lock",
     "README.md",
     "src",
     "examples",
+    "benches/Cargo.toml",
     ":(glob)benches/*.rs",
+    "tests/codec",
     "tests/data",
 ];
 

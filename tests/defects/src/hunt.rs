@@ -35,8 +35,8 @@ const LEVELS: [(&str, &str); 2] = [("", "sim::hunt"), (" (messages)", "sim::sche
 /// dependencies in the tree, for the same features, so that little is left to do.
 pub(crate) fn check(root: &Path, copy: &Path) -> Result<()> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["check", "--locked", "--profile=test", "--lib"]);
-    cargo.arg("--all-features").current_dir(copy);
+    cargo.args(["check", "--locked", "--profile=test", "--package=linger"]);
+    cargo.args(["--lib", "--all-features"]).current_dir(copy);
     if env::var_os("CARGO_TARGET_DIR").is_none() {
         cargo.env("CARGO_TARGET_DIR", root.join("target"));
     }
@@ -54,6 +54,7 @@ pub(crate) fn build(root: &Path, copy: &Path) -> Result<PathBuf> {
         "test",
         "--locked",
         "--profile=sim",
+        "--package=linger",
         "--lib",
         "--no-run",
         "--message-format=json-render-diagnostics",

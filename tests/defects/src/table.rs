@@ -1,7 +1,8 @@
 //! What came of it, as docs/results/planted-defects.md has it.
 
-use std::fs;
 use std::path::Path;
+use std::process::Command;
+use std::{fs, thread};
 
 use crate::Result;
 use crate::defect::Defect;
@@ -40,10 +41,28 @@ pub(crate) fn markdown(defects: &[Defect], results: &Results) -> String {
     text
 }
 
-/// Writes the table, and which command has written it.
+/// Writes the table, and which command has written it, when, of what and where.
 pub(crate) fn write(file: &Path, table: &str) -> Result<()> {
     let folder = file.parent().unwrap_or(file);
-    let written =
-        fs::create_dir_all(folder).and_then(|()| fs::write(file, format!("{HEAD}{table}")));
+    let text = format!("{HEAD}{}{table}", circumstances(folder));
+    let written = fs::create_dir_all(folder).and_then(|()| fs::write(file, text));
     written.map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// Date, commit and machine, as far as the system tells.
+fn circumstances(folder: &Path) -> String {
+    let ask = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program)
+            .args(arguments)
+            .current_dir(folder)
+            .output();
+        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        text.ok()
+            .filter(|text| !text.is_empty())
+            .unwrap_or_else(|| "unknown".to_owned())
+    };
+    let date = ask("date", &["+%F"]);
+    let commit = ask("git", &["describe", "--always", "--dirty"]);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    format!("Date: {date}. Commit: {commit}. Machine: {cores} cores.\n\n")
 }

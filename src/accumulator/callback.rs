@@ -1,0 +1,94 @@
+//! What a record brings along to be called with its outcome, until the record is in a batch: a
+//! callback of its own, or a token for its group's function. `append` sees both through one trait, so
+//! it is compiled once and not for each type of callback. A record that is refused keeps what it
+//! brought, and its caller gets it back. HOT. Runs on: caller.
+
+use crate::accumulator::completion::Completions;
+use crate::accumulator::group::GroupFunction;
+use crate::error::Result;
+use crate::record::Record;
+use crate::record::metadata::RecordMetadata;
+use crate::sync::Arc;
+
+/// What is called when the record has its outcome.
+pub(crate) trait OnCompletion {
+    /// What `buffer.memory` is charged for it while the record is pending.
+    fn charged_bytes(&self) -> usize;
+
+    /// Moves it into the batch that the record is in. Called at most once.
+    fn attach(&mut self, completions: &mut Completions, record: &Record<'_>);
+
+    /// Whether it has been moved: from then on the record's outcome comes from its batch.
+    fn is_attached(&self) -> bool;
+}
+
+/// A callback of the record's own; boxed when it is attached, and not before, so that a refused
+/// record has cost no allocation.
+pub(crate) struct OwnCallback<F>(Option<F>);
+
+/// A token for the function that all records of a group share.
+pub(crate) struct GroupToken<'g, T> {
+    group: &'g Arc<GroupFunction<T>>,
+    token: Option<T>,
+}
+
+const ONCE: &str = "a record is appended once";
+const UNUSED: &str = "a refused record was not appended";
+
+impl<F> OwnCallback<F> {
+    pub(crate) fn new(callback: F) -> Self {
+        Self(Some(callback))
+    }
+
+    /// The callback of a record that was refused.
+    pub(crate) fn into_unused(self) -> F {
+        self.0.expect(UNUSED)
+    }
+}
+
+impl<'g, T> GroupToken<'g, T> {
+    pub(crate) fn new(group: &'g Arc<GroupFunction<T>>, token: T) -> Self {
+        Self {
+            group,
+            token: Some(token),
+        }
+    }
+
+    /// The token of a record that was refused.
+    pub(crate) fn into_unused(self) -> T {
+        self.token.expect(UNUSED)
+    }
+}
+
+impl<F> OnCompletion for OwnCallback<F>
+where
+    F: FnOnce(Result<RecordMetadata>) + Send + 'static,
+{
+    fn charged_bytes(&self) -> usize {
+        size_of::<F>()
+    }
+
+    fn attach(&mut self, completions: &mut Completions, record: &Record<'_>) {
+        let callback = self.0.take().expect(ONCE);
+        completions.push(Box::new(callback), record);
+    }
+
+    fn is_attached(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl<T: Send + 'static> OnCompletion for GroupToken<'_, T> {
+    fn charged_bytes(&self) -> usize {
+        size_of::<T>()
+    }
+
+    fn attach(&mut self, completions: &mut Completions, record: &Record<'_>) {
+        let token = self.token.take().expect(ONCE);
+        completions.push_token(self.group, token, record);
+    }
+
+    fn is_attached(&self) -> bool {
+        self.token.is_none()
+    }
+}

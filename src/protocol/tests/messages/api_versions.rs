@@ -1,0 +1,127 @@
+//! `ApiVersions`: see [`Specimen`].
+
+use kafka_protocol::messages as theirs;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::{Specimen, error_code, estranged, string, text, vec_bytes};
+use crate::protocol::error_code::ErrorCode;
+use crate::protocol::messages::*;
+
+impl Specimen for ApiVersionsRequest {
+    type Theirs = theirs::ApiVersionsRequest;
+
+    fn any() -> BoxedStrategy<Self> {
+        (text(), text())
+            .prop_map(|(client_software_name, client_software_version)| Self {
+                client_software_name,
+                client_software_version,
+            })
+            .boxed()
+    }
+
+    fn example() -> Self {
+        Self::ours()
+    }
+
+    fn cut(&mut self, version: i16) {
+        if version < 3 {
+            self.client_software_name.clear();
+            self.client_software_version.clear();
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.client_software_name.capacity() + self.client_software_version.capacity()
+    }
+
+    fn theirs(&self, _version: i16, strangers: bool) -> Self::Theirs {
+        let message = theirs::ApiVersionsRequest::default()
+            .with_client_software_name(string(&self.client_software_name))
+            .with_client_software_version(string(&self.client_software_version));
+        estranged!(message, strangers)
+    }
+}
+
+impl Specimen for ApiVersionsResponse {
+    type Theirs = theirs::ApiVersionsResponse;
+
+    fn any() -> BoxedStrategy<Self> {
+        // Never the one error whose answer is always in version 0.
+        let error = error_code().prop_filter("answered in version 0", |error| {
+            *error != ErrorCode::UNSUPPORTED_VERSION
+        });
+        let api =
+            any::<[i16; 3]>().prop_map(|[api_key, min, max]| ApiVersionRange { api_key, min, max });
+        (error, vec(api, 0..200), any::<i32>())
+            .prop_map(|(error, apis, throttle_time_ms)| Self {
+                error,
+                apis,
+                throttle_time_ms,
+            })
+            .boxed()
+    }
+
+    fn example() -> Self {
+        Self {
+            error: ErrorCode::NONE,
+            apis: [0, 3, 18]
+                .map(|api_key| ApiVersionRange {
+                    api_key,
+                    min: 0,
+                    max: 4,
+                })
+                .into(),
+            throttle_time_ms: 5,
+        }
+    }
+
+    fn cut(&mut self, version: i16) {
+        if version < 1 {
+            self.throttle_time_ms = 0;
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        vec_bytes(&self.apis, |_| 0)
+    }
+
+    fn theirs(&self, version: i16, strangers: bool) -> Self::Theirs {
+        let api = |api: &ApiVersionRange| {
+            let message = theirs::api_versions_response::ApiVersion::default()
+                .with_api_key(api.api_key)
+                .with_min_version(api.min)
+                .with_max_version(api.max);
+            estranged!(message, strangers)
+        };
+        let message = theirs::ApiVersionsResponse::default()
+            .with_error_code(self.error.code())
+            .with_api_keys(self.apis.iter().map(api).collect())
+            .with_throttle_time_ms(self.throttle_time_ms);
+        let message = estranged!(message, strangers);
+        if strangers && version >= 3 {
+            with_features(message)
+        } else {
+            message
+        }
+    }
+}
+
+/// What real brokers say beside their versions.
+fn with_features(message: theirs::ApiVersionsResponse) -> theirs::ApiVersionsResponse {
+    use theirs::api_versions_response::{FinalizedFeatureKey, SupportedFeatureKey};
+
+    let supported = SupportedFeatureKey::default()
+        .with_name(string("metadata.version"))
+        .with_min_version(1)
+        .with_max_version(29);
+    let finalized = FinalizedFeatureKey::default()
+        .with_name(string("metadata.version"))
+        .with_min_version_level(29)
+        .with_max_version_level(29);
+    message
+        .with_supported_features(vec![supported])
+        .with_finalized_features_epoch(7)
+        .with_finalized_features(vec![finalized])
+        .with_zk_migration_ready(true)
+}
