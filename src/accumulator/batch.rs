@@ -1,5 +1,5 @@
-//! A batch that takes records. Lives in its partition's queue, under that one's lock, until the I/O
-//! thread takes it out and [seals](super::sealed) it.
+//! A batch that takes records. It is in its partition's queue, and under the queue's lock, until the
+//! I/O thread takes it out and [seals](super::sealed) it.
 
 use std::time::Instant;
 

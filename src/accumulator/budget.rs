@@ -337,7 +337,8 @@ impl Reservation {
         self.budget.recycler()
     }
 
-    /// Memory of a batch that is done, for the one that this is charged for; `None` if there is none.
+    /// Borrows memory of a finished batch for the batch that this is charged for; `None` if the recycler
+    /// has none to lend.
     pub(super) fn borrow_memory(&mut self) -> Option<Memory> {
         let memory = self.budget.recycler().lend();
         self.has_borrowed |= memory.is_some();

@@ -18,7 +18,7 @@ pub(crate) trait OnCompletion {
     /// Moves it into the batch that the record is in. Called at most once.
     fn attach(&mut self, completions: &mut Completions, record: &Record<'_>);
 
-    /// Whether it has been moved: from then on the record's outcome comes from its batch.
+    /// Whether it has been moved: from then on its batch sees to the record's outcome.
     fn is_attached(&self) -> bool;
 }
 

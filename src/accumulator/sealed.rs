@@ -120,8 +120,8 @@ pub(crate) struct SealedBatch {
     /// How often it was handed to a connection.
     pub(crate) attempts: u32,
     pub(crate) last_error: Option<Error>,
-    /// Whether some attempt may have written it. Once true it stays so: what a later attempt proves
-    /// about itself, it does not prove about that one.
+    /// Whether some attempt may have written it. Once true it stays so: a later attempt that certainly
+    /// wrote nothing proves nothing about an earlier one.
     pub(crate) is_doubtful: bool,
 }
 
@@ -219,7 +219,8 @@ impl SealedBatch {
         self.finish(Ok(written))
     }
 
-    /// Ends the batch with its own [fate](Self::fate), whatever the error said of one.
+    /// Ends the batch as failed. Its own [fate](Self::fate) replaces the error's, which is about the last
+    /// attempt only.
     pub(crate) fn fail(self, failure: impl Into<Failure>) -> Outcome {
         let failure = failure.into().with_fate(self.fate());
         self.finish(Err(failure))

@@ -15,7 +15,7 @@ use crate::config::TopicTable;
 use crate::partitioner::WeightedRoundRobin;
 use crate::sync::{Arc, Mutex, Ordering, Rank, Ranked};
 
-/// A topic as of one metadata response; immutable, replaced whole.
+/// A topic as of one metadata response. Never changed: newer metadata replaces it as a whole.
 #[derive(Debug)]
 pub(crate) struct Topic {
     name: Arc<str>,
@@ -92,8 +92,9 @@ impl Topic {
             .expect("a topic without partitions is not published")
     }
 
-    /// How loaded each partition of a range is; `None` leaves one out. If no partition has a leader,
-    /// all of them are in: the record waits for one until `delivery.timeout.ms`.
+    /// The load of each partition in a range; `None` excludes those without a leader, and those whose
+    /// leader is stuck. If that would exclude all, the stuck ones are in, and if no partition has a
+    /// leader, all are: the record waits for a leader until `delivery.timeout.ms`.
     fn loads(&self, range: Range<usize>) -> impl Iterator<Item = Option<u32>> {
         let adaptive = self.sticky.adaptive;
         let any_reachable = self.available.iter().any(|index| !self.is_stuck(*index));
@@ -140,7 +141,7 @@ impl CachedTopics {
     }
 }
 
-/// All topics known by now; immutable where callers see it.
+/// All topics known by now. Callers see it behind an `Arc`; a change makes a new copy.
 #[derive(Clone, Debug)]
 pub(crate) struct Topics {
     topics: Vec<Arc<Topic>>,
