@@ -8,6 +8,7 @@ use super::toy::Toy;
 use super::*;
 use crate::error::ErrorKind;
 use crate::ids::TopicId;
+use crate::protocol::Response;
 use crate::protocol::broker::{RequestHeader, decode_request, encode_response};
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::frame::{FrameReader, SharedBytes};
@@ -15,7 +16,6 @@ use crate::protocol::messages::{
     ApiVersionRange, ApiVersionsResponse, MetadataRequest, MetadataResponse, ProducePartition,
     ProduceRequest, ProduceTopic,
 };
-use crate::protocol::Response;
 
 /// Plaintext in a record: a request has several.
 const RECORD_BYTES: usize = 64;

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::accumulator::Accumulator;
-use crate::cluster::{Address, ClusterView};
+use crate::address::Address;
+use crate::cluster::ClusterView;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::Request;
@@ -204,7 +205,7 @@ impl Sender {
                     .iter()
                     .find(|end| end.node == hint.leader);
                 if let Some(endpoint) = endpoint.filter(|end| end.node.0 >= 0)
-                    && let Some(address) = Address::told(&endpoint.host, endpoint.port)
+                    && let Some(address) = Address::advertised(&endpoint.host, endpoint.port)
                 {
                     view.brokers.entry(hint.leader).or_insert(address);
                 }

@@ -13,7 +13,6 @@
 //! 4. After `Stop` there is nothing more to do.
 
 mod availability;
-mod backoff;
 mod closing;
 mod event;
 mod identity;
@@ -38,16 +37,18 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-pub(crate) use backoff::{Backoff, Rng};
 pub(crate) use event::{Command, CommandId, Input, Output, PurgeOrder, Purged, Reply};
 
 use crate::accumulator::{Accumulator, BatchId, Notice, PartitionId, PartitionQueue};
-use crate::cluster::{Address, ClusterView, Due, Refresh};
+use crate::address::Address;
+use crate::backoff::Backoff;
+use crate::cluster::{ClusterView, Due, Refresh};
 use crate::error::{Error, ErrorKind};
 use crate::ids::{NodeId, RequestId};
 use crate::metrics::Counters;
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::{Request, Response};
+use crate::random::Rng;
 use crate::sync::Arc;
 use closing::{Closing, Flush};
 use identity::Inquiry;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::cluster::Address;
+use crate::address::Address;
 use crate::ids::{NodeId, RequestId};
 use crate::sender::lines::Lines;
 
