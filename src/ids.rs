@@ -1,5 +1,5 @@
-//! The names and numbers of things: brokers, topics, requests, processes, and records in the log's
-//! order. Plain values; no logic beyond printing, comparing, counting on and what names are legal.
+//! Ids and names: brokers, topics, requests, processes, and the sequence numbers of records. Plain
+//! values, with no logic beyond printing, comparing, adding and checking names.
 
 use std::fmt;
 
@@ -13,18 +13,18 @@ impl fmt::Display for NodeId {
     }
 }
 
-/// A topic's UUID (KIP-516); all zeroes where the broker did not tell one.
+/// A topic's UUID (KIP-516); all zeroes where the broker did not send one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TopicId(pub(crate) [u8; 16]);
 
 impl TopicId {
-    /// Whether the broker told an id.
+    /// Whether the broker sent an id.
     pub(crate) fn is_known(self) -> bool {
         self.0 != [0; 16]
     }
 }
 
-/// Why no broker takes this as the name of a topic; `None` if they do.
+/// Why no broker accepts this as the name of a topic; `None` if it is legal.
 pub(crate) fn topic_name_fault(name: &str) -> Option<&'static str> {
     const MAX_BYTES: usize = 249;
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
@@ -41,28 +41,30 @@ pub(crate) fn topic_name_fault(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether this would change how the text around it is shown: a control character, or one that
-/// turns the direction of writing round.
+/// Whether this character would change how the text around it is shown: a control character, or one
+/// that changes the direction of writing. What a peer sends is printed without them, so that it cannot
+/// forge log lines or terminal output.
 pub(crate) fn misleads(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The sender's name for one request, unique in the life of a producer. Not the correlation id,
-/// which belongs to one connection.
+/// The sender's id for a request, unique in the life of a producer. Not the correlation id, which
+/// belongs to one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RequestId(pub(crate) u64);
 
-/// A process. Threads do not come along when it forks, so what one made is of no use in its children.
+/// A process. A fork does not copy threads, so a producer made before it has no I/O thread in the
+/// child: it must notice that, instead of waiting for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProcessId(u32);
 
 impl ProcessId {
-    /// The one that runs this. Costs a call of the system.
+    /// The process that runs this. Costs a system call.
     pub(crate) fn current() -> Self {
         Self(std::process::id())
     }
 
-    /// Whether this runs there.
+    /// Whether it is the process that runs this.
     pub(crate) fn is_current(self) -> bool {
         self == Self::current()
     }
@@ -74,12 +76,12 @@ impl fmt::Display for ProcessId {
     }
 }
 
-/// The sequence number of the record that comes `records` after the one numbered `sequence`.
-/// Numbers go round: after [`i32::MAX`] comes 0.
+/// The sequence number of the record that comes `records` after the one numbered `sequence`. Sequence
+/// numbers wrap: after [`i32::MAX`] comes 0.
 pub(crate) fn sequence_after(sequence: i32, records: usize) -> i32 {
     const ROUND: u64 = 1 << 31;
     let sequence = u64::try_from(sequence).expect("a batch with a producer id has a sequence");
-    // No usize has more than 64 bits, and what the sum loses above them is whole rounds.
+    // A usize has at most 64 bits, and 2^64 is a multiple of 2^31: overflow changes nothing.
     let after = sequence.wrapping_add(records as u64) % ROUND;
     i32::try_from(after).expect("it is below 2^31")
 }

@@ -33,10 +33,11 @@
 //! Records that share a function and need no closure of their own go through a [`Group`]: it allocates
 //! nothing per record. A [`GroupOnce`] calls once, when all of its records have their outcome.
 //!
-//! A [`ProducerInterceptor`] sees each record on its way, and may change it, and each outcome.
+//! A [`ProducerInterceptor`] sees each record before it is sent, and may change it, and sees each
+//! outcome.
 //!
-//! [`Producer::purge`] takes back what is queued and was never sent, of one topic or of all; the
-//! producer goes on.
+//! [`Producer::purge`] takes back the records that are queued and were never sent, of one topic or of
+//! all; the producer stays in use.
 //!
 //! # What is promised
 //!
@@ -44,22 +45,22 @@
 //!   a panic in another callback.
 //! - Records of one partition are written in the order of `send`, through retries too, and their
 //!   callbacks run in that order.
-//! - With idempotence, the default, no retry writes a record twice. After a failure that leaves open
-//!   whether a record is in the log, the record is not sent again: it fails, and its error says so
+//! - With idempotence, the default, no retry writes a record twice. When a record fails and it is
+//!   unknown whether it is in the log, it is not sent again, and its error says so
 //!   ([`Error::fate`]).
 //! - No call blocks for longer than its limit: `max.block.ms` for [`send`](Producer::send),
-//!   `delivery.timeout.ms` for an outcome, their own argument for those whose names say `timeout`,
-//!   [`close_timeout`](Producer::close_timeout) for example; a callback that blocks holds them up for
-//!   a tenth of a second at most.
-//! - Memory for records stays within `buffer.memory` and comes back to zero.
+//!   `delivery.timeout.ms` for an outcome, and the argument of methods whose names end in `_timeout`,
+//!   such as [`close_timeout`](Producer::close_timeout). If a callback blocks, they may return up to a
+//!   tenth of a second late.
+//! - Memory for records stays within `buffer.memory`, and all of it is given back.
 //!
 //! Without idempotence (`enable.idempotence=false`, or `acks` other than `all`) a retry can write a
 //! record twice, when the answer to the first attempt was lost.
 //!
 //! # A check before you start
 //!
-//! [`Producer::check`] looks at the cluster and says what is wrong, whose fault it most likely is, and
-//! what to do: see [`check`].
+//! [`Producer::check`] looks at the cluster and reports what is wrong, where the fault most likely
+//! lies, and what to do: see [`check`].
 //!
 //! # Properties
 //!
@@ -87,12 +88,12 @@
 //!
 //! | level | contains |
 //! |---|---|
-//! | error | what nobody else will tell: a panic in a callback, a failure of an interceptor, the death of the I/O thread |
+//! | error | what no call or callback reports: a panic in a callback, a failure of an interceptor, the death of the I/O thread |
 //! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, a topic that brokers refuse, how many records failed when a producer was dropped, callbacks that take more than a second, properties that have no effect |
-//! | info | further failures in a row to reach the same broker, a batch that its broker finds too large, a broker that has no producer id to give |
+//! | info | further failures in a row to reach the same broker, a batch that its broker finds too large, a broker that gives out no producer id |
 //! | debug | every batch that is sent again, and why |
 
-// The model tests leave out what has no threads, and the network.
+// Model tests are built without the code that has no threads, and without the network.
 #![cfg_attr(
     all(test, shuttle),
     expect(
@@ -103,6 +104,8 @@
 )]
 
 mod accumulator;
+mod address;
+mod backoff;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod benchmarks;
@@ -120,6 +123,7 @@ mod metrics;
 mod partitioner;
 mod producer;
 mod protocol;
+mod random;
 mod record;
 mod sender;
 mod serializer;

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::{Queues, described, produced};
 use crate::accumulator::Outcome;
-use crate::cluster::Address;
+use crate::address::Address;
+use crate::backoff::Backoff;
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::InitProducerIdResponse;
 use crate::protocol::{Request, Response};
-use crate::sender::{Backoff, Command, CommandId, Input, Output, Sender, Settings};
+use crate::sender::{Command, CommandId, Input, Output, Sender, Settings};
 use crate::sync::Arc;
 
 /// A producer without threads: its queues and its sender.

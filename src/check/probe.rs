@@ -1,12 +1,12 @@
-//! A conversation with what listens at one address: connects, asks for versions and for metadata,
-//! and reports what came of it. The same bytes and limits as a producer's own connections,
-//! which it does not touch. Runs on the threads `linger-check`, and ends when its time is over.
+//! Talks to one address: connects, asks for versions and then for metadata, and returns the answers
+//! or why there are none. Sends what a producer's own connection sends, with the same limits, but does
+//! not touch those connections. Runs on the threads `linger-check`, and ends when its time is up.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::now;
-use super::stranger::{self, Manner};
+use super::clock::now;
+use super::other_protocols::{self, Reaction};
 use crate::channel::{self, Channel, Plain};
 use crate::connection::{ConnectionError, Event, Settings};
 use crate::error::ErrorKind;
@@ -21,27 +21,27 @@ use crate::transport::{BlockingStream, SocketAddr};
 /// What to ask at one address.
 pub(super) struct Probe {
     pub(super) address: SocketAddr,
-    /// The topics to ask for; if there are none, the answer is about the cluster alone.
+    /// The topics to ask about; without any, only about the cluster.
     pub(super) topics: Vec<Arc<str>>,
     pub(super) connection: Arc<Settings>,
     /// How long a producer would wait for a connection that can be used.
     pub(super) setup_timeout: Duration,
 }
 
-/// What a peer has answered that speaks Kafka's protocol.
+/// The answers of something that speaks Kafka's protocol.
 #[derive(Debug)]
-pub(super) struct Spoken {
+pub(super) struct ProbeAnswer {
     pub(super) versions: ApiVersions,
     pub(super) answered_after: Duration,
     pub(super) metadata: Result<MetadataResponse, Failure>,
 }
 
-/// Why there is no answer, or none to what was asked.
+/// Why a question got no answer.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// No connection came about.
     Connect(io::Error),
-    /// Nothing came for so long.
+    /// Nothing came for this long.
     Silent(Duration),
     /// The peer closed the connection, or reset it.
     Closed,
@@ -53,12 +53,12 @@ pub(super) enum Failure {
     NotKafka(String),
     /// The peer does not speak a version that we speak; a sentence.
     NoVersion(String),
-    /// The broker says no.
+    /// The broker answered with this error.
     Refused(ErrorCode),
 }
 
-/// How the time of a probe is divided: after how many twentieths each part has to be over. What is
-/// left at the end is for the report.
+/// How the time of a probe is divided: the twentieths after which each part has to be over. The last
+/// twentieth is left for the report.
 mod shares {
     pub(super) const OF: u32 = 20;
     pub(super) const CONNECTED: u32 = 9;
@@ -68,9 +68,9 @@ mod shares {
 }
 
 impl Probe {
-    /// Talks for no longer than so much time.
-    pub(super) fn run(self, time: Duration) -> Result<Spoken, Failure> {
-        // A producer gives up a peer that takes longer for its handshake, so a check does, too.
+    /// Talks, for this long at most.
+    pub(super) fn run(self, time: Duration) -> Result<ProbeAnswer, Failure> {
+        // A broker that needs longer for its first answer is of no use to a producer either.
         let time = time.min(self.setup_timeout * shares::OF / shares::GREETED);
         let started = now();
         let until = |share: u32| started + time * share / shares::OF;
@@ -80,14 +80,14 @@ impl Probe {
         let versions = match talk.versions(until(shares::GREETED)) {
             Ok(versions) => versions,
             Err(failure) => {
-                let manner = match failure {
-                    Failure::Closed => Manner::Closes,
-                    Failure::Silent(_) => Manner::IsSilent,
+                let reaction = match failure {
+                    Failure::Closed => Reaction::Closes,
+                    Failure::Silent(_) => Reaction::StaysSilent,
                     _ => return Err(failure),
                 };
-                let recognised = stranger::recognise(
+                let recognised = other_protocols::recognise(
                     self.address,
-                    manner,
+                    reaction,
                     until(shares::RECOGNISED).saturating_duration_since(now()),
                 );
                 return Err(recognised.map_or(failure, Failure::Speaks));
@@ -95,7 +95,7 @@ impl Probe {
         };
         let answered_after = now().saturating_duration_since(started);
         let metadata = talk.metadata(self.topics, until(shares::ALL));
-        Ok(Spoken {
+        Ok(ProbeAnswer {
             versions,
             answered_after,
             metadata,
@@ -103,7 +103,7 @@ impl Probe {
     }
 }
 
-/// A connection that is read and written by waiting.
+/// A connection whose reads and writes block.
 struct Talk {
     stream: BlockingStream,
     channel: Channel<Plain>,
@@ -135,7 +135,7 @@ impl Talk {
         topics: Vec<Arc<str>>,
         deadline: Instant,
     ) -> Result<MetadataResponse, Failure> {
-        // To look must not change anything: a topic that is asked for is not made.
+        // A check must change nothing, so brokers must not create a topic because it was asked for.
         let request = Request::Metadata(MetadataRequest {
             topics: Some(topics),
             allow_auto_topic_creation: false,

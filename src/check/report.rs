@@ -7,7 +7,7 @@ use crate::protocol::error_code::ErrorCode;
 use crate::transport::SocketAddr;
 
 /// What a check has found: the bootstrap servers, the cluster behind them, its brokers, the topics
-/// that were asked about, and what is wrong with each. Printed with `{}`, it is a page for people.
+/// that were asked about, and what is wrong with each. Printed with `{}`, it is text for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CheckReport {
@@ -24,7 +24,7 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
-    /// All that is wrong, in the order of the report.
+    /// All findings, in the order of the report.
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
         let servers = self.servers.iter().map(|server| &server.findings);
         let cluster = self.cluster.iter().map(|cluster| &cluster.findings);
@@ -60,7 +60,7 @@ pub(super) fn worst<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Seve
 pub struct CheckedServer {
     /// The name or address, as it stands in `bootstrap.servers` or in the brokers' metadata.
     pub host: String,
-    /// The port; 0 if a broker told one that cannot be.
+    /// The port; 0 if a broker advertised an impossible one.
     pub port: u16,
     /// What the name resolves to, in the system's order; the first 16.
     pub addresses: Vec<CheckedAddress>,
@@ -68,27 +68,27 @@ pub struct CheckedServer {
     pub findings: Vec<Finding>,
 }
 
-/// One address, and who is there.
+/// One address, and what answers there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CheckedAddress {
     /// The address.
     pub address: SocketAddr,
-    /// How long it took from connecting until it had told its versions; `None` if it is no broker
-    /// that this crate could talk with.
+    /// How long it took from the start of the connection attempt to the answer with the versions;
+    /// `None` if it is no broker that this crate can talk to.
     pub answered_after: Option<Duration>,
-    /// The APIs that a producer needs once it is connected, and the versions in which the broker
-    /// speaks them. Empty if it is no broker.
+    /// The APIs that a producer needs once it is connected, with the broker's versions of them. Empty
+    /// if it is no broker.
     pub apis: Vec<CheckedApi>,
 }
 
-/// The versions of an API, of which two sides have to have one in common.
+/// The versions of an API: client and broker have to have one in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CheckedApi {
     /// Kafka's name for it: `Produce`.
     pub name: String,
-    /// The oldest and the newest version that the broker speaks; `None` if it does not have it.
+    /// The oldest and the newest version that the broker speaks; `None` if it lacks the API.
     pub broker: Option<(i16, i16)>,
     /// The version that a producer uses with this broker; `None` if there is none in common.
     pub used: Option<i16>,
@@ -98,17 +98,17 @@ pub struct CheckedApi {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CheckedCluster {
-    /// The cluster's id, if it tells one.
+    /// The cluster's id, if it has one.
     pub id: Option<String>,
-    /// The id of the broker that clients may take for the controller.
+    /// The id of the broker that the metadata names as the controller.
     pub controller: Option<i32>,
-    /// The bootstrap server that told, as host and port.
+    /// The bootstrap server that this comes from, as host and port.
     pub told_by: String,
     /// What is wrong with it.
     pub findings: Vec<Finding>,
 }
 
-/// A broker of the cluster, where it tells clients to connect (`advertised.listeners`).
+/// A broker of the cluster, at the address that it advertises (`advertised.listeners`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CheckedBroker {
@@ -116,7 +116,7 @@ pub struct CheckedBroker {
     pub id: i32,
     /// Its rack (`broker.rack`), if it has one.
     pub rack: Option<String>,
-    /// Where it is to be reached, and whether it is.
+    /// Its address, and what was found there.
     pub server: CheckedServer,
 }
 
@@ -126,16 +126,16 @@ pub struct CheckedBroker {
 pub struct CheckedTopic {
     /// Its name.
     pub name: String,
-    /// How many partitions it has; 0 if it does not exist, or nobody could be asked.
+    /// How many partitions it has; 0 if it does not exist, or no broker could be asked.
     pub partitions: usize,
     /// The partitions that have no leader at the moment.
     pub without_leader: Vec<i32>,
     /// The partitions whose leader cannot be reached from here.
     pub with_unreachable_leader: Vec<i32>,
-    /// The partitions with fewer replicas in sync than there are replicas.
+    /// The partitions with fewer in-sync replicas than replicas.
     pub under_replicated: Vec<i32>,
-    /// Whether this client may write to it; `None` if the broker does not tell: those before 2.3
-    /// never do.
+    /// Whether this client may write to it; `None` if the broker does not say: brokers
+    /// before 2.3 never do.
     pub may_write: Option<bool>,
     /// What is wrong with it.
     pub findings: Vec<Finding>,
@@ -147,11 +147,11 @@ pub struct CheckedTopic {
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
-    /// What kind of thing it is, for programs.
+    /// The kind of finding, for programs.
     pub cause: Cause,
-    /// Where to look first.
+    /// Where to look for the fault first.
     pub suspect: Suspect,
-    /// On what: `bootstrap server localhost:9092`, `broker 2 at kafka-2:9092`, `topic orders`.
+    /// What it is about: `bootstrap server localhost:9092`, `broker 2 at kafka-2:9092`, `topic orders`.
     pub subject: String,
     /// What is wrong, in a sentence or two.
     pub message: String,
@@ -167,8 +167,8 @@ pub enum Severity {
     Ok,
     /// A producer can work, but has less to fall back on than it should.
     Warning,
-    /// A producer cannot work, or not with all of the brokers and topics; or it could not be found
-    /// out.
+    /// A producer cannot work, or not with all of the brokers and topics; or that could not be
+    /// checked.
     Problem,
 }
 
@@ -183,13 +183,13 @@ impl Severity {
     }
 }
 
-/// Where to look first for what is wrong.
+/// Where to look for the fault first.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Suspect {
     /// This program: its properties, the topics it names, this version of the crate.
     Client,
-    /// What is between: names, routes, firewalls, and who listens where.
+    /// What is in between: names, routes, firewalls, and what listens where.
     Network,
     /// The brokers, their properties, and the cluster's topics and access rules.
     Cluster,
@@ -206,36 +206,36 @@ impl Suspect {
     }
 }
 
-/// What kind of thing is wrong.
+/// The kind of a finding.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// The host name has no address.
     Unresolved,
-    /// Nobody listens at the port.
+    /// Nothing listens at the port.
     Refused,
-    /// There is no way to the address.
+    /// There is no route to the address.
     Unreachable,
     /// Connecting got no answer: a firewall, or a host that is down.
     ConnectTimedOut,
-    /// It takes connections and then says nothing.
+    /// It accepts connections, but sends nothing.
     Silent,
     /// It closes connections without an answer.
     Closed,
-    /// It answers as a broker, and closes the connection when it is asked for metadata: it wants a
-    /// login first.
+    /// It answers like a broker, but closes the connection when it is asked for metadata: it requires
+    /// a login first.
     WantsLogin,
     /// It speaks TLS.
     SpeaksTls,
     /// It is a web server.
     SpeaksHttp,
-    /// It answers something that is not Kafka's protocol.
+    /// It answers with something that is not Kafka's protocol.
     NotKafka,
-    /// It speaks Kafka's protocol and is no broker: a controller (KRaft), for example.
+    /// It speaks Kafka's protocol, but is no broker: a controller (KRaft), for example.
     NotABroker,
     /// It is a broker that is too old for this crate.
     BrokerTooOld,
-    /// It is a broker that has given up all versions of an API that this crate speaks.
+    /// It is a broker that has dropped all versions of an API that this crate speaks.
     BrokerTooNew,
     /// The broker refused what it was asked, with this code.
     BrokerRefused(ErrorCode),
@@ -243,27 +243,27 @@ pub enum Cause {
     OtherCluster,
     /// The cluster names no brokers.
     NoBrokers,
-    /// A broker tells an address that cannot be one.
+    /// A broker advertises an impossible address.
     ImpossibleAddress,
-    /// Several brokers tell clients the same address, where only one of them can be.
+    /// Several brokers advertise the same address, which can belong to only one of them.
     SharedAddress,
     /// No topic can have this name.
     IllegalTopicName,
     /// The topic does not exist.
     UnknownTopic,
-    /// The topic is one that the brokers keep for themselves: they refuse the records of clients.
+    /// The topic is an internal one of the brokers, which refuse records from clients.
     InternalTopic,
-    /// The brokers refuse to tell of the topic, with this code.
+    /// The brokers refuse to describe the topic, with this code.
     TopicRefused(ErrorCode),
     /// Partitions have no leader.
     NoLeader,
     /// The leaders of partitions cannot be reached.
     LeaderUnreachable,
-    /// Partitions have fewer replicas in sync than replicas.
+    /// Partitions have fewer in-sync replicas than replicas.
     UnderReplicated,
     /// This client may not write to the topic.
     MayNotWrite,
-    /// Nobody has looked: the time was over, or nobody could be asked.
+    /// It was not checked: the time was up, or no broker could be asked.
     NotChecked,
 }
 

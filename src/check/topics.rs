@@ -1,11 +1,11 @@
-//! What the brokers tell of the topics, and what is wrong with it.
+//! Judges the topics by the metadata that a broker has of them.
 
 use std::collections::BTreeMap;
 
+use super::findings::{Complaint, Findings};
 use super::probe::Failure;
 use super::report::{Cause, CheckedTopic, Severity, Suspect};
-use super::summary::{Complaint, Findings};
-use super::words;
+use super::wording;
 use crate::ids::topic_name_fault;
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{MetadataPartition, MetadataResponse, MetadataTopic};
@@ -20,29 +20,29 @@ pub(super) type Reached = BTreeMap<i32, Reach>;
 pub(super) enum Reach {
     Reached,
     Unreachable,
-    /// Nobody has looked.
+    /// It was not looked at, or not to the end.
     Unknown,
 }
 
-/// What came of the question about the topics.
+/// What came of asking a broker about the topics.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Answer<'a> {
-    Told(&'a MetadataResponse),
-    /// Who was asked, and why that did not answer.
+    Metadata(&'a MetadataResponse),
+    /// The broker that was asked, and why there is no metadata.
     Failed(SocketAddr, &'a Failure),
-    /// Who was to be asked when the time was over.
+    /// The broker that was asked, or about to be, when the time was up.
     Late(SocketAddr),
     NobodyToAsk,
 }
 
-/// The topics in their order, as of this answer.
+/// The topics, in the order of their names here.
 pub(super) fn checked(
     names: &[Arc<str>],
     answer: &Answer<'_>,
     reached: &Reached,
 ) -> Vec<CheckedTopic> {
     let told: BTreeMap<&str, &MetadataTopic> = match answer {
-        Answer::Told(metadata) => metadata
+        Answer::Metadata(metadata) => metadata
             .topics
             .iter()
             .filter_map(|topic| Some((topic.name.as_deref()?, topic)))
@@ -50,25 +50,21 @@ pub(super) fn checked(
         Answer::Failed(..) | Answer::Late(_) | Answer::NobodyToAsk => BTreeMap::new(),
     };
     let topic = |name: &Arc<str>| match topic_name_fault(name) {
-        Some(fault) => empty(name, illegal(name, fault)),
+        Some(fault) => unknown(name, illegal(name, fault)),
         None => match told.get(&**name) {
             Some(topic) => describe(name, topic, reached),
-            None => empty(name, not_told(answer)),
+            None => unknown(name, not_told(answer)),
         },
     };
     names.iter().map(topic).collect()
 }
 
 fn findings(name: &str) -> Findings {
-    Findings {
-        severity: Severity::Problem,
-        subject: format!("topic {}", words::clean(name)),
-        all: Vec::new(),
-    }
+    Findings::new(Severity::Problem, format!("topic {}", wording::clean(name)))
 }
 
-/// A topic that nothing is known of but this.
-fn empty(name: &str, complaint: Complaint) -> CheckedTopic {
+/// A topic of which nothing is known but this complaint.
+fn unknown(name: &str, complaint: Complaint) -> CheckedTopic {
     let mut findings = findings(name);
     findings.add(complaint);
     CheckedTopic {
@@ -84,7 +80,7 @@ fn empty(name: &str, complaint: Complaint) -> CheckedTopic {
 
 fn describe(name: &str, topic: &MetadataTopic, reached: &Reached) -> CheckedTopic {
     if topic.error != ErrorCode::NONE {
-        return empty(name, refused(name, topic.error));
+        return unknown(name, refused(name, topic.error));
     }
     let of = |is_so: &dyn Fn(&MetadataPartition) -> bool| -> Vec<i32> {
         let some = topic.partitions.iter().filter(|one| is_so(one));
@@ -146,7 +142,10 @@ fn illegal(name: &str, fault: &str) -> Complaint {
     complaint(
         Cause::IllegalTopicName,
         Suspect::Client,
-        format!("No topic can be called {:?}: {fault}.", words::clean(name)),
+        format!(
+            "No topic can be called {:?}: {fault}.",
+            wording::clean(name)
+        ),
         "Correct the name.".to_owned(),
     )
 }
@@ -154,15 +153,15 @@ fn illegal(name: &str, fault: &str) -> Complaint {
 fn not_told(answer: &Answer<'_>) -> Complaint {
     let (message, advice) = match answer {
         Answer::Failed(asked, failure) => (
-            words::tells_nothing(&asked.to_string(), failure),
-            "Look again in a moment, and then at the log of the broker that was asked.",
+            wording::no_topics(&asked.to_string(), failure),
+            "Check again in a moment, and then look at the log of the broker that was asked.",
         ),
         Answer::Late(asked) => (
-            format!("{asked} had not answered about it when the time was over."),
+            format!("{asked} had not answered about it when the time was up."),
             "Give the check more time.",
         ),
-        Answer::Told(_) | Answer::NobodyToAsk => (
-            "No broker has told anything about it.".to_owned(),
+        Answer::Metadata(_) | Answer::NobodyToAsk => (
+            "No broker has answered about it.".to_owned(),
             "See what is wrong with the brokers first.",
         ),
     };
@@ -181,8 +180,8 @@ fn refused(name: &str, code: ErrorCode) -> Complaint {
             Suspect::Client,
             "It does not exist.".to_owned(),
             format!(
-                "Correct its name, or make it: kafka-topics.sh --bootstrap-server … --create --topic \
-                 {name}. Brokers with auto.create.topics.enable make it when the first record is sent."
+                "Correct its name, or create it: kafka-topics.sh --bootstrap-server … --create --topic \
+                 {name}. Brokers with auto.create.topics.enable create it when the first record is sent."
             ),
         );
     }
@@ -191,14 +190,14 @@ fn refused(name: &str, code: ErrorCode) -> Complaint {
             "Let this client write to it: kafka-acls.sh --bootstrap-server … --add \
              --allow-principal User:… --operation Describe --operation Write --topic {name}"
         ),
-        code if code.is_retriable() => "It may pass: look again in a moment.".to_owned(),
+        code if code.is_retriable() => "It may pass: check again in a moment.".to_owned(),
         _ => "Look at the brokers' logs.".to_owned(),
     };
     complaint(
         Cause::TopicRefused(code),
         Suspect::Cluster,
         format!(
-            "The brokers refuse to tell about it: {code}, {}.",
+            "The brokers refuse to describe it: {code}, {}.",
             code.message()
         ),
         advice,
@@ -210,7 +209,7 @@ fn without_partitions() -> Complaint {
         Cause::NoLeader,
         Suspect::Cluster,
         "It has no partitions.".to_owned(),
-        "It may be in the making: look again in a moment.".to_owned(),
+        "It may still be in creation: check again in a moment.".to_owned(),
     )
 }
 
@@ -240,7 +239,7 @@ fn not_looked_at(partitions: &[i32]) -> Complaint {
     complaint(
         Cause::NotChecked,
         Suspect::Client,
-        format!("{partitions} {have} a leader that was not looked at to the end."),
+        format!("{partitions} {have} a leader that was not checked to the end."),
         "See above why, and give the check more time.".to_owned(),
     )
 }
@@ -249,8 +248,7 @@ fn internal() -> Complaint {
     complaint(
         Cause::InternalTopic,
         Suspect::Client,
-        "It is one that the brokers keep for themselves: they refuse the records of clients."
-            .to_owned(),
+        "It is an internal topic of the brokers, which refuse records from clients.".to_owned(),
         "Write to another one.".to_owned(),
     )
 }
@@ -272,16 +270,16 @@ fn lagging(partitions: &[i32]) -> Complaint {
     complaint(
         Cause::UnderReplicated,
         Suspect::Cluster,
-        format!("{partitions} {have} fewer replicas in sync than replicas."),
+        format!("{partitions} {have} fewer in-sync replicas than replicas."),
         "See whether a broker is down. With acks=all, records are refused once fewer are in sync than \
          min.insync.replicas."
             .to_owned(),
     )
 }
 
-/// "Partition 3 has", "Partitions 0 to 3 and 7 have": the words before what they have.
+/// "Partition 3", "has", or "Partitions 0 to 3, 7", "have".
 fn named(partitions: &[i32]) -> (String, &'static str) {
-    /// As many as can be read.
+    /// More would be hard to read.
     const MOST: usize = 10;
     let mut ranges: Vec<(i32, i32)> = Vec::new();
     for partition in partitions {
@@ -346,7 +344,7 @@ mod tests {
             (3, Reach::Unreachable),
             (5, Reach::Unknown),
         ]);
-        let checked = checked(&[Arc::from("orders")], &Answer::Told(&told), &reached);
+        let checked = checked(&[Arc::from("orders")], &Answer::Metadata(&told), &reached);
         checked.into_iter().next().unwrap()
     }
 
@@ -409,7 +407,7 @@ mod tests {
     fn what_nobody_has_told_is_not_taken_for_good() {
         let reached = Reached::new();
         let nothing = MetadataResponse::default();
-        for answer in [Answer::NobodyToAsk, Answer::Told(&nothing)] {
+        for answer in [Answer::NobodyToAsk, Answer::Metadata(&nothing)] {
             let topics = checked(&[Arc::from("orders")], &answer, &reached);
             assert_eq!(found(&topics[0]), [(Severity::Problem, Cause::NotChecked)]);
         }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 pub(crate) use refresh::{Due, Refresh};
 
-use crate::ids::{NodeId, TopicId, misleads};
+use crate::address::Address;
+use crate::ids::{NodeId, TopicId};
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{MetadataPartition, MetadataResponse, MetadataTopic};
 use crate::sync::Arc;
@@ -20,25 +21,6 @@ pub(crate) struct ClusterView {
     pub(crate) topics: BTreeMap<Arc<str>, TopicView>,
     /// Topics in use that the last response refused or did not know, with its reason.
     pub(crate) refused: BTreeMap<Arc<str>, ErrorCode>,
-}
-
-/// Where a broker says that it can be reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Address {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-}
-
-impl Address {
-    /// What a broker says of itself or of another one, unless no host can be called that.
-    pub(crate) fn told(host: &str, port: i32) -> Option<Self> {
-        let is_name = (1..=255).contains(&host.len()) && !host.contains(misleads);
-        let port = u16::try_from(port).ok().filter(|port| *port > 0)?;
-        is_name.then(|| Self {
-            host: host.to_owned(),
-            port,
-        })
-    }
 }
 
 /// A topic that exists.
@@ -230,7 +212,7 @@ fn brokers(response: &MetadataResponse) -> BTreeMap<NodeId, Address> {
     // Numbers below zero are the bootstrap addresses', and no broker's.
     let brokers = response.brokers.iter().filter(|one| one.node.0 >= 0);
     brokers
-        .filter_map(|one| Some((one.node, Address::told(&one.host, one.port)?)))
+        .filter_map(|one| Some((one.node, Address::advertised(&one.host, one.port)?)))
         .take(MAX_BROKERS)
         .collect()
 }
@@ -282,15 +264,6 @@ mod tests {
         let Update { view, .. } =
             ClusterView::default().merged(&response(1, 5), |name| name == "a");
         assert!(view.topics.is_empty() && view.refused.is_empty());
-    }
-
-    #[test]
-    fn a_broker_whose_name_is_none_is_left_out() {
-        for host in ["", "a\nb", "a\u{202e}b", &"a".repeat(256)] {
-            assert_eq!(Address::told(host, 9092), None);
-        }
-        assert_eq!(Address::told("localhost", 0), None);
-        assert_eq!(Address::told("localhost", 65_536), None);
     }
 
     #[test]

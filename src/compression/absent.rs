@@ -1,5 +1,6 @@
-//! Stands for every codec that is not compiled in. Never called: no [`Compression`](super::Compression)
-//! is made of such a codec, and [`decompress`](super::decompress) refuses its streams.
+//! Takes the place of each codec that is not compiled in, so that the code that chooses a codec needs
+//! no `cfg`. Never called: [`Compression::new`](super::Compression::new) and
+//! [`decompress`](super::decompress) refuse such a codec before.
 
 use crate::compression::Damaged;
 

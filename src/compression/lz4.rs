@@ -1,21 +1,22 @@
 //! A standard lz4 frame, as Kafka's Java client writes it: independent blocks, no checksums but the
-//! header's, no sizes told. Blocks are 64 KiB, as Java's, or larger if the batch is: each block is
-//! compressed without a look at the one before. The frame is written and read here, the blocks by one
-//! of two libraries: C's if the feature `lz4` is on, else lz4_flex.
+//! header's, no sizes announced. Blocks are 64 KiB, as Java's, or larger if the batch is: each block is
+//! compressed without a look at the one before, so fewer blocks make a smaller batch. The frame is
+//! written and read here, the blocks by one of two libraries: the C library if the feature `lz4` is
+//! on, else lz4_flex.
 
 use crate::compression::{Codec, Compression, Damaged};
 
 const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
-/// In the flags.
+/// Bits of the flags in the header.
 const VERSION_1: u8 = 0b0100_0000;
 const INDEPENDENT: u8 = 0b0010_0000;
-/// How large blocks may be, and what stands for it in the header.
+/// The codes of the header for the largest block, and their sizes.
 const BLOCK_SIZES: [(u8, usize); 4] = [(4, 64 << 10), (5, 256 << 10), (6, 1 << 20), (7, 4 << 20)];
 
-/// In a block's length: its bytes are as they were.
+/// A bit of a block's length: the block is not compressed.
 const STORED: u32 = 1 << 31;
 
-/// Has nothing to keep: a block is compressed in tables of its own.
+/// Empty: the libraries keep nothing from one block to the next.
 #[derive(Default)]
 pub(super) struct Context;
 
@@ -51,15 +52,15 @@ impl Context {
 
 const DESCRIPTOR_BYTES: usize = 3;
 
-/// What comes after the magic: flags, size of blocks, and a checksum of these two.
+/// The header after the magic: flags, block size, and a checksum of these two.
 fn descriptor(block_size_code: u8) -> [u8; DESCRIPTOR_BYTES] {
-    let told = [VERSION_1 | INDEPENDENT, block_size_code << 4];
-    let [_, checksum, ..] = xxh32(&told).to_le_bytes();
-    let [flags, block] = told;
+    let fields = [VERSION_1 | INDEPENDENT, block_size_code << 4];
+    let [_, checksum, ..] = xxh32(&fields).to_le_bytes();
+    let [flags, block] = fields;
     [flags, block, checksum]
 }
 
-/// What a library wants to have room for, so that it need not look whether there is.
+/// The room that the libraries want for a block, so that they need not check for it as they write.
 fn most_bytes(block_bytes: usize) -> usize {
     block_bytes + block_bytes / 8 + 64
 }
@@ -68,7 +69,7 @@ fn most_bytes(block_bytes: usize) -> usize {
 fn compress_block(level: i32, block: &[u8], output: &mut [u8]) -> Option<usize> {
     use lz4::block::{CompressionMode, compress_to_buffer};
 
-    // The library's levels end there, and Kafka's go on to 17.
+    // The library has levels up to 12, Kafka up to 17.
     const HIGHEST: i32 = 12;
     let mode = match level {
         Compression::FAST_LZ4 => CompressionMode::DEFAULT,

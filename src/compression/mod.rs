@@ -1,6 +1,6 @@
-//! Kafka's four codecs, over whole slices: the records of a batch become one compressed stream, and
-//! back. Knows no batch and no record. Any thread compresses, with contexts of its own; whatever a
-//! stream says of itself, decompressing it ends, within the given limit, in bytes or in an error.
+//! Kafka's four codecs, over whole slices: turns the records of a batch into one compressed stream, and
+//! back. Knows neither batches nor records. Any thread may compress, with contexts of its own. A
+//! stream may claim any size: decompressing stops at the caller's limit with an error.
 //!
 //! | codec | the stream | done by |
 //! |---|---|---|
@@ -9,8 +9,8 @@
 //! | [`lz4`] | a frame of independent blocks of 64 KiB to 4 MiB | the C library, or lz4_flex |
 //! | [`zstd`] | a frame that does not tell its size | the C library |
 //!
-//! Each is a feature of the crate. What is not compiled in is refused when a configuration asks for
-//! it, and is an error where a stream needs it.
+//! Each is a feature of the crate. A codec that is not compiled in is refused when a configuration
+//! asks for it, and reading a stream of it is an error.
 
 use std::fmt;
 
@@ -104,14 +104,14 @@ impl fmt::Display for Codec {
     }
 }
 
-/// A codec, and how hard it tries.
+/// A codec and its level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Compression {
     codec: Codec,
     level: i32,
 }
 
-/// The features of this build lack something.
+/// What this build cannot do, and the feature that would add it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotBuiltIn {
     /// What would have to be compiled in.
@@ -189,15 +189,15 @@ impl fmt::Debug for Compressor {
     }
 }
 
-/// What any codec may need, however badly it does: snappy asks for a sixth more for each of its
-/// blocks, zstd is fastest with a little more than the input.
+/// The most that any codec may need for incompressible input: snappy wants a sixth more for each of
+/// its blocks, zstd is fastest with a little more than the input.
 fn room_for(raw_bytes: usize) -> usize {
     const BLOCK: usize = 32 * 1024;
     const PER_BLOCK: usize = 64;
     raw_bytes + raw_bytes / 6 + (raw_bytes / BLOCK + 2) * PER_BLOCK
 }
 
-/// Why a stream gives no bytes.
+/// Why a stream could not be decompressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     not(any(
@@ -210,11 +210,11 @@ fn room_for(raw_bytes: usize) -> usize {
     expect(dead_code, reason = "there is no stream to be damaged in this build")
 )]
 pub(crate) enum Damaged {
-    /// It is not what its codec writes.
+    /// It is not a valid stream of this codec.
     Stream(Codec),
     /// It becomes larger than the limit.
     TooLarge(Codec),
-    /// Nobody can tell: the codec is not compiled in.
+    /// The codec is not compiled in.
     NotBuiltIn(Codec),
 }
 
@@ -228,7 +228,7 @@ impl fmt::Display for Damaged {
     }
 }
 
-/// The bytes that a stream was made of, at most `limit`.
+/// Decompresses a stream, to `limit` bytes at most.
 pub(crate) fn decompress(codec: Codec, stream: &[u8], limit: usize) -> Result<Vec<u8>, Damaged> {
     if !codec.is_built_in() {
         return Err(Damaged::NotBuiltIn(codec));
@@ -241,7 +241,8 @@ pub(crate) fn decompress(codec: Codec, stream: &[u8], limit: usize) -> Result<Ve
     }
 }
 
-/// All that `reader` gives, at most `limit` bytes. Memory grows with what comes.
+/// Reads `reader` to its end, to `limit` bytes at most. Memory grows with the bytes that come, not
+/// with a size that the stream announces.
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 fn read_all(codec: Codec, reader: impl std::io::Read, limit: usize) -> Result<Vec<u8>, Damaged> {
     use std::io::Read;

@@ -1,4 +1,4 @@
-//! Every codec there and back, at every level, and what it makes of streams that nobody wrote.
+//! Every codec there and back, at every level, and streams that no encoder wrote.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! The typed door to a configuration. It writes the same properties that a file would, so that
-//! both are checked by the same code.
+//! Typed methods for the properties. They set the same names and texts that a file would, so that the
+//! same code checks both.
 
 use std::time::Duration;
 
@@ -39,15 +39,15 @@ impl ProducerConfigBuilder {
         ProducerConfig::from_properties(&self.properties)
     }
 
-    /// Takes over properties, those of a file for example. They win over what was set before, and
-    /// what is set later wins over them.
+    /// Adds properties, those of a file for example. They override what was set before, and are
+    /// overridden by what is set later.
     pub fn properties(mut self, properties: Properties) -> Self {
         self.properties = self.properties.merge(properties);
         self
     }
 
     /// Where to find the cluster: some of its brokers as `host:port`, separated by commas; the
-    /// others are learned from these. Must be set. Kafka's name: `bootstrap.servers`.
+    /// others are found through these. Must be set. Kafka's name: `bootstrap.servers`.
     pub fn bootstrap_servers(self, servers: &str) -> Self {
         self.set("bootstrap.servers", servers)
     }

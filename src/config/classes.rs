@@ -1,10 +1,11 @@
-//! From the value of a class property to the serializer, partitioner or interceptors that it means:
-//! the user's object, a name that the user registered, or one of the built-in names.
+//! Finds the serializer, partitioner or interceptors that a class property names: an object of the
+//! user's, a name that the user has registered, or a built-in name.
 
 use std::any::type_name;
 use std::fmt;
 
-use super::properties::{Object, Properties, PropertyObject};
+use super::object::{Object, PropertyObject};
+use super::properties::Properties;
 use super::table::Parsed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::interceptor::ProducerInterceptor;
@@ -12,16 +13,16 @@ use crate::partitioner::{ByKey, Partitioning, RoundRobinPartitioner};
 use crate::serializer::{self, ErasedSerializer, Serializer};
 use crate::sync::Arc;
 
-/// The serializer that the properties name, before it is known what type it has to serve.
+/// The serializer that the properties name, before the type of the producer's keys or values is known.
 #[derive(Clone)]
 pub(crate) struct SerializerChoice {
     serializer: ErasedSerializer,
-    /// As the properties have it: `"string"`, or that it is an object.
+    /// For messages: `"string"`, or that it is an object.
     name: String,
 }
 
 impl SerializerChoice {
-    /// Finds what `value` means, or says why it means nothing.
+    /// Finds the serializer, or says why there is none.
     pub(super) fn find(properties: &Properties, value: &Parsed) -> Result<Self, String> {
         let serializer = match Meaning::of(properties, value) {
             Meaning::Object(PropertyObject(Object::Serializer(serializer))) => serializer.clone(),
@@ -73,7 +74,7 @@ fn unknown_serializer(name: &str) -> String {
     )
 }
 
-/// Finds the partitioner that `value` means, or says why it means none.
+/// Finds the partitioner, or says why there is none.
 pub(super) fn find_partitioner(
     properties: &Properties,
     value: &Parsed,
@@ -87,11 +88,10 @@ pub(super) fn find_partitioner(
     }
 }
 
-/// An interceptor, and what it is called in the log.
+/// An interceptor with its name for the log.
 type Named = (String, Arc<dyn ProducerInterceptor>);
 
-/// Finds the interceptors that `value` means, in order, or says why one of them means none. None is
-/// built in.
+/// Finds the interceptors in order, or says why there is none for one of the names. None is built in.
 pub(super) fn find_interceptors(
     properties: &Properties,
     value: &Parsed,
@@ -126,11 +126,11 @@ fn interceptor(object: &PropertyObject, name: Option<&str>) -> Result<Named, Str
     }
 }
 
-/// What the value of a class property means, as far as the user has said.
+/// What the value of a class property refers to.
 enum Meaning<'a> {
-    /// Given in place of a name, or registered under one.
+    /// An object, given directly or registered under the name.
     Object(&'a PropertyObject),
-    /// A name that was not registered.
+    /// A name that is not registered: perhaps a built-in one.
     Name(&'a str),
 }
 
@@ -167,7 +167,7 @@ fn built_in_partitioner(name: &str) -> Result<Partitioning, String> {
     }
 }
 
-/// What random partitions start from: different in each configuration.
+/// The seed of random partitions: different in each configuration.
 fn seed() -> u64 {
     use std::hash::{BuildHasher, Hasher, RandomState};
     RandomState::new().build_hasher().finish()

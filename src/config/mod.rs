@@ -1,25 +1,42 @@
 //! Kafka's properties: from text, pairs or a typed builder to one checked, immutable
 //! [`ProducerConfig`].
 //!
-//! Nothing here connects, starts a thread or reads a clock. A value is checked once, on the way
-//! in; later code never checks again. Runs on: caller, when a producer is made.
+//! Nothing here connects, starts a thread or reads a clock. A value is checked once, on its way in;
+//! later code relies on it and never checks again: no time is longer than a hundred years, no backoff
+//! starts above its maximum. Runs on: caller, when a producer is made.
+//!
+//! The way of a value, which is also the order of the files; each uses only those before it:
+//!
+//! 1. `syntax` reads a `.properties` file; `object` is a value that is no text.
+//! 2. `table` has a row for each of Kafka's properties: kind, default, meaning, whether it is supported.
+//! 3. `properties` holds names and values as the user gave them. Nothing is checked there.
+//! 4. `librdkafka` translates librdkafka's names into Kafka's.
+//! 5. `values` checks each value against its row; `nearest` suggests a name for a misspelled one.
+//! 6. `classes` finds serializers, partitioners and interceptors; `topic_rules` makes the settings of
+//!    each topic (`topics`, `choices`); `producer_config` applies the rules that span properties.
+//! 7. `builder` sets properties through typed methods.
+//!
+//! `docs` (a test) writes the tables of `docs/CONFIGURATION.md` from the rows.
 
 use std::fmt;
 use std::time::Duration;
 
+use crate::address::Address;
+use crate::backoff::Backoff;
 use crate::error::Result;
 use crate::interceptor::Interceptors;
 use crate::partitioner::{ByKey, Partitioning};
 use crate::serializer::Serializer;
 use crate::sync::Arc;
 
-mod address;
 mod builder;
+mod choices;
 mod classes;
 #[cfg(test)]
 mod docs;
 mod librdkafka;
 mod nearest;
+mod object;
 mod producer_config;
 mod properties;
 mod syntax;
@@ -31,20 +48,21 @@ mod topic_rules;
 mod topics;
 mod values;
 
-pub(crate) use address::HostPort;
 pub use builder::ProducerConfigBuilder;
+pub use choices::{Acks, CompressionType, MetadataRecovery};
 use classes::SerializerChoice;
-pub use properties::{Properties, PropertyObject};
+pub use object::PropertyObject;
+pub use properties::Properties;
 pub(crate) use topics::{TopicSettings, TopicTable};
 
 /// The settings of a producer: complete, checked, immutable.
 ///
 /// Made from [`Properties`] or by [`ProducerConfig::builder`]; both go through the same checks.
-/// What each setting means, with its default and range, is said at the builder's methods and in
-/// `docs/CONFIGURATION.md`.
+/// The builder's methods and `docs/CONFIGURATION.md` say what each setting means, with its default and
+/// range.
 #[derive(Clone)]
 pub struct ProducerConfig {
-    bootstrap_servers: Vec<HostPort>,
+    bootstrap_servers: Vec<Address>,
     client_id: String,
     key_serializer: SerializerChoice,
     value_serializer: SerializerChoice,
@@ -79,81 +97,10 @@ pub struct ProducerConfig {
     rebootstrap_trigger: Duration,
 }
 
-/// How many acknowledgements a record needs before it counts as written (`acks`).
-#[expect(clippy::exhaustive_enums, reason = "Kafka's protocol has these three")]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Acks {
-    /// `0`: the broker is not asked; a record counts as written once it is sent, without offset.
-    None,
-    /// `1`: the leader has it in its log. Lost if the leader is lost before others copied it.
-    Leader,
-    /// `all` or `-1`: all replicas that are in sync have it.
-    #[default]
-    All,
-}
-
-impl Acks {
-    /// The number that a Produce request carries.
-    pub(crate) fn wire(self) -> i16 {
-        match self {
-            Self::None => 0,
-            Self::Leader => 1,
-            Self::All => -1,
-        }
-    }
-}
-
-/// How batches are compressed (`compression.type`).
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CompressionType {
-    /// Not at all.
-    #[default]
-    None,
-    /// Small, and slow to make. Needs the feature `gzip` of this crate.
-    Gzip,
-    /// Fast, and not very small. Needs the feature `snappy`.
-    Snappy,
-    /// The fastest. Needs the feature `lz4`, or `lz4-flex` for its default level only.
-    Lz4,
-    /// Smaller than gzip and much faster; for brokers since Kafka 2.1. Needs the feature `zstd`.
-    Zstd,
-}
-
-impl CompressionType {
-    fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Gzip => "gzip",
-            Self::Snappy => "snappy",
-            Self::Lz4 => "lz4",
-            Self::Zstd => "zstd",
-        }
-    }
-}
-
-/// What to do when none of the known brokers can be reached (`metadata.recovery.strategy`).
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MetadataRecovery {
-    /// Keep trying the brokers that are known.
-    None,
-    /// Forget them and begin again with `bootstrap.servers`.
-    #[default]
-    Rebootstrap,
-}
-
-/// A time that doubles from one attempt to the next. Invariant: `initial` ≤ `max`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Backoff {
-    pub(crate) initial: Duration,
-    pub(crate) max: Duration,
-}
-
 impl ProducerConfig {
     /// Checks all properties, each for itself and against each other.
     ///
-    /// What is legal but will surprise is logged as a warning.
+    /// Values that are legal but may surprise are logged as warnings.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), with all problems in one message: a
@@ -167,7 +114,7 @@ impl ProducerConfig {
         Ok(config)
     }
 
-    /// The typed way to a configuration, starting from the defaults.
+    /// A builder with typed methods, which starts from the defaults.
     pub fn builder() -> ProducerConfigBuilder {
         ProducerConfigBuilder::default()
     }
@@ -184,7 +131,7 @@ impl ProducerConfig {
     }
 
     /// At least one.
-    pub(crate) fn bootstrap_servers(&self) -> &[HostPort] {
+    pub(crate) fn bootstrap_servers(&self) -> &[Address] {
         &self.bootstrap_servers
     }
 
@@ -193,7 +140,7 @@ impl ProducerConfig {
         &self.client_id
     }
 
-    /// What says the partition of a record that does not name its own.
+    /// How the partition is chosen for a record that does not name one.
     pub(crate) fn partitioning(&self) -> Partitioning {
         match &self.partitioner {
             Some(partitioner) => partitioner.clone(),
@@ -202,27 +149,28 @@ impl ProducerConfig {
         }
     }
 
-    /// Whether full queues get fewer of the records without key.
+    /// Whether partitions with long queues get fewer of the keyless records.
     pub(crate) fn adaptive_partitioning(&self) -> bool {
         self.adaptive_partitioning
     }
 
-    /// How long a broker may take no batches before its partitions are left out; `None`: for ever.
+    /// After this long without accepting a batch, a broker's partitions get no keyless records;
+    /// `None`: they always do.
     pub(crate) fn partition_availability_timeout(&self) -> Option<Duration> {
         self.partition_availability_timeout
     }
 
-    /// What sees records and their outcomes, in order; `None` if nothing does.
+    /// The interceptors in their order; `None` if there are none.
     pub(crate) fn interceptors(&self) -> Option<&Arc<Interceptors>> {
         self.interceptors.as_ref()
     }
 
-    /// What holds for each topic. With idempotence all `acks` are [`Acks::All`].
+    /// The settings of each topic. With idempotence all `acks` are [`Acks::All`].
     pub(crate) fn topics(&self) -> &TopicTable {
         &self.topics
     }
 
-    /// How often a batch is sent again after the first time.
+    /// How often a batch may be sent again.
     pub(crate) fn retries(&self) -> u32 {
         self.retries
     }
@@ -240,7 +188,7 @@ impl ProducerConfig {
         self.idempotence
     }
 
-    /// Requests without an answer, by connection; at least 1.
+    /// How many requests may be unanswered on one connection; at least 1.
     pub(crate) fn max_in_flight(&self) -> usize {
         self.max_in_flight
     }
@@ -263,7 +211,8 @@ impl ProducerConfig {
         self.max_block
     }
 
-    /// In bytes; less than was set if no frame could hold it, which is 2 GiB with all its names.
+    /// In bytes; less than was set if a request of that size, with its topic names, would not fit a
+    /// frame of 2 GiB.
     pub(crate) fn max_request_size(&self) -> usize {
         const ROOM_FOR_NAMES: usize = 128 * 1024;
         self.max_request_size.min(0x7fff_ffff - ROOM_FOR_NAMES)
@@ -273,7 +222,7 @@ impl ProducerConfig {
         self.reconnect_backoff
     }
 
-    /// How long one attempt to connect may take; longer after each failure.
+    /// How long an attempt to connect may take; twice as long after each failure.
     pub(crate) fn connection_setup_timeout(&self) -> Backoff {
         self.connection_setup_timeout
     }
@@ -283,22 +232,22 @@ impl ProducerConfig {
         self.connections_max_idle
     }
 
-    /// `SO_SNDBUF` in bytes; `None`: as the operating system likes.
+    /// `SO_SNDBUF` in bytes; `None`: the operating system's default.
     pub(crate) fn send_buffer(&self) -> Option<usize> {
         self.send_buffer
     }
 
-    /// `SO_RCVBUF` in bytes; `None`: as the operating system likes.
+    /// `SO_RCVBUF` in bytes; `None`: the operating system's default.
     pub(crate) fn receive_buffer(&self) -> Option<usize> {
         self.receive_buffer
     }
 
-    /// After this time metadata is asked for again, even if nothing seems to have changed.
+    /// After this time metadata is requested again, even if nothing seems to have changed.
     pub(crate) fn metadata_max_age(&self) -> Duration {
         self.metadata_max_age
     }
 
-    /// A topic that nothing was sent to for this long is forgotten.
+    /// A topic to which nothing was sent for this long is forgotten.
     pub(crate) fn metadata_max_idle(&self) -> Duration {
         self.metadata_max_idle
     }
@@ -307,7 +256,8 @@ impl ProducerConfig {
         self.metadata_recovery
     }
 
-    /// With [`MetadataRecovery::Rebootstrap`]: how long no broker may have answered.
+    /// With [`MetadataRecovery::Rebootstrap`]: after this long without metadata the producer starts
+    /// again with the bootstrap servers.
     pub(crate) fn rebootstrap_trigger(&self) -> Duration {
         self.rebootstrap_trigger
     }

@@ -1,4 +1,4 @@
-//! The known name that a misspelled one is nearest to.
+//! Finds the name that was probably meant by a misspelled one.
 
 /// The nearest of `names` by the number of characters to change, add or remove; the first of
 /// several. Case does not count.

@@ -1,18 +1,19 @@
-//! From properties to a [`ProducerConfig`]: the rules that span several of them.
+//! From properties to a [`ProducerConfig`]: applies the rules that span several properties.
 
 use std::time::Duration;
 
-use super::address::HostPort;
 use super::classes::{self, SerializerChoice};
 use super::topic_rules::{Times, acks, topics};
 use super::values::{Findings, Values};
-use super::{Acks, Backoff, MetadataRecovery, ProducerConfig, Properties, librdkafka};
+use super::{Acks, MetadataRecovery, ProducerConfig, Properties, librdkafka};
+use crate::address::Address;
+use crate::backoff::Backoff;
 use crate::error::Result;
 use crate::interceptor::Interceptors;
 use crate::partitioner::Partitioning;
 use crate::sync::{Arc, AtomicU64, Ordering};
 
-/// The configuration that the properties describe, and what the user should be warned of.
+/// The configuration that the properties describe, and warnings for the user.
 pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<String>)> {
     let translated = librdkafka::translate(properties);
     let properties = &*translated.properties;
@@ -76,11 +77,11 @@ pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<Stri
     Ok((config, findings.warnings))
 }
 
-fn bootstrap_servers(values: &Values, findings: &mut Findings<'_>) -> Vec<HostPort> {
+fn bootstrap_servers(values: &Values, findings: &mut Findings<'_>) -> Vec<Address> {
     let name = "bootstrap.servers";
     let mut servers = Vec::new();
     for text in values.list(name) {
-        match HostPort::parse(text) {
+        match Address::parse(text) {
             Ok(server) if servers.contains(&server) => {
                 let warning = format!("{name} has {text:?} more than once");
                 findings.warnings.push(warning);
@@ -130,7 +131,7 @@ fn interceptors(
     Interceptors::new(named.ok()?)
 }
 
-/// Java finds this out at the first record that needs a batch.
+/// A batch has to fit into memory. Java notices at the first `send`.
 fn check_sizes(values: &Values, findings: &mut Findings<'_>) {
     let batch = values.integer("batch.size").max(1);
     let memory = values.integer("buffer.memory");
@@ -145,7 +146,7 @@ fn check_sizes(values: &Values, findings: &mut Findings<'_>) {
     }
 }
 
-/// Requests carry the client's id with a length of 16 bits.
+/// In a request, the length of the client id has 16 bits.
 fn check_client_id(values: &Values, findings: &mut Findings<'_>) {
     let name = "client.id";
     let length = values.text(name).len();
@@ -216,7 +217,8 @@ fn backoff(values: &Values, (initial, max): (&str, &str)) -> Backoff {
     }
 }
 
-/// Who sets only the first of the two times means all waits, as before Kafka had the second.
+/// If only the first of the two is set, all pauses are that long: files from before Kafka had the second
+/// one mean it so.
 fn reconnect_backoff(values: &Values) -> Backoff {
     let (initial, max) = ("reconnect.backoff.ms", "reconnect.backoff.max.ms");
     if values.is_set(initial) && !values.is_set(max) {

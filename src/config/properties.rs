@@ -1,24 +1,20 @@
-//! Names and values as the user gave them, from code or from a file; nothing is checked here.
+//! Names and values as the user gave them, from code or from a file. Nothing is checked here.
 
-use std::any::type_name;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::Path;
 
+use super::object::PropertyObject;
 use super::{syntax, table};
 use crate::error::{Error, ErrorKind, Result};
-use crate::interceptor::ProducerInterceptor;
-use crate::partitioner::Partitioner;
-use crate::serializer::{ErasedSerializer, Serializer};
-use crate::sync::Arc;
 
 /// Kafka's properties: names with values, of which a later one wins over an earlier one.
 ///
-/// Names and values are those of Kafka's own producer; `docs/CONFIGURATION.md` lists them. Names of
-/// librdkafka's are accepted, too, and put into Kafka's when a configuration is made. If both names of
-/// a property are set, what was merged later wins, and so does what the program sets after it has read
-/// a file; within one source they have to say the same.
+/// Names and values are those of Kafka's own producer; `docs/CONFIGURATION.md` lists them. librdkafka's
+/// names are accepted, too, and translated into Kafka's when a configuration is made. If a property is
+/// set under both names, the later source wins: what is merged later, or what the program sets after
+/// it has read a file. Within one source, both must have the same value.
 /// Nothing is checked before a producer or a [`ProducerConfig`](crate::ProducerConfig) is made.
 ///
 /// ```
@@ -36,16 +32,16 @@ use crate::sync::Arc;
 #[derive(Clone, Default)]
 pub struct Properties {
     entries: BTreeMap<String, Entry>,
-    /// Names of the user's own, as values of class properties.
+    /// Objects that the user has registered under a name, which class properties can then use.
     classes: BTreeMap<String, PropertyObject>,
     /// Where the newest entries come from.
     source: Source,
 }
 
-/// Where entries come from: a file, or calls of the program's in a row.
+/// Where entries come from: a file, or a run of calls in the program.
 #[derive(Clone, Copy, Debug, Default)]
 struct Source {
-    /// The later, the larger.
+    /// Larger for later sources.
     order: usize,
     is_file: bool,
 }
@@ -56,7 +52,7 @@ pub(super) struct Entry {
     pub(super) value: Value,
     /// As `producer.properties:3`.
     pub(super) place: Option<String>,
-    /// Of two names of the same property, the one from the later source counts.
+    /// If a property is set under two names, the one from the later source counts.
     pub(super) source: usize,
 }
 
@@ -66,63 +62,13 @@ pub(super) enum Value {
     Object(PropertyObject),
 }
 
-/// A serializer, a partitioner or interceptors of the user's own, as a property's value.
-///
-/// Cloning counts references: all producers made from the same object share it.
-#[derive(Clone)]
-pub struct PropertyObject(pub(super) Object);
-
-#[derive(Clone)]
-pub(super) enum Object {
-    Serializer(ErasedSerializer),
-    Partitioner(Arc<dyn Partitioner>),
-    /// With the name of its type.
-    Interceptor(&'static str, Arc<dyn ProducerInterceptor>),
-    List(Vec<PropertyObject>),
-}
-
-impl PropertyObject {
-    /// A serializer of `T`, for `key.serializer` or `value.serializer`.
-    ///
-    /// `T` is inferred if the serializer serves one type only; otherwise write
-    /// `PropertyObject::serializer::<T>(…)`.
-    pub fn serializer<T: ?Sized + 'static>(serializer: impl Serializer<T> + 'static) -> Self {
-        Self(Object::Serializer(ErasedSerializer::new(serializer)))
-    }
-
-    /// A partitioner, for `partitioner.class`.
-    pub fn partitioner(partitioner: impl Partitioner + 'static) -> Self {
-        Self(Object::Partitioner(Arc::new(partitioner)))
-    }
-
-    /// An interceptor, for `interceptor.classes`. The log calls it by the name of its type, or the
-    /// one that it is [registered](Properties::register) under.
-    pub fn interceptor<I: ProducerInterceptor + 'static>(interceptor: I) -> Self {
-        Self(Object::Interceptor(type_name::<I>(), Arc::new(interceptor)))
-    }
-
-    /// For messages: "a partitioner", "an interceptor …".
-    pub(super) fn described(&self) -> String {
-        let article = match self.0 {
-            Object::Interceptor(..) => "an",
-            _ => "a",
-        };
-        format!("{article} {self:?}")
-    }
-
-    /// Several objects in their order, for `interceptor.classes`.
-    pub fn list(objects: impl IntoIterator<Item = Self>) -> Self {
-        Self(Object::List(objects.into_iter().collect()))
-    }
-}
-
 impl Properties {
     /// No properties at all.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets a property to a text, or to what prints as one: `set("linger.ms", 20)`.
+    /// Sets a property to a text, or to anything that prints as one: `set("linger.ms", 20)`.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "numbers and texts are written down here, and read better without a reference"
@@ -159,8 +105,8 @@ impl Properties {
         self
     }
 
-    /// Makes `class_name` a name for `object`, so that text can mean it: a file says
-    /// `value.serializer=com.example.OrderSerializer`, and the program registers what that is.
+    /// Registers `object` under a name, so that text can refer to it: a file says
+    /// `value.serializer=com.example.OrderSerializer`, and the program registers that serializer.
     pub fn register(mut self, class_name: impl Into<String>, object: PropertyObject) -> Self {
         self.classes.insert(class_name.into(), object);
         self
@@ -168,13 +114,13 @@ impl Properties {
 
     /// Reads a file in the syntax of Java's `.properties` files.
     ///
-    /// The file is read as UTF-8. (Java's tools read ISO-8859-1; a file that both read alike
-    /// writes other characters than ASCII as `\u00e9`.)
+    /// The file is read as UTF-8. (Java's tools read ISO-8859-1. If both have to read a file alike,
+    /// write all characters but ASCII as `\u00e9`.)
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), with file and line, if the file cannot be
-    /// read, is not UTF-8, or has a malformed `\u` escape. Errors in the values come later, when
-    /// a producer is made, and name file and line, too.
+    /// read, is not UTF-8, or has a malformed `\u` escape. Errors in the values are found later, when
+    /// a producer is made; they name file and line, too.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let bytes = fs::read(path).map_err(|error| {
@@ -219,7 +165,7 @@ impl Properties {
         Ok(properties)
     }
 
-    /// All of `other`'s properties and registered names, too; where both have one, `other`'s wins.
+    /// Adds all of `other`'s properties and registered names; where both have one, `other`'s wins.
     pub fn merge(mut self, other: Self) -> Self {
         let before = self.source.order + 1;
         let later = other.entries.into_iter().map(|(name, mut entry)| {
@@ -287,7 +233,7 @@ impl Properties {
         self.entries.get(name)?.place.as_deref()
     }
 
-    /// What a name of the user's own means.
+    /// The object that is registered under a name.
     pub(super) fn class(&self, name: &str) -> Option<&PropertyObject> {
         self.classes.get(name)
     }
@@ -336,16 +282,5 @@ impl fmt::Debug for Properties {
             };
         }
         map.finish()
-    }
-}
-
-impl fmt::Debug for PropertyObject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Object::Serializer(serializer) => serializer.fmt(f),
-            Object::Partitioner(_) => f.write_str("partitioner"),
-            Object::Interceptor(type_name, _) => write!(f, "interceptor {type_name}"),
-            Object::List(objects) => write!(f, "list of objects {objects:?}"),
-        }
     }
 }

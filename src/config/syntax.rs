@@ -1,12 +1,12 @@
 //! The syntax of Java's `.properties` files, as `java.util.Properties` reads it.
 //!
 //! A line is `name = value`, `name: value` or `name value`. Lines that begin with `#` or `!` are
-//! comments. A line that ends in a backslash goes on in the next one, whose indentation does not
+//! comments. A line that ends in a backslash continues in the next one, whose indentation does not
 //! count. In names and values, `\t`, `\n`, `\r`, `\f` and `\uXXXX` are what they are in Java, and
 //! a backslash before any other character means that character.
 //!
-//! Where this reader is stricter than Java, the file is broken in a way that Java hides: a value
-//! without a name, and a `\u` escape that is half of a character.
+//! This reader is stricter than Java in two cases, in which a file is broken and Java hides it: a value
+//! without a name, and a `\u` escape that is only half of a character.
 
 /// The properties of a text, in order.
 pub(super) struct Reader<'a> {
@@ -33,7 +33,7 @@ pub(super) struct SyntaxError {
 impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         Self {
-            // Editors that mark UTF-8 files do not mean a part of the first name.
+            // A byte order mark, which some editors write, is not part of the first name.
             rest: text.strip_prefix('\u{feff}').unwrap_or(text),
             line: 1,
         }
@@ -112,9 +112,9 @@ fn read_property(line: usize, logical: &str) -> Result<Property, &'static str> {
 /// Where the first white space, `=` or `:` is that no backslash protects.
 fn end_of_name(logical: &str) -> usize {
     let mut escaped = false;
-    for (place, character) in logical.char_indices() {
+    for (index, character) in logical.char_indices() {
         if !escaped && (WHITE.contains(&character) || matches!(character, '=' | ':')) {
-            return place;
+            return index;
         }
         escaped = character == '\\' && !escaped;
     }

@@ -1,5 +1,5 @@
-//! From values to what holds for each topic: for all of them, and for those that have something of
-//! their own. The rules that one topic's settings must keep are those for all topics.
+//! From values to the settings of each topic: those for all topics, and for each topic that has
+//! properties of its own. Both have to keep the same rules.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::compression::{Codec, Compression};
 pub(super) struct Times {
     pub(super) linger: Duration,
     pub(super) request_timeout: Duration,
-    /// Of topics that have none of their own; at least both together.
+    /// For topics without their own; at least as long as the other two together.
     delivery_timeout: Duration,
 }
 
@@ -58,7 +58,7 @@ impl Times {
     }
 }
 
-/// What holds for all topics, and what is set for single ones.
+/// The settings of all topics, and of single ones.
 pub(super) fn topics(
     values: &Values,
     times: &Times,
@@ -98,7 +98,7 @@ pub(super) fn acks(text: &str) -> Acks {
     }
 }
 
-/// The values that hold for one topic, its own or those of all; or for all others.
+/// The values for one topic: its own, or else those for all topics. Without a topic, those for all.
 #[derive(Clone, Copy)]
 struct Scope<'a> {
     values: &'a Values,
@@ -106,12 +106,12 @@ struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// What is set for this topic alone.
+    /// The value for this topic alone.
     fn own(&self, name: &str) -> Option<&'a Parsed> {
         self.values.of_topic(self.topic?, name)
     }
 
-    /// The property that has the value.
+    /// The full name of the property that the value comes from.
     fn name_of(&self, name: &str) -> String {
         match self.topic {
             Some(topic) if self.own(name).is_some() => format!("{TOPIC_PREFIX}{topic}.{name}"),
@@ -133,8 +133,8 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// One topic's `acks` are no reason to take idempotence from all others, so that contradicting
-    /// it is an error even where it is on by default.
+    /// One topic's `acks` must not turn off idempotence for all others, so a contradiction is an error
+    /// even where idempotence is only on by default.
     fn acks(&self, idempotence: bool, findings: &mut Findings<'_>) -> Acks {
         let acks = acks(self.text("acks"));
         if idempotence && acks != Acks::All {
@@ -165,7 +165,7 @@ impl<'a> Scope<'a> {
         timeout
     }
 
-    /// A topic may have a codec or a level of its own, or both.
+    /// A topic may have its own codec, its own level, or both.
     fn compression(&self, findings: &mut Findings<'_>) -> Option<Compression> {
         let name = "compression.type";
         let (codec, level_name) = match self.text(name) {

@@ -1,5 +1,5 @@
-//! What holds for the records of one topic: what is set for all of them, unless `topic.NAME.…` says
-//! otherwise. Nothing here is checked. Looked up when a topic becomes known, not record by record.
+//! The settings of one topic: those for all topics, unless `topic.NAME.…` says otherwise. Nothing is
+//! checked here. They are looked up when a topic becomes known, not for each record.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(crate) struct TopicSettings {
 /// The settings of every topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TopicTable {
-    /// Of topics that have none of their own.
+    /// For topics without their own.
     common: TopicSettings,
     own: BTreeMap<String, TopicSettings>,
 }
@@ -41,23 +41,23 @@ impl TopicTable {
         Self { common, own }
     }
 
-    /// Gives a topic settings of its own.
+    /// Gives a topic its own settings.
     pub(crate) fn set(&mut self, topic: &str, settings: TopicSettings) {
         self.own.insert(topic.to_owned(), settings);
     }
 
-    /// What holds for a topic.
+    /// The settings of a topic.
     pub(crate) fn of(&self, topic: &str) -> TopicSettings {
         self.own.get(topic).copied().unwrap_or(self.common)
     }
 
-    /// Every record of every topic has its outcome after this time.
+    /// After this time every record of every topic has its outcome.
     pub(crate) fn longest_delivery_timeout(&self) -> Duration {
         let own = self.own.values().map(|settings| settings.delivery_timeout);
         own.fold(self.common.delivery_timeout, Duration::max)
     }
 
-    /// The property that says how long a record of this topic may take, for error messages.
+    /// The property that limits how long a record of this topic may take, for error messages.
     pub(crate) fn delivery_timeout_property(&self, topic: &str) -> String {
         let name = "delivery.timeout.ms";
         if self.of(topic).delivery_timeout == self.common.delivery_timeout {

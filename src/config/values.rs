@@ -1,5 +1,5 @@
-//! The values of all properties, each checked for itself: set ones against their rows in the
-//! table, the others from their defaults.
+//! The values of all properties. Those that are set are checked against their rows in the table, each
+//! on its own; the others have their defaults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::table::{self, Class, Definition, HIDDEN, Kind, Parsed, Preset, TOPIC_
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::topic_name_fault;
 
-/// What is to be said about the properties.
+/// The problems and warnings that were found in the properties.
 #[derive(Debug)]
 pub(super) struct Findings<'a> {
     properties: &'a Properties,
@@ -28,26 +28,26 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// What was found before there were Kafka's names only.
+    /// Starts with what the translation of librdkafka's names has found.
     pub(super) fn begin_with(&mut self, problems: Vec<String>, warnings: Vec<String>) {
         self.problems = problems;
         self.warnings = warnings;
     }
 
-    /// Something is wrong with the property `name`. The message begins with where it was written,
-    /// if that was in a file.
+    /// Something is wrong with the property `name`. If it was set in a file, the message begins with
+    /// file and line.
     pub(super) fn problem(&mut self, name: &str, message: String) {
         let problem = match self.properties.place(name) {
             Some(place) => format!("{place}: {message}"),
             None => message,
         };
-        // What is wrong for all topics is found again with each that has something of its own.
+        // A problem that concerns all topics is found again for each topic with its own settings.
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
     }
 
-    /// An error if there was a problem so far; it names all of them.
+    /// An error that names all problems so far, if there are any.
     pub(super) fn no_problems(&self) -> Result<()> {
         let message = match self.problems.as_slice() {
             [] => return Ok(()),
@@ -58,8 +58,8 @@ impl<'a> Findings<'a> {
     }
 }
 
-/// A value for each property that has one. Asking for a property as what it is not is a mistake
-/// of ours, so that the getters panic; a test asks for all.
+/// A value for each property that has one. The getters panic if a property has another type, which
+/// would be a bug of this crate; a test asks for all of them.
 #[derive(Debug)]
 pub(super) struct Values {
     parsed: BTreeMap<&'static str, Parsed>,
@@ -68,11 +68,11 @@ pub(super) struct Values {
     topics: BTreeMap<String, TopicValues>,
 }
 
-/// What is set for one topic alone, by the names of the properties that hold for all.
+/// What is set for one topic alone, by the name of the property without prefix.
 type TopicValues = BTreeMap<&'static str, Parsed>;
 
 impl Values {
-    /// Reads all properties. What is wrong with them is added to the findings.
+    /// Reads all properties, and adds what is wrong with them to the findings.
     pub(super) fn read(properties: &Properties, findings: &mut Findings<'_>) -> Self {
         let mut values = Self {
             parsed: BTreeMap::new(),
@@ -108,7 +108,7 @@ impl Values {
         values
     }
 
-    /// Reads a property that holds for one topic; no other names are left.
+    /// Reads a property for one topic. Any other name is unknown.
     fn read_for_topic(&mut self, name: &str, entry: &Entry, findings: &mut Findings<'_>) {
         let Some((topic, definition)) = table::find_per_topic(name) else {
             return findings.problem(name, unknown(name));
@@ -128,7 +128,7 @@ impl Values {
         }
     }
 
-    /// One warning for each reason to ignore values that are not the defaults.
+    /// Warns of values that are ignored, once for each reason.
     fn warn_of_the_ignored(&self, findings: &mut Findings<'_>) {
         let mut ignored: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
         for (name, value) in &self.parsed {
@@ -156,22 +156,22 @@ impl Values {
         }
     }
 
-    /// The topics for which something is set.
+    /// The topics that have properties of their own.
     pub(super) fn topics(&self) -> impl Iterator<Item = &str> {
         self.topics.keys().map(String::as_str)
     }
 
-    /// What a property is set to for this topic alone.
+    /// The value of a property for this topic alone.
     pub(super) fn of_topic(&self, topic: &str, name: &str) -> Option<&Parsed> {
         self.topics.get(topic)?.get(name)
     }
 
-    /// Whether the user has set the property, if only to its default.
+    /// Whether the user has set the property, even to its default.
     pub(super) fn is_set(&self, name: &str) -> bool {
         self.set.contains(name)
     }
 
-    /// The value as it is; `None` if it is not set and has no default.
+    /// The value; `None` if it is not set and has no default.
     pub(super) fn value(&self, name: &str) -> Option<&Parsed> {
         self.parsed.get(name)
     }
@@ -183,18 +183,18 @@ impl Values {
         }
     }
 
-    /// A number of bytes or things. What the machine cannot address counts as all that it can.
+    /// A size or a count. What does not fit `usize` counts as its maximum.
     pub(super) fn size(&self, name: &str) -> usize {
         usize::try_from(self.integer(name).max(0)).unwrap_or(usize::MAX)
     }
 
-    /// A number of bytes, with −1 for none.
+    /// A number of bytes; −1 is `None`.
     pub(super) fn optional_size(&self, name: &str) -> Option<usize> {
         usize::try_from(self.integer(name)).ok()
     }
 
-    /// A number of milliseconds. A negative one counts as none; more than a hundred years count
-    /// as a hundred, so that a deadline can be computed.
+    /// A number of milliseconds. A negative one counts as 0. More than a hundred years count as a
+    /// hundred: added to an `Instant`, a longer time could overflow, and no other code checks for that.
     pub(super) fn millis(&self, name: &str) -> Duration {
         let millis = u64::try_from(self.integer(name)).unwrap_or(0);
         Duration::from_millis(millis).min(HUNDRED_YEARS)
@@ -222,7 +222,7 @@ impl Values {
     }
 }
 
-/// The state of a property that keeps others from having a meaning.
+/// Why the properties that belong to `switch` have no effect, for messages and docs.
 pub(super) fn not_asked_for(switch: &str) -> String {
     match table::find(switch).map(|definition| definition.default) {
         Some(Preset::Text(default)) => format!("{switch} is {default}"),
@@ -245,7 +245,7 @@ fn unknown(name: &str) -> String {
     format!("unknown property {name:?}; did you mean {nearest:?}?")
 }
 
-/// The value of a set property, if it may be set to this now.
+/// The value of a property that is set; the error says why it cannot be set to this.
 fn read_value(name: &str, definition: &Definition, entry: &Entry) -> Result<Parsed, String> {
     let text = match &entry.value {
         Value::Text(text) => text.trim(),

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::address::Address;
 use crate::channel::{Channel, Failure, Plain};
-use crate::cluster::Address;
 use crate::connection::{Event, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::ids::{NodeId, RequestId};

@@ -20,13 +20,13 @@ pub(crate) use client::{DEADLY_TO_KNOW, DEADLY_TO_SEND};
 pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
 
 use crate::accumulator::{Accumulator, BatchId, Outcome, Panicked, UndeliveredRecord};
-use crate::cluster::{Address, ClusterView};
+use crate::cluster::ClusterView;
 use crate::config::{MetadataRecovery, ProducerConfig};
 use crate::connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::Counters;
 use crate::protocol::frame::MAX_FRAME_BYTES;
-use crate::sender::{self, Backoff, CommandId, Input, Output, PurgeId, Purged, Sender};
+use crate::sender::{self, CommandId, Input, Output, PurgeId, Purged, Sender};
 use crate::sync::thread::{self, ThreadId};
 use crate::sync::{Arc, Mutex, OnceLock, Rank, Ranked};
 use crate::transport::{Connector, Poller, SocketOptions, Waker};
@@ -165,9 +165,6 @@ pub(crate) struct Driver {
 /// A batch whose callbacks take longer than this holds everything else up.
 const SLOW_CALLBACKS: Duration = Duration::from_secs(1);
 
-/// No duration is longer, so that each can be added to any point in time.
-const AGES: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-
 /// Starts the I/O thread, which connects to no broker yet.
 ///
 /// # Errors
@@ -221,7 +218,7 @@ fn connect_settings(config: &ProducerConfig) -> ConnectSettings {
     ConnectSettings {
         connection: Arc::new(connection::Settings {
             client_id: Arc::from(config.client_id()),
-            request_timeout: config.request_timeout().min(AGES),
+            request_timeout: config.request_timeout(),
             max_in_flight: config.max_in_flight(),
             max_response_bytes: MAX_FRAME_BYTES,
         }),
@@ -234,39 +231,27 @@ fn connect_settings(config: &ProducerConfig) -> ConnectSettings {
 }
 
 fn sender_settings(config: &ProducerConfig) -> sender::Settings {
-    let backoff = |pair: crate::config::Backoff| Backoff {
-        initial: pair.initial.min(AGES),
-        max: pair.max.min(AGES),
-    };
-    let servers = config.bootstrap_servers().iter();
     sender::Settings {
-        bootstrap: servers
-            .map(|one| Address {
-                host: one.host.clone(),
-                port: one.port,
-            })
-            .collect(),
+        bootstrap: config.bootstrap_servers().to_vec(),
         retries: config.retries(),
         idempotence: config.idempotence(),
-        linger: config.linger().min(AGES),
-        request_timeout: config.request_timeout().min(AGES),
+        linger: config.linger(),
+        request_timeout: config.request_timeout(),
         // Batches that go together leave as much room for the names of their partitions.
         max_request_size: config.max_request_size().min(1 << 30),
         max_in_flight: config.max_in_flight(),
-        retry_backoff: backoff(config.retry_backoff()),
-        reconnect_backoff: backoff(config.reconnect_backoff()),
-        setup_timeout: config.connection_setup_timeout().initial.min(AGES),
-        setup_timeout_max: config.connection_setup_timeout().max.min(AGES),
-        metadata_max_age: config.metadata_max_age().min(AGES),
-        metadata_max_idle: config.metadata_max_idle().min(AGES),
+        retry_backoff: config.retry_backoff(),
+        reconnect_backoff: config.reconnect_backoff(),
+        setup_timeout: config.connection_setup_timeout().initial,
+        setup_timeout_max: config.connection_setup_timeout().max,
+        metadata_max_age: config.metadata_max_age(),
+        metadata_max_idle: config.metadata_max_idle(),
         rebootstrap: match config.metadata_recovery() {
             MetadataRecovery::None => None,
-            MetadataRecovery::Rebootstrap => Some(config.rebootstrap_trigger().min(AGES)),
+            MetadataRecovery::Rebootstrap => Some(config.rebootstrap_trigger()),
         },
-        connections_max_idle: config.connections_max_idle().map(|idle| idle.min(AGES)),
-        availability_timeout: config
-            .partition_availability_timeout()
-            .map(|one| one.min(AGES)),
+        connections_max_idle: config.connections_max_idle(),
+        availability_timeout: config.partition_availability_timeout(),
         seed: seed(),
     }
 }

@@ -1,6 +1,6 @@
-//! The interceptors of a producer, in their order, and what keeps their mistakes from everybody
-//! else. A failure is counted and, more and more seldom, logged: one that comes with each record must
-//! not fill a disk.
+//! The interceptors of a producer, in their order, and what keeps their failures from everything else.
+//! Failures are counted, and logged ever more rarely: one that comes with each record must not fill a
+//! disk.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::sync::{Arc, AtomicU64, Ordering, assert_unlocked};
 pub(crate) struct Interceptors(Vec<Link>);
 
 struct Link {
-    /// As the properties have it, or the name of its type.
+    /// The name in the properties, or that of its type.
     name: String,
     interceptor: Arc<dyn ProducerInterceptor>,
     failures: AtomicU64,
@@ -39,7 +39,7 @@ impl Interceptors {
     /// The record as the interceptors leave it. Runs on: caller.
     pub(crate) fn on_send<'a>(&self, mut record: InterceptedRecord<'a>) -> InterceptedRecord<'a> {
         for link in &self.0 {
-            // Copies what earlier ones have changed, and nothing that belongs to the caller.
+            // Copies only what earlier interceptors have changed; the caller's bytes are borrowed.
             let before = record.clone();
             let called = link.contain("on_send", || {
                 link.interceptor.on_send(&mut record)?;
@@ -55,7 +55,7 @@ impl Interceptors {
         record
     }
 
-    /// The record of this topic was refused, or has its outcome.
+    /// A record of this topic was refused, or has its outcome.
     pub(crate) fn tell(
         &self,
         topic: &str,
@@ -68,7 +68,7 @@ impl Interceptors {
             result,
         };
         for link in &self.0 {
-            // What went wrong is in the log, and changes nothing.
+            // A failure is in the log; it changes nothing.
             let _called = link.contain("on_acknowledgement", || {
                 link.interceptor.on_acknowledgement(&acknowledgement);
                 Ok(())
@@ -77,12 +77,13 @@ impl Interceptors {
     }
 }
 
-/// An interceptor has failed; that is in the log, or was too often.
+/// An interceptor has failed. That is logged already, or was often enough.
 struct Failed;
 
 impl Link {
-    /// Runs the user's code. Returns whatever that does: not even the logger's panics get out, or a
-    /// record's callback would not be called.
+    /// Runs the user's code, and returns whatever it does. Not even a panic of the logger, which is
+    /// called for a failure, gets out: it would unwind past the record's callback, which would then
+    /// never be called.
     fn contain(
         &self,
         method: &str,
@@ -90,7 +91,7 @@ impl Link {
     ) -> Result<(), Failed> {
         assert_unlocked();
         let contained = catch_unwind(AssertUnwindSafe(|| {
-            // What is looked at afterwards is the record, which is then the one from before.
+            // After a panic the caller takes the record from before, so nothing half-changed is seen.
             match catch_unwind(AssertUnwindSafe(call)) {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(error)) => self.note_failure(method, "failed", &error),
@@ -99,7 +100,7 @@ impl Link {
             Err(Failed)
         }));
         contained.unwrap_or_else(|panic| {
-            // To drop it may panic, too.
+            // Dropping the payload could panic again.
             std::mem::forget(panic);
             Err(Failed)
         })

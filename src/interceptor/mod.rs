@@ -1,9 +1,9 @@
 //! Sees every record before it is sent, and every outcome before its callback: the trait that users
 //! implement, and the calls to it.
 //!
-//! An interceptor's error or panic ends here: it is logged, and all goes on as if the interceptor had
-//! not been called. Never runs with a lock held; reads no clock. Runs on: caller (`on_send`, and what
-//! is refused), I/O thread (outcomes).
+//! An interceptor's error or panic ends here: it is logged, and the record continues as if the
+//! interceptor had not been called. Never runs with a lock held; reads no clock. Runs on: caller
+//! (`on_send`, and the outcomes of refused records), I/O thread (all other outcomes).
 
 use std::error::Error as StdError;
 
@@ -20,7 +20,7 @@ pub use record::InterceptedRecord;
 /// Sees each record before it is sent and may change it, and sees each record's outcome: for tracing,
 /// auditing, masking.
 ///
-/// Named in `interceptor.classes`, one or several: each is given what the one before it has left.
+/// Set by `interceptor.classes`, one or several: each gets the record as the one before it left it.
 /// One interceptor serves all threads that send through a producer, so it must be [`Sync`]; it is
 /// dropped when the last producer and the last [`Properties`](crate::Properties) that hold it are gone.
 /// It runs with no lock held.
@@ -73,9 +73,9 @@ pub use record::InterceptedRecord;
 ///
 /// # What it sees
 ///
-/// Keys and values as the serializers have made them. (In Java interceptors come before the
-/// serializers. Here an interceptor is found by name in a file, and can know nothing of a program's
-/// own types of keys and values; and what is neither needed nor changed is not copied.)
+/// Keys and values as bytes, after the serializers. (In Java interceptors run before the serializers.
+/// Here an interceptor can be named in a file, so it cannot know a program's own types of keys and
+/// values; and bytes that no interceptor changes are not copied.)
 ///
 /// # When it fails
 ///
@@ -86,9 +86,9 @@ pub use record::InterceptedRecord;
 ///
 /// # What it costs
 ///
-/// `on_send` takes its time from the call that sends. [`on_acknowledgement`](Self::on_acknowledgement)
-/// runs where callbacks do, on the I/O thread, and **holds everything up for as long as it takes**:
-/// hand what takes long to a thread of your own. What
+/// `on_send` runs within the call that sends, which takes so much longer.
+/// [`on_acknowledgement`](Self::on_acknowledgement) runs where callbacks do, on the I/O thread, and
+/// **holds everything up for as long as it takes**: hand slow work to a thread of your own. What
 /// [callbacks must not do](crate::Producer#inside-a-callback) it must not do either. Without
 /// interceptors none of this costs anything.
 pub trait ProducerInterceptor: Send + Sync {
@@ -96,12 +96,12 @@ pub trait ProducerInterceptor: Send + Sync {
     /// that sends, on its thread, before the topic is looked at, and so also for records that are
     /// refused afterwards. Does nothing unless implemented.
     ///
-    /// The record that a refused call hands back is the caller's own, unchanged: sent again, it comes
-    /// here again.
+    /// The record that a refused call hands back is the caller's own, without these changes: if it is
+    /// sent again, it comes here again.
     ///
     /// # Errors
-    /// Whatever goes wrong: the record goes on as if this interceptor had not been called. The same
-    /// holds for one that leaves a negative partition or timestamp or an illegal topic name.
+    /// Whatever goes wrong: the record continues as if this interceptor had not been called. So it
+    /// does if it has a negative partition or timestamp or an illegal topic name afterwards.
     fn on_send(
         &self,
         record: &mut InterceptedRecord<'_>,
@@ -113,15 +113,16 @@ pub trait ProducerInterceptor: Send + Sync {
     /// A record has its outcome. Called exactly once for each, before the record's callback or its
     /// group's function, in the same order and on the same thread.
     ///
-    /// A record that `send` refuses has its outcome here, too, before the call returns and on its
-    /// thread; one that a serializer has refused without having been in [`on_send`](Self::on_send). A
-    /// call that panics in a serializer, or is misuse, comes to neither. Does nothing unless implemented.
+    /// The outcome of a record that `send` refuses comes here, too, before the call returns and on its
+    /// thread. If it was a serializer that refused the record, [`on_send`](Self::on_send) has not seen
+    /// it before. A call that panics in a serializer, or that is misuse, reaches neither method. Does
+    /// nothing unless implemented.
     fn on_acknowledgement(&self, acknowledgement: &Acknowledgement<'_>) {
         let _unheard = acknowledgement;
     }
 }
 
-/// So that a program can keep a hand on the interceptor that it gives away.
+/// Lets a program keep a reference to the interceptor that it hands over.
 impl<I: ProducerInterceptor + ?Sized> ProducerInterceptor for Arc<I> {
     fn on_send(
         &self,
@@ -154,7 +155,7 @@ impl<'a> Acknowledgement<'a> {
         self.partition
     }
 
-    /// Where the record landed.
+    /// Where the record was written.
     ///
     /// # Errors
     /// Why it failed or was refused; the error's [`fate`](Error::fate) says whether it may be written

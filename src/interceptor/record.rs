@@ -1,4 +1,4 @@
-//! A record on its way through the interceptors. Borrows what nobody changes.
+//! A record on its way through the interceptors. Borrows whatever they do not change.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,8 +9,8 @@ use crate::record::Header;
 /// A record as [`ProducerInterceptor::on_send`](crate::ProducerInterceptor::on_send) sees it, and may
 /// change it: serialized, and not yet given a partition.
 ///
-/// All of it may be changed. A new topic has its own settings, and is waited for like any other; a
-/// new key changes the partition, unless that is set.
+/// All of it may be changed. A new topic brings its own settings, and `send` waits for it like for any
+/// other; a new key changes the partition, unless that is set.
 #[derive(Clone)]
 pub struct InterceptedRecord<'a> {
     topic: Cow<'a, str>,
@@ -23,7 +23,7 @@ pub struct InterceptedRecord<'a> {
 
 #[derive(Clone)]
 enum Headers<'a> {
-    /// As `send` was given them.
+    /// The caller's.
     Given(&'a [Header<'a>]),
     Changed(Vec<Changed<'a>>),
 }
@@ -53,12 +53,12 @@ impl<'a> InterceptedRecord<'a> {
         &self.topic
     }
 
-    /// The partition, if not the producer chooses.
+    /// The partition; `None` if the producer chooses it.
     pub fn partition(&self) -> Option<i32> {
         self.partition
     }
 
-    /// Milliseconds since 1970, if not the time of `send`.
+    /// Milliseconds since 1970; `None` stands for the time of `send`.
     pub fn timestamp_ms(&self) -> Option<i64> {
         self.timestamp_ms
     }

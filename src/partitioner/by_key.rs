@@ -1,6 +1,7 @@
-//! Partitions from keys: by the hash that Java's producer uses, or in one of the ways that
-//! librdkafka has names for, each with the same result for the same key, bit for bit. All
-//! partitions count, those without a leader too: a key stays where it is. HOT.
+//! Partitions from keys: by the hash that Java's producer uses, or by one of librdkafka's named rules,
+//! each with the same result for the same key, bit for bit. Partitions without a leader count, too:
+//! otherwise a key would move to another partition while a leader is elected, and its records would
+//! lose their order. Runs once per record.
 
 use super::TopicPartitions;
 use super::draws::Draws;
@@ -8,25 +9,25 @@ use super::fnv1a::fnv1a;
 use super::murmur2::murmur2;
 use crate::sync::Arc;
 
-/// A rule that finds the partition in the key.
+/// A rule that computes the partition from the key.
 #[derive(Clone, Debug)]
 pub(crate) struct ByKey {
     spread: Spread,
     keyless: Keyless,
 }
 
-/// From the bytes of a key to its partition.
+/// How the bytes of a key become a partition.
 #[derive(Clone, Debug)]
 enum Spread {
     Murmur2,
     Crc32,
     Fnv1a,
-    /// Record by record, whatever the key.
+    /// A random partition for each record, whatever its key.
     Random(Arc<Draws>),
 }
 
-/// Which records are taken for records without a key: they go round the partitions instead. Where
-/// one without a key is not among them, it counts as one with an empty key.
+/// Which records count as keyless, so that they go to the partitions in turn. Under `Nothing`, a record
+/// without a key is treated as one with an empty key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Keyless {
     Nothing,
@@ -46,7 +47,7 @@ impl ByKey {
         Self::new(Spread::Murmur2, Keyless::Everything)
     }
 
-    /// librdkafka's partitioner of this name. What is drawn at random depends on the seed.
+    /// librdkafka's partitioner of this name. The seed is for the one that draws at random.
     pub(crate) fn named(name: &str, seed: impl FnOnce() -> u64) -> Option<Self> {
         let (spread, keyless) = match name {
             "random" => {
@@ -79,8 +80,7 @@ impl ByKey {
         Self { spread, keyless }
     }
 
-    /// The partition of a record with this key; `None`: it goes round the partitions with those
-    /// that have no key.
+    /// The partition of a record with this key; `None` if it counts as keyless.
     pub(crate) fn partition(
         &self,
         key: Option<&[u8]>,

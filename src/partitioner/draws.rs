@@ -1,10 +1,11 @@
-//! Partitions at random, for any number of threads at once and without a lock.
+//! Random partitions, for any number of threads at once and without a lock.
 
 use super::TopicPartitions;
+use crate::random::{STEP, mix};
 use crate::sync::{AtomicU64, Ordering};
 
-/// A sequence of numbers that look random: a counter, and a function that mixes it well
-/// (SplitMix64). The same seed has the same numbers.
+/// [`Rng`](crate::random::Rng) with a counter that many threads may advance at once. The same seed
+/// gives the same numbers, whichever thread draws them.
 #[derive(Debug)]
 pub(super) struct Draws {
     state: AtomicU64,
@@ -17,8 +18,8 @@ impl Draws {
         }
     }
 
-    /// Any of all partitions. One without a leader is put back once, as librdkafka does it: a
-    /// second one is taken as it is.
+    /// A random partition. If it has no leader, one other is drawn and taken as it is, as librdkafka
+    /// does it.
     pub(super) fn partition(&self, partitions: &TopicPartitions<'_>) -> i32 {
         let first = self.below(partitions.count());
         match partitions.available().binary_search(&first) {
@@ -34,14 +35,8 @@ impl Draws {
     }
 
     fn next(&self) -> u64 {
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut mixed = self
-            .state
-            .fetch_add(STEP, Ordering::Relaxed)
-            .wrapping_add(STEP);
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        let before = self.state.fetch_add(STEP, Ordering::Relaxed);
+        mix(before.wrapping_add(STEP))
     }
 }
 

@@ -1,7 +1,7 @@
-//! Chooses the partition of a record: by the hash of its key, round the partitions, or as a
-//! partitioner of the user's says.
+//! Chooses the partition of a record: by the hash of its key, in turn, or by the user's own
+//! partitioner.
 //!
-//! Reads no clock, knows no queues and no brokers: what it needs to know is handed in. Runs on:
+//! Reads no clock, and knows neither queues nor brokers: what it needs is handed in. Runs on:
 //! caller.
 
 use std::error::Error;
@@ -19,14 +19,14 @@ pub(crate) use by_key::ByKey;
 pub use round_robin::RoundRobinPartitioner;
 pub(crate) use sticky::WeightedRoundRobin;
 
-/// What says the partition of a record that does not name its own.
+/// How the partition is chosen for a record that does not name one.
 #[derive(Clone)]
 pub(crate) enum Partitioning {
     ByKey(ByKey),
     Asked(Arc<dyn Partitioner>),
 }
 
-/// Chooses partitions in a way of the user's own.
+/// Chooses partitions in the user's own way.
 ///
 /// It is asked for every record that does not name its partition, with the key and value as
 /// bytes. One partitioner serves all threads that send through a producer, so it must be
@@ -64,7 +64,7 @@ pub trait Partitioner: Send + Sync {
     ) -> Result<i32, Box<dyn Error + Send + Sync>>;
 }
 
-/// So that a program can keep a hand on the partitioner that it gives away.
+/// Lets a program keep a reference to the partitioner that it hands over.
 impl<P: Partitioner + ?Sized> Partitioner for Arc<P> {
     fn partition(
         &self,

@@ -1,4 +1,4 @@
-//! Record by record round the partitions, as Java's class of the same name.
+//! Gives each record to the next partition, as Java's class of the same name.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -8,8 +8,8 @@ use crate::sync::{Arc, AtomicUsize, Ordering, Swap};
 
 /// Gives the records of a topic to its partitions in turn, whatever their keys.
 ///
-/// Partitions without a leader are skipped, unless none has one. Every topic has a turn of its
-/// own. Without this partitioner, records with a key go by its hash, and records without one stay
+/// Partitions without a leader are skipped, unless none has one. Every topic has turns of its own.
+/// Without this partitioner, the hash of a key chooses the partition, and records without a key stay
 /// with a partition for a whole batch, which makes fewer and fuller requests.
 ///
 /// In properties: `partitioner.class` is `round_robin` or
@@ -58,14 +58,14 @@ impl Partitioner for RoundRobinPartitioner {
     ) -> Result<i32, Box<dyn Error + Send + Sync>> {
         let turn = self.next_turn(record.topic());
         let available = partitions.available();
-        if let Some(place) = turn.checked_rem(available.len()) {
-            return Ok(*available.get(place).expect("a remainder is in range"));
+        if let Some(index) = turn.checked_rem(available.len()) {
+            return Ok(*available.get(index).expect("a remainder is in range"));
         }
         let count = usize::try_from(partitions.count())?;
-        let place = turn
+        let partition = turn
             .checked_rem(count)
             .ok_or("the topic has no partitions")?;
-        Ok(i32::try_from(place)?)
+        Ok(i32::try_from(partition)?)
     }
 }
 

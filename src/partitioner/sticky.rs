@@ -1,5 +1,5 @@
-//! Where the next batch without keys goes: round the partitions, those with shorter queues more
-//! often ([KIP-794]). No lock and no clock; whoever keeps it decides when a batch is done.
+//! Chooses the partition of the next batch of keyless records: in turn, partitions with shorter queues
+//! more often ([KIP-794]). No lock and no clock; the accumulator decides when a batch is done.
 //!
 //! Kafka draws at random among the weights. Here the turns are spread evenly instead (smooth
 //! weighted round robin), so that equal queues are served strictly in turn.
@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-/// Whose turn it is among the partitions of one topic.
+/// Takes turns among the partitions of one topic.
 ///
 /// The partitions of a large topic are looked at in windows: each has as many turns as partitions,
 /// then comes the next one. So a turn costs the same however many partitions there are, and what it
@@ -26,8 +26,8 @@ pub(crate) struct WeightedRoundRobin {
 /// Partitions among which the weights are compared.
 #[derive(Clone, Debug, Default)]
 struct Window {
-    /// By partition: how much it is owed. Each turn every candidate earns its weight, and the
-    /// winner pays the sum of all weights.
+    /// By partition. In each turn every candidate earns its weight, the one with the most credit wins,
+    /// and the winner pays the sum of all weights.
     credits: Vec<f64>,
     /// The sum of all weights in the last turn: the unit that the credits are in.
     total: f64,
@@ -53,19 +53,20 @@ impl WeightedRoundRobin {
             return None;
         }
         let count = partitions.div_ceil(WINDOW);
-        // All alike: in a window of a few a slow one would have too large a share.
+        // Windows of equal size: in a small one at the end, a slow partition would have too large a
+        // share.
         let size = partitions.div_ceil(count);
         self.windows.resize_with(count, Window::default);
-        // Comes back to the window where it began, which may have had no turns left.
+        // One more than there are windows: the first may have had no turns left, and is looked at again.
         for _ in 0..=count {
             let start = self.current * size;
             let end = partitions.min(start + size);
             if self.turns > 0
                 && let Some(window) = self.windows.get_mut(self.current)
-                && let Some(place) = window.next(queue_lengths(start..end))
+                && let Some(index) = window.next(queue_lengths(start..end))
             {
                 self.turns -= 1;
-                return Some(start + place);
+                return Some(start + index);
             }
             self.current = (self.current + 1) % count;
             let start = self.current * size;
@@ -77,8 +78,8 @@ impl WeightedRoundRobin {
 }
 
 impl Window {
-    /// The place of the partition that is next. A partition's weight is the longest queue + 1 − its
-    /// own.
+    /// The index within the window of the partition that is next. A partition's weight is the longest
+    /// queue + 1 − its own.
     fn next(&mut self, queue_lengths: impl Iterator<Item = Option<u32>>) -> Option<usize> {
         self.queue_lengths.clear();
         self.queue_lengths.extend(queue_lengths);
@@ -108,8 +109,9 @@ impl Window {
         Some(partition)
     }
 
-    /// Keeps a turn's worth a turn when the weights have changed: a credit that was earned while
-    /// queues were long would otherwise buy many turns in a row once they are short.
+    /// Rescales the credits when the weights have changed, so that a turn still costs a turn: a credit
+    /// that was earned while queues were long would otherwise buy many turns in a row once they are
+    /// short.
     fn change_unit(&mut self, total: f64) {
         #[expect(clippy::float_cmp, reason = "sums of whole numbers are exact")]
         let changed = self.total != total;

@@ -27,8 +27,11 @@ pub struct CloseReport {
 
 /// How long after the deadline the callbacks of the records that fail then are waited for. Calls return
 /// at most a tenth of a second late; the rest of that is left to a busy machine.
-const GRACE: Duration = Duration::from_millis(80);
-const _: () = assert!(GRACE.as_millis() < 100, "a tenth of a second is promised");
+const CALLBACK_GRACE: Duration = Duration::from_millis(80);
+const _: () = assert!(
+    CALLBACK_GRACE.as_millis() < 100,
+    "a tenth of a second is promised"
+);
 
 impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// Closes all clones: accepts nothing more, sends what was accepted, runs the callbacks, and
@@ -128,7 +131,7 @@ impl Handle {
         let deadline = now().checked_add(timeout);
         shared.accumulator.close();
         match shared.post(Command::Close(deadline)) {
-            Ok(ticket) => match ticket.wait_beyond(deadline, GRACE) {
+            Ok(ticket) => match ticket.wait_beyond(deadline, CALLBACK_GRACE) {
                 // Closed: another clone has closed the producer meanwhile, so there is nothing left to do.
                 Some(Err(error)) if !error.is_closed() => return Err(error),
                 Some(_) => {}

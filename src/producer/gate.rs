@@ -46,8 +46,11 @@ pub(super) struct Gate<'a> {
 
 /// How long after the deadline a caller still waits for the I/O thread's answer, which says better why
 /// there is no metadata than the caller can.
-const GRACE: Duration = Duration::from_millis(50);
-const _: () = assert!(GRACE.as_millis() < 100, "a tenth of a second is promised");
+const ANSWER_GRACE: Duration = Duration::from_millis(50);
+const _: () = assert!(
+    ANSWER_GRACE.as_millis() < 100,
+    "a tenth of a second is promised"
+);
 
 impl Gate<'_> {
     /// The topic, with the partition if one is named; waits for metadata if need be.
@@ -100,7 +103,7 @@ impl Gate<'_> {
             deadline,
         };
         let ticket = shared.post(command).map_err(End::error)?;
-        ticket.wait_beyond(deadline, GRACE).unwrap_or_else(|| {
+        ticket.wait_beyond(deadline, ANSWER_GRACE).unwrap_or_else(|| {
             let text = format!(
                 "no metadata for topic \"{name}\" within {}; the I/O thread is busy, with a callback \
                  perhaps",

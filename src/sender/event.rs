@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{BatchId, Outcome, UndeliveredRecord};
-use crate::cluster::{Address, ClusterView};
+use crate::address::Address;
+use crate::cluster::ClusterView;
 use crate::error::{Error, Result};
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::{Request, Response};

@@ -37,7 +37,6 @@
 //! Two arguments go everywhere: the [`Step`], which is the time and the queues of callers, and the
 //! [`Agenda`], to which outputs and timers are added.
 
-mod backoff;
 mod cluster_changes;
 mod commands;
 mod connections;
@@ -64,13 +63,11 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
-pub(crate) use backoff::Backoff;
-#[cfg(test)]
-pub(crate) use backoff::Rng;
 pub(crate) use event::{Command, CommandId, Input, Output, PurgeId, PurgeOrder, Purged};
 
 use crate::accumulator::{Accumulator, BatchId, Notice};
-use crate::cluster::Address;
+use crate::address::Address;
+use crate::backoff::Backoff;
 use crate::ids::{NodeId, RequestId};
 use crate::metrics::Counters;
 use crate::protocol::messages::InitProducerIdResponse;

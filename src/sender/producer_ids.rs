@@ -6,12 +6,12 @@
 
 use std::time::Instant;
 
+use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind};
 use crate::ids::NodeId;
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
 use crate::sender::Settings;
-use crate::sender::backoff::Backoff;
 use crate::sender::sequence::Identity;
 use crate::sender::step::Agenda;
 use crate::sender::timers::Timer;

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::Accumulator;
-use crate::sender::backoff::{Backoff, Rng};
+use crate::backoff::Backoff;
+use crate::random::Rng;
 use crate::sender::event::Output;
 use crate::sender::timers::{Timer, Timers};
 

@@ -1,5 +1,5 @@
-//! The serializers that have names: Kafka's own, with the bytes that Java's classes of the same
-//! names write. Numbers are big-endian.
+//! The built-in serializers, which have names: the same bytes as Java's classes of these names. Numbers
+//! are big-endian.
 
 use std::error::Error;
 use std::io::Write;

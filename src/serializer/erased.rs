@@ -1,5 +1,5 @@
-//! A serializer whose data type is known again only when somebody asks for it: properties hold
-//! serializers for any type, a producer wants one for its own.
+//! A serializer without its data type: properties hold serializers for any type, and a producer asks
+//! for the one that serves its own.
 
 use std::any::{Any, type_name};
 use std::fmt;

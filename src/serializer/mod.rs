@@ -1,8 +1,7 @@
 //! Turns keys and values into bytes: the trait that users implement, and the serializers that
 //! Kafka brings along, with Java's bytes.
 //!
-//! A serializer never sees a null (null is null, without asking anybody), and it is never run with
-//! a lock held. Runs on: caller.
+//! A serializer never sees a null key or value (these stay null), and never runs with a lock held. Runs on: caller.
 
 use std::error::Error;
 
@@ -44,10 +43,10 @@ pub(crate) use erased::ErasedSerializer;
 /// }
 /// ```
 pub trait Serializer<T: ?Sized>: Send + Sync {
-    /// Says where the bytes of `data` are: borrowed from `data` itself, or written to `buffer`.
+    /// Makes the bytes of `data`: borrows them from `data` itself, or writes them to `buffer`.
     ///
-    /// `buffer` is empty when it is handed over, and the same one serves record after record, so
-    /// that a serializer which only writes to it allocates nothing.
+    /// `buffer` is empty at the start, and is used again for the next record, so a serializer that
+    /// only writes to it allocates nothing.
     ///
     /// # Errors
     /// Whatever makes `data` impossible to write. The record is refused with this as the cause.
@@ -59,7 +58,7 @@ pub trait Serializer<T: ?Sized>: Send + Sync {
     ) -> Result<Serialized<'a>, Box<dyn Error + Send + Sync>>;
 }
 
-/// So that a program can keep a hand on the serializer that it gives away.
+/// Lets a program keep a reference to the serializer that it hands over.
 impl<T: ?Sized, S: Serializer<T> + ?Sized> Serializer<T> for Arc<S> {
     fn serialize<'a>(
         &self,
@@ -71,7 +70,7 @@ impl<T: ?Sized, S: Serializer<T> + ?Sized> Serializer<T> for Arc<S> {
     }
 }
 
-/// Where a [`Serializer`] left the bytes.
+/// Where a [`Serializer`] has put the bytes.
 #[expect(
     clippy::exhaustive_enums,
     reason = "bytes are absent, borrowed or written; there is no fourth"

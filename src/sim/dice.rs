@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::sender::Rng;
+use crate::random::Rng;
 
 /// One stream of lots.
 #[derive(Debug)]

@@ -95,7 +95,7 @@ impl Flights {
         self.requests.insert(id, (node, legs));
     }
 
-    /// Something is told to the sender.
+    /// The sender is given an input.
     pub(super) fn on_input(&mut self, input: &Input) {
         match input {
             Input::Response(id, Response::Produce(response)) => self.land(*id, Some(response)),

@@ -3,7 +3,7 @@
 //! | variable | meaning | default |
 //! |---|---|---|
 //! | `SIM_RUNS` | how many schedules | the hunts do nothing |
-//! | `SIM_FROM` | the first seed | one that nobody has tried |
+//! | `SIM_FROM` | the first seed | one that was never tried |
 //! | `SIM_THREADS` | threads | as many as there are cores |
 //! | `SIM_VIOLATIONS` | violations after which it ends | 1 |
 
@@ -18,6 +18,9 @@ pub(super) struct Tally {
     pub(super) records: u64,
     pub(super) faults: u64,
     pub(super) simulated: Duration,
+    /// The sum of the schedules' hashes. A change that keeps all schedules as they were keeps the
+    /// digest of a range of seeds; moving code should.
+    pub(super) digest: u64,
 }
 
 impl Tally {
@@ -25,6 +28,7 @@ impl Tally {
         self.records += other.records;
         self.faults += other.faults;
         self.simulated += other.simulated;
+        self.digest = self.digest.wrapping_add(other.digest);
     }
 }
 
@@ -34,7 +38,7 @@ pub(super) type Violation = (u64, String);
 const BETWEEN_REPORTS: Duration = Duration::from_secs(5);
 
 /// Runs as many seeds as the environment wants, and returns those that broke a promise; `None` if
-/// nobody asks for a hunt.
+/// no hunt is asked for.
 pub(super) fn hunt(
     what: &str,
     run: impl Fn(u64) -> Result<Tally, String> + Sync,
@@ -130,13 +134,14 @@ impl SoFar {
         let hours = self.tally.simulated.as_secs_f64() / 3_600.0;
         println!(
             "{mark} {what}: {} schedules, {} records, {} faults, {hours:.1} simulated hours in \
-             {seconds:.1} s: {:.0} schedules/s, {:.3} simulated hours/s, {} violations",
+             {seconds:.1} s: {:.0} schedules/s, {:.3} simulated hours/s, {} violations, digest {:016x}",
             self.schedules,
             self.tally.records,
             self.tally.faults,
             self.schedules as f64 / seconds,
             hours / seconds,
             self.violations.len(),
+            self.tally.digest,
         );
     }
 }
@@ -155,7 +160,7 @@ pub(super) fn is_on_errand() -> bool {
     env::var_os("SIM_SEED").is_some() || env::var_os("SIM_RUNS").is_some()
 }
 
-/// A seed that nobody has tried.
+/// A seed that was never tried.
 pub(super) fn fresh_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher, RandomState};
     RandomState::new().build_hasher().finish() >> 16

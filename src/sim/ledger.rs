@@ -1,15 +1,16 @@
-//! What the records that live cost of `buffer.memory`: a record its encoded size, 40 bytes and what
-//! its callback captures, a batch 512. Knows of sizes only what it has seen arrive at a broker.
+//! What the records without an outcome cost of `buffer.memory`: a record its encoded size, 40 bytes
+//! and what its callback captures, a batch 512. Takes encoded sizes from what arrives at brokers, not
+//! from the producer.
 
 use std::collections::BTreeMap;
 
 use crate::record::batch::BatchEncoder;
-use crate::sim::checker::{RecordId, Told};
+use crate::sim::record::{CallbackLog, RecordId};
 
 /// What a batch costs, its header included.
 const BATCH: usize = 512;
 /// What a record costs besides its bytes: its bookkeeping, and what the callback captures here.
-const RECORD: usize = 40 + size_of::<(Told, RecordId)>();
+const RECORD: usize = 40 + size_of::<(CallbackLog, RecordId)>();
 /// What a record takes besides its value, at most.
 pub(super) const RECORD_BYTES: usize = 50;
 
@@ -75,8 +76,8 @@ impl Ledger {
         costs.sum()
     }
 
-    /// No more is in use while no request carries anything, and nobody has got any memory that he
-    /// has not come for.
+    /// No more than this is in use while no request holds bytes and no caller has been given memory
+    /// that it has not used yet.
     pub(super) fn most(&self) -> usize {
         // A batch that still grows has reserved as much again ahead.
         let ahead = |account: &Account| {

@@ -160,6 +160,7 @@ impl Level {
                 records: u64::from(summary.acknowledged) + u64::from(summary.failed),
                 faults: summary.faults.into(),
                 simulated: summary.simulated,
+                digest: summary.hash,
             })
         };
         let found = hunt::hunt(self.name, run);

@@ -8,13 +8,10 @@ use std::time::Instant;
 use crate::channel::Layer;
 use crate::channel::toy::Toy;
 use crate::ids::NodeId;
+use crate::sim::event::{Event, LinkId};
 use crate::sim::layer;
-use crate::sim::stage::{Event, Stage};
+use crate::sim::stage::Stage;
 use crate::transport::Progress;
-
-/// A connection, from the attempt to make it to its end; never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct LinkId(pub(super) u64);
 
 /// All connections.
 #[derive(Debug)]

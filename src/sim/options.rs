@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::cluster::Address;
+use crate::address::Address;
+use crate::backoff::Backoff;
 use crate::compression::{Codec, Compression};
 use crate::config::{Acks, TopicSettings, TopicTable};
 use crate::protocol::ApiKey;
 use crate::protocol::version::VersionRange;
-use crate::sender::{Backoff, Settings};
+use crate::sender::Settings;
 use crate::sim::dice::{Dice, Stream};
 
 /// One simulated world.
@@ -44,7 +45,7 @@ pub(super) struct Options {
     pub(super) heal_after: Duration,
     /// How often a caller purges instead of sending, in a thousand.
     pub(super) purges: u32,
-    /// When somebody closes the producer, if not in the end.
+    /// When a caller closes the producer; `None`: only at the end.
     pub(super) close_after: Option<Duration>,
     pub(super) close_timeout: Duration,
     /// The epoch of a new producer id.
@@ -67,7 +68,7 @@ pub(super) struct FaultMix {
     pub(super) cut_answer: u32,
     pub(super) silence: u32,
     pub(super) lose_answers: u32,
-    /// Whether a broker goes on with what it has received from a client that is gone.
+    /// Whether a broker still processes what it has received from a client that is gone.
     pub(super) late: u32,
     pub(super) refuse: u32,
     pub(super) refuse_for_good: u32,
@@ -83,7 +84,7 @@ pub(super) struct FaultMix {
     pub(super) stale_metadata: u32,
     /// A broker crashes, with or without a word to its clients.
     pub(super) crash: u32,
-    /// A broker stops for a while and then goes on with what it has.
+    /// A broker stops for a while and then continues with what it has.
     pub(super) stall: u32,
     pub(super) move_leader: u32,
     pub(super) no_leader: u32,

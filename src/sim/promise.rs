@@ -16,13 +16,14 @@ pub(super) enum Promise {
     I3,
     /// A log has its records in the order in which they were sent.
     I4,
-    /// What is told to be not written is in no log.
+    /// A record whose error says that it is not written is in no log.
     I5,
     /// Memory stays within its limit, covers what lives, and all of it comes back.
     I6,
     /// No outcome and no call is later than its deadline.
     I7,
-    /// When nothing is wrong any more, records arrive; and at no time is there work without end.
+    /// When nothing is wrong any more, records arrive; and at no time does the producer work without
+    /// end.
     I8,
     /// Every request is one that a correct producer sends.
     I10,
@@ -69,7 +70,7 @@ pub(super) fn broken_if(promise: Promise, broken: bool, text: impl FnOnce() -> S
     }
 }
 
-/// Panics without a word on the terminal: whoever runs the seed tells of it, once.
+/// Panics without printing anything: the code that runs the seed reports it, once.
 pub(super) fn give_up(promise: Promise, text: &str) -> ! {
     resume_unwind(Box::new(format!("{promise}: {text}")))
 }

@@ -4,43 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::ids::NodeId;
 use crate::sim::dice::{Dice, Stream};
-use crate::sim::network::LinkId;
+use crate::sim::event::Event;
 use crate::sim::options::{FaultMix, Options};
-
-/// Something that happens at a point in time.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Event {
-    /// An attempt to connect has ended, well or not.
-    Connected(LinkId, bool),
-    /// Bytes, or the end, have come to the client.
-    Readable(LinkId),
-    /// The client's socket takes bytes again.
-    Writable(LinkId),
-    /// Bytes, or the end, have come to the broker.
-    Arrive(LinkId),
-    /// The broker handles the next request of a connection.
-    Serve(LinkId),
-    /// The broker is done with it.
-    Answer(LinkId),
-    /// A crashed broker is back.
-    Restart(NodeId),
-    /// The controller notices that a broker is gone.
-    FailOver(NodeId),
-    /// A partition without a leader gets one.
-    Elect(i32),
-    /// A caller goes on.
-    Caller(usize),
-    /// Somebody has woken the client.
-    Wake,
-    /// The whole client goes on after a pause.
-    Resume,
-    /// Something goes wrong that is no request's fault.
-    Calamity,
-    /// Faults begin or end for a while.
-    Weather,
-}
 
 /// Time, agenda, weather and trace. The byte level's events are [`Event`]s; the message level has
 /// its own.
@@ -190,7 +156,7 @@ impl Weather {
     }
 }
 
-/// What happened: always as a number, in words only if somebody wants to read it.
+/// What happened: always as a hash, in words only if there is a reader.
 #[derive(Debug)]
 pub(super) struct Trace {
     hash: u64,

@@ -1,5 +1,5 @@
-//! Locks that know their rank, for builds with debug assertions: each one is checked against the
-//! order in [`rank`](super::rank) before it is taken. Otherwise like parking_lot's.
+//! Locks that know their rank, for builds with debug assertions: each `lock` is checked against the
+//! order in [`rank`](super::rank) before it blocks. Otherwise like parking_lot's.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -13,7 +13,7 @@ pub(crate) struct Mutex<T> {
     inner: raw::Mutex<T>,
 }
 
-/// Fields are dropped in this order: the lock is free before it counts as such.
+/// Fields are dropped in this order: the lock is released before its rank is.
 #[must_use]
 pub(crate) struct MutexGuard<'a, T> {
     inner: raw::MutexGuard<'a, T>,

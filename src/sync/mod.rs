@@ -1,5 +1,5 @@
-//! The crate's locks, condition variables, atomics and threads, in one place, so that builds for
-//! tests can put others in their place. Used by every thread; no other module names a lock.
+//! The crate's locks, condition variables, atomics and threads. All other modules take them from here,
+//! so that test builds can replace them: with locks that check their order, or with a model checker's.
 //!
 //! | build | what a `Mutex` is |
 //! |---|---|
@@ -47,7 +47,7 @@ use model as raw;
 #[cfg(not(all(test, shuttle)))]
 use parking_lot as raw;
 
-/// A number that nobody else in this process has been given.
+/// A number that no other call in this process has returned.
 pub(crate) fn unique_number() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
 

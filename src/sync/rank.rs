@@ -1,6 +1,8 @@
-//! The order in which locks may be taken. Two threads that take two locks in different orders may
-//! wait for each other for ever, but only on some schedules; an order that is checked at every lock
-//! shows the mistake on any of them. Builds without debug assertions pay nothing.
+//! The order in which locks may be taken. Two threads that take two locks in different orders can
+//! deadlock, but only if they meet at the wrong moment, which a test may never see. Here every lock
+//! has a rank, and with debug assertions each `lock` checks the ranks that its thread already holds:
+//! so one thread alone shows the mistake, on any schedule. Builds without debug assertions pay
+//! nothing.
 //!
 //! | a thread that holds | may take |
 //! |---|---|
@@ -10,30 +12,31 @@
 //! | `MemoryQueue`, also in `Partition` | `MemoryAnswer` |
 //! | any other | nothing |
 //!
-//! Nor two of the same rank. Who waits on a condition variable holds its lock only, and the user's
-//! code (callbacks, serializers, partitioners) runs with no lock held.
+//! A thread never holds two locks of the same rank. A thread that waits on a condition variable holds
+//! only that variable's lock. The user's code (callbacks, serializers, partitioners, interceptors) runs
+//! with no lock held: it may call the producer, which takes locks of its own.
 
 #[cfg(not(debug_assertions))]
 use super::Mutex;
 
-/// Which lock it is.
+/// What a lock protects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
-    /// Whoever replaces the table of topics.
+    /// Held while the table of topics is replaced. Readers take no lock.
     Topics,
     /// One partition's queue of batches.
     Partition,
-    /// What the sender has not heard of yet.
+    /// Batches that the sender does not know of yet.
     Notices,
-    /// Callers that wait for memory.
+    /// The callers that wait for memory, in order.
     MemoryQueue,
-    /// The answer to one of those.
+    /// The answer to one of these callers.
     MemoryAnswer,
-    /// Compressors that nobody uses.
+    /// Compressors that are not in use.
     Compressors,
-    /// Memory of batches that nobody uses.
+    /// Buffers of finished batches, kept to be used again.
     Recycler,
-    /// Whose turn it is among partitions.
+    /// Which partition gets the next batch of keyless records.
     Turns,
     /// Commands for the I/O thread.
     Mailbox,
@@ -41,7 +44,7 @@ pub(crate) enum Rank {
     Answer,
     /// The published view of the cluster.
     View,
-    /// What failed, kept for a caller that closes.
+    /// Records that failed, kept for the caller that closes the producer.
     Undelivered,
     /// What a group of records has gathered.
     Group,
@@ -50,12 +53,12 @@ pub(crate) enum Rank {
     /// The state of the mock cluster.
     #[cfg(feature = "testing")]
     MockCluster,
-    /// Whatever a test keeps.
+    /// A lock of a test's own.
     #[cfg(test)]
     Test,
 }
 
-/// How a lock is made, in every build.
+/// Makes a lock of a rank, in every build.
 pub(crate) trait Ranked<T> {
     fn ranked(rank: Rank, value: T) -> Self;
 }
@@ -67,8 +70,8 @@ impl<T> Ranked<T> for Mutex<T> {
     }
 }
 
-/// The user's code, which may call anything of ours, is about to run: with debug assertions, panics
-/// if this thread holds a lock of the crate.
+/// Called before the user's code runs, which may call any method of the producer: with debug
+/// assertions, panics if this thread holds a lock of the crate.
 #[inline]
 #[track_caller]
 pub(crate) fn assert_unlocked() {

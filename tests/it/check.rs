@@ -250,7 +250,7 @@ fn brokers_that_tell_clients_the_same_address_are_named() {
     assert_eq!(finding.severity, Severity::Problem);
     assert_eq!(finding.subject, "cluster");
     let words = format!(
-        "Brokers 1 and 3 tell clients the same address, {}:",
+        "Brokers 1 and 3 advertise the same address, {}:",
         cluster.address(1)
     );
     assert!(finding.message.starts_with(&words), "{finding:?}");

@@ -9,8 +9,8 @@ use std::process::Command;
 /// The modules of the crate, lowest first. A row may use the rows before it; modules of one row do
 /// not know each other.
 const LAYERS: [&[&str]; 9] = [
-    &["ids", "sync", "compression"],
-    &["protocol"],
+    &["ids", "sync", "compression", "random"],
+    &["protocol", "address", "backoff"],
     &["record", "error"],
     &["serializer", "partitioner", "interceptor"],
     &["config", "metrics"],

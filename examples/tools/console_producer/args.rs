@@ -15,12 +15,12 @@ const LINE_READER: &str = "org.apache.kafka.tools.LineMessageReader";
 
 /// Sends each line of standard input as a record to a Kafka topic.
 ///
-/// Flags, records, words and exit codes are those of Kafka's own console producer. With --sync,
-/// the first record that is not acknowledged ends it with exit code 1; without, such records are
-/// reported on standard error, and the exit code is 0.
+/// Flags, records, messages and exit codes are those of Kafka's own console producer. With --sync,
+/// the first record that is not acknowledged ends it with exit code 1; without --sync, such records
+/// are reported on standard error, and the exit code is 0.
 ///
-/// Lines are read as UTF-8, with U+FFFD for what is none, and end at \n, \r or \r\n. These
-/// properties, of --reader-property or the file of --reader-config, say what a line consists of:
+/// Lines are read as UTF-8, with U+FFFD for invalid bytes, and end at \n, \r or \r\n. These
+/// properties, set by --reader-property or in the file of --reader-config, describe a line:
 ///
 ///   parse.key=false            key and value, as in "key<TAB>value"
 ///   parse.headers=false        headers first, as in "h1:v1,h2:v2<TAB>value"
@@ -29,7 +29,7 @@ const LINE_READER: &str = "org.apache.kafka.tools.LineMessageReader";
 ///   headers.separator=,        between two headers: a regular expression
 ///   headers.key.separator=:    between a header's name and value
 ///   null.marker                a key, value or header's value that equals it is null
-///   ignore.error=false         true sends a line that lacks something without that
+///   ignore.error=false         true: send a line even if a part is missing, without that part
 #[derive(Debug, Parser)]
 #[command(
     name = "console_producer",
@@ -58,7 +58,7 @@ pub(crate) struct Args {
     )]
     pub(crate) bootstrap_server: String,
 
-    /// A property of the line reader; wins over the file's.
+    /// A property of the line reader; overrides the file; may be repeated.
     #[arg(long, value_name = "NAME=VALUE", allow_hyphen_values = true)]
     reader_property: Vec<String>,
 
@@ -66,7 +66,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
     reader_config: Option<PathBuf>,
 
-    /// A producer property; wins over the file's.
+    /// A producer property; overrides the file; may be repeated.
     #[arg(long, value_name = "NAME=VALUE", allow_hyphen_values = true)]
     command_property: Vec<String>,
 
@@ -83,15 +83,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "CODEC", num_args = 0..=1, default_missing_value = "gzip")]
     compression_codec: Option<String>,
 
-    /// Bytes of a full batch: batch.size [default: 16384]
+    /// The size of a full batch in bytes: batch.size [default: 16384]
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     batch_size: Option<i32>,
 
-    /// Milliseconds that a record may wait for others: linger.ms [default: 1000]
+    /// How long a batch waits for more records, in milliseconds: linger.ms [default: 1000]
     #[arg(long, value_name = "MS", allow_hyphen_values = true)]
     timeout: Option<i64>,
 
-    /// Who must have a record before it counts: acks [default: -1]
+    /// Which replicas must have a record before it counts as written: acks [default: -1]
     #[arg(long, value_name = "ACKS", allow_hyphen_values = true)]
     request_required_acks: Option<String>,
 
@@ -99,27 +99,27 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MS", allow_hyphen_values = true)]
     request_timeout_ms: Option<i32>,
 
-    /// How often a batch is sent again: retries [default: 3]
+    /// How often a batch may be sent again: retries [default: 3]
     #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
     message_send_max_retries: Option<i32>,
 
-    /// The pause before that: retry.backoff.ms [default: 100]
+    /// The pause before a batch is sent again: retry.backoff.ms [default: 100]
     #[arg(long, value_name = "MS", allow_hyphen_values = true)]
     retry_backoff_ms: Option<i64>,
 
-    /// How long to wait for the topic to be known, or for memory: max.block.ms [default: 60000]
+    /// How long to wait for the topic's metadata, or for memory: max.block.ms [default: 60000]
     #[arg(long, value_name = "MS", allow_hyphen_values = true)]
     max_block_ms: Option<i64>,
 
-    /// Bytes of all waiting records together: buffer.memory [default: 33554432]
+    /// The memory for records that are not acknowledged yet, in bytes: buffer.memory [default: 33554432]
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
     max_memory_bytes: Option<i64>,
 
-    /// When to look for new leaders at the latest: metadata.max.age.ms [default: 300000]
+    /// After how long metadata is requested again: metadata.max.age.ms [default: 300000]
     #[arg(long, value_name = "MS", allow_hyphen_values = true)]
     metadata_expiry_ms: Option<i64>,
 
-    /// The size of the socket's buffer: send.buffer.bytes [default: 102400]
+    /// The size of the socket's send buffer in bytes: send.buffer.bytes [default: 102400]
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
     socket_buffer_size: Option<i32>,
 
@@ -143,19 +143,19 @@ pub(crate) struct Args {
     )]
     producer_config: Option<PathBuf>,
 
-    /// Deprecated: use --batch-size, over which it wins.
+    /// Deprecated: use --batch-size, which this flag overrides.
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
     max_partition_memory_bytes: Option<i32>,
 
-    /// Print this text and end, with exit code 1, as Kafka's tool has it.
+    /// Print this text and exit with code 1, as Kafka's tool does.
     #[arg(long, overrides_with = "help")]
     help: bool,
 
-    /// Print the version and end.
+    /// Print the version and exit.
     #[arg(long, overrides_with = "version")]
     version: bool,
 
-    /// What belongs to no flag; Kafka's tool ignores that without a word.
+    /// Arguments that belong to no flag; Kafka's tool silently ignores them.
     #[arg(hide = true)]
     stray: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! The command line: the flags that Kafka's tools have for the same things, and few others.
+//! The command line: the flags that Kafka's tools have for the same things, and a few others.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,44 +8,44 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use linger::Properties;
 
-/// Looks at a Kafka cluster before a producer is started, and says what is wrong and what to do.
+/// Checks a Kafka cluster before a producer is started, and says what is wrong and what to do.
 ///
-/// Resolves and connects to each bootstrap server, and to each broker where it tells clients to
-/// connect; asks for versions, for the cluster, and for the topics that are named. Sends no records
-/// and makes no topics.
+/// Resolves each bootstrap server and connects to it, and to each broker at the address that it
+/// advertises; asks for versions, for the cluster, and for the topics given. Sends no records and
+/// creates no topics.
 ///
 /// Exit codes: 0 if a producer can work (there may be warnings), 1 if there are problems, 2 if the
 /// flags or the properties are wrong.
 #[derive(Debug, Parser)]
 #[command(name = "doctor", verbatim_doc_comment, version)]
 pub(crate) struct Args {
-    /// Where to begin; wins over the properties.
+    /// The brokers to ask first; overrides the properties.
     #[arg(long, value_name = "HOST1:PORT1,HOST2:PORT2")]
     bootstrap_server: Option<String>,
 
-    /// A topic to look at; may be given more than once.
+    /// A topic to check; may be repeated.
     #[arg(long = "topic", value_name = "TOPIC")]
     pub(crate) topics: Vec<String>,
 
-    /// A file with producer properties, as a producer would get them.
+    /// A file with producer properties.
     #[arg(long, value_name = "FILE")]
     command_config: Option<PathBuf>,
 
-    /// A producer property; wins over the file's.
+    /// A producer property; overrides the file; may be repeated.
     #[arg(long, value_name = "NAME=VALUE")]
     command_property: Vec<String>,
 
-    /// How long to look at most.
+    /// How long the check may take, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     timeout_ms: u64,
 
-    /// Print one line of JSON, for programs.
+    /// Print the report as one line of JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 impl Args {
-    /// What the command line says; or its help, or what is wrong with it.
+    /// Reads the command line; the error may also be its help.
     pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {
         let args = Self::try_parse_from(arguments)?;
         let mut properties = args.command_property.iter();
@@ -57,7 +57,8 @@ impl Args {
             && args.command_config.is_none()
             && args.command_property.is_empty()
         {
-            let text = "--bootstrap-server is missing, and so are properties that name one";
+            let text =
+                "--bootstrap-server is missing, and there are no properties that could name one";
             return Err(Self::refuse(
                 ErrorKind::MissingRequiredArgument,
                 text.to_owned(),
@@ -76,8 +77,8 @@ impl Args {
         Duration::from_millis(self.timeout_ms)
     }
 
-    /// The properties of a producer that is never used to send anything: how it would serialize, and
-    /// what else would see its records, is no matter, and may be what only the program itself has.
+    /// The properties of a producer that never sends. Serializers, partitioner and interceptors do not
+    /// matter, and those of the file may exist only in the user's program, so they are replaced.
     pub(crate) fn properties(&self) -> linger::Result<Properties> {
         let properties = match &self.command_config {
             Some(file) => Properties::from_file(file)?,

@@ -1,6 +1,6 @@
-//! Looks at a Kafka cluster before a producer is started, and says what is wrong and what to do
-//! about it: who answers at the bootstrap servers, whether each broker can be reached where it
-//! tells clients to connect, and whether the topics can be written to. `--help` tells how.
+//! Checks a Kafka cluster before a producer is started, and says what is wrong and what to do about
+//! it: what answers at the bootstrap servers, whether each broker can be reached at the address that it
+//! advertises, and whether the topics can be written to. See `--help`.
 
 mod args;
 mod json;
@@ -18,7 +18,7 @@ use crate::args::Args;
 use crate::json::Json;
 use crate::paint::Painted;
 
-/// What scripts go by.
+/// Exit codes, for scripts.
 const HEALTHY: u8 = 0;
 const UNHEALTHY: u8 = 1;
 const MISUSED: u8 = 2;
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     let args = match Args::read(env::args_os()) {
         Ok(args) => args,
         Err(refusal) => {
-            // Nobody left to read it is no failure.
+            // If the output is closed, that is no failure.
             refusal.print().ok();
             return match refusal.use_stderr() {
                 true => ExitCode::from(MISUSED),

@@ -8,18 +8,18 @@ use clap::{CommandFactory, Parser, ValueEnum};
 use crate::faults::{Close, Delay, Fail};
 
 /// A Kafka cluster for tests, in one process and on loopback ports: producers of any language can
-/// send to it. It keeps no records, so it may run for as long as you like.
+/// send to it. It stores no records, so its memory does not grow however long it runs.
 ///
-/// The first line it prints is what to connect to, as in bootstrap.servers=127.0.0.1:9092. Ctrl-C or
-/// SIGTERM ends it, with a summary.
+/// The first line of output is the address to connect to, such as bootstrap.servers=127.0.0.1:9092.
+/// Ctrl-C or SIGTERM ends it, with a summary.
 ///
-/// It checks what it gets as a broker does: checksums, codecs, producer ids, epochs and sequences.
+/// It checks batches as a broker does: checksums, codecs, producer ids, epochs and sequences.
 /// It has no consumers, no transactions, no TLS and no SASL.
 #[derive(Debug, Parser)]
 #[command(name = "mock_cluster", verbatim_doc_comment, version)]
 #[command(after_help = HOW_OFTEN)]
 pub(crate) struct Args {
-    /// How many brokers.
+    /// The number of brokers.
     #[arg(
         long,
         value_name = "NUMBER",
@@ -28,11 +28,11 @@ pub(crate) struct Args {
     )]
     pub(crate) brokers: u16,
 
-    /// A topic that exists from the start, with so many partitions, or one; may be repeated.
+    /// A topic that exists from the start, with this many partitions (default: 1); may be repeated.
     #[arg(long, value_name = "NAME[:PARTITIONS]")]
     pub(crate) topic: Vec<Topic>,
 
-    /// Topics that a producer asks for are made, with so many partitions; 0: they are not.
+    /// Create topics that a producer asks for, with this many partitions; 0: do not create any.
     #[arg(
         long,
         value_name = "PARTITIONS",
@@ -41,12 +41,12 @@ pub(crate) struct Args {
     )]
     pub(crate) auto_create: i32,
 
-    /// The port of the first broker; the next one has the next port. 0: any free ports.
+    /// The port of the first broker; the others get the ports after it. 0: any free ports.
     #[arg(long, default_value_t = 9092)]
     pub(crate) port: u16,
 
-    /// Print a line for each batch and each request that comes; with --print=records also the
-    /// records. In colour on a terminal, unless NO_COLOR is set.
+    /// Print a line for each batch and each other request; with --print=records also the records. In
+    /// colour on a terminal, unless NO_COLOR is set.
     #[arg(
         long,
         value_name = "WHAT",
@@ -56,36 +56,36 @@ pub(crate) struct Args {
     )]
     pub(crate) print: Option<Print>,
 
-    /// Answer this error and do nothing else; may be repeated. ERROR is Kafka's name, as in
-    /// produce:NOT_LEADER_OR_FOLLOWER:0.05. A probability is that of each batch (of metadata: of each
+    /// Answer with this error and do nothing else; may be repeated. ERROR is Kafka's name, as in
+    /// produce:NOT_LEADER_OR_FOLLOWER:0.05. A probability applies to each batch (for metadata: to each
     /// topic).
     #[arg(long, value_name = "API:ERROR[:HOW-OFTEN]")]
     pub(crate) fail: Vec<Fail>,
 
-    /// Answer so much later, as in 20ms; may be repeated, which adds up. Requests that follow on the
-    /// same connection wait as well.
+    /// Delay the answer by this time, such as 20ms; may be repeated, and the times add up. Later
+    /// requests on the same connection wait as well.
     #[arg(long, value_name = "[API:]TIME[:HOW-OFTEN]")]
     pub(crate) delay: Vec<Delay>,
 
-    /// Close the connection instead of answering, before anything is done: the records are not
+    /// Close the connection without an answer and before the request is processed: its records are not
     /// written. May be repeated.
     #[arg(long, value_name = "[API:]HOW-OFTEN")]
     pub(crate) close_before: Vec<Close>,
 
-    /// Close the connection instead of answering, after all is done: the records are written and
-    /// the producer does not know. May be repeated.
+    /// Close the connection without an answer, but after the request is processed: its records are
+    /// written, and the producer does not know. May be repeated.
     #[arg(long, value_name = "[API:]HOW-OFTEN")]
     pub(crate) close_after: Vec<Close>,
 
-    /// Where faults by chance begin: with the same seed, the same batches of each partition meet
-    /// them. Default: a new one each time, which is printed.
+    /// The seed of random faults: with the same seed, the same batches of each partition are hit.
+    /// Default: a new one each time, which is printed.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) seed: Option<u64>,
 }
 
 const HOW_OFTEN: &str = "\
 API is produce (which may be left out), metadata, api-versions or init-producer-id.
-HOW-OFTEN is a probability, as 0.05, or the first few requests, as 3x; without it, always.
+HOW-OFTEN is a probability, such as 0.05, or a number of first requests, such as 3x; default: always.
 TIME is a number with its unit: us, ms, s or m.";
 
 const MOST_BROKERS: i64 = 100;

@@ -117,7 +117,7 @@ impl Shared {
             if let Err(error) = &written
                 && error.kind() != ErrorKind::BrokenPipe
             {
-                let words = "mock_cluster: goes on without printing";
+                let words = "mock_cluster: continues without printing";
                 writeln!(io::stderr(), "{words}: {error}").ok();
             }
             if written.is_err() || text.is_empty() {

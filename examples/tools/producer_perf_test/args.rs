@@ -40,11 +40,11 @@ pub(crate) struct Args {
     #[arg(long, value_parser = number::<i32>, allow_hyphen_values = true)]
     pub(crate) record_size: Option<i32>,
 
-    /// A UTF-8 file with values; each record gets one of them, picked at random.
+    /// A UTF-8 file with values; each record gets one of them at random.
     #[arg(long)]
     pub(crate) payload_file: Option<PathBuf>,
 
-    /// What stands between two values in the payload file: a regular expression.
+    /// The separator between two values in the payload file: a regular expression.
     #[arg(long, default_value = r"\n", allow_hyphen_values = true)]
     pub(crate) payload_delimiter: String,
 
@@ -52,11 +52,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) payload_monotonic: bool,
 
-    /// The brokers to ask first. Wins over bootstrap.servers in the properties.
+    /// The brokers to ask first. Overrides bootstrap.servers in the properties.
     #[arg(long, value_name = "HOST:PORT[,HOST:PORT...]")]
     pub(crate) bootstrap_server: Option<String>,
 
-    /// Producer properties; they win over those in the file.
+    /// Producer properties; they override those in the file.
     #[arg(long, value_name = "NAME=VALUE", num_args = 1..)]
     pub(crate) command_property: Vec<String>,
 
@@ -76,7 +76,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) print_metrics: bool,
 
-    /// Leave the first so many records out of a second, steady-state summary.
+    /// Print a second, steady-state summary that leaves out this many records at the start.
     #[arg(long, value_parser = number::<i64>, allow_hyphen_values = true, default_value = "0")]
     pub(crate) warmup_records: i64,
 

@@ -1,5 +1,5 @@
-//! Reads a command line the way Kafka's tools do: without arguments they show their help and
-//! succeed, what is wrong is said in their words below the usage line, and the exit code is 1.
+//! Reads a command line as Kafka's tools do: without arguments they print their help and succeed;
+//! errors are printed in their words below the usage line, and the exit code is 1.
 
 use std::error::Error as _;
 use std::ffi::OsString;
@@ -10,8 +10,8 @@ use std::str::FromStr;
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// The arguments, or how to exit: everything that has to be printed is printed by then. Nobody
-/// left to read it is no failure.
+/// The arguments, or the exit code, once everything that has to be printed is printed. If the output is
+/// closed, that is no failure.
 pub(crate) fn parse<A: Parser>(arguments: impl Iterator<Item = OsString>) -> Result<A, ExitCode> {
     let arguments: Vec<_> = arguments.collect();
     if arguments.len() <= 1 {
@@ -27,7 +27,7 @@ pub(crate) fn parse<A: Parser>(arguments: impl Iterator<Item = OsString>) -> Res
     })
 }
 
-/// Prints the usage and what is wrong with the arguments, if somebody is left to read it.
+/// Prints the usage and what is wrong with the arguments.
 pub(crate) fn refuse<A: Parser>(reason: &str) -> ExitCode {
     let mut command = A::command();
     let name = command.get_name().to_owned();

@@ -6,12 +6,12 @@ use clap::Parser;
 
 use crate::command_line::number;
 
-/// Sends increasing numbers to a topic and says of each of them, as a line of JSON on standard
-/// output, whether it was acknowledged: a test tool can then tell which records must be in the
-/// log and which need not.
+/// Sends increasing numbers to a topic and prints for each of them, as a line of JSON on standard
+/// output, whether it was acknowledged: from this, a test can tell which records must be in the log
+/// and which need not be.
 ///
-/// Interrupted or terminated, it closes the producer, which sends what was accepted, and prints
-/// its sums.
+/// On SIGINT or SIGTERM it closes the producer, which sends the records that were accepted, and prints
+/// the totals.
 #[derive(Debug, Parser)]
 #[command(
     name = "verifiable_producer",
@@ -27,7 +27,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOST1:PORT1[,HOST2:PORT2[...]]")]
     pub(crate) bootstrap_server: String,
 
-    /// Produce this many messages; -1 to go on until the process is stopped.
+    /// Produce this many messages; -1 to continue until the process is stopped.
     #[arg(
         long,
         value_parser = number::<i32>,
@@ -45,7 +45,7 @@ pub(crate) struct Args {
     )]
     pub(crate) throughput: i32,
 
-    /// Who must have a message before it counts: nobody, the leader, or all replicas in sync.
+    /// Which replicas must have a message before it counts: none, the leader, or all in-sync replicas.
     #[arg(
         long,
         value_parser = ["0", "1", "-1"],
@@ -77,7 +77,7 @@ pub(crate) struct Args {
     #[arg(long, value_parser = number::<i32>, allow_hyphen_values = true)]
     pub(crate) repeating_keys: Option<i32>,
 
-    /// A file with producer properties; they win over the flags.
+    /// A file with producer properties; they override the flags.
     #[arg(long, value_name = "CONFIG-FILE")]
     pub(crate) command_config: Option<PathBuf>,
 }

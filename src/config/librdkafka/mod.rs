@@ -1,9 +1,9 @@
-//! librdkafka's names for what Kafka's producer calls otherwise: they are put into Kafka's before
-//! anything is checked, so that the rest of the crate has one name for each thing.
+//! Translates librdkafka's names into Kafka's, before anything is checked: so the rest of the crate
+//! knows one name for each thing.
 //!
-//! What librdkafka has is either the same here, another name of the same, without effect, or an
-//! error that says why; [`ROWS`] decides. Changes no default: what is not set is as in Kafka's
-//! producer, and the log says so once where librdkafka's names are in use.
+//! A property of librdkafka's is either the same here, another name for the same thing, without effect,
+//! or an error that says why; [`ROWS`] decides. No default changes: what is not set is as in Kafka's
+//! producer. The log says so once if librdkafka's names are in use.
 
 use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
@@ -18,14 +18,14 @@ use value::levels;
 mod rows;
 mod value;
 
-/// Properties that have the same fate.
+/// Properties of librdkafka's that are treated alike.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) names: &'static [&'static str],
     pub(super) fate: Fate,
-    /// Why, or what is different all the same; a clause that begins small and has no full stop.
+    /// Why, or what is different even so. A clause: begins in lower case and has no full stop.
     pub(super) remark: &'static str,
-    /// The default that librdkafka has, in its own unit, where it is not ours.
+    /// librdkafka's default, in its own unit, if it differs from ours.
     pub(super) default: Option<&'static str>,
 }
 
@@ -38,15 +38,15 @@ pub(super) enum Fate {
     Alias(&'static str, Value),
     /// Kafka's producer has one for each codec.
     Levels,
-    /// Whatever it is set to, nothing changes; a warning says why.
+    /// Any value is accepted and changes nothing; a warning says why.
     NoEffect,
-    /// It is always as if it were set to this; another value is an error.
+    /// This value describes what is always done here; any other is an error.
     Only(&'static str),
     /// An error.
     Refused,
 }
 
-/// Properties with Kafka's names only, and what is to be said of how they came by them.
+/// Properties under Kafka's names only, and what the translation has found.
 #[derive(Debug)]
 pub(super) struct Translated<'a> {
     pub(super) properties: Cow<'a, Properties>,
@@ -59,7 +59,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Row> {
     ROWS.iter()
 }
 
-/// What librdkafka calls what; for suggestions.
+/// All of librdkafka's names, for suggestions.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     all().flat_map(|row| row.names.iter().copied())
 }
@@ -69,7 +69,7 @@ fn find_foreign(name: &str) -> Option<&'static Row> {
     all().find(|row| row.fate != Fate::Same && row.names.contains(&name))
 }
 
-/// Puts Kafka's names in the place of librdkafka's.
+/// Replaces librdkafka's names with Kafka's.
 pub(super) fn translate(properties: &Properties) -> Translated<'_> {
     let mut foreign: Vec<_> = properties
         .entries()
@@ -84,7 +84,7 @@ pub(super) fn translate(properties: &Properties) -> Translated<'_> {
     }
     let names: Vec<_> = foreign.iter().map(|(name, ..)| *name).collect();
     let mut translation = Translation::new(properties);
-    // What counts comes first.
+    // The last source counts, so it comes first.
     foreign.sort_by_key(|(_, entry, _)| Reverse(entry.source));
     for (name, entry, row) in &foreign {
         translation.put(name, entry, row);
@@ -152,7 +152,7 @@ impl<'a> Translation<'a> {
         of: &'static str,
         value: Value,
     ) -> Result<(), String> {
-        // What does not count may be wrong.
+        // A value that a later source overrides is not checked.
         let is_later = |other: &Entry| other.source > entry.source;
         if self.properties.entry(of).is_some_and(is_later) {
             return Ok(());
@@ -165,9 +165,8 @@ impl<'a> Translation<'a> {
         Ok(())
     }
 
-    /// Sets Kafka's property. Where it is set already, the later source wins. In the same one both
-    /// have to say the same, unless librdkafka means something else by Kafka's name: its files have
-    /// both.
+    /// Sets Kafka's property. If it is set already, the later source wins. Within one source both must
+    /// agree, unless librdkafka has another meaning for Kafka's name: its files may have both.
     fn set(&mut self, name: &str, entry: &Entry, of: &str, value: Given) {
         if let Some(other) = self.properties.entry(of) {
             match other.source.cmp(&entry.source) {
@@ -217,9 +216,9 @@ impl<'a> Translation<'a> {
         });
     }
 
-    /// librdkafka's requests take no longer than the first of their records may take; here, as in
-    /// Kafka, the time for the record must have room for that of a request. `message.timeout.ms` is
-    /// often short, so the other one gives way unless it was set by Kafka's name.
+    /// In librdkafka a request may take as long as the first of its records. Here, as in Kafka, a
+    /// record's time must be longer than that of a request. `message.timeout.ms` is often short, so
+    /// the request timeout is shortened, unless it was set by Kafka's name.
     fn shorten_the_request_timeout(&mut self) {
         let (delivery, request) = ("delivery.timeout.ms", "request.timeout.ms");
         let Some(given) = self.given.entry("message.timeout.ms") else {
@@ -269,7 +268,7 @@ impl<'a> Translation<'a> {
         }
     }
 
-    /// Who writes librdkafka's names may expect its defaults and meanings, too.
+    /// A user of librdkafka's names may expect its defaults and meanings, too.
     fn what_differs(&self, foreign: &[&str]) -> Option<String> {
         let defaults = DEFAULTS_TO_KNOW
             .into_iter()
@@ -299,7 +298,7 @@ impl<'a> Translation<'a> {
     }
 }
 
-/// The properties whose defaults matter most to who comes from librdkafka.
+/// The properties whose defaults matter most to users of librdkafka.
 const DEFAULTS_TO_KNOW: [&str; 6] = [
     "partitioner.class",
     "enable.idempotence",

@@ -1,5 +1,5 @@
-//! Every property that librdkafka has for all its clients or for producers, with what becomes of it
-//! here: one row each, and nothing decided anywhere else. Those of its consumers are named, too, as
+//! Every property that librdkafka has for all its clients or for producers, and what becomes of it here:
+//! one row each, and nothing is decided anywhere else. Its consumers' properties are here, too, because
 //! programs share files.
 
 use super::{Fate, Row, Value};

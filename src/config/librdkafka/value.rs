@@ -1,7 +1,7 @@
 //! Values from librdkafka's units into Kafka's.
 
-/// How a value becomes one of Kafka's. The complaint of a translation is to be put behind the
-/// property's name and value; what is out of range for Kafka is found out later.
+/// How a value is translated into Kafka's unit. The caller puts the property's name and value in front
+/// of a complaint. Whether the result is in Kafka's range is checked later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Value {
     AsIs,

@@ -1,8 +1,8 @@
-//! What the value of a property may be, and how it is read from text. Texts come in trimmed.
+//! The type and range of a property, and how its value is read from text, which is trimmed before.
 
 use std::num::IntErrorKind;
 
-use super::super::properties::PropertyObject;
+use super::super::object::PropertyObject;
 
 /// The type and range of a property.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Kind {
         max: f64::INFINITY,
     };
 
-    /// Reads a value; the complaint is to be put behind the property's name and value.
+    /// Reads a value. The caller puts the property's name and value in front of the complaint.
     pub(in super::super) fn parse(&self, text: &str) -> Result<Parsed, String> {
         match self {
             Self::Integer { min, max } => {

@@ -1,5 +1,5 @@
-//! Every property that Kafka's producer knows, with what becomes of it here: one row each, and
-//! nothing decided anywhere else. The rows of `producing` and `security` together are Kafka 4.3's.
+//! Every property of Kafka's producer, and what becomes of it here: one row each, and nothing is
+//! decided anywhere else. The rows of `producing` and `security` together are those of Kafka 4.3.
 
 mod kind;
 mod producing;
@@ -14,26 +14,27 @@ pub(super) struct Definition {
     pub(super) class: Class,
     pub(super) kind: Kind,
     pub(super) default: Preset,
-    /// What it means, in a sentence or two, for the documentation and for who forgot it.
+    /// What it means, in a sentence or two: for the documentation, and for the message when a required
+    /// one is missing.
     pub(super) meaning: &'static str,
-    /// Whether it can be set for one topic, too, as `topic.NAME.` and its name.
+    /// Whether it can be set for one topic, too, as `topic.NAME.` followed by its name.
     pub(super) is_per_topic: bool,
 }
 
 /// What becomes of a property's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
-    /// It does what it does in Kafka.
+    /// It works as in Kafka.
     Supported,
-    /// It means something to a JVM only: ignored, with a warning if it is not the default.
+    /// It has a meaning in a JVM only: ignored, with a warning if it is not the default.
     Inert,
     /// What it asks for does not exist yet: refused if it is not the default.
     Later,
-    /// It belongs to something that does not exist yet. As long as the property that is named here
-    /// has a value that passes, this one changes nothing, so that it is not refused: ignored, with
-    /// a warning if it is not the default.
+    /// It belongs to a feature that does not exist yet, which the property named here would turn on.
+    /// Turning it on is refused, so this one cannot matter: ignored, with a warning if it is not the
+    /// default.
     LaterWith(&'static str),
-    /// Both of its values pass, as long as what it switches does not exist.
+    /// A switch for a feature that does not exist yet: both values are accepted.
     LaterSwitch,
 }
 
@@ -56,9 +57,8 @@ pub(super) fn find(name: &str) -> Option<&'static Definition> {
     all().find(|definition| definition.name == name)
 }
 
-/// The topic and the property that `topic.NAME.acks` and the like speak of. Topics may have dots in
-/// their names, so that the known ends of such a name decide; nothing says that the topic's name is
-/// a legal one.
+/// The topic and the property in a name like `topic.NAME.acks`. Topics may have dots in their names, so
+/// the end of the name is compared with the properties that exist. The topic's name may be illegal.
 pub(super) fn find_per_topic(name: &str) -> Option<(&str, &'static Definition)> {
     let rest = name.strip_prefix(TOPIC_PREFIX)?;
     let topic_of = |one: &Definition| rest.strip_suffix(one.name)?.strip_suffix('.');
@@ -70,10 +70,11 @@ pub(super) fn per_topic() -> impl Iterator<Item = &'static Definition> {
     all().filter(|definition| definition.is_per_topic)
 }
 
-/// What the names of properties of one topic begin with.
+/// The prefix of properties for one topic.
 pub(super) const TOPIC_PREFIX: &str = "topic.";
 
-/// Whether a value must not be shown. Properties that are not Kafka's are judged by their names.
+/// Whether a value must not be shown in messages and logs. Properties that are not Kafka's are judged
+/// by their names: a misspelled password is still a password.
 pub(super) fn is_secret(name: &str) -> bool {
     match find(name).or_else(|| Some(find_per_topic(name)?.1)) {
         Some(definition) => matches!(definition.kind, Kind::Secret),

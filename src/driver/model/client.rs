@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::cluster::Address;
+use crate::address::Address;
 use crate::connection::Settings;
 use crate::ids::{NodeId, RequestId, TopicId};
 use crate::protocol::error_code::ErrorCode;

@@ -9,13 +9,14 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::PartitionQueue;
-use crate::cluster::{Address, ClusterView, Due, Refresh, Update};
+use crate::address::Address;
+use crate::backoff::Backoff;
+use crate::cluster::{ClusterView, Due, Refresh, Update};
 use crate::error::Error;
 use crate::ids::NodeId;
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{MetadataRequest, MetadataResponse, ProduceResponse};
 use crate::sender::Settings;
-use crate::sender::backoff::Backoff;
 use crate::sender::event::{CommandId, Output};
 use crate::sender::step::Agenda;
 use crate::sender::timers::Timer;
@@ -189,7 +190,7 @@ impl Metadata {
                     .iter()
                     .find(|end| end.node == hint.leader);
                 if let Some(endpoint) = endpoint.filter(|end| end.node.0 >= 0)
-                    && let Some(address) = Address::told(&endpoint.host, endpoint.port)
+                    && let Some(address) = Address::advertised(&endpoint.host, endpoint.port)
                 {
                     view.brokers.entry(hint.leader).or_insert(address);
                 }

@@ -15,10 +15,10 @@ pub(super) use node::Node;
 pub(super) use ready_queues::RequestKind;
 
 use crate::accumulator::PartitionId;
-use crate::cluster::Address;
+use crate::address::Address;
+use crate::backoff::Backoff;
 use crate::error::Error;
 use crate::ids::NodeId;
-use crate::sender::backoff::Backoff;
 use crate::sender::event::Output;
 use crate::sender::step::Agenda;
 use crate::sender::timers::Timer;
@@ -36,8 +36,8 @@ pub(super) struct Nodes {
     max_idle: Option<Duration>,
     availability_timeout: Option<Duration>,
     reconnect_backoff: Backoff,
-    setup_timeout: Duration,
-    setup_timeout_max: Duration,
+    /// Not a pause, but how long an attempt may take: it doubles in the same way (KIP-601).
+    setup_timeout: Backoff,
 }
 
 /// Whom to ask what any broker knows.
@@ -62,8 +62,10 @@ impl Nodes {
             max_idle: settings.connections_max_idle,
             availability_timeout: settings.availability_timeout,
             reconnect_backoff: settings.reconnect_backoff,
-            setup_timeout: settings.setup_timeout,
-            setup_timeout_max: settings.setup_timeout_max,
+            setup_timeout: Backoff {
+                initial: settings.setup_timeout,
+                max: settings.setup_timeout_max.max(settings.setup_timeout),
+            },
         }
     }
 
@@ -154,12 +156,10 @@ impl Nodes {
             return;
         };
         let failures = node.failed_setups();
-        let factor = 1u32.checked_shl(failures).unwrap_or(u32::MAX);
-        let doubled = self.setup_timeout.saturating_mul(factor);
         agenda.push(Output::Connect {
             node: id,
             address: node.connect(now),
-            setup_timeout: doubled.min(self.setup_timeout_max.max(self.setup_timeout)),
+            setup_timeout: self.setup_timeout.doubled(failures),
             // A host may have an address that never answers. Always beginning with the same one would
             // spend every attempt's time on it.
             first_address: failures,

@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use crate::cluster::Address;
+use crate::address::Address;
 use crate::error::Error;
 use crate::ids::RequestId;
 use crate::sender::nodes::ready_queues::ReadyQueues;

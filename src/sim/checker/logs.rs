@@ -1,14 +1,16 @@
-//! What lies in the logs at the end, against what was sent and told.
+//! Compares the logs at the end with what was sent and with the outcomes.
 
 use std::collections::BTreeSet;
 
 use crate::config::Acks;
-use crate::sim::checker::{Checker, RecordId, header_of, id_of};
+use crate::sim::checker::Checker;
 use crate::sim::promise::{I2, I3, I4, I5, I12, broken_if};
+use crate::sim::record::{RecordId, header_of, id_of};
 use crate::testing::MockRecord;
 
 impl Checker {
-    /// The lives of a partition's log at the end, against what was sent and told.
+    /// Checks a partition's logs at the end: the current one, and those from before the topic was created
+    /// again.
     pub(in crate::sim) fn check_logs(&self, partition: i32, logs: &[Vec<MockRecord>]) {
         for written in logs.iter().flatten() {
             let id = id_of(written.value.as_deref());
@@ -46,7 +48,7 @@ impl Checker {
             });
             let sent = sent.expect("just seen");
             let is_first = seen.insert(id);
-            broken_if(I3, self.idempotence && !is_first, || {
+            broken_if(I3, self.limits.idempotence && !is_first, || {
                 format!("record {id} is in partition {partition} twice")
             });
             broken_if(I5, sent.is_absent, || {
@@ -54,10 +56,12 @@ impl Checker {
                     "record {id} is in partition {partition}, and its error said that it is not"
                 )
             });
-            // With acks=0 a request may be lost and nobody knows. What nobody has acknowledged may
+            // With acks=0 a request may be lost unnoticed. What no broker has acknowledged may
             // come late where no epoch fences it.
-            let is_acknowledged = self.acks != Acks::None && matches!(sent.outcome, Some(Ok(_)));
-            let has_place = is_first && self.has_memory && (is_acknowledged || self.has_fences);
+            let is_acknowledged =
+                self.limits.acks != Acks::None && matches!(sent.outcome, Some(Ok(_)));
+            let has_place =
+                is_first && self.has_memory && (is_acknowledged || self.limits.has_fences);
             broken_if(I4, has_place && newest > Some(sent.order), || {
                 format!("record {id} in partition {partition} is behind one that was sent later")
             });
@@ -65,13 +69,13 @@ impl Checker {
         }
     }
 
-    /// What is acknowledged lies where it was told, in one of the lives that a log has had.
+    /// Each acknowledged record lies at its offset, in one of the logs that the partition has had.
     pub(in crate::sim) fn check_acknowledged(&self, partition: i32, logs: &[&[RecordId]]) {
         for (id, sent) in (0..).zip(&self.records) {
             if sent.partition != partition {
                 continue;
             }
-            if sent.outcome == Some(Ok(None)) && self.acks != Acks::None {
+            if sent.outcome == Some(Ok(None)) && self.limits.acks != Acks::None {
                 broken_if(I2, !logs.iter().any(|log| log.contains(&id)), || {
                     format!("record {id} was acknowledged, and is not in partition {partition}")
                 });

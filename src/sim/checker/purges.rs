@@ -7,15 +7,16 @@ use crate::error::{ErrorKind, Fate};
 use crate::protocol::Request;
 use crate::record::decode::decode;
 use crate::sender::Purged;
-use crate::sim::checker::{Checker, RecordId, id_of};
+use crate::sim::checker::Checker;
 use crate::sim::options::Options;
 use crate::sim::promise::{I16, broken_if, give_up};
+use crate::sim::record::{RecordId, id_of};
 use crate::sim::stage::Trace;
 
 /// What has left, and what was purged.
 #[derive(Debug)]
 pub(super) struct Purges {
-    /// Whether there are any: else nobody looks at what leaves.
+    /// Whether there are purges at all: otherwise requests are not looked at.
     are_made: bool,
     /// Batches of which a record has been sent.
     departed: BTreeSet<u64>,
@@ -120,7 +121,7 @@ impl Checker {
         id
     }
 
-    /// The producer has stopped: what was purged was told so, and nothing else was.
+    /// The producer has stopped: exactly the purged records have that outcome.
     pub(super) fn check_purged(&self) {
         for (id, sent) in (0..).zip(&self.records) {
             let is_told = sent.outcome == Some(Err(ErrorKind::Purged));

@@ -9,7 +9,7 @@ use crate::config::{TopicSettings, TopicTable};
 use crate::error::ErrorKind;
 use crate::protocol::ApiKey;
 use crate::protocol::version::VersionRange;
-use crate::sim::workload::Caller;
+use crate::sim::caller::Caller;
 
 #[test]
 fn callers_share_memory_for_two_records_and_all_get_their_turn() {

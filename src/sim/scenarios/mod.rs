@@ -1,4 +1,4 @@
-//! Named stories, told to the same world that the seeds run in: what a seed once broke, and what
+//! Named stories, played in the same world that the seeds run in: what a seed once broke, and what
 //! readers should see work.
 
 mod brokers;
@@ -9,8 +9,8 @@ mod topics;
 
 use crate::ErrorCode;
 use crate::ids::NodeId;
-use crate::sim::checker::RecordId;
 use crate::sim::options::Options;
+use crate::sim::record::RecordId;
 use crate::sim::stage::Reader;
 use crate::sim::world::World;
 use crate::testing::Api;

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use crate::ErrorCode;
-use crate::cluster::Address;
+use crate::address::Address;
 use crate::ids::{NodeId, TopicId};
 use crate::protocol::Request;
 use crate::protocol::messages::{
@@ -13,8 +13,8 @@ use crate::protocol::messages::{
 };
 use crate::record::batch::ProducerStamp;
 use crate::record::decode::decode;
-use crate::sim::checker::{RecordId, id_of};
 use crate::sim::options::{FIRST_PORT, Options, TOPIC};
+use crate::sim::record::{RecordId, id_of};
 use crate::testing::producers::{ProducerTable, Verdict};
 
 /// A broker, by its place in the cluster; its id is one more.

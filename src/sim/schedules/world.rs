@@ -11,15 +11,16 @@ use crate::ids::{NodeId, RequestId};
 use crate::protocol::Response;
 use crate::record::Record;
 use crate::sender::{Command, CommandId, Input, Output, PurgeId, Purged, Sender};
-use crate::sim::checker::{Checker, RecordId};
+use crate::sim::caller::purge_order;
+use crate::sim::checker::Checker;
 use crate::sim::dice::{Dice, Stream};
 use crate::sim::flights::Flights;
 use crate::sim::options::{Options, TOPIC};
 use crate::sim::promise::{I1, I8, I11, broken_if};
+use crate::sim::record::RecordId;
 use crate::sim::schedules::cluster::{Cluster, Index, listener};
 use crate::sim::schedules::links::Link;
 use crate::sim::stage::{Reader, Stage, Summary, Trace};
-use crate::sim::workload::purge_order;
 use crate::sync::Arc;
 
 /// See the [module](self).
@@ -492,8 +493,8 @@ impl World {
             value: Some(&self.checker.record(id).value),
             headers: &[],
         };
-        let told = Arc::clone(&self.checker.told);
-        let callback = move |result| told.lock().push((id, result));
+        let log = Arc::clone(&self.checker.callbacks);
+        let callback = move |result| log.lock().push((id, result));
         let mut callback = OwnCallback::new(callback);
         let mut new = NewRecord::new(record, &mut callback);
         let clock = || self.stage.now;

@@ -1,21 +1,22 @@
-//! What is said about what is wrong: on what, whose fault it most likely is, and what to do.
-//! Decides nothing but words.
+//! The sentences of a report: what is wrong, whose fault it most likely is, and what to do. Whether
+//! something is wrong, and how bad that is, is decided in `summary` and `topics`.
 
 use std::io;
 
+use super::findings::Complaint;
 use super::probe::Failure;
 use super::report::{Cause, Suspect};
-use super::summary::Complaint;
+
 use crate::ids::misleads;
 use crate::protocol::ApiKey;
 use crate::protocol::version::VersionRange;
 use crate::transport::describe;
 
-/// Why an address is looked at.
+/// Why an address is looked at, and so who has to correct it.
 pub(super) enum Role<'a> {
     /// It stands in `bootstrap.servers`.
     Bootstrap,
-    /// The broker of this id tells clients to connect there; who has passed that on.
+    /// The broker of this id advertises it; `told_by` is the broker that answered with the metadata.
     Broker { id: i32, told_by: &'a str },
 }
 
@@ -27,7 +28,7 @@ impl Role<'_> {
         }
     }
 
-    /// Who has named the address.
+    /// Whose configuration the address comes from.
     fn suspect(&self) -> Suspect {
         match self {
             Self::Bootstrap => Suspect::Client,
@@ -35,19 +36,20 @@ impl Role<'_> {
         }
     }
 
-    /// One advice for an address of our own, another for one that a broker told.
+    /// The advice for an address of the client's own configuration, or for one that a broker
+    /// advertises.
     fn advise(&self, ours: &str, theirs: &str) -> String {
         match self {
             Self::Bootstrap => ours.to_owned(),
             Self::Broker { id, told_by } => format!(
-                "Broker {id} tells clients this address ({told_by} passed it on): it stands in the \
-                 broker's advertised.listeners. {theirs}"
+                "Broker {id} advertises this address (according to {told_by}): it is set in the broker's \
+                 advertised.listeners. {theirs}"
             ),
         }
     }
 }
 
-/// A name or an id as a peer told it, fit to be printed.
+/// A name or an id that a peer sent, safe to print.
 pub(super) fn clean(text: &str) -> String {
     const MOST: usize = 255;
     let visible = |c: char| {
@@ -60,17 +62,17 @@ pub(super) fn clean(text: &str) -> String {
     text.chars().take(MOST).map(visible).collect()
 }
 
-/// The resolver knows no address.
+/// The resolver failed.
 pub(super) fn unresolved(host: &str, error: &io::Error, role: &Role<'_>) -> Complaint {
     complaint_about_name(format!("The name {host} does not resolve: {error}."), role)
 }
 
-/// The resolver was not asked, or has not answered.
+/// The resolver was not asked in time, or has not answered.
 pub(super) fn not_resolved_in_time(host: &str) -> Complaint {
     Complaint {
         cause: Cause::NotChecked,
         suspect: Suspect::Client,
-        message: format!("The resolver had not answered about {host} when the time was over."),
+        message: format!("The resolver had not answered about {host} when the time was up."),
         advice: "Give the check more time. If there was enough, look at this machine's DNS."
             .to_owned(),
     }
@@ -86,47 +88,47 @@ fn complaint_about_name(message: String, role: &Role<'_>) -> Complaint {
         suspect: role.suspect(),
         message,
         advice: role.advise(
-            "Check its spelling in bootstrap.servers; if it is right, this machine has to learn it \
-             from its DNS or its hosts file.",
-            "Set a name there that clients can resolve, or teach this one to the DNS or the hosts \
-             file of this machine.",
+            "Check its spelling in bootstrap.servers; if it is right, this machine's DNS or hosts file \
+             has to know it.",
+            "Set a name there that clients can resolve, or add this one to the DNS or the hosts file of \
+             this machine.",
         ),
     }
 }
 
-/// A broker tells an address where nothing can be.
+/// A broker advertises what cannot be an address.
 pub(super) fn impossible_address(host: &str, port: i32, role: &Role<'_>) -> Complaint {
     Complaint {
         cause: Cause::ImpossibleAddress,
         suspect: Suspect::Cluster,
-        message: format!("Nothing can be at host {host:?} and port {port}."),
+        message: format!("Host {host:?} and port {port} cannot be an address."),
         advice: role.advise("", "Set a host and a port there."),
     }
 }
 
-pub(super) fn not_looked_at(place: &str) -> Complaint {
+pub(super) fn not_tried(place: &str) -> Complaint {
     Complaint {
         cause: Cause::NotChecked,
         suspect: Suspect::Client,
-        message: format!("There was no time left to look at {place}."),
+        message: format!("There was no time left to check {place}."),
         advice: "Give the check more time.".to_owned(),
     }
 }
 
-/// Why nothing is known of a topic: what came of asking there. Who is asked has told of its cluster
-/// before, so it is a broker.
-pub(super) fn tells_nothing(place: &str, failure: &Failure) -> String {
+/// Why nothing is known of a topic: what came of asking this broker. It has answered about its
+/// cluster before, so that it is a broker is certain.
+pub(super) fn no_topics(place: &str, failure: &Failure) -> String {
     match failure {
         Failure::Closed => format!("{place} closed the connection when it was asked about topics."),
         Failure::Refused(code) => format!(
-            "{place} does not tell of topics: {code}, {}.",
+            "{place} does not answer about topics: {code}, {}.",
             code.message()
         ),
         other => failed(place, other, &Role::Bootstrap).message,
     }
 }
 
-/// Nobody there speaks Kafka's protocol.
+/// Nothing there answers in Kafka's protocol.
 pub(super) fn failed(place: &str, failure: &Failure, role: &Role<'_>) -> Complaint {
     match failure {
         Failure::Connect(error) => not_connected(place, error, role),
@@ -134,7 +136,7 @@ pub(super) fn failed(place: &str, failure: &Failure, role: &Role<'_>) -> Complai
             cause: Cause::Silent,
             suspect: Suspect::Cluster,
             message: format!(
-                "{place} takes connections, but did not answer within {:.1} s.",
+                "{place} accepts connections, but did not answer within {:.1} s.",
                 waited.as_secs_f64()
             ),
             advice: role.advise(
@@ -147,7 +149,7 @@ pub(super) fn failed(place: &str, failure: &Failure, role: &Role<'_>) -> Complai
         Failure::Closed => Complaint {
             cause: Cause::Closed,
             suspect: Suspect::Cluster,
-            message: format!("{place} closes the connection instead of telling its versions."),
+            message: format!("{place} closes the connection instead of answering with its versions."),
             advice: "Look at the broker's log: it may have too many connections already \
                      (max.connections), be older than Kafka 0.10, want TLS, or be a proxy whose \
                      broker is down."
@@ -159,7 +161,7 @@ pub(super) fn failed(place: &str, failure: &Failure, role: &Role<'_>) -> Complai
             message: format!("The connection to {place} was lost: {error}."),
             advice: "Look at the network between here and there, and at the broker's log.".to_owned(),
         },
-        Failure::Speaks(protocol) => stranger(place, protocol, role),
+        Failure::Speaks(protocol) => other_protocol(place, protocol, role),
         Failure::NotKafka(sentence) => Complaint {
             cause: Cause::NotKafka,
             suspect: role.suspect(),
@@ -175,7 +177,7 @@ pub(super) fn failed(place: &str, failure: &Failure, role: &Role<'_>) -> Complai
         Failure::Refused(code) => Complaint {
             cause: Cause::BrokerRefused(*code),
             suspect: Suspect::Cluster,
-            message: format!("{place} does not tell its versions: {code}, {}.", code.message()),
+            message: format!("{place} does not answer with its versions: {code}, {}.", code.message()),
             advice: "Look at the broker's log.".to_owned(),
         },
     }
@@ -191,7 +193,7 @@ fn not_connected(place: &str, error: &io::Error, role: &Role<'_>) -> Complaint {
     };
     let advice = match cause {
         Cause::Refused => role.advise(
-            "Start the broker, or correct host and port in bootstrap.servers: nobody listens there.",
+            "Nothing listens there: start the broker, or correct host and port in bootstrap.servers.",
             "Start the broker if it is down. If it runs, set a host and a port there at which it can \
              be reached from here: localhost, for example, means another machine to each client.",
         ),
@@ -213,13 +215,13 @@ fn not_connected(place: &str, error: &io::Error, role: &Role<'_>) -> Complaint {
     }
 }
 
-fn stranger(place: &str, protocol: &str, role: &Role<'_>) -> Complaint {
+fn other_protocol(place: &str, protocol: &str, role: &Role<'_>) -> Complaint {
     match protocol {
         "TLS" => Complaint {
             cause: Cause::SpeaksTls,
             suspect: role.suspect(),
             message: format!("{place} speaks TLS."),
-            advice: "This version of the crate speaks no TLS: use a listener of the brokers whose \
+            advice: "This version of the crate does not support TLS: use a listener of the brokers whose \
                      protocol is PLAINTEXT, in bootstrap.servers and, by the same name of a listener, \
                      in advertised.listeners."
                 .to_owned(),
@@ -241,26 +243,26 @@ fn stranger(place: &str, protocol: &str, role: &Role<'_>) -> Complaint {
 
 fn not_the_port(role: &Role<'_>) -> String {
     role.advise(
-        "Correct host and port in bootstrap.servers: they are to be those of a broker's listener \
+        "Correct host and port in bootstrap.servers: they have to be those of a broker's listener \
          (often port 9092), not of a controller, a REST proxy, a registry, a console or metrics.",
         "Set the host and the port of the broker's own listener there.",
     )
 }
 
-/// It speaks Kafka's protocol, and has nothing of what clients ask brokers for.
+/// It speaks Kafka's protocol, but has none of the APIs that clients use.
 pub(super) fn not_for_clients(place: &str, role: &Role<'_>) -> Complaint {
     Complaint {
         cause: Cause::NotABroker,
         suspect: role.suspect(),
         message: format!(
-            "{place} speaks Kafka's protocol, but neither Produce nor Metadata: so does the listener of \
-             a controller."
+            "{place} speaks Kafka's protocol, but neither Produce nor Metadata, like the listener of a \
+             controller."
         ),
         advice: not_the_port(role),
     }
 }
 
-/// A broker, but none that we have a version of this API in common with.
+/// A broker with no version of this API in common with this crate.
 pub(super) fn version(place: &str, api: ApiKey, theirs: Option<VersionRange>) -> Complaint {
     let ours = api.versions();
     let is_too_new = theirs.is_some_and(|theirs| theirs.min > ours.max);
@@ -286,15 +288,15 @@ pub(super) fn version(place: &str, api: ApiKey, theirs: Option<VersionRange>) ->
     }
 }
 
-/// A broker that has told its versions, and nothing of its cluster.
-pub(super) fn refused_to_tell(place: &str, failure: &Failure, role: &Role<'_>) -> Complaint {
+/// A broker that has answered with its versions, but not with its cluster.
+pub(super) fn gave_no_metadata(place: &str, failure: &Failure, role: &Role<'_>) -> Complaint {
     match failure {
         Failure::Closed => Complaint {
             cause: Cause::WantsLogin,
             suspect: role.suspect(),
             message: format!(
-                "{place} is a broker, and closes the connection when it is asked for metadata: so does \
-                 a listener that wants a login (SASL)."
+                "{place} is a broker, but closes the connection when it is asked for metadata, like a \
+                 listener that requires a login (SASL)."
             ),
             advice:
                 "This version of the crate does not log in: use a listener of the brokers whose \
@@ -305,7 +307,7 @@ pub(super) fn refused_to_tell(place: &str, failure: &Failure, role: &Role<'_>) -
             cause: Cause::BrokerRefused(*code),
             suspect: Suspect::Cluster,
             message: format!(
-                "{place} does not tell of its cluster: {code}, {}.",
+                "{place} does not answer about its cluster: {code}, {}.",
                 code.message()
             ),
             advice: "Look at the broker's log.".to_owned(),
@@ -324,7 +326,7 @@ pub(super) fn other_cluster(place: &str, theirs: &str, ours: &str, role: &Role<'
         advice: role.advise(
             "Name servers of one cluster only in bootstrap.servers: a producer uses the first that \
              answers.",
-            "Set an address there at which this very broker answers.",
+            "Set an address there that leads to this broker.",
         ),
     }
 }
@@ -334,14 +336,14 @@ pub(super) fn no_brokers() -> Complaint {
         cause: Cause::NoBrokers,
         suspect: Suspect::Cluster,
         message: "The cluster names no brokers.".to_owned(),
-        advice: "It may be starting: look again in a moment, and then at the brokers' logs."
+        advice: "It may be starting: check again in a moment, and then look at the brokers' logs."
             .to_owned(),
     }
 }
 
-/// Brokers of these ids, by which clients tell them apart, are said to be at one address.
+/// Brokers of different ids advertise one address.
 pub(super) fn shared_address(place: &str, ids: &[i32]) -> Complaint {
-    /// As many as can be read.
+    /// More would be hard to read.
     const MOST: usize = 10;
     let mut names: Vec<String> = ids.iter().take(MOST).map(i32::to_string).collect();
     let last = match ids.len() > MOST {
@@ -353,8 +355,8 @@ pub(super) fn shared_address(place: &str, ids: &[i32]) -> Complaint {
         cause: Cause::SharedAddress,
         suspect: Suspect::Cluster,
         message: format!(
-            "Brokers {names} and {} tell clients the same address, {place}: whoever connects there \
-             meets only one of them, which refuses what is meant for another.",
+            "Brokers {names} and {} advertise the same address, {place}: a client that connects \
+             there reaches only one of them, which refuses what is meant for another.",
             last.unwrap_or_default()
         ),
         advice: "Set another host or port in each broker's advertised.listeners.".to_owned(),
@@ -365,8 +367,8 @@ pub(super) fn left_out(count: usize) -> Complaint {
     Complaint {
         cause: Cause::NotChecked,
         suspect: Suspect::Cluster,
-        message: format!("There are {count} more brokers, which were not looked at."),
-        advice: "Look at them in another way.".to_owned(),
+        message: format!("There are {count} more brokers, which were not checked."),
+        advice: "Check them in another way.".to_owned(),
     }
 }
 
@@ -385,7 +387,7 @@ mod tests {
     fn of_many_brokers_at_one_address_ten_are_named() {
         let ids: Vec<i32> = (1..=1_000).collect();
         let message = shared_address("host:1", &ids).message;
-        let words = "Brokers 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and others tell clients";
+        let words = "Brokers 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and others advertise";
         assert!(message.starts_with(words), "{message}");
     }
 }

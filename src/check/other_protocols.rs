@@ -1,21 +1,21 @@
-//! Recognises what listens at a port that does not answer Kafka's protocol: greets it as a browser
-//! does, and as a client of TLS does, and looks at the first bytes that come back. Runs on the
+//! Finds out what listens at a port that does not answer in Kafka's protocol: tries HTTP and TLS, and
+//! looks at the first bytes that come back. Runs on the
 //! threads `linger-check`.
 
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
-use super::now;
+use super::clock::now;
 use crate::protocol::frame::FrameReader;
 use crate::transport::{BlockingStream, ByteStream, Progress, SocketAddr};
 
-/// How it took to Kafka's protocol.
+/// What the peer did when it was spoken to in Kafka's protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Manner {
-    /// It closed the connection: so do ports that want TLS.
+pub(super) enum Reaction {
+    /// It closed the connection, as ports do that expect TLS.
     Closes,
-    /// It said nothing: so do servers that wait for the end of a line.
-    IsSilent,
+    /// It sent nothing, as servers do that wait for the end of a line.
+    StaysSilent,
 }
 
 const HTTP_GREETING: &[u8] = b"HEAD / HTTP/1.0\r\n\r\n";
@@ -42,12 +42,12 @@ const TLS_GREETING: &[u8] = &[
 /// The protocol that is spoken there, if that can be found out in this time.
 pub(super) fn recognise(
     address: SocketAddr,
-    manner: Manner,
+    reaction: Reaction,
     time: Duration,
 ) -> Option<&'static str> {
-    let greetings = match manner {
-        Manner::Closes => [TLS_GREETING, HTTP_GREETING],
-        Manner::IsSilent => [HTTP_GREETING, TLS_GREETING],
+    let greetings = match reaction {
+        Reaction::Closes => [TLS_GREETING, HTTP_GREETING],
+        Reaction::StaysSilent => [HTTP_GREETING, TLS_GREETING],
     };
     let share = time / 2;
     greetings
@@ -60,7 +60,7 @@ fn answer(
     greeting: &[u8],
     time: Duration,
 ) -> io::Result<Option<&'static str>> {
-    /// As many as give a protocol away.
+    /// As many bytes as identify a protocol.
     const ENOUGH: usize = 5;
     let mut stream = BlockingStream::connect(address, now() + time)?;
     let mut greeting = greeting;
@@ -80,9 +80,10 @@ fn answer(
     Ok(protocol_of(&received))
 }
 
-/// What speaks like this, if it is not Kafka.
+/// The protocol that these bytes belong to, if it is not Kafka's.
 fn protocol_of(received: &[u8]) -> Option<&'static str> {
-    // Taken for the length of a frame, text and records of TLS are larger than any answer.
+    // Read as the length of a frame, the first bytes of text or of a TLS record are more than any
+    // answer may have.
     let mut reader = FrameReader::new(0);
     reader.push(received);
     reader.pop().err()?.spoken_instead()

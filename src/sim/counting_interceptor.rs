@@ -1,29 +1,29 @@
-//! An interceptor in the simulation: it hears of outcomes beside the callbacks, and must hear of as
-//! many.
+//! An interceptor in the simulation. It is called with each outcome beside the callback, and must have
+//! been called as often.
 
 use crate::accumulator::Outcome;
 use crate::interceptor::{Acknowledgement, Interceptors, ProducerInterceptor};
 use crate::sim::promise::{I1, broken_if};
 use crate::sync::{Arc, AtomicU64, Ordering};
 
-/// How many outcomes have been told, as an interceptor hears it.
+/// How many outcomes the interceptor was called with.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Eavesdropper(Arc<AtomicU64>);
+pub(super) struct CountingInterceptor(Arc<AtomicU64>);
 
-impl ProducerInterceptor for Eavesdropper {
+impl ProducerInterceptor for CountingInterceptor {
     fn on_acknowledgement(&self, _: &Acknowledgement<'_>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-impl Eavesdropper {
+impl CountingInterceptor {
     /// For the accumulator.
     pub(super) fn interceptors(&self) -> Option<Arc<Interceptors>> {
         let own: Arc<dyn ProducerInterceptor> = Arc::new(self.clone());
-        Interceptors::new([("eavesdropper".to_owned(), own)])
+        Interceptors::new([("counting".to_owned(), own)])
     }
 
-    /// Tells the outcome, and counts what is heard of it.
+    /// Runs the callbacks of an outcome, and compares after each how often the interceptor was called.
     pub(super) fn tell(&self, outcome: Outcome) {
         let heard = || self.0.load(Ordering::Relaxed);
         let (before, records) = (heard(), outcome.completions.len() as u64);

@@ -1,6 +1,6 @@
-//! Runs jobs that may wait on threads of their own, a limited number at a time, and hands out what
-//! they come to, until a deadline. Nobody waits for the threads: a job that is stuck in the
-//! system's resolver ends by itself, and its end is told to nobody.
+//! Runs blocking jobs on threads of their own, a limited number at a time, and hands out their
+//! results until a deadline. The threads are never joined: a call of the system's resolver cannot be
+//! interrupted, so a job that is stuck in it ends when it ends, and its result is dropped.
 //!
 //! Owned by the caller of a check; the jobs run on the threads `linger-check`.
 
@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::now;
+use super::clock::now;
 use crate::sync::thread;
 
 /// See the [module](self).
-pub(super) struct Crew<T> {
+pub(super) struct HelperThreads<T> {
     deadline: Instant,
     waiting: VecDeque<Job<T>>,
     running: usize,
@@ -21,13 +21,13 @@ pub(super) struct Crew<T> {
     reports: Receiver<T>,
 }
 
-/// Gets its share of the time that is left.
+/// A job; its argument is how long it may take.
 type Job<T> = Box<dyn FnOnce(Duration) -> T + Send>;
 
 /// How many jobs run at once.
 const THREADS: usize = 32;
 
-impl<T: Send + 'static> Crew<T> {
+impl<T: Send + 'static> HelperThreads<T> {
     pub(super) fn new(deadline: Instant) -> Self {
         let (report, reports) = unbounded();
         Self {
@@ -39,23 +39,23 @@ impl<T: Send + 'static> Crew<T> {
         }
     }
 
-    /// Leaves a job to be done. It is told for how long it may go on, so that those behind it have
-    /// their turn before the deadline.
+    /// Queues a job. When it starts it gets its share of the time that is left, so that the jobs
+    /// behind it have their turn before the deadline.
     pub(super) fn add(&mut self, job: impl FnOnce(Duration) -> T + Send + 'static) {
         self.waiting.push_back(Box::new(job));
     }
 
-    /// What the next job comes to. `None` once all are done, or the time is over.
+    /// The next result. `None` once all jobs are done, or the time is up.
     pub(super) fn next(&mut self) -> Option<T> {
         self.start_waiting();
         if self.running == 0 {
             return None;
         }
-        // What was told in time is heard, however late the caller comes to listen.
-        let told = self.reports.try_recv().ok();
-        let told = told.or_else(|| self.reports.recv_deadline(self.deadline).ok())?;
+        // A result that came in time counts, however late the caller asks for it.
+        let result = self.reports.try_recv().ok();
+        let result = result.or_else(|| self.reports.recv_deadline(self.deadline).ok())?;
         self.running -= 1;
-        Some(told)
+        Some(result)
     }
 
     fn start_waiting(&mut self) {
@@ -69,7 +69,7 @@ impl<T: Send + 'static> Crew<T> {
             let started = thread::Builder::new()
                 .name("linger-check".to_owned())
                 .spawn(move || {
-                    // Nobody listens any more after the deadline.
+                    // After the deadline nothing receives it any more.
                     report.send(job(share)).ok();
                 });
             match started {
@@ -79,7 +79,7 @@ impl<T: Send + 'static> Crew<T> {
         }
     }
 
-    /// How often all threads have to run a job, one after the other, until none waits.
+    /// How many jobs each thread has to run, one after the other, until none is waiting.
     fn rounds(&self) -> u32 {
         let rounds = self.waiting.len().div_ceil(THREADS);
         u32::try_from(rounds).unwrap_or(u32::MAX).max(1)
@@ -97,37 +97,37 @@ mod tests {
 
     #[test]
     fn runs_more_jobs_than_it_has_threads_and_then_ends() {
-        let mut crew = Crew::new(now() + LONG);
+        let mut helpers = HelperThreads::new(now() + LONG);
         for number in 0..5 * THREADS {
-            crew.add(move |_| number);
+            helpers.add(move |_| number);
         }
-        let mut told: Vec<usize> = std::iter::from_fn(|| crew.next()).collect();
+        let mut told: Vec<usize> = std::iter::from_fn(|| helpers.next()).collect();
         told.sort_unstable();
         assert!(told.into_iter().eq(0..5 * THREADS));
     }
 
     #[test]
     fn jobs_that_have_to_wait_for_others_leave_each_other_time() {
-        let mut crew = Crew::new(now() + LONG);
+        let mut helpers = HelperThreads::new(now() + LONG);
         for _ in 0..=THREADS {
-            crew.add(|share| share);
+            helpers.add(|share| share);
         }
-        let first = crew.next().unwrap();
+        let first = helpers.next().unwrap();
         assert!(first <= LONG / 2, "{first:?}");
     }
 
     #[test]
     fn a_job_that_is_stuck_holds_up_nobody_for_longer_than_the_deadline() {
         let (_stuck, never) = mpsc::channel::<()>();
-        let mut crew = Crew::new(now() + Duration::from_millis(50));
-        crew.add(move |_| never.recv().is_ok());
-        assert_eq!(crew.next(), None);
+        let mut helpers = HelperThreads::new(now() + Duration::from_millis(50));
+        helpers.add(move |_| never.recv().is_ok());
+        assert_eq!(helpers.next(), None);
     }
 
     #[test]
     fn what_is_added_when_the_time_is_over_is_not_begun() {
-        let mut crew = Crew::new(now());
-        crew.add(|_| ());
-        assert_eq!(crew.next(), None);
+        let mut helpers = HelperThreads::new(now());
+        helpers.add(|_| ());
+        assert_eq!(helpers.next(), None);
     }
 }

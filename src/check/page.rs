@@ -1,5 +1,5 @@
-//! A report as a page for people: what was looked at, line by line, and below each thing what is
-//! wrong with it and what to do. Lines begin with `ok`, `warning` or `problem`, two spaces in.
+//! A report as text for people: each thing that was looked at on a line of its own, which begins with
+//! `ok`, `warning` or `problem`; below it what is wrong and what to do.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use super::report::{
     CheckReport, CheckedBroker, CheckedCluster, CheckedServer, CheckedTopic, Finding, Severity,
     worst,
 };
-use super::words::clean;
+use super::wording::clean;
 
 /// Lines are broken before they get longer.
 const WIDTH: usize = 100;
-/// Where texts begin, behind the words for how bad it is.
+/// The column in which texts begin, behind the word for the severity.
 const INDENT: usize = 11;
 
 impl fmt::Display for CheckReport {
@@ -47,7 +47,7 @@ impl CheckReport {
         if let Some(controller) = cluster.controller {
             write!(f, ", controller {controller}")?;
         }
-        writeln!(f, " (told by {})", cluster.told_by)?;
+        writeln!(f, " (according to {})", cluster.told_by)?;
         if !cluster.findings.is_empty() {
             head(f, &cluster.findings, "as a whole")?;
             tell(f, &cluster.findings)?;
@@ -97,7 +97,7 @@ fn place(server: &CheckedServer) -> String {
     }
 }
 
-/// How bad it is, and what it is about.
+/// The line of one thing: its severity and its name.
 fn head(f: &mut fmt::Formatter<'_>, findings: &[Finding], title: &str) -> fmt::Result {
     writeln!(f, "  {:7}  {title}", worst(findings).name())
 }
@@ -131,7 +131,7 @@ fn title(topic: &CheckedTopic) -> String {
         title += match topic.may_write {
             Some(true) => ", may be written",
             Some(false) => ", may not be written",
-            None => ", whether it may be written is not told",
+            None => ", write permission unknown",
         };
     }
     title
@@ -145,7 +145,7 @@ fn tell(f: &mut fmt::Formatter<'_>, findings: &[Finding]) -> fmt::Result {
     Ok(())
 }
 
-/// Text in lines of a length that can be read, behind a mark that the further lines leave room for.
+/// A text, wrapped and indented. The mark stands in front of its first line.
 fn paragraph(f: &mut fmt::Formatter<'_>, mark: &str, text: &str) -> fmt::Result {
     let mut indent = " ".repeat(INDENT) + mark;
     let mut line = String::new();

@@ -1,50 +1,38 @@
-//! Exponential backoff with jitter, and the small random generator behind it. Pure: seeded by the
-//! caller.
+//! Exponential backoff: how a pause, or a time limit, grows from one failed attempt to the next.
 
 use std::time::Duration;
 
-/// From `initial`, doubling, up to `max`, ±20 % (KIP-580). If `max` is not above `initial` the pause
-/// is always `max`, without jitter.
-#[derive(Clone, Copy, Debug)]
+use crate::random::Rng;
+
+/// A time that doubles with each failure, from `initial` up to `max`. [`ProducerConfig`] makes sure
+/// that `initial` is at most `max`.
+///
+/// [`ProducerConfig`]: crate::ProducerConfig
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Backoff {
     pub(crate) initial: Duration,
     pub(crate) max: Duration,
 }
 
 impl Backoff {
-    /// The pause after `failures` failures in a row, the first of which counts as 0.
+    /// The time after `failures` failures in a row.
+    pub(crate) fn doubled(&self, failures: u32) -> Duration {
+        let factor = 1u32.checked_shl(failures).unwrap_or(u32::MAX);
+        self.initial.saturating_mul(factor).min(self.max)
+    }
+
+    /// How long to wait before the next attempt, once `failures` attempts have failed before the
+    /// latest one: [`doubled`](Self::doubled), give or take 20 %, but never above `max` (KIP-580).
+    ///
+    /// Without the jitter, all clients that lost a broker at the same moment would come back at the
+    /// same moment, too, again and again. If `initial` and `max` are equal the user has asked for a
+    /// fixed pause, which gets no jitter.
     pub(crate) fn pause(&self, failures: u32, rng: &mut Rng) -> Duration {
         if self.max <= self.initial {
             return self.max;
         }
-        let doubled = self
-            .initial
-            .saturating_mul(1u32.checked_shl(failures).unwrap_or(u32::MAX));
         let percent = 80 + rng.below(40);
-        (doubled.min(self.max) * percent / 100).min(self.max)
-    }
-}
-
-/// SplitMix64: enough for jitter, no more.
-#[derive(Debug)]
-pub(crate) struct Rng(u64);
-
-impl Rng {
-    pub(crate) fn with_seed(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number from 0 to `limit` − 1.
-    pub(crate) fn below(&mut self, limit: u32) -> u32 {
-        u32::try_from(self.next() % u64::from(limit)).expect("a remainder is below its divisor")
+        (self.doubled(failures) * percent / 100).min(self.max)
     }
 }
 

@@ -1,18 +1,21 @@
-//! The addresses in `bootstrap.servers`: `host:port`, `[::1]:9092`, `PLAINTEXT://host:port`.
-//! Resolves nothing.
+//! Where a broker can be reached: host and port, as `bootstrap.servers` has them or as brokers
+//! advertise them. Resolves nothing.
 
 use std::fmt;
 
-/// Where a broker may be reached. The host is a name or an address, not resolved yet; an IPv6
-/// address stands here without its brackets.
+use crate::ids::misleads;
+
+/// A host and a port. The host is a name or an IP address that is not resolved yet; an IPv6 address
+/// has no brackets here, but is printed with them, as `bootstrap.servers` takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct HostPort {
+pub(crate) struct Address {
     pub(crate) host: String,
     pub(crate) port: u16,
 }
 
-impl HostPort {
-    /// Reads one address; the error says what is wrong with it, to be put behind its name.
+impl Address {
+    /// Reads an entry of `bootstrap.servers`: `host:port`, `[::1]:9092` or `PLAINTEXT://host:port`.
+    /// The error says what is wrong with it; the caller puts the entry in front.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let address = match text.split_once("://") {
             Some((scheme, rest)) if is_word(scheme, "-._%") => rest,
@@ -51,6 +54,17 @@ impl HostPort {
             }),
         }
     }
+
+    /// The address that a broker advertises for itself or for another one; `None` if it cannot be
+    /// the address of anything. Log lines show this host, so it must not be able to garble them.
+    pub(crate) fn advertised(host: &str, port: i32) -> Option<Self> {
+        let is_name = (1..=255).contains(&host.len()) && !host.contains(misleads);
+        let port = u16::try_from(port).ok().filter(|port| *port > 0)?;
+        is_name.then(|| Self {
+            host: host.to_owned(),
+            port,
+        })
+    }
 }
 
 /// Whether `text` is made of ASCII letters, digits and `others`, and is not empty.
@@ -61,7 +75,7 @@ fn is_word(text: &str, others: &str) -> bool {
             .all(|character| character.is_ascii_alphanumeric() || others.contains(character))
 }
 
-impl fmt::Display for HostPort {
+impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {
             write!(f, "[{}]:{}", self.host, self.port)
@@ -90,7 +104,7 @@ mod tests {
             ("SASL_SSL://[::1]:9092", "::1", 9092),
         ];
         for (text, host, port) in cases {
-            let read = HostPort::parse(text).unwrap();
+            let read = Address::parse(text).unwrap();
             assert_eq!((read.host.as_str(), read.port), (host, port), "{text}");
         }
     }
@@ -121,14 +135,23 @@ mod tests {
             ("://a:9092", "\"\" is no protocol's name"),
         ];
         for (text, complaint) in cases {
-            assert_eq!(HostPort::parse(text).unwrap_err(), complaint, "{text}");
+            assert_eq!(Address::parse(text).unwrap_err(), complaint, "{text}");
         }
+    }
+
+    #[test]
+    fn a_broker_cannot_advertise_what_is_no_address() {
+        for host in ["", "a\nb", "a\u{202e}b", &"a".repeat(256)] {
+            assert_eq!(Address::advertised(host, 9092), None);
+        }
+        assert_eq!(Address::advertised("localhost", 0), None);
+        assert_eq!(Address::advertised("localhost", 65_536), None);
     }
 
     #[test]
     fn prints_as_it_is_written() {
         for text in ["localhost:9092", "[::1]:9092"] {
-            assert_eq!(HostPort::parse(text).unwrap().to_string(), text);
+            assert_eq!(Address::parse(text).unwrap().to_string(), text);
         }
     }
 }

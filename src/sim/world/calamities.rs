@@ -4,15 +4,15 @@
 use std::time::Duration;
 
 use crate::ids::NodeId;
+use crate::sim::event::Event;
 use crate::sim::options::{LONGEST_CALAMITY_MS, TOPIC};
-use crate::sim::stage::Event;
 use crate::sim::world::World;
 
 /// A topic grows no further.
 const MOST_PARTITIONS: i32 = 9;
 
 impl World {
-    pub(super) fn resume(&mut self) {
+    pub(in crate::sim) fn resume(&mut self) {
         if self.paused_until.take().is_some() {
             self.wake = true;
             self.stage.note("RESUMED", [0; 3], String::new);
@@ -20,7 +20,7 @@ impl World {
     }
 
     /// Good weather follows bad, and the other way round: constant chaos hides deep states.
-    pub(super) fn on_weather(&mut self) {
+    pub(in crate::sim) fn on_weather(&mut self) {
         if self.stage.elapsed() >= self.options.heal_after {
             return;
         }
@@ -30,7 +30,7 @@ impl World {
         self.stage.after(until, Event::Weather);
     }
 
-    pub(super) fn on_calamity(&mut self) {
+    pub(in crate::sim) fn on_calamity(&mut self) {
         if self.stage.elapsed() >= self.options.heal_after {
             return;
         }
@@ -64,7 +64,7 @@ impl World {
         self.on_rare_calamity(partition);
     }
 
-    pub(super) fn crash(&mut self, broker: NodeId, lasts: Duration) {
+    pub(in crate::sim) fn crash(&mut self, broker: NodeId, lasts: Duration) {
         let is_silent = self.stage.weather.dice.chance(300);
         let numbers = [broker.0.into(), is_silent.into(), 0];
         self.stage.note("CRASH", numbers, || {
@@ -80,14 +80,14 @@ impl World {
         }
     }
 
-    pub(super) fn stall(&mut self, broker: NodeId, lasts: Duration) {
+    pub(in crate::sim) fn stall(&mut self, broker: NodeId, lasts: Duration) {
         self.stage.note("STALL", [broker.0.into(), 0, 0], || {
             format!("broker {broker} for {lasts:?}")
         });
         self.brokers.stall(broker, self.stage.now + lasts);
     }
 
-    pub(super) fn move_leader(&mut self, partition: i32, broker: NodeId) {
+    pub(in crate::sim) fn move_leader(&mut self, partition: i32, broker: NodeId) {
         if self.brokers.listens(broker) {
             self.stage
                 .note("MOVE", [partition.into(), broker.0.into(), 0], || {
@@ -97,7 +97,7 @@ impl World {
         }
     }
 
-    pub(super) fn pause_client(&mut self, lasts: Duration) {
+    pub(in crate::sim) fn pause_client(&mut self, lasts: Duration) {
         if self.paused_until.is_some() {
             return;
         }
@@ -126,7 +126,7 @@ impl World {
         } else if may_forget && weather.strikes("producers forgotten", forget) {
             self.forget_producers(partition);
         }
-        // Without ids nobody can tell the new topic, whose epochs begin anew, from the old one.
+        // Without topic ids, the new topic, whose epochs begin again, looks like the old one.
         let has_ids = self.options.versions.is_empty() && self.options.topic_ids;
         if has_ids && self.stage.weather.strikes("topic made again", recreate) {
             self.recreate_topic();
@@ -138,7 +138,7 @@ impl World {
         }
     }
 
-    pub(super) fn forget_producers(&mut self, partition: i32) {
+    pub(in crate::sim) fn forget_producers(&mut self, partition: i32) {
         self.stage.note("FORGET", [partition.into(), 0, 0], || {
             format!("partition {partition}")
         });
@@ -147,7 +147,7 @@ impl World {
 
     /// As if so much had been sent to a partition that this sequence comes next. Nothing happens to
     /// one that has something under way, or that has sent nothing.
-    pub(super) fn wind_sequences(&mut self, partition: i32, next: i32) {
+    pub(in crate::sim) fn wind_sequences(&mut self, partition: i32, next: i32) {
         if self.sender.wind_sequences(partition, next) {
             self.stage
                 .note("WIND", [partition.into(), next.into(), 0], || {
@@ -159,7 +159,7 @@ impl World {
     }
 
     /// The topic is deleted, and another one of its name made.
-    pub(super) fn recreate_topic(&mut self) {
+    pub(in crate::sim) fn recreate_topic(&mut self) {
         self.stage.note("RECREATE", [0; 3], String::new);
         for partition in 0..self.partitions() {
             let log = self.brokers.state.written(TOPIC, partition);
@@ -170,7 +170,7 @@ impl World {
         self.checker.on_recreated();
     }
 
-    pub(super) fn add_partition(&mut self) {
+    pub(in crate::sim) fn add_partition(&mut self) {
         self.stage.note("GROW", [0; 3], String::new);
         self.brokers.state.grow(TOPIC);
     }
