@@ -1,7 +1,7 @@
-//! What has to be said on a new connection before anything else, as a small machine over requests
-//! and answers: which versions does the broker speak? Asks in the newest version we know, and steps
-//! down when the broker does not know it. Sends nothing itself. Runs on the I/O thread, as part of a
-//! connection.
+//! The first exchange on a new connection, as a small machine over requests and answers: which
+//! versions does the broker speak? Asks in the newest version that this crate knows, and in an older
+//! one if the broker does not know that (KIP-511). Sends nothing itself. Runs on the I/O thread, as
+//! part of a connection.
 //!
 //! ```text
 //!   begin --> Versions --(answer)--> done
@@ -23,7 +23,8 @@ use super::ConnectionError;
 /// A handshake, by the answer that it waits for.
 #[derive(Debug)]
 pub(super) enum Handshake {
-    /// To ApiVersions, asked in this version, which goes down with every request: so it ends.
+    /// To ApiVersions, asked in this version. Invariant: lower with every request, so that the
+    /// handshake ends whatever the broker answers.
     Versions { asked: i16 },
 }
 
