@@ -1,3 +1,5 @@
+//! Brokers alone: which one is asked, which pauses they make, and when they count as stuck.
+
 use super::*;
 use crate::error::ErrorKind;
 

@@ -1,3 +1,5 @@
+//! One partition alone: what goes next, which outcomes are held back, and what a gap costs.
+
 use std::time::Duration;
 
 use super::*;
