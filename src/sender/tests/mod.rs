@@ -332,6 +332,7 @@ impl World {
             let offset = result.map(|metadata| metadata.offset());
             told.lock().push((value, offset));
         });
+        let mut callback = callback.by_ref();
         let mut new = NewRecord {
             callback_bytes: 64,
             ..NewRecord::new(record, &mut callback)
