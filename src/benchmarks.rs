@@ -10,8 +10,8 @@ use std::time::Instant;
 pub use sending::Sending;
 
 use crate::accumulator::{
-    Accumulator, GroupFunction, GroupToken, NewRecord, Notice, OnCompletion, OpenBatch,
-    OwnCallback, PartitionQueue, SealedBatch, Target, Topic,
+    Accumulator, CallbackRef, GroupFunction, GroupToken, NewRecord, Notice, OpenBatch, OwnCallback,
+    PartitionQueue, SealedBatch, Target, Topic,
 };
 use crate::compression::{Codec as CompressionCodec, Compression};
 use crate::config::{TopicSettings, TopicTable};
@@ -84,7 +84,12 @@ impl Queues {
         partition: Option<i32>,
         value: &[u8],
     ) -> bool {
-        self.add(clock, partition, value, &mut OwnCallback::new(ignore))
+        self.add(
+            clock,
+            partition,
+            value,
+            &mut OwnCallback::new(ignore).by_ref(),
+        )
     }
 
     /// The same for a record of a group, with a token in place of the callback.
@@ -96,7 +101,7 @@ impl Queues {
         token: u64,
     ) -> bool {
         let mut token = GroupToken::new(&self.group, token);
-        self.add(clock, partition, value, &mut token)
+        self.add(clock, partition, value, &mut token.by_ref())
     }
 
     fn add(
@@ -104,7 +109,7 @@ impl Queues {
         clock: &dyn Fn() -> Instant,
         partition: Option<i32>,
         value: &[u8],
-        callback: &mut dyn OnCompletion,
+        callback: &mut CallbackRef<'_>,
     ) -> bool {
         let record = Record {
             timestamp_ms: 1_700_000_000_000,

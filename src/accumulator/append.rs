@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::accumulator::Accumulator;
 use crate::accumulator::batch::{BatchId, CompressState, OpenBatch};
 use crate::accumulator::budget::Reservation;
-use crate::accumulator::callback::OnCompletion;
+use crate::accumulator::callback::{CallbackRef, OnCompletion};
 use crate::accumulator::completion::{Completion, Completions};
 use crate::accumulator::compress_job::CompressJobs;
 use crate::accumulator::lanes::step_aside;
@@ -78,12 +78,12 @@ pub(crate) struct NewRecord<'a> {
 
 impl<'a> NewRecord<'a> {
     #[inline]
-    pub(crate) fn new(record: Record<'a>, callback: &'a mut dyn OnCompletion) -> Self {
+    pub(crate) fn new(record: Record<'a>, callback: &'a mut CallbackRef<'_>) -> Self {
         Self {
             content: record.content_size(),
-            callback_bytes: callback.charged_bytes(),
+            callback_bytes: callback.charged_bytes,
             record,
-            callback,
+            callback: &mut *callback.callback,
         }
     }
 }

@@ -12,14 +12,19 @@ use crate::sync::Arc;
 
 /// What is called when the record has its outcome.
 pub(crate) trait OnCompletion {
-    /// What `buffer.memory` is charged for it while the record is pending.
-    fn charged_bytes(&self) -> usize;
-
     /// Moves it into the batch that the record is in. Called at most once.
     fn attach(&mut self, completions: &mut Completions, record: &Record<'_>);
 
     /// Whether it has been moved: from then on its batch sees to the record's outcome.
     fn is_attached(&self) -> bool;
+}
+
+/// A callback or token on its way into a batch.
+pub(crate) struct CallbackRef<'a> {
+    /// What `buffer.memory` is charged for it while the record is pending. A number, and no method of
+    /// the trait, which every record would have to call through a table.
+    pub(crate) charged_bytes: usize,
+    pub(crate) callback: &'a mut dyn OnCompletion,
 }
 
 /// A callback of the record's own; boxed when it is attached, and not before, so that a refused
@@ -46,6 +51,19 @@ impl<F> OwnCallback<F> {
     }
 }
 
+impl<F> OwnCallback<F>
+where
+    F: FnOnce(Result<RecordMetadata>) + Send + 'static,
+{
+    /// To be attached to a batch.
+    pub(crate) fn by_ref(&mut self) -> CallbackRef<'_> {
+        CallbackRef {
+            charged_bytes: size_of::<F>(),
+            callback: self,
+        }
+    }
+}
+
 impl<'g, T> GroupToken<'g, T> {
     pub(crate) fn new(group: &'g Arc<GroupFunction<T>>, token: T) -> Self {
         Self {
@@ -60,14 +78,20 @@ impl<'g, T> GroupToken<'g, T> {
     }
 }
 
+impl<T: Send + 'static> GroupToken<'_, T> {
+    /// To be attached to a batch.
+    pub(crate) fn by_ref(&mut self) -> CallbackRef<'_> {
+        CallbackRef {
+            charged_bytes: size_of::<T>(),
+            callback: self,
+        }
+    }
+}
+
 impl<F> OnCompletion for OwnCallback<F>
 where
     F: FnOnce(Result<RecordMetadata>) + Send + 'static,
 {
-    fn charged_bytes(&self) -> usize {
-        size_of::<F>()
-    }
-
     fn attach(&mut self, completions: &mut Completions, record: &Record<'_>) {
         let callback = self.0.take().expect(ONCE);
         completions.push(Box::new(callback), record);
@@ -79,10 +103,6 @@ where
 }
 
 impl<T: Send + 'static> OnCompletion for GroupToken<'_, T> {
-    fn charged_bytes(&self) -> usize {
-        size_of::<T>()
-    }
-
     fn attach(&mut self, completions: &mut Completions, record: &Record<'_>) {
         let token = self.token.take().expect(ONCE);
         completions.push_token(self.group, token, record);

@@ -171,6 +171,7 @@ impl Completions {
     }
 
     /// Adds the token to the others of its group in this batch; returns the group's index.
+    #[inline]
     fn add_token<T: Send + 'static>(&mut self, group: &Arc<GroupFunction<T>>, token: T) -> u32 {
         /// Bytes of room for tokens that may never come.
         const MOST_AHEAD: usize = 16 * 1024;

@@ -65,7 +65,7 @@ pub(crate) use batch::OpenBatch;
 #[cfg(test)]
 pub(crate) use budget::QueuedCaller;
 pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
-pub(crate) use callback::{GroupToken, OnCompletion, OwnCallback};
+pub(crate) use callback::{CallbackRef, GroupToken, OwnCallback};
 pub(crate) use completion::{Failure, Panicked, caught};
 pub(crate) use group::GroupFunction;
 pub(crate) use notices::Notice;

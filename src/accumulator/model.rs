@@ -205,6 +205,7 @@ impl Calls {
             headers: &[],
         };
         let mut callback = OwnCallback::new(self.callback(name));
+        let mut callback = callback.by_ref();
         let mut new = NewRecord::new(record, &mut callback);
         let target = Target::Partition(queue);
         accumulator.append(&start, target, &mut new, None)
@@ -403,6 +404,7 @@ fn a_caller_that_waits_for_memory_appends_in_the_end() {
             headers: &[],
         };
         let mut callback = OwnCallback::new(calls.callback(name));
+        let mut callback = callback.by_ref();
         let mut new = NewRecord::new(record, &mut callback);
         let mut reserved = None;
         loop {

@@ -58,6 +58,7 @@ fn append_at<'t>(
     reserved: Option<Reservation>,
 ) -> Result<Appended<'t>, Refused> {
     let mut callback = OwnCallback::new(ignore);
+    let mut callback = callback.by_ref();
     let mut new = NewRecord::new(record(value), &mut callback);
     let target = Target::Partition(queue);
     accumulator.append(&|| now, target, &mut new, reserved)
@@ -208,6 +209,7 @@ fn spread(accumulator: &Accumulator, records: usize) -> Vec<usize> {
     let topic = accumulator.topic("t").unwrap();
     for _ in 0..records {
         let mut callback = OwnCallback::new(ignore);
+        let mut callback = callback.by_ref();
         let mut new = NewRecord::new(record(&[0; 100]), &mut callback);
         let appended = accumulator.append(&now, Target::Sticky(&topic), &mut new, None);
         counts[usize::try_from(appended.unwrap().queue.index()).unwrap()] += 1;
@@ -319,6 +321,7 @@ fn a_failed_batch_tells_every_caller_once() {
         let mut callback = OwnCallback::new(move |result: Result<_>| {
             answers.send(result.is_err()).unwrap();
         });
+        let mut callback = callback.by_ref();
         let mut new = NewRecord::new(record(b"x"), &mut callback);
         let appended = accumulator.append(&now, Target::Partition(&queue), &mut new, None);
         appended.unwrap();
@@ -410,6 +413,7 @@ fn whoever_shows_that_a_batch_is_full_wakes_the_io_thread_wherever_the_record_go
     for _ in 0..50 {
         notices(&accumulator);
         let mut callback = OwnCallback::new(ignore);
+        let mut callback = callback.by_ref();
         let mut new = NewRecord::new(record(&[0; 100]), &mut callback);
         let appended = accumulator.append(&now, Target::Sticky(&topic), &mut new, None);
         assert!(appended.unwrap().wake || notices(&accumulator).is_empty());

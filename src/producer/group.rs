@@ -112,7 +112,7 @@ impl<K: ?Sized, V: ?Sized, T: Send + 'static> Group<K, V, T> {
     ) -> Result<(), SendError<'a, K, V, T>> {
         let mut token = GroupToken::new(&self.function, token);
         self.producer
-            .submit(&record, &mut token, limit)
+            .submit(&record, &mut token.by_ref(), limit)
             .map_err(|error| SendError::new(error, record, token.into_unused()))
     }
 }

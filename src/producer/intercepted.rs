@@ -5,7 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use crate::accumulator::{Appended, CachedTopics, NewRecord, OnCompletion};
+use crate::accumulator::{Appended, CachedTopics, CallbackRef, NewRecord};
 use crate::error::{Error, ErrorKind, Result};
 use crate::interceptor::{InterceptedRecord, Interceptors};
 use crate::producer::Producer;
@@ -23,7 +23,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         &self,
         interceptors: &Interceptors,
         record: &ProducerRecord<'_, K, V>,
-        callback: &mut dyn OnCompletion,
+        callback: &mut CallbackRef<'_>,
         limit: &WaitLimit,
         buffers: &'b mut SendBuffers,
     ) -> Result<Appended<'b>> {
@@ -48,7 +48,7 @@ impl Gate<'_> {
         &self,
         interceptors: &Interceptors,
         record: &InterceptedRecord<'_>,
-        callback: &mut dyn OnCompletion,
+        callback: &mut CallbackRef<'_>,
         limit: &WaitLimit,
         topics: &'t mut Option<CachedTopics>,
     ) -> Result<Appended<'t>> {
@@ -71,7 +71,7 @@ impl Gate<'_> {
             Err(panic) => {
                 // Once the record is in its batch, the batch tells the interceptors its outcome,
                 // whatever happens to this call. Without this check they would hear of it twice.
-                if !callback.is_attached() {
+                if !callback.callback.is_attached() {
                     let topic = target.topic;
                     let text = format!("the partitioner panicked over a record for \"{topic}\"");
                     refused(&Error::new(ErrorKind::InvalidRecord, text));
@@ -85,7 +85,7 @@ impl Gate<'_> {
         &self,
         target: &RecordTarget<'_>,
         record: &InterceptedRecord<'_>,
-        callback: &mut dyn OnCompletion,
+        callback: &mut CallbackRef<'_>,
         limit: &WaitLimit,
         topics: &'t mut Option<CachedTopics>,
     ) -> Result<Appended<'t>> {

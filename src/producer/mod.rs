@@ -256,7 +256,12 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         let filled = Arc::clone(&outcome);
         let mut callback = OwnCallback::new(move |result| filled.fill(result));
         let mut buffers = SendBuffers::take();
-        let appended = self.append(&record, &mut callback, &self.max_block(), &mut buffers);
+        let appended = self.append(
+            &record,
+            &mut callback.by_ref(),
+            &self.max_block(),
+            &mut buffers,
+        );
         let handle = appended.map(|appended| SendHandle {
             shared: Arc::clone(&self.handle.shared),
             outcome,
@@ -331,7 +336,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
         let mut callback = OwnCallback::new(callback);
-        self.submit(&record, &mut callback, limit)
+        self.submit(&record, &mut callback.by_ref(), limit)
             .map_err(|error| SendError::new(error, record, callback.into_unused()))
     }
 

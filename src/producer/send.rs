@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 
-use crate::accumulator::{Appended, CachedTopics, NewRecord, OnCompletion};
+use crate::accumulator::{Appended, CachedTopics, CallbackRef, NewRecord};
 use crate::error::{Error, ErrorKind, Result};
 use crate::producer::Producer;
 use crate::producer::clock::wall_clock_ms;
@@ -58,7 +58,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     pub(super) fn submit(
         &self,
         record: &ProducerRecord<'_, K, V>,
-        callback: &mut dyn OnCompletion,
+        callback: &mut CallbackRef<'_>,
         limit: &WaitLimit,
     ) -> Result<()> {
         let mut buffers = SendBuffers::take();
@@ -72,7 +72,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     pub(super) fn append<'b>(
         &self,
         record: &ProducerRecord<'_, K, V>,
-        callback: &mut dyn OnCompletion,
+        callback: &mut CallbackRef<'_>,
         limit: &WaitLimit,
         buffers: &'b mut SendBuffers,
     ) -> Result<Appended<'b>> {

@@ -345,6 +345,7 @@ impl World {
             let offset = result.map(|metadata| metadata.offset());
             delivered.lock().push((value, offset));
         });
+        let mut callback = callback.by_ref();
         let mut new = NewRecord {
             callback_bytes: 64,
             ..NewRecord::new(record, &mut callback)

@@ -496,6 +496,7 @@ impl World {
         let log = Arc::clone(&self.checker.callbacks);
         let callback = move |result| log.lock().push((id, result));
         let mut callback = OwnCallback::new(callback);
+        let mut callback = callback.by_ref();
         let mut new = NewRecord::new(record, &mut callback);
         let clock = || self.stage.now;
         let target = Target::Partition(&queue);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::accumulator::{
-    GroupToken, NewRecord, OnCompletion, OwnCallback, QueuedCaller, Refused, Reservation, Target,
+    CallbackRef, GroupToken, NewRecord, OwnCallback, QueuedCaller, Refused, Reservation, Target,
     most_needed,
 };
 use crate::record::{Header, Record};
@@ -166,13 +166,13 @@ impl World {
         let mut own = OwnCallback::new(callback);
         let mut token = GroupToken::new(&group, id);
         // Every other record belongs to the group; all of them are charged alike.
-        let callback: &mut dyn OnCompletion = match id % 2 {
-            0 => &mut own,
-            _ => &mut token,
+        let mut callback: CallbackRef<'_> = match id % 2 {
+            0 => own.by_ref(),
+            _ => token.by_ref(),
         };
         let mut new = NewRecord {
             callback_bytes,
-            ..NewRecord::new(record, callback)
+            ..NewRecord::new(record, &mut callback)
         };
         let needed = most_needed(new.content, callback_bytes);
         let preempt = self.stage.weather.mix.preempt;
