@@ -59,6 +59,7 @@ impl World {
             headers: &[],
         };
         let mut callback = OwnCallback::new(|_: Result<crate::RecordMetadata>| {});
+        let mut callback = callback.by_ref();
         let mut new = NewRecord::new(record, &mut callback);
         let target = Target::Partition(self.partition.queue());
         let clock = || self.now;
