@@ -165,8 +165,8 @@ impl Accumulator {
         let encoder = &batch.encoder;
         let next = encoder.next(new.record.timestamp_ms, new.content);
         let bytes = next.bytes();
-        // The record counts as it is: the guess is about the batch, and one unusual record that
-        // compresses badly would make it larger than its broker takes.
+        // The new record counts uncompressed. The ratio is an average; a record that compresses badly
+        // could otherwise push the batch over the broker's limit.
         let fits = estimated_len(encoder, batch.ratio) + bytes <= self.batch_size
             && (batch.ratio.is_none() || encoder.len() + bytes <= self.uncompressed_limit());
         if fits {
@@ -271,8 +271,8 @@ impl Accumulator {
             false => Default::default(),
         };
         // Never older than the batch before it. Time may have gone by between a caller's look at the
-        // clock and its turn at the lock, and expired batches are looked for from the front: an older
-        // batch behind a younger one would stay in the queue beyond its deadline.
+        // clock and its turn at the lock, and a batch expires only at the front of its queue: an older
+        // batch behind a younger one would stay there beyond its deadline.
         let last = state.batches.back().map(|batch| batch.opened);
         let now = clock();
         let opened = last.map_or(now, |last| now.max(last));
@@ -306,7 +306,7 @@ impl Accumulator {
 impl QueueState {
     /// Whether the next partition's turn comes, for a record that does not fit in the open batch. A
     /// turn lasts until a batch is full, or until `batch.size` bytes have gone into batches that left
-    /// before they were. It does not end in the middle of a batch: each partition would be left with
+    /// before they were full. It does not end in the middle of a batch: each partition would be left with
     /// one that is half full.
     fn turn_is_over(&self, batch_size: usize) -> bool {
         self.turn_bytes > 0 && (!self.batches.is_empty() || self.turn_bytes >= batch_size)

@@ -30,7 +30,7 @@ pub(crate) struct OpenBatch {
     /// When it was opened: its `linger.ms` and `delivery.timeout.ms` begin here.
     pub(crate) opened: Instant,
     pub(crate) encoder: BatchEncoder,
-    /// `None` while it takes records, and if it stays uncompressed.
+    /// `None` while it takes records, if it stays uncompressed, and if a caller has panicked over it.
     pub(super) compress: Option<CompressState>,
     /// What compressing is guessed to leave of it; `None` if it stays as it is.
     pub(crate) ratio: Option<f64>,

@@ -21,8 +21,8 @@ pub(crate) trait OnCompletion {
 
 /// A callback or token on its way into a batch.
 pub(crate) struct CallbackRef<'a> {
-    /// What `buffer.memory` is charged for it while the record is pending. A number, and no method of
-    /// the trait, which every record would have to call through a table.
+    /// What `buffer.memory` is charged for it while the record is pending. A field and not a trait
+    /// method: a method would cost each record a virtual call.
     pub(crate) charged_bytes: usize,
     pub(crate) callback: &'a mut dyn OnCompletion,
 }

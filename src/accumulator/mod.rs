@@ -1,5 +1,5 @@
-//! Every record that was accepted and is not sent yet. Callers and the I/O thread meet here over
-//! records. Opens no socket, runs no callback of its own accord, and does not know that there is an
+//! Every accepted record until its callback has run: the queues, the batches in each of their forms,
+//! and their memory. Callers and the I/O thread meet here over records. Opens no socket, runs no callback of its own accord, and does not know that there is an
 //! I/O thread: "wake it" is a return value.
 //!
 //! ```text

@@ -46,7 +46,7 @@ impl Outcome {
 
     /// By when it was due.
     pub(crate) fn deadline(&self) -> Instant {
-        self.opened + self.queue.settings().delivery_timeout
+        self.queue.deadline_of(self.opened)
     }
 
     /// Gives back the memory of its records, which are not sent any more; what their callbacks take

@@ -115,6 +115,11 @@ impl PartitionQueue {
         &self.settings
     }
 
+    /// When a batch that was opened then fails, if it has no outcome by that time.
+    pub(crate) fn deadline_of(&self, opened: Instant) -> Instant {
+        opened + self.settings.delivery_timeout
+    }
+
     /// How its batches are compressed, if they are.
     pub(crate) fn compression(&self) -> Option<&Arc<TopicCompression>> {
         self.compression.as_ref()

@@ -136,7 +136,7 @@ impl SealedBatch {
 
     /// When it fails, if it has no outcome by then.
     pub(crate) fn deadline(&self) -> Instant {
-        self.opened + self.queue.settings().delivery_timeout
+        self.queue.deadline_of(self.opened)
     }
 
     /// Its partition, as errors name it.
@@ -152,8 +152,8 @@ impl SealedBatch {
         self.stamp = Some(stamp);
     }
 
-    /// Takes its place in the sequences away: it gets another one, or is not sent again. What its
-    /// attempts have left in the log stays as it is, under whatever stamp they were.
+    /// Removes its stamp. It gets a new one before it is sent again. Its fate does not change: that is
+    /// about the earlier attempts.
     pub(crate) fn clear_stamp(&mut self) {
         self.stamp = None;
     }
@@ -190,6 +190,16 @@ impl SealedBatch {
             records_before += part.records;
         }
         batches
+    }
+
+    /// The batch is put into a request.
+    pub(crate) fn begin_attempt(&mut self) {
+        self.attempts += 1;
+    }
+
+    /// Not a byte of that request has left: it was no attempt.
+    pub(crate) fn undo_attempt(&mut self) {
+        self.attempts = self.attempts.saturating_sub(1);
     }
 
     /// An attempt has ended without an acknowledgement, and has left this in the log.

@@ -162,8 +162,10 @@ fn settings() -> Settings {
         max_in_flight: 5,
         retry_backoff: backoff,
         reconnect_backoff: backoff,
-        setup_timeout: Duration::from_secs(10),
-        setup_timeout_max: Duration::from_secs(30),
+        setup_timeout: Backoff {
+            initial: Duration::from_secs(10),
+            max: Duration::from_secs(30),
+        },
         metadata_max_age: Duration::from_secs(300),
         metadata_max_idle: Duration::from_secs(300),
         rebootstrap: None,

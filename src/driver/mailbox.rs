@@ -1,5 +1,5 @@
-//! Where callers leave commands for the I/O thread and wait for the answers. Every wait has an end:
-//! a command that is never answered, because the I/O thread has died, is answered by being dropped.
+//! Where callers leave commands for the I/O thread and wait for the answers. Every wait ends: if
+//! the I/O thread dies, dropping a command answers it.
 
 use std::time::{Duration, Instant};
 
@@ -16,20 +16,20 @@ pub(crate) struct Mailbox(Mutex<State>);
 struct State {
     posted: Vec<Posted>,
     next: u64,
-    /// Why nothing is done any more.
+    /// Set once the I/O thread carries out no more commands; they are still queued.
     ending: Option<End>,
-    /// Why nothing is taken any more.
+    /// Set once commands are refused.
     ended: Option<End>,
 }
 
-/// Why the I/O thread is no more.
+/// Why nothing can be asked of the I/O thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// The producer was closed.
     Closed,
     /// The thread panicked.
     Died,
-    /// It runs in this process only, and a forked child asks for it.
+    /// It runs in that process, and this one is a forked child.
     Forked(ProcessId),
 }
 

@@ -1,6 +1,7 @@
 //! The I/O thread: turns readiness and time into inputs for the sender, and its outputs into bytes
 //! and callbacks. Decides nothing about records, and holds no lock while a callback runs. When
-//! there is nothing to do it sleeps until a deadline of the sender's, with no periodic wake-ups.
+//! there is nothing to do it sleeps until a deadline of the sender's or of a connection, with no
+//! periodic wake-ups.
 
 #[cfg_attr(all(test, shuttle), path = "model/client.rs")]
 mod client;
@@ -242,8 +243,7 @@ fn sender_settings(config: &ProducerConfig) -> sender::Settings {
         max_in_flight: config.max_in_flight(),
         retry_backoff: config.retry_backoff(),
         reconnect_backoff: config.reconnect_backoff(),
-        setup_timeout: config.connection_setup_timeout().initial,
-        setup_timeout_max: config.connection_setup_timeout().max,
+        setup_timeout: config.connection_setup_timeout(),
         metadata_max_age: config.metadata_max_age(),
         metadata_max_idle: config.metadata_max_idle(),
         rebootstrap: match config.metadata_recovery() {

@@ -13,7 +13,7 @@ use crate::sync::{AtomicU64, Ordering};
 pub struct ProducerMetrics {
     /// Records that `send` accepted.
     pub records_accepted: u64,
-    /// Records in batches handed to a socket; a record that is retried counts once per attempt.
+    /// Records in batches put into a request; a record that is retried counts once per attempt.
     pub records_sent: u64,
     /// Records that were acknowledged.
     pub records_acknowledged: u64,
@@ -21,7 +21,7 @@ pub struct ProducerMetrics {
     pub records_failed: u64,
     /// Records in batches that are sent again.
     pub records_retried: u64,
-    /// Batches handed to a socket, retries included.
+    /// Batches put into a request, retries included.
     pub batches_sent: u64,
     /// Bytes of those batches.
     pub bytes_sent: u64,

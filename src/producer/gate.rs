@@ -1,6 +1,6 @@
-//! What every record passes between its serializers and its queue: its topic is looked up, its size
-//! checked, its partition chosen, memory waited for. HOT, and compiled once for all types of keys and
-//! values. Partitioners run with no lock and no reservation held. Runs on: caller.
+//! What every record passes, whatever the types of its key and value: the look-up of its topic, then
+//! the check of its size, the choice of a partition, and the wait for memory. HOT, and compiled once.
+//! Partitioners run with no lock and no reservation held. Runs on: caller.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use crate::record::encoded_size_upper_bound;
 use crate::sender::Command;
 use crate::sync::{Arc, assert_unlocked};
 
-/// Where a record is to go, as its sender or the interceptors say.
+/// Where a record is to go, as the caller or the interceptors say.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RecordTarget<'a> {
     pub(super) topic: &'a str,
@@ -38,7 +38,7 @@ impl RecordTarget<'_> {
     }
 }
 
-/// What the [way of a record](self) needs of its producer, whatever the types of key and value are.
+/// What this part of `send` needs of its producer. Has no type parameters.
 pub(super) struct Gate<'a> {
     pub(super) shared: &'a Shared,
     pub(super) settings: &'a Settings,

@@ -1,5 +1,5 @@
-//! The part of a record's way that depends on the types of key and value: the serializers. All that
-//! follows, from topic to batch, is the [gate](super::gate)'s. HOT. Serializers run with no lock and no
+//! The part of `send` that depends on the types of key and value: the serializers. The rest, from topic
+//! to batch, is the [gate](super::gate)'s. HOT. Serializers run with no lock and no
 //! reservation held. Runs on: caller.
 
 use std::cell::Cell;
@@ -34,8 +34,8 @@ pub(super) struct SendBuffers {
 const KEPT_BUFFER_BYTES: usize = 1024 * 1024;
 
 impl SendBuffers {
-    /// This thread's buffers. There are none to take, and new ones are made, if a serializer sends a
-    /// record itself while its caller's buffers are in use, and if the thread is ending.
+    /// This thread's buffers, or new ones if they are in use (a serializer sends a record itself) or the
+    /// thread is ending.
     pub(super) fn take() -> Box<Self> {
         let kept = BUFFERS.try_with(Cell::take);
         kept.ok().flatten().unwrap_or_default()

@@ -101,7 +101,7 @@ pub(crate) enum Output {
     Finish(CommandId, Result<()>),
     /// Answer a purge.
     Purged(PurgeId, Purged),
-    /// Nothing to do before this time, or the next input. Always the last word.
+    /// Nothing to do before this time or the next input. Ends a series of polls.
     Wait(Option<Instant>),
     /// Closed: nothing will ever be to do.
     Stop,

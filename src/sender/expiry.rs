@@ -31,7 +31,7 @@ impl Sender {
             let text = format!("not acknowledged within {limit} ({timeout} ms), {tried}{cause}");
             (ErrorKind::TimedOut, text)
         });
-        self.proceed(step, id);
+        self.evaluate(step, id);
     }
 
     /// Fails a batch that has no outcome yet, wherever it is; see
@@ -94,7 +94,7 @@ impl Sender {
             {
                 self.fail_early(id, batch, |_, _| (error.kind(), error.to_string()));
             }
-            self.proceed(step, id);
+            self.evaluate(step, id);
         }
     }
 

@@ -13,7 +13,8 @@
 //! 4. After `Stop` there is nothing more to do.
 //!
 //! The state is kept by six types, each of which knows one thing and answers for it; none looks into
-//! another. What concerns several of them is an `impl` of [`Sender`], one file for each story.
+//! another; only a partition reaches into the requests, by a slot, for its batches on their way. What
+//! concerns several of them is an `impl` of [`Sender`], one file for each story.
 //!
 //! | state | knows |
 //! |---|---|
@@ -95,11 +96,9 @@ pub(crate) struct Settings {
     pub(crate) max_in_flight: usize,
     pub(crate) retry_backoff: Backoff,
     pub(crate) reconnect_backoff: Backoff,
-    /// How long the first attempt to connect to a node may take; twice as long after each attempt
-    /// that failed (KIP-601).
-    pub(crate) setup_timeout: Duration,
-    /// Up to this.
-    pub(crate) setup_timeout_max: Duration,
+    /// How long an attempt to connect to a node may take: twice as long after each attempt that failed
+    /// (KIP-601). Has no jitter.
+    pub(crate) setup_timeout: Backoff,
     pub(crate) metadata_max_age: Duration,
     pub(crate) metadata_max_idle: Duration,
     /// After how long without metadata to begin again with the bootstrap addresses; `None` never

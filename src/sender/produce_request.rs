@@ -103,7 +103,7 @@ impl Sender {
         let batch = partition.take_next(now, identity)?;
         let mut batch = self.fit(now, id, batch)?;
         debug_assert!(batch.deadline() > now, "expired before sent");
-        batch.attempts += 1;
+        batch.begin_attempt();
         self.partitions.get_mut(id)?.add_in_flight(batch.id, slot);
         let topic = self.metadata.view().topics.get(&**batch.queue.topic());
         Some(SentBatch {
@@ -167,22 +167,21 @@ impl Sender {
             self.counters.bytes_sent.add(batch.len());
             self.counters.records_sent.add(batch.completions.len());
             let name = batch.queue.topic();
+            let partition = ProducePartition {
+                index: batch.queue.index(),
+                records: batch.bytes.clone(),
+            };
             // The name's references are counted for each topic, and not for each batch.
-            if !topics.contains_key(name) {
+            if let Some(topic) = topics.get_mut(name) {
+                topic.partitions.push(partition);
+            } else {
                 let topic = ProduceTopic {
                     name: Arc::clone(name),
                     id: sent.topic_id,
-                    partitions: Vec::new(),
+                    partitions: vec![partition],
                 };
                 topics.insert(Arc::clone(name), topic);
             }
-            let Some(topic) = topics.get_mut(name) else {
-                continue;
-            };
-            topic.partitions.push(ProducePartition {
-                index: batch.queue.index(),
-                records: batch.bytes.clone(),
-            });
         }
         let timeout_ms = i32::try_from(self.settings.request_timeout.as_millis());
         let request = ProduceRequest {

@@ -1,8 +1,9 @@
 //! Produce answers, to outcomes or another attempt. HOT: runs for each batch. An `impl` of [`Sender`];
 //! runs on the I/O thread, or in a simulation.
 //!
-//! Each end of a request comes through here once per batch: [`succeed`](Sender::succeed), or
-//! [`retry`](Sender::retry), or `fail`, or `split`.
+//! Each batch of a request that ends comes through here once: it [succeeds](Sender::succeed), is
+//! [sent again](Sender::retry), is [split](Sender::split), or fails at the end of
+//! [`handle_refusal`](Sender::handle_refusal).
 
 use std::collections::BTreeMap;
 
@@ -126,7 +127,7 @@ impl Sender {
                     let outcome = batch.fail(failure);
                     self.partitions.deliver(outcome, &mut self.agenda);
                 }
-                self.proceed(step, sent.partition);
+                self.evaluate(step, sent.partition);
             }
         }
     }
@@ -147,7 +148,7 @@ impl Sender {
             let outcome = batch.succeed(offset, log_append_time_ms);
             self.partitions.deliver(outcome, &mut self.agenda);
         }
-        self.proceed(step, sent.partition);
+        self.evaluate(step, sent.partition);
     }
 
     /// The broker takes no batch of this size: its records go in smaller ones.
@@ -165,7 +166,7 @@ impl Sender {
             compression.reset_ratio();
         }
         self.keep_parts(step.now, sent.partition, batch);
-        self.proceed(step, sent.partition);
+        self.evaluate(step, sent.partition);
     }
 
     /// Batches of a request that got no answer, or none that can be read.
@@ -189,7 +190,7 @@ impl Sender {
             if sent.stamp.is_some() {
                 partition.break_sequences();
             }
-            return self.proceed(step, id);
+            return self.evaluate(step, id);
         };
         batch.add_attempt(left);
         // No other attempt will find a version that both sides speak.
@@ -208,7 +209,7 @@ impl Sender {
             batch.last_error = Some(error);
             partition.add_retry(batch, step.now + pause);
         }
-        self.proceed(step, id);
+        self.evaluate(step, id);
     }
 }
 

@@ -37,7 +37,7 @@ impl Sender {
             return;
         };
         let queue = Arc::clone(partition.queue());
-        // One whose notice has not been taken yet was opened by a send that has not returned.
+        // One whose notice has not been taken yet was opened after this step has taken the notices.
         while let Some(head) = queue.head()
             && head.id < order.before
             && self.partitions.is_incomplete(head.id)

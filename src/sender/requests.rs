@@ -92,7 +92,7 @@ impl Requests {
             for sent in batches {
                 sent.if_unanswered = Fate::NotWritten;
                 if let Some(batch) = &mut sent.batch {
-                    batch.attempts = batch.attempts.saturating_sub(1);
+                    batch.undo_attempt();
                 }
             }
         }

@@ -26,7 +26,7 @@ impl Sender {
                     batch,
                     opened,
                 } => {
-                    let deadline = opened + queue.settings().delivery_timeout;
+                    let deadline = queue.deadline_of(opened);
                     self.partitions
                         .add_batch(queue.id(), batch, deadline, &mut self.agenda);
                     self.metadata.touch(step.now, queue.topic());
@@ -68,8 +68,18 @@ impl Sender {
             || step.accumulator.budget().has_waiters()
     }
 
-    /// Decides in which stage the partition's next batch is now.
+    /// Something about the partition has changed: decides in which stage its next batch is now.
+    ///
+    /// First of all, if its sequences have a gap and nothing of it is on its way any more, it moves to
+    /// the next epoch, and what cannot be sent again there fails.
     pub(super) fn evaluate(&mut self, step: Step<'_>, id: PartitionId) {
+        let Some(partition) = self.partitions.get_mut(id) else {
+            return;
+        };
+        if let Some(identity) = partition.mend() {
+            self.producer_ids.bump(identity);
+        }
+        self.fail_lost(id);
         let Some(partition) = self.partitions.get(id) else {
             return;
         };
@@ -105,18 +115,5 @@ impl Sender {
             }
         };
         self.partitions.set_stage(id, stage, &mut self.agenda);
-    }
-
-    /// Something about the partition has changed. If its sequences have a gap and nothing of it is on
-    /// its way any more, it continues under a new epoch, and what cannot be sent again there fails.
-    /// Then decides what comes next.
-    pub(super) fn proceed(&mut self, step: Step<'_>, id: PartitionId) {
-        if let Some(partition) = self.partitions.get_mut(id) {
-            if let Some(identity) = partition.mend() {
-                self.producer_ids.bump(identity);
-            }
-            self.fail_lost(id);
-        }
-        self.evaluate(step, id);
     }
 }

@@ -5,8 +5,6 @@
 //! sequence live together, per partition: after a bump each partition moves to the new epoch when
 //! nothing of the old one is unresolved, and starts at 0 there. Where the two changed apart, partitions
 //! that were idle at the bump kept their sequence and were refused for ever (KAFKA-12152).
-//!
-//! The epoch that ends a transaction moves a partition in the same way.
 
 use std::time::{Duration, Instant};
 

@@ -32,7 +32,7 @@ pub(super) enum Action {
     Retry,
     /// The same, and ask who leads the partition now.
     RefreshAndRetry,
-    /// Send its records in smaller batches; one that is alone already will never be taken.
+    /// Send its records in smaller batches; a batch of one record fails.
     Split,
     /// It will never be taken. Others may be, but the broker still waits for its sequence numbers.
     Fail,

@@ -173,8 +173,10 @@ impl Options {
                     initial: ms(50),
                     max: ms(1_000),
                 },
-                setup_timeout: ms(500),
-                setup_timeout_max: ms(1_000),
+                setup_timeout: Backoff {
+                    initial: ms(500),
+                    max: ms(1_000),
+                },
                 metadata_max_age: ms(300_000),
                 metadata_max_idle: ms(300_000),
                 rebootstrap: None,
@@ -249,8 +251,10 @@ impl Options {
             is_sealed: false,
             faults: FaultMix::swarm(d),
         };
-        options.sender.setup_timeout = options.setup_timeout;
-        options.sender.setup_timeout_max = options.setup_timeout * 2;
+        options.sender.setup_timeout = Backoff {
+            initial: options.setup_timeout,
+            max: options.setup_timeout * 2,
+        };
         options.faults.shuffle = shuffle(seed);
         // Every record fits into such a batch alone, or most do.
         let most = value_bytes.1 as usize;
@@ -359,8 +363,10 @@ fn sender_settings(seed: u64, brokers: u16, d: &mut Dice) -> (Settings, TopicSet
         retry_backoff: backoff(d),
         reconnect_backoff: backoff(d),
         // Drawn later.
-        setup_timeout: Duration::ZERO,
-        setup_timeout_max: Duration::ZERO,
+        setup_timeout: Backoff {
+            initial: Duration::ZERO,
+            max: Duration::ZERO,
+        },
         metadata_max_age: ms(max_age),
         metadata_max_idle: ms(d.pick(&[1_000, 5_000])),
         rebootstrap: d.pick(&[None, Some(300), Some(5_000)]).map(ms),

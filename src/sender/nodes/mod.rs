@@ -63,8 +63,11 @@ impl Nodes {
             availability_timeout: settings.availability_timeout,
             reconnect_backoff: settings.reconnect_backoff,
             setup_timeout: Backoff {
-                initial: settings.setup_timeout,
-                max: settings.setup_timeout_max.max(settings.setup_timeout),
+                max: settings
+                    .setup_timeout
+                    .max
+                    .max(settings.setup_timeout.initial),
+                ..settings.setup_timeout
             },
         }
     }
@@ -287,7 +290,7 @@ impl Nodes {
             .then(|| node.ready().take_turn())?
     }
 
-    /// The broker has taken something. Returns whether that ends its being stuck.
+    /// The broker was given a request, or nothing waits for it. Returns whether it had been stuck.
     pub(super) fn handle_taken(&mut self, id: NodeId, agenda: &mut Agenda) -> bool {
         let Some(node) = self.by_id.get_mut(&id) else {
             return false;
@@ -299,8 +302,8 @@ impl Nodes {
         was_stuck
     }
 
-    /// Whether a broker has nothing to take and deserves another chance: it could take something, or
-    /// has to be connected to before that can be known.
+    /// Whether nothing waits for the broker and it can be tried again: it can take a request now, or must
+    /// be connected to first.
     pub(super) fn has_chance(&self, now: Instant, id: NodeId) -> bool {
         let node = self.by_id.get(&id).filter(|node| !node.has_ready());
         node.is_some_and(|node| node.is_down() || node.can_take(now, self.max_in_flight))

@@ -226,7 +226,7 @@ impl Node {
         !self.ready.is_empty()
     }
 
-    /// It has something to take. Returns whether it had nothing before, or took some of it.
+    /// Work waits for it. Returns whether the clock of its being blocked starts now.
     pub(super) fn block(&mut self, now: Instant) -> bool {
         let is_new = self.blocked_since.is_none();
         self.blocked_since.get_or_insert(now);

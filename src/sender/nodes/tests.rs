@@ -35,8 +35,10 @@ fn nodes(now: Instant, ports: &[u16]) -> Nodes {
             max_in_flight: 5,
             retry_backoff: backoff,
             reconnect_backoff: backoff,
-            setup_timeout: PAUSE,
-            setup_timeout_max: PAUSE,
+            setup_timeout: Backoff {
+                initial: PAUSE,
+                max: PAUSE,
+            },
             metadata_max_age: Duration::ZERO,
             metadata_max_idle: Duration::ZERO,
             rebootstrap: None,

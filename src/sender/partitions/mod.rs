@@ -53,7 +53,7 @@ pub(super) enum Stage {
     Queued(NodeId),
     /// Ready, but no broker leads the partition.
     Leaderless,
-    /// Ready, but the producer has no id yet. The template for "not in the transaction yet".
+    /// Ready, but the producer has no id yet.
     Unidentified,
 }
 
@@ -165,7 +165,7 @@ impl Partitions {
     }
 
     /// Whether a batch is known and has no outcome. One whose notice has not been taken yet is not
-    /// known: it was opened by a `send` that has not returned.
+    /// known: it was opened after this step has taken the notices.
     pub(super) fn is_incomplete(&self, batch: BatchId) -> bool {
         self.incomplete.contains(&batch)
     }
@@ -183,8 +183,9 @@ impl Partitions {
     ///
     /// A batch can have its outcome before an older one: a broker that wrote the older one may answer
     /// that it does not know, and then it is asked again. Such an outcome is held, so that callbacks
-    /// keep the order of `send`. That makes nothing late, but by as much as a caller was preempted
-    /// between its look at the clock and its batch: what was sent earlier expires earlier.
+    /// keep the order of `send`. This delays no outcome beyond its own deadline, because what was sent
+    /// earlier expires earlier; except by the moment for which a caller was preempted between reading the
+    /// clock and opening its batch.
     pub(super) fn deliver(&mut self, outcome: Outcome, agenda: &mut Agenda) {
         let (id, batch) = (outcome.queue.id(), outcome.batch);
         agenda.cancel(outcome.deadline(), Timer::Delivery(id, batch));

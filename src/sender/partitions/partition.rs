@@ -26,8 +26,8 @@ use crate::sender::sequence::{Identity, Sequences};
 use crate::sync::Arc;
 
 /// How many batches of a partition may be on their way, or acknowledged behind one that is not: a
-/// broker remembers the last five of each producer. What a purge took counts as well while its outcome
-/// is held back, although no broker has heard of it: fewer are on their way until then.
+/// broker remembers the last five of each producer. Held outcomes of purged batches count as well,
+/// though no broker has heard of those: until they are delivered, fewer batches may be on their way.
 const PIPELINE: usize = 5;
 
 /// A partition that has had a batch.
@@ -358,8 +358,9 @@ impl Partition {
         self.is_broken = true;
     }
 
-    /// If the sequences have a gap and nothing is on its way any more, forgets them and returns the
-    /// identity to be left: what is certainly not in the log is sent again under the next one.
+    /// If the sequences have a gap and nothing is on its way any more, forgets them, and returns the
+    /// identity that the partition leaves. Batches that are certainly not in the log are sent again under
+    /// the next identity.
     pub(in crate::sender) fn mend(&mut self) -> Option<Identity> {
         if !self.is_broken || !self.in_flight.is_empty() {
             return None;

@@ -157,7 +157,10 @@ fn each_setup_that_fails_doubles_the_time_of_the_next_and_begins_at_another_addr
 #[test]
 fn a_setup_timeout_above_its_maximum_stays_what_it_is() {
     let mut world = World::new(Settings {
-        setup_timeout: ms(500),
+        setup_timeout: Backoff {
+            initial: ms(500),
+            max: ms(300),
+        },
         ..settings()
     });
     world.await_topic(TOPIC, None, None);

@@ -62,8 +62,10 @@ fn settings() -> Settings {
         max_in_flight: 5,
         retry_backoff: flat(BACKOFF),
         reconnect_backoff: flat(ms(50)),
-        setup_timeout: ms(100),
-        setup_timeout_max: ms(300),
+        setup_timeout: Backoff {
+            initial: ms(100),
+            max: ms(300),
+        },
         metadata_max_age: Duration::from_secs(300),
         metadata_max_idle: Duration::from_secs(300),
         rebootstrap: None,
