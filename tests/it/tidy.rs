@@ -53,6 +53,8 @@ const NO_HASH_MAP: [&str; 4] = [
 ];
 const LEFT_OVERS: [&str; 6] = ["TODO", "FIXME", "XXX", "dbg", "todo", "unimplemented"];
 const MAX_LINES: usize = 700;
+/// Of a file's product code: what stands before its tests, outside of the simulation and the models.
+const MAX_PRODUCT_LINES: usize = 500;
 const MAX_CRATES: usize = 30;
 /// They bind C libraries, or need a C compiler.
 const BANNED_CRATES: [&str; 3] = ["openssl-sys", "native-tls", "aws-lc-sys"];
@@ -89,6 +91,15 @@ impl Source {
     fn module(&self) -> Option<&str> {
         let module = self.0.strip_prefix("src/")?.split('/').next()?;
         Some(module.trim_end_matches(".rs")).filter(|one| *one != "lib")
+    }
+
+    /// How many lines it has that are no tests.
+    fn product_lines(&self) -> usize {
+        let is_test = ["/tests", "/model", "src/sim/", "tests/"]
+            .iter()
+            .any(|part| self.0.contains(part));
+        let product = self.1.lines().take_while(|line| *line != "mod tests {");
+        if is_test { 0 } else { product.count() }
     }
 
     /// A complaint for each line of code, comments left out, that is `wrong`.
@@ -216,13 +227,18 @@ fn files_say_what_they_are_stay_readable_and_leave_nothing_behind() {
         let mut words = line.split(|c: char| !c.is_alphanumeric());
         words.any(|word| LEFT_OVERS.contains(&word)) || line.trim().starts_with("#[ignore")
     };
-    complaints(|Source(path, text)| {
+    complaints(|source| {
+        let Source(path, text) = source;
         let marked = text.lines().any(marked) && !path.ends_with("tidy.rs");
         let rules = [
             (!text.starts_with("//!"), "does not open with what it is"),
             (
                 text.lines().count() > MAX_LINES,
                 "is longer than a reader's patience",
+            ),
+            (
+                source.product_lines() > MAX_PRODUCT_LINES,
+                "has more product code than a reader keeps in mind",
             ),
             (marked, "has left-overs"),
         ];
