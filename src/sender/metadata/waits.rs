@@ -208,4 +208,19 @@ mod tests {
         let view = refusing(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         assert_eq!(answered(&view, 2), [0; 0]);
     }
+
+    #[test]
+    fn a_caller_whose_time_is_over_gets_the_refusal_that_came_while_it_waited() {
+        let view = refusing(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        let kind = |answers_before: u64| {
+            let known = Known {
+                view: &view,
+                answers: 1,
+            };
+            let error = wait(answers_before).overdue(now(), known, None);
+            error.kind()
+        };
+        assert_eq!(kind(0), ErrorKind::UnknownTopicOrPartition);
+        assert_eq!(kind(1), ErrorKind::TimedOut);
+    }
 }
