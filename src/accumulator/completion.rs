@@ -2,7 +2,7 @@
 //! [group's function](GroupFunction), and before that the interceptors. Each is called exactly once:
 //! a call consumes the entry, and [`Completions`] that are dropped before they have run call the rest
 //! with an error, so that no path through the producer can lose one. A callback that panics is caught
-//! here. Never runs under a lock.
+//! here. Never runs under a lock. HOT.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

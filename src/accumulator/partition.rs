@@ -1,5 +1,5 @@
 //! One partition's queue of batches: callers append to its back, the I/O thread takes from its front.
-//! Its lock is held for a few lines, never across a callback, a wait or a system call.
+//! Its lock is held for a few lines, never across a callback, a wait or a system call. HOT.
 
 use std::collections::VecDeque;
 use std::time::Instant;

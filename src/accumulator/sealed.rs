@@ -1,6 +1,6 @@
 //! A batch that is sealed: header and checksum are written, and its bytes do not change any more. It
 //! moves by value from the queue to the request to the outcome, so it is in one place at a time; its
-//! bytes are shared with the request that carries them. Runs on: I/O thread, with no lock held.
+//! bytes are shared with the request that carries them. HOT. Runs on: I/O thread, with no lock held.
 
 use std::time::Instant;
 

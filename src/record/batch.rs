@@ -1,6 +1,6 @@
 //! Encodes records into a batch of Kafka's format v2: [`BatchEncoder`] takes records, [`PackedBatch`]
 //! is what it becomes, compressed or not, and [`seal`](PackedBatch::seal) writes the header. Callers
-//! append under the partition's lock, any thread compresses with no lock held, the I/O thread seals.
+//! append under the partition's lock, any thread compresses with no lock held, the I/O thread seals. HOT.
 //!
 //! ```text
 //!   offset size                         offset size

@@ -1,6 +1,6 @@
 //! Decides in which stage each partition's next batch is: what callers did since the last look, and
-//! whatever else changes, ends in [`evaluate`](Sender::evaluate). An `impl` of [`Sender`]; runs on the
-//! I/O thread, or in a simulation.
+//! whatever else changes, ends in [`evaluate`](Sender::evaluate). HOT: runs for each batch. An
+//! `impl` of [`Sender`]; runs on the I/O thread, or in a simulation.
 
 use crate::accumulator::{BatchId, Notice, PartitionId, PartitionQueue};
 use crate::sender::Sender;
