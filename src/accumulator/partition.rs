@@ -8,6 +8,7 @@ use crate::accumulator::batch::{BatchId, OpenBatch};
 use crate::accumulator::lanes::this_thread;
 use crate::accumulator::topic_compression::TopicCompression;
 use crate::config::TopicSettings;
+use crate::record::batch::{BatchEncoder, PackedBatch};
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, Rank, Ranked};
 
 /// A partition's number in this producer, over all topics; counts from 0 and is never reused.
@@ -110,6 +111,11 @@ impl PartitionQueue {
         self.index
     }
 
+    /// The partition as messages name it: `"orders"-0`.
+    pub(crate) fn name(&self) -> String {
+        format!("\"{}\"-{}", self.topic, self.index)
+    }
+
     /// What holds for its records, as for all of its topic.
     pub(crate) fn settings(&self) -> &TopicSettings {
         &self.settings
@@ -123,6 +129,14 @@ impl PartitionQueue {
     /// How its batches are compressed, if they are.
     pub(crate) fn compression(&self) -> Option<&Arc<TopicCompression>> {
         self.compression.as_ref()
+    }
+
+    /// Ends the encoding of a batch: compressed, if its topic is.
+    pub(super) fn pack(&self, batch: BatchEncoder) -> PackedBatch {
+        match &self.compression {
+            Some(compression) => compression.pack(batch),
+            None => batch.pack(),
+        }
     }
 
     /// Batches that are not acknowledged yet, queued or sent.

@@ -23,10 +23,7 @@ impl OpenBatch {
         queue: &Arc<PartitionQueue>,
         stamp: Option<ProducerStamp>,
     ) -> SealedBatch {
-        self.seal_as(queue, stamp, |encoder| match queue.compression() {
-            Some(compression) => compression.pack(encoder),
-            None => encoder.pack(),
-        })
+        self.seal_as(queue, stamp, |encoder| queue.pack(encoder))
     }
 
     /// Ends the batch unsent, without compressing it.
@@ -141,7 +138,7 @@ impl SealedBatch {
 
     /// Its partition, as errors name it.
     pub(crate) fn name(&self) -> String {
-        format!("\"{}\"-{}", self.queue.topic(), self.queue.index())
+        self.queue.name()
     }
 
     /// Gives the batch its producer id, epoch and sequence number; its records stay as they are.
@@ -162,10 +159,7 @@ impl SealedBatch {
     /// follow each other as their records' did. The first part keeps this batch's id. All parts share
     /// its memory and its deadline.
     pub(crate) fn split(self) -> Vec<Self> {
-        let pack = |encoder: BatchEncoder| match self.queue.compression() {
-            Some(compression) => compression.pack(encoder),
-            None => encoder.pack(),
-        };
+        let pack = |encoder| self.queue.pack(encoder);
         let parts = split(self.bytes.as_slice(), self.len() / 2, pack);
         let mut completions = self.completions;
         let mut batches = Vec::with_capacity(parts.len());

@@ -140,10 +140,9 @@ impl Shared {
         note(ended);
         let took = now().saturating_duration_since(started);
         if took > SLOW_CALLBACKS {
-            let (topic, partition) = (queue.topic(), queue.index());
             log::warn!(
-                "the callbacks of {records} records of \"{topic}\"-{partition} ran for {took:?}; \
-                 nothing is sent meanwhile"
+                "the callbacks of {records} records of {} ran for {took:?}; nothing is sent meanwhile",
+                queue.name()
             );
         }
     }

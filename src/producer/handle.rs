@@ -60,8 +60,7 @@ impl SendHandle {
             self.shared.wake();
         }
         self.outcome.wait(deadline).unwrap_or_else(|| {
-            let (topic, partition) = (self.queue.topic(), self.queue.index());
-            let text = format!("no outcome yet for the record of \"{topic}\"-{partition}");
+            let text = format!("no outcome yet for the record of {}", self.queue.name());
             Err(unknown(Error::new(ErrorKind::TimedOut, text)))
         })
     }

@@ -43,11 +43,7 @@ impl Sender {
             && self.partitions.is_incomplete(head.id)
             && let Some(batch) = queue.take_if(head.id)
         {
-            let text = format!(
-                "\"{}\"-{}: purged by the program before it was sent",
-                queue.topic(),
-                queue.index()
-            );
+            let text = format!("{}: purged by the program before it was sent", queue.name());
             let error = Error::new(ErrorKind::Purged, text);
             let mut outcome = batch.fail(&queue, error);
             purged.records += outcome.completions.len() as u64;

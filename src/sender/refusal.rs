@@ -27,11 +27,8 @@ pub(super) fn refusal(
         },
         _ => String::new(),
     };
-    let (topic, index) = (queue.topic(), queue.index());
-    let text = format!(
-        "broker {node} rejected \"{topic}\"-{index}: {}: {words}{size}",
-        answer.error
-    );
+    let (name, code) = (queue.name(), answer.error);
+    let text = format!("broker {node} rejected {name}: {code}: {words}{size}");
     Error::new(ErrorKind::Broker(answer.error), text)
 }
 
@@ -46,7 +43,7 @@ pub(super) fn failure(
     if answer.record_errors.is_empty() {
         return of_all.into();
     }
-    let (topic, index) = (queue.topic(), queue.index());
+    let name = queue.name();
     let words_of_all = own_words(answer.error_message.as_deref());
     // The answer's code speaks of the batch. Where it names one record, that is the one it means;
     // of several, some may be wrong in another way.
@@ -57,16 +54,14 @@ pub(super) fn failure(
     let blame = |record: &RecordError| {
         let words = own_words(record.message.as_deref()).or(words_of_all);
         let words = words.unwrap_or_else(|| code.message());
-        let text =
-            format!("broker {node} rejected a record of \"{topic}\"-{index}: {code}: {words}");
+        let text = format!("broker {node} rejected a record of {name}: {code}: {words}");
         let error = Error::new(ErrorKind::Broker(code), text);
         (i64::from(record.batch_index), error)
     };
     let blamed: BTreeMap<i64, Error> = answer.record_errors.iter().map(blame).collect();
     let words = words_of_all.unwrap_or_else(|| answer.error.message());
     let text = format!(
-        "broker {node} rejected the batch of \"{topic}\"-{index} for other records in it: {}: \
-         {words}",
+        "broker {node} rejected the batch of {name} for other records in it: {}: {words}",
         answer.error
     );
     Failure::blaming(Error::new(ErrorKind::BatchRejected, text), blamed)

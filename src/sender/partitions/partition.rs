@@ -295,7 +295,7 @@ impl Partition {
         unreachable: Option<&Error>,
         describe: impl FnOnce(u32, Option<&Error>) -> (ErrorKind, String),
     ) -> Option<Outcome> {
-        let name = format!("\"{}\"-{}", self.queue.topic(), self.queue.index());
+        let name = self.queue.name();
         let named = |(kind, text): (ErrorKind, String)| Error::new(kind, format!("{name}: {text}"));
         let mut in_flight = self.in_flight.iter_mut();
         if let Some(one) = in_flight.find(|one| one.id == id) {
