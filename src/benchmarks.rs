@@ -10,8 +10,8 @@ use std::time::Instant;
 pub use sending::Sending;
 
 use crate::accumulator::{
-    Accumulator, CallbackRef, GroupFunction, GroupToken, NewRecord, Notice, OpenBatch, OwnCallback,
-    PartitionQueue, SealedBatch, Target, Topic,
+    Accumulator, CallbackRef, GroupFunction, GroupToken, NewRecord, Notice, OwnCallback,
+    PartitionQueue, QueuedBatch, SealedBatch, Target, Topic,
 };
 use crate::compression::{Codec as CompressionCodec, Compression};
 use crate::config::{TopicSettings, TopicTable};
@@ -162,7 +162,7 @@ fn ignore(_: Result<RecordMetadata>) {}
 fn ignore_token(_: u64, _: Result<&RecordMetadata, &Error>) {}
 
 /// Batches that have left their queues.
-pub struct Drained(Vec<(Arc<PartitionQueue>, OpenBatch)>);
+pub struct Drained(Vec<(Arc<PartitionQueue>, QueuedBatch)>);
 
 impl Drained {
     /// Writes their headers and checksums.

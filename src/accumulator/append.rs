@@ -5,14 +5,14 @@
 use std::time::Instant;
 
 use crate::accumulator::Accumulator;
-use crate::accumulator::batch::{BatchId, CompressState, OpenBatch};
+use crate::accumulator::batch::{BatchId, CompressState, QueuedBatch};
 use crate::accumulator::budget::Reservation;
 use crate::accumulator::callback::{CallbackRef, OnCompletion};
 use crate::accumulator::completion::{Completion, Completions};
 use crate::accumulator::compress_job::CompressJobs;
 use crate::accumulator::lanes::step_aside;
 use crate::accumulator::notices::Notice;
-use crate::accumulator::partition::{PartitionQueue, QueueState};
+use crate::accumulator::queue::{PartitionQueue, QueueState};
 use crate::accumulator::ratio::estimated_len;
 use crate::accumulator::topics::Topic;
 use crate::record::batch::{BatchEncoder, Next};
@@ -234,7 +234,7 @@ impl Accumulator {
     /// The batch takes no more records. The I/O thread gets a notice now, or, if this caller is to
     /// compress the batch, when that is done.
     #[cold]
-    fn mark_full(&self, queue: &Arc<PartitionQueue>, batch: &mut OpenBatch) {
+    fn mark_full(&self, queue: &Arc<PartitionQueue>, batch: &mut QueuedBatch) {
         batch.is_full = true;
         batch.reservation.settle();
         if let Some(compression) = queue.compression() {
@@ -288,7 +288,7 @@ impl Accumulator {
             // Left to itself the queue would begin with room for four, a KiB in each partition.
             state.batches.reserve_exact(1);
         }
-        state.batches.push_back(OpenBatch {
+        state.batches.push_back(QueuedBatch {
             id,
             opened,
             encoder: BatchEncoder::with_buffer(buffer, limit),

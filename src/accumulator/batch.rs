@@ -25,7 +25,7 @@ impl BatchId {
 
 /// Records, what their outcomes will call, and the memory that both are charged.
 #[derive(Debug)]
-pub(crate) struct OpenBatch {
+pub(crate) struct QueuedBatch {
     pub(crate) id: BatchId,
     /// When it was opened: its `linger.ms` and `delivery.timeout.ms` begin here.
     pub(crate) opened: Instant,
@@ -56,7 +56,7 @@ pub(super) enum CompressState {
     Done(PackedBatch),
 }
 
-impl OpenBatch {
+impl QueuedBatch {
     /// Its size on the wire, by a guess if it is to be compressed.
     pub(crate) fn estimated_len(&self) -> usize {
         match &self.compress {

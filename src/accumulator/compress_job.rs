@@ -9,9 +9,9 @@
 //!   lock)                                   (unlock)    (no lock)  └─ panic ──> as it was ┘
 //! ```
 
-use crate::accumulator::batch::{BatchId, CompressState, OpenBatch};
+use crate::accumulator::batch::{BatchId, CompressState, QueuedBatch};
 use crate::accumulator::notices::{Notice, Notices};
-use crate::accumulator::partition::{PartitionQueue, QueueState};
+use crate::accumulator::queue::{PartitionQueue, QueueState};
 use crate::accumulator::topic_compression::TopicCompression;
 use crate::record::batch::{BatchEncoder, PackedBatch};
 use crate::sync::Arc;
@@ -50,7 +50,7 @@ impl<'a> CompressJobs<'a> {
         state: &mut QueueState,
     ) -> Self {
         let mut last = state.batches.iter_mut().rev();
-        let claim = |batch: &mut OpenBatch| {
+        let claim = |batch: &mut QueuedBatch| {
             matches!(batch.compress, Some(CompressState::Claimed)).then(|| {
                 let records = std::mem::replace(&mut batch.encoder, BatchEncoder::new(0));
                 let records = Arc::new(records);

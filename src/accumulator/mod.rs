@@ -45,7 +45,7 @@ mod lanes;
 mod model;
 mod notices;
 mod outcome;
-mod partition;
+mod queue;
 mod ratio;
 mod recycler;
 mod sealed;
@@ -61,7 +61,7 @@ mod tests;
 pub(crate) use append::{Appended, NewRecord, Refused, Target, most_needed};
 pub(crate) use batch::BatchId;
 #[cfg(feature = "testing")]
-pub(crate) use batch::OpenBatch;
+pub(crate) use batch::QueuedBatch;
 #[cfg(test)]
 pub(crate) use budget::QueuedCaller;
 pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
@@ -71,7 +71,7 @@ pub(crate) use group::GroupFunction;
 pub(crate) use notices::Notice;
 use notices::Notices;
 pub(crate) use outcome::Outcome;
-pub(crate) use partition::{Head, PartitionId, PartitionQueue};
+pub(crate) use queue::{Head, PartitionId, PartitionQueue};
 pub(crate) use sealed::SealedBatch;
 pub(crate) use tally::{Tally, Totals};
 pub(crate) use topics::{CachedTopics, Topic, Topics};

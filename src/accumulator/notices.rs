@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use crate::accumulator::batch::BatchId;
-use crate::accumulator::partition::PartitionQueue;
+use crate::accumulator::queue::PartitionQueue;
 use crate::sync::{Arc, Mutex, Rank, Ranked};
 
 /// What has happened in a partition's queue.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::accumulator::batch::BatchId;
 use crate::accumulator::budget::Reservation;
 use crate::accumulator::completion::{Completions, Failure, Panicked, Written};
-use crate::accumulator::partition::PartitionQueue;
+use crate::accumulator::queue::PartitionQueue;
 use crate::accumulator::undelivered::UndeliveredRecord;
 use crate::error::{Error, Result};
 use crate::protocol::frame::SharedBytes;

@@ -4,18 +4,18 @@
 
 use std::time::Instant;
 
-use crate::accumulator::batch::{BatchId, CompressState, OpenBatch};
+use crate::accumulator::batch::{BatchId, CompressState, QueuedBatch};
 use crate::accumulator::budget::Reservation;
 use crate::accumulator::completion::{Completions, Failure, Written};
 use crate::accumulator::outcome::Outcome;
-use crate::accumulator::partition::PartitionQueue;
+use crate::accumulator::queue::PartitionQueue;
 use crate::error::{Error, Fate, Result};
 use crate::protocol::frame::SharedBytes;
 use crate::record::batch::{BatchEncoder, PackedBatch, ProducerStamp, max_timestamp_ms, restamp};
 use crate::record::split::split;
 use crate::sync::Arc;
 
-impl OpenBatch {
+impl QueuedBatch {
     /// Ends the batch: compresses it, unless a caller has done that, and writes its header and
     /// checksum.
     pub(crate) fn seal(

@@ -9,7 +9,7 @@ use std::ops::Range;
 use foldhash::fast::RandomState;
 
 use crate::accumulator::lanes::{Lanes, NO_PARTITION, step_back};
-use crate::accumulator::partition::{PartitionId, PartitionQueue};
+use crate::accumulator::queue::{PartitionId, PartitionQueue};
 use crate::accumulator::topic_compression::{Compressors, TopicCompression};
 use crate::config::TopicTable;
 use crate::partitioner::WeightedRoundRobin;

@@ -81,7 +81,7 @@ pub(super) fn find_partitioner(
 ) -> Result<Partitioning, String> {
     match Meaning::of(properties, value) {
         Meaning::Object(PropertyObject(Object::Partitioner(partitioner))) => {
-            Ok(Partitioning::Asked(Arc::clone(partitioner)))
+            Ok(Partitioning::Custom(Arc::clone(partitioner)))
         }
         Meaning::Object(object) => Err(format!("{} is not a partitioner", object.described())),
         Meaning::Name(name) => built_in_partitioner(name),
@@ -152,7 +152,7 @@ fn built_in_partitioner(name: &str) -> Result<Partitioning, String> {
     }
     match name.strip_prefix(JAVA_PRODUCER_PACKAGE).unwrap_or(name) {
         "round_robin" | "RoundRobinPartitioner" => {
-            Ok(Partitioning::Asked(Arc::new(RoundRobinPartitioner::new())))
+            Ok(Partitioning::Custom(Arc::new(RoundRobinPartitioner::new())))
         }
         "internals.DefaultPartitioner" | "UniformStickyPartitioner" => Err(format!(
             "{name:?} was removed from Kafka in 4.0; without partitioner.class the built-in \

@@ -23,7 +23,7 @@ pub(crate) use sticky::WeightedRoundRobin;
 #[derive(Clone)]
 pub(crate) enum Partitioning {
     ByKey(ByKey),
-    Asked(Arc<dyn Partitioner>),
+    Custom(Arc<dyn Partitioner>),
 }
 
 /// Chooses partitions in the user's own way.

@@ -177,7 +177,7 @@ impl Gate<'_> {
                 Some(partition) => partition,
                 None => return Ok(Target::Sticky(topic)),
             },
-            (None, Partitioning::Asked(partitioner)) => {
+            (None, Partitioning::Custom(partitioner)) => {
                 let request = PartitionRequest::new(target.topic, key, value);
                 assert_unlocked();
                 let refused = |error| {

@@ -102,7 +102,7 @@ impl Sender {
     /// unresolved: callbacks keep their order.
     pub(super) fn fail_lost(&mut self, id: PartitionId) {
         while let Some(partition) = self.partitions.get_mut(id)
-            && let Some(batch) = partition.take_lost()
+            && let Some(batch) = partition.take_unsendable()
         {
             let last = batch.last_error.as_ref();
             let kind = last.map_or(ErrorKind::Disconnected, Error::kind);

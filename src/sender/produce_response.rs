@@ -113,14 +113,14 @@ impl Sender {
             // Nothing older is to come, so the broker misses something that never will, or has
             // forgotten this producer: the partition continues under a new epoch.
             Action::Sequence if has_sequence => {
-                partition.break_sequences();
+                partition.leave_gap();
                 self.retry(step, sent, error, left);
             }
             Action::Split | Action::Fail | Action::Sequence => {
                 let failure = failure(node, &queue, error, answer);
                 partition.end_in_flight(sent.id);
                 if has_sequence {
-                    partition.break_sequences();
+                    partition.leave_gap();
                 }
                 if let Some(mut batch) = sent.batch {
                     batch.add_attempt(left);
@@ -188,7 +188,7 @@ impl Sender {
         let Some(mut batch) = sent.batch else {
             // It expired on its way, and whether it arrived is not known.
             if sent.stamp.is_some() {
-                partition.break_sequences();
+                partition.leave_gap();
             }
             return self.evaluate(step, id);
         };
@@ -198,7 +198,7 @@ impl Sender {
         let is_exhausted = batch.attempts > self.settings.retries;
         if is_hopeless || is_exhausted || self.commands.is_close_over() {
             if batch.stamp.is_some() {
-                partition.break_sequences();
+                partition.leave_gap();
             }
             self.partitions.deliver(batch.fail(error), &mut self.agenda);
         } else {

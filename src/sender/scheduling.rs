@@ -76,7 +76,7 @@ impl Sender {
         let Some(partition) = self.partitions.get_mut(id) else {
             return;
         };
-        if let Some(identity) = partition.mend() {
+        if let Some(identity) = partition.close_gap() {
             self.producer_ids.bump(identity);
         }
         self.fail_lost(id);

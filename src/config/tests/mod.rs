@@ -60,7 +60,7 @@ fn warnings(properties: &Properties) -> Vec<String> {
 impl ProducerConfig {
     fn partitioner(&self) -> Option<Arc<dyn Partitioner>> {
         match self.partitioning() {
-            Partitioning::Asked(partitioner) => Some(partitioner),
+            Partitioning::Custom(partitioner) => Some(partitioner),
             Partitioning::ByKey(_) => None,
         }
     }

@@ -44,7 +44,7 @@ pub(in crate::sender) struct Partition {
     held: BTreeMap<BatchId, Outcome>,
     sequences: Sequences,
     /// Whether the sequences have a gap.
-    is_broken: bool,
+    has_gap: bool,
 }
 
 /// A batch in a request that has not ended.
@@ -64,7 +64,7 @@ struct Retry {
     not_before: Instant,
     /// Whether it must not be sent after all, as a gap came before it: it fails when those before it
     /// have their outcomes.
-    is_lost: bool,
+    is_unsendable: bool,
 }
 
 /// What a partition could send next.
@@ -85,7 +85,7 @@ impl Partition {
             retries: VecDeque::new(),
             held: BTreeMap::new(),
             sequences: Sequences::default(),
-            is_broken: false,
+            has_gap: false,
         }
     }
 
@@ -125,7 +125,7 @@ impl Partition {
     }
 
     pub(in crate::sender) fn next(&self, producer: ProducerIdState) -> Next {
-        if self.is_broken {
+        if self.has_gap {
             return Next::Nothing;
         }
         let oldest = self.in_flight.front().map(|one| one.id);
@@ -133,7 +133,7 @@ impl Partition {
             // A newer batch on its way is refused for its sequence and comes back; an older one
             // has to end first.
             let is_oldest = oldest.is_none_or(|oldest| retry.batch.id < oldest);
-            return if is_oldest && !retry.is_lost {
+            return if is_oldest && !retry.is_unsendable {
                 Next::Retry(retry.not_before)
             } else {
                 Next::Nothing
@@ -191,10 +191,10 @@ impl Partition {
             self.sequences.handle_alone(now);
         }
         let Some(mut batch) = self.take_retry() else {
-            let open = self.queue.take()?;
-            let records = open.completions.len();
+            let queued = self.queue.take()?;
+            let records = queued.completions.len();
             let stamp = identity.map(|identity| self.sequences.stamp(identity, records));
-            return Some(open.seal(&self.queue, stamp));
+            return Some(queued.seal(&self.queue, stamp));
         };
         if let (Some(identity), None) = (identity, batch.stamp) {
             batch.set_stamp(self.sequences.stamp(identity, batch.completions.len()));
@@ -243,7 +243,7 @@ impl Partition {
         let retry = Retry {
             batch,
             not_before,
-            is_lost: false,
+            is_unsendable: false,
         };
         self.retries.insert(index, retry);
     }
@@ -307,11 +307,11 @@ impl Partition {
         let mut retries = self.retries.iter();
         if let Some(index) = retries.position(|retry| retry.batch.id == id) {
             let batch = self.retries.remove(index)?.batch;
-            self.is_broken |= batch.stamp.is_some();
+            self.has_gap |= batch.stamp.is_some();
             let error = named(describe(batch.attempts, batch.last_error.as_ref()));
             return Some(batch.fail(error));
         }
-        let open = self.queue.take_if(id)?;
+        let queued = self.queue.take_if(id)?;
         let no_leader = Error::new(
             ErrorKind::UnknownTopicOrPartition,
             "the partition has no leader that a broker would name",
@@ -320,7 +320,7 @@ impl Partition {
             None => Some(&no_leader),
             Some(_) => unreachable,
         };
-        Some(open.fail(&self.queue, named(describe(0, cause))))
+        Some(queued.fail(&self.queue, named(describe(0, cause))))
     }
 
     /// Takes the outcome of one of its batches, and gives `deliver` all that no older batch holds back
@@ -354,20 +354,20 @@ impl Partition {
 /// Gaps.
 impl Partition {
     /// A batch that has a sequence will not be written, or may not be: the sequences have a gap.
-    pub(in crate::sender) fn break_sequences(&mut self) {
-        self.is_broken = true;
+    pub(in crate::sender) fn leave_gap(&mut self) {
+        self.has_gap = true;
     }
 
     /// If the sequences have a gap and nothing is on its way any more, forgets them, and returns the
     /// identity that the partition leaves. Batches that are certainly not in the log are sent again under
     /// the next identity.
-    pub(in crate::sender) fn mend(&mut self) -> Option<Identity> {
-        if !self.is_broken || !self.in_flight.is_empty() {
+    pub(in crate::sender) fn close_gap(&mut self) -> Option<Identity> {
+        if !self.has_gap || !self.in_flight.is_empty() {
             return None;
         }
-        self.is_broken = false;
+        self.has_gap = false;
         for retry in &mut self.retries {
-            retry.is_lost = retry.batch.fate() == Fate::MayBeWritten;
+            retry.is_unsendable = retry.batch.fate() == Fate::MayBeWritten;
             retry.batch.clear_stamp();
         }
         self.sequences.reset()
@@ -375,9 +375,12 @@ impl Partition {
 
     /// Takes out the oldest batch if a gap has made it impossible to send again and nothing older is
     /// on its way: callbacks keep their order.
-    pub(in crate::sender) fn take_lost(&mut self) -> Option<SealedBatch> {
-        let is_lost = self.retries.front().is_some_and(|retry| retry.is_lost);
-        if is_lost && self.in_flight.is_empty() {
+    pub(in crate::sender) fn take_unsendable(&mut self) -> Option<SealedBatch> {
+        let is_unsendable = self
+            .retries
+            .front()
+            .is_some_and(|retry| retry.is_unsendable);
+        if is_unsendable && self.in_flight.is_empty() {
             return self.take_retry();
         }
         None
@@ -390,7 +393,7 @@ impl Partition {
     /// False if it is not one that could have.
     pub(in crate::sender) fn wind_sequences(&mut self, next: i32) -> bool {
         let is_quiet = self.in_flight.is_empty() && self.retries.is_empty();
-        let may = is_quiet && !self.is_broken && self.sequences.is_established();
+        let may = is_quiet && !self.has_gap && self.sequences.is_established();
         if may {
             self.sequences.wind(next);
         }

@@ -213,25 +213,25 @@ fn one_that_expires_between_two_attempts_leaves_a_gap() {
     let outcome = world.expire(id).unwrap();
     assert_eq!(fate(&outcome), Fate::NotWritten);
     assert_eq!(world.next(), "nothing");
-    assert_eq!(world.partition.mend(), Some(IDENTITY));
+    assert_eq!(world.partition.close_gap(), Some(IDENTITY));
     assert_eq!(world.next(), "new");
 }
 
 #[test]
-fn after_a_gap_what_may_be_written_is_lost_and_what_is_not_gets_another_sequence() {
+fn after_a_gap_what_may_be_written_fails_and_what_is_not_gets_another_sequence() {
     let mut world = World::established();
     let first = world.send();
     world.send();
     world.send();
     world.retry(2, Fate::MayBeWritten);
     world.retry(3, Fate::NotWritten);
-    world.partition.break_sequences();
-    assert_eq!(world.partition.mend(), None, "one is still on its way");
+    world.partition.leave_gap();
+    assert_eq!(world.partition.close_gap(), None, "one is still on its way");
     world.partition.end_in_flight(first);
-    assert_eq!(world.partition.mend(), Some(IDENTITY));
-    let lost = world.partition.take_lost().unwrap();
-    assert_eq!(lost.fate(), Fate::MayBeWritten);
-    assert!(world.partition.take_lost().is_none());
+    assert_eq!(world.partition.close_gap(), Some(IDENTITY));
+    let unsendable = world.partition.take_unsendable().unwrap();
+    assert_eq!(unsendable.fate(), Fate::MayBeWritten);
+    assert!(world.partition.take_unsendable().is_none());
     assert_eq!(world.next(), "retry");
     let identity = IDENTITY.bumped();
     let again = world.partition.take_next(world.now, identity).unwrap();

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::accumulator::batch::{BatchId, OpenBatch};
+use crate::accumulator::batch::{BatchId, QueuedBatch};
 use crate::accumulator::lanes::this_thread;
 use crate::accumulator::topic_compression::TopicCompression;
 use crate::config::TopicSettings;
@@ -38,7 +38,7 @@ pub(crate) struct PartitionQueue {
 #[derive(Debug, Default)]
 pub(super) struct QueueState {
     /// In append order. Invariant: only the last one has room.
-    pub(super) batches: VecDeque<OpenBatch>,
+    pub(super) batches: VecDeque<QueuedBatch>,
     /// Whether appends are refused. Set once, under this lock: from then on the I/O thread, which
     /// looks under the same lock, sees every record that was ever accepted.
     pub(super) closed: bool,
@@ -66,12 +66,12 @@ pub(crate) struct Head {
 
 impl QueueState {
     /// The batch, if the I/O thread has not taken it.
-    pub(super) fn find(&mut self, id: BatchId) -> Option<&mut OpenBatch> {
+    pub(super) fn find(&mut self, id: BatchId) -> Option<&mut QueuedBatch> {
         let index = self.batches.partition_point(|batch| batch.id < id);
         self.batches.get_mut(index).filter(|batch| batch.id == id)
     }
 
-    fn take(&mut self) -> Option<OpenBatch> {
+    fn take(&mut self) -> Option<QueuedBatch> {
         let batch = self.batches.pop_front()?;
         self.is_busy = batch.is_full;
         Some(batch)
@@ -194,12 +194,12 @@ impl PartitionQueue {
     }
 
     /// Takes the oldest batch out. Runs on: I/O thread.
-    pub(crate) fn take(&self) -> Option<OpenBatch> {
+    pub(crate) fn take(&self) -> Option<QueuedBatch> {
         self.state.lock().take()
     }
 
     /// Takes the oldest batch out if it is this one. Runs on: I/O thread.
-    pub(crate) fn take_if(&self, id: BatchId) -> Option<OpenBatch> {
+    pub(crate) fn take_if(&self, id: BatchId) -> Option<QueuedBatch> {
         let mut state = self.state.lock();
         state.batches.front().filter(|batch| batch.id == id)?;
         state.take()
@@ -209,7 +209,7 @@ impl PartitionQueue {
     ///
     /// Runs on: caller that waits for one of its records.
     pub(super) fn expedite(&self, id: BatchId) -> bool {
-        let expedite = |batch: &mut OpenBatch| batch.is_urgent = true;
+        let expedite = |batch: &mut QueuedBatch| batch.is_urgent = true;
         self.state.lock().find(id).map(expedite).is_some()
     }
 
