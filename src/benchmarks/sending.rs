@@ -96,7 +96,7 @@ impl Sending {
                     delivered += 1;
                 }
                 Output::Disconnect(_)
-                | Output::Publish(_)
+                | Output::Publish { .. }
                 | Output::Finish(..)
                 | Output::Purged(..) => {}
                 Output::Wait(_) | Output::Stop => return delivered,
@@ -169,6 +169,7 @@ fn settings() -> Settings {
         metadata_max_age: Duration::from_secs(300),
         metadata_max_idle: Duration::from_secs(300),
         rebootstrap: None,
+            resolve_timeout: None,
         connections_max_idle: None,
         availability_timeout: None,
         seed: 1,

@@ -170,14 +170,11 @@ const SLOW_CALLBACKS: Duration = Duration::from_secs(1);
 /// # Errors
 /// The system has no thread or file descriptor to give.
 pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::JoinHandle<()>)> {
-    let refused = |error| {
-        Error::with_source(
-            ErrorKind::Internal,
-            format!("cannot start the I/O thread: {error}"),
-            error,
-        )
+    let refused = |what: &str, error| {
+        let text = format!("cannot start the I/O thread: the system has no {what} to give: {error}");
+        Error::with_source(ErrorKind::System, text, error)
     };
-    let poller = Poller::new().map_err(refused)?;
+    let poller = Poller::new().map_err(|error| refused("file descriptor", error))?;
     let counters = Arc::new(Counters::default());
     let shared = Arc::new(Shared {
         accumulator: Accumulator::new(
@@ -210,7 +207,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
     let thread = thread::Builder::new()
         .name(name)
         .spawn(move || driver.run())
-        .map_err(refused)?;
+        .map_err(|error| refused("thread", error))?;
     Ok((shared, thread))
 }
 
@@ -245,6 +242,7 @@ fn sender_settings(config: &ProducerConfig) -> sender::Settings {
         setup_timeout: config.connection_setup_timeout(),
         metadata_max_age: config.metadata_max_age(),
         metadata_max_idle: config.metadata_max_idle(),
+        resolve_timeout: config.bootstrap_resolve_timeout(),
         rebootstrap: match config.metadata_recovery() {
             MetadataRecovery::None => None,
             MetadataRecovery::Rebootstrap => Some(config.rebootstrap_trigger()),
@@ -359,7 +357,7 @@ impl Driver {
                 Output::Send(node, id, request) => {
                     self.inputs.extend(self.client.send(now, node, id, request));
                 }
-                Output::Publish(view) => self.publish(view),
+                Output::Publish { view, changed } => self.publish(view, &changed),
                 Output::Deliver(outcome) => self.shared.deliver(outcome),
                 Output::Finish(id, result) => {
                     if let Some(answer) = self.waiting.remove(&id) {
@@ -398,17 +396,16 @@ impl Driver {
         }
     }
 
-    fn publish(&self, view: Arc<ClusterView>) {
-        self.shared.accumulator.change(|topics| {
-            for (name, topic) in &view.topics {
-                let leaders = (0i32..).zip(&topic.partitions);
-                let available = leaders
-                    .filter(|(_, one)| one.leader.is_some())
-                    .map(|(index, _)| index)
-                    .collect();
-                topics.publish(name, topic.partitions.len(), available);
-            }
-        });
+    fn publish(&self, view: Arc<ClusterView>, changed: &[Arc<str>]) {
+        if !changed.is_empty() {
+            self.shared.accumulator.change(|topics| {
+                for name in changed {
+                    if let Some(topic) = view.topics.get(name) {
+                        topics.publish(name, topic.partitions.len(), topic.available());
+                    }
+                }
+            });
+        }
         *self.shared.view.lock() = view;
     }
 }

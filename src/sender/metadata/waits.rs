@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::cluster::ClusterView;
+use crate::cluster::{ClusterView, Refusal};
 use crate::error::{Error, ErrorKind, Result};
-use crate::protocol::error_code::ErrorCode;
 use crate::sender::event::{CommandId, Output};
 use crate::sender::step::Agenda;
 use crate::sender::timers::Timer;
@@ -28,13 +27,6 @@ pub(super) struct TopicWait {
     pub(super) answers_before: u64,
 }
 
-/// What is known of the cluster, and by how many answers.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Known<'a> {
-    pub(super) view: &'a ClusterView,
-    pub(super) answers: u64,
-}
-
 impl TopicWaits {
     pub(super) fn add(&mut self, id: CommandId, wait: TopicWait, agenda: &mut Agenda) {
         if let Some(deadline) = wait.deadline {
@@ -48,14 +40,16 @@ impl TopicWaits {
         self.0.values().map(|wait| &*wait.topic)
     }
 
-    /// Whether some caller would still have to wait.
-    pub(super) fn any_short_of(&self, view: &ClusterView) -> bool {
-        self.0.values().any(|wait| wait.is_short_of(view))
+    /// The topics for which a caller would still have to wait; not those that are refused for good.
+    pub(super) fn short_of(&self, view: &ClusterView) -> impl Iterator<Item = &str> {
+        let waits = self.0.values();
+        let short = waits.filter(|wait| wait.answer(view).is_none());
+        short.map(|wait| &*wait.topic)
     }
 
     /// Answers the callers whose topic has come, or will never come.
-    pub(super) fn answer(&mut self, known: Known<'_>, agenda: &mut Agenda) {
-        self.0.retain(|id, wait| match wait.answer(known) {
+    pub(super) fn answer(&mut self, view: &ClusterView, agenda: &mut Agenda) {
+        self.0.retain(|id, wait| match wait.answer(view) {
             Some(answer) => {
                 wait.end(*id, answer, agenda);
                 false
@@ -64,12 +58,10 @@ impl TopicWaits {
         });
     }
 
-    /// The producer closes: it accepts nothing any more, so no caller need wait for a topic.
-    pub(super) fn refuse_all(&mut self, agenda: &mut Agenda) {
+    /// No topic will come any more, for this reason.
+    pub(super) fn refuse_all(&mut self, error: &Error, agenda: &mut Agenda) {
         for (id, wait) in std::mem::take(&mut self.0) {
-            let text = "the producer was closed while send waited";
-            let error = Error::new(ErrorKind::Closed, text);
-            wait.end(id, Err(error), agenda);
+            wait.end(id, Err(error.clone()), agenda);
         }
     }
 
@@ -79,12 +71,12 @@ impl TopicWaits {
         &mut self,
         now: Instant,
         id: CommandId,
-        known: Known<'_>,
+        view: &ClusterView,
         unreachable: Option<&Error>,
         agenda: &mut Agenda,
     ) {
         if let Some(wait) = self.0.remove(&id) {
-            let error = wait.overdue(now, known, unreachable);
+            let error = wait.overdue(now, view, unreachable);
             wait.end(id, Err(error), agenda);
         }
     }
@@ -92,7 +84,7 @@ impl TopicWaits {
 
 impl TopicWait {
     pub(super) fn is_short_of(&self, view: &ClusterView) -> bool {
-        let Some(topic) = view.topics.get(&*self.topic) else {
+        let Some(topic) = view.topics.get(&self.topic) else {
             return true;
         };
         let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
@@ -100,28 +92,28 @@ impl TopicWait {
     }
 
     /// Why the brokers refuse the topic, if one has said so since.
-    fn refusal(&self, known: Known<'_>) -> Option<ErrorCode> {
-        let code = known.view.refused.get(&*self.topic).copied();
-        code.filter(|_| known.answers > self.answers_before)
+    fn refusal(&self, view: &ClusterView) -> Option<Refusal> {
+        let refusal = view.refused.get(&self.topic).copied();
+        refusal.filter(|refusal| refusal.answer > self.answers_before)
     }
 
     /// The answer, if there is one yet. What a broker refuses for the moment only may be there at the
     /// next look: one that lags behind does not know a topic that its neighbour knows (KAFKA-6833).
-    fn answer(&self, known: Known<'_>) -> Option<Result<()>> {
-        if !self.is_short_of(known.view) {
+    fn answer(&self, view: &ClusterView) -> Option<Result<()>> {
+        if !self.is_short_of(view) {
             return Some(Ok(()));
         }
-        let is_final = |code: &ErrorCode| *code != ErrorCode::NONE && !code.is_retriable();
-        let code = self.refusal(known).filter(is_final)?;
+        let refusal = self.refusal(view).filter(|refusal| !refusal.may_pass())?;
+        let code = refusal.code;
         let text = format!("the brokers refuse topic \"{}\": {code}", self.topic);
         Some(Err(Error::new(ErrorKind::Broker(code), text)))
     }
 
     /// The error of a caller whose time is over: as much as is known.
-    fn overdue(&self, now: Instant, known: Known<'_>, unreachable: Option<&Error>) -> Error {
+    fn overdue(&self, now: Instant, known: &ClusterView, unreachable: Option<&Error>) -> Error {
         let waited = now.saturating_duration_since(self.since).as_millis();
         let topic = &self.topic;
-        if let Some(view) = known.view.topics.get(&**topic) {
+        if let Some(view) = known.topics.get(topic) {
             let (count, partition) = (view.partitions.len(), self.partition.unwrap_or(-1));
             let text = format!(
                 "partition {partition} of topic \"{topic}\" does not exist: the topic has {count} \
@@ -129,7 +121,7 @@ impl TopicWait {
             );
             return Error::new(ErrorKind::UnknownTopicOrPartition, text);
         }
-        if let Some(code) = self.refusal(known) {
+        if let Some(Refusal { code, .. }) = self.refusal(known) {
             let text = format!("topic \"{topic}\" is not available: {code}, for {waited} ms");
             return Error::new(ErrorKind::UnknownTopicOrPartition, text);
         }
@@ -159,6 +151,7 @@ impl TopicWait {
 #[cfg(not(shuttle))]
 mod tests {
     use super::*;
+    use crate::protocol::error_code::ErrorCode;
 
     #[expect(clippy::disallowed_methods, reason = "an Instant has no other source")]
     fn now() -> Instant {
@@ -175,20 +168,21 @@ mod tests {
         }
     }
 
-    fn refusing(code: ErrorCode) -> ClusterView {
-        ClusterView {
-            refused: BTreeMap::from([(Arc::from("orders"), code)]),
-            ..ClusterView::default()
-        }
+    /// What follows from an answer that refuses the topic.
+    fn refusing(code: ErrorCode, answer: u64) -> ClusterView {
+        let mut view = ClusterView::default();
+        view.refused
+            .insert(Arc::from("orders"), Refusal { code, answer });
+        view
     }
 
     /// Which callers are answered, of two that have come before and after the first answer.
-    fn answered(view: &ClusterView, answers: u64) -> Vec<u64> {
+    fn answered(view: &ClusterView) -> Vec<u64> {
         let (mut waits, mut agenda) = (TopicWaits::default(), Agenda::new(1));
         for id in [0, 1] {
             waits.add(CommandId(id), wait(id), &mut agenda);
         }
-        waits.answer(Known { view, answers }, &mut agenda);
+        waits.answer(view, &mut agenda);
         let finished = agenda.into_outputs().filter_map(|output| match output {
             Output::Finish(CommandId(id), _) => Some(id),
             _ => None,
@@ -198,26 +192,22 @@ mod tests {
 
     #[test]
     fn a_refusal_counts_only_for_callers_that_had_come_before() {
-        let view = refusing(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
-        assert_eq!(answered(&view, 1), [0]);
-        assert_eq!(answered(&view, 2), [0, 1]);
+        let refused_by = |answer| refusing(ErrorCode::TOPIC_AUTHORIZATION_FAILED, answer);
+        assert_eq!(answered(&refused_by(1)), [0]);
+        assert_eq!(answered(&refused_by(2)), [0, 1]);
     }
 
     #[test]
     fn a_topic_that_a_broker_does_not_know_yet_is_waited_for() {
-        let view = refusing(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-        assert_eq!(answered(&view, 2), [0; 0]);
+        let view = refusing(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, 2);
+        assert_eq!(answered(&view), [0; 0]);
     }
 
     #[test]
     fn a_caller_whose_time_is_over_gets_the_refusal_that_came_while_it_waited() {
-        let view = refusing(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        let view = refusing(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, 1);
         let kind = |answers_before: u64| {
-            let known = Known {
-                view: &view,
-                answers: 1,
-            };
-            let error = wait(answers_before).overdue(now(), known, None);
+            let error = wait(answers_before).overdue(now(), &view, None);
             error.kind()
         };
         assert_eq!(kind(0), ErrorKind::UnknownTopicOrPartition);

@@ -5,7 +5,7 @@ use crate::protocol::messages::{CurrentLeader, NodeEndpoint};
 
 /// Asks for metadata as soon as that is possible, and answers it.
 fn refresh(world: &mut World) {
-    world.sender.metadata.request();
+    world.sender.metadata.request_all();
     world.advance(BACKOFF);
     world.answer_metadata();
 }

@@ -124,7 +124,7 @@ fn a_topic_not_in_use_is_forgotten() {
 #[test]
 fn a_request_lost_with_its_connection_goes_to_another_broker_after_a_pause() {
     let mut world = World::ready(settings());
-    world.sender.metadata.request();
+    world.sender.metadata.request_all();
     world.advance(BACKOFF);
     let (_, node) = world.asked()[0];
     let other = if node == ONE { TWO } else { ONE };
@@ -174,7 +174,7 @@ fn rebootstrapping(trigger: Duration) -> World {
 #[test]
 fn starts_over_with_bootstrap_when_the_known_brokers_tell_nothing() {
     let mut world = rebootstrapping(ms(1_000));
-    world.sender.metadata.request();
+    world.sender.metadata.request_all();
     world.advance(BACKOFF);
     assert_eq!(world.asked().len(), 1);
     world.advance(ms(1_000) - BACKOFF);
@@ -194,7 +194,7 @@ fn starts_over_with_bootstrap_when_the_known_brokers_tell_nothing() {
 #[test]
 fn starts_over_at_once_when_a_broker_says_so() {
     let mut world = rebootstrapping(Duration::from_secs(300));
-    world.sender.metadata.request();
+    world.sender.metadata.request_all();
     world.advance(BACKOFF);
     let mut answer = world.metadata();
     answer.error = ErrorCode::REBOOTSTRAP_REQUIRED;
@@ -208,7 +208,7 @@ fn starts_over_at_once_when_a_broker_says_so() {
 fn metadata_that_comes_in_time_keeps_the_brokers() {
     let mut world = rebootstrapping(ms(1_000));
     for _ in 0..5 {
-        world.sender.metadata.request();
+        world.sender.metadata.request_all();
         world.advance(ms(500));
         world.answer_metadata();
     }

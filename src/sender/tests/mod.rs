@@ -69,6 +69,7 @@ fn settings() -> Settings {
         metadata_max_age: Duration::from_secs(300),
         metadata_max_idle: Duration::from_secs(300),
         rebootstrap: None,
+        resolve_timeout: None,
         connections_max_idle: None,
         availability_timeout: None,
         seed: 1,
@@ -218,13 +219,12 @@ impl World {
                 Output::Send(node, id, request) => {
                     self.sent.insert(id, (node, request));
                 }
-                Output::Publish(view) => {
-                    for (name, topic) in &view.topics {
-                        let all = (0..).zip(&topic.partitions);
-                        let led = all.filter(|(_, one)| one.leader.is_some());
-                        let available = led.map(|(index, _)| index).collect();
-                        let count = topic.partitions.len();
-                        self.accumulator.publish(name, count, available);
+                Output::Publish { view, changed } => {
+                    for name in &changed {
+                        if let Some(topic) = view.topics.get(name) {
+                            let count = topic.partitions.len();
+                            self.accumulator.publish(name, count, topic.available());
+                        }
                     }
                 }
                 Output::Deliver(outcome) => deliver(outcome),
