@@ -54,7 +54,7 @@ struct Link {
 const RESOLVER_GRACE: Duration = Duration::from_secs(1);
 
 /// How often a socket is read before the others get their turn.
-const READS_PER_TURN: usize = 16;
+const READS_AT_ONCE: usize = 16;
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 
 impl NetworkClient {
@@ -211,7 +211,7 @@ impl NetworkClient {
         let Some(Link { stream, channel }) = link else {
             return;
         };
-        let pumped = channel.read(now, stream, &mut self.buffer, READS_PER_TURN);
+        let pumped = channel.read(now, stream, &mut self.buffer, READS_AT_ONCE);
         self.finish_pump(node, pumped, inputs);
     }
 
@@ -266,7 +266,7 @@ impl NetworkClient {
                         Input::Ready(id)
                     }
                     Event::Response(request, response) => Input::Response(request, response),
-                    Event::Written(request) => Input::Written(request),
+                    Event::Sent(request) => Input::Sent(request),
                 });
             }
         }
@@ -290,7 +290,7 @@ impl NetworkClient {
         };
         let unwritten = lost
             .iter()
-            .filter(|one| !one.written)
+            .filter(|one| !one.begun)
             .map(|one| one.id)
             .collect();
         let text = format!(

@@ -50,7 +50,7 @@ pub(super) struct SentBatch {
     pub(super) stamp: Option<ProducerStamp>,
     /// What this attempt leaves in the log if no answer to it comes.
     pub(super) if_unanswered: Fate,
-    /// `None` if the batch expired; its bytes stay in the request until that is gone.
+    /// `None` if the batch expired; its bytes stay with the request until the last is in the socket.
     pub(super) batch: Option<SealedBatch>,
 }
 

@@ -275,7 +275,7 @@ impl Nodes {
         let Some(node) = self.by_id.get_mut(&id) else {
             return;
         };
-        node.ready().push(kind, partition);
+        node.ready_queues().push(kind, partition);
         if let Some(timeout) = self.availability_timeout
             && node.block(now)
         {
@@ -287,7 +287,7 @@ impl Nodes {
     pub(super) fn next_kind(&mut self, now: Instant, id: NodeId) -> Option<RequestKind> {
         let node = self.by_id.get_mut(&id)?;
         node.can_take(now, self.max_in_flight)
-            .then(|| node.ready().take_turn())?
+            .then(|| node.ready_queues().take_turn())?
     }
 
     /// The broker was given a request, or nothing waits for it. Returns whether it had been stuck.
