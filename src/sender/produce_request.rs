@@ -1,7 +1,7 @@
 //! Batches that are ready, to Produce requests. HOT: runs for each batch. An `impl` of [`Sender`]; runs
 //! on the I/O thread, or in a simulation.
 
-use std::collections::BTreeMap;
+use crate::sorted_map::SortedMap;
 use std::time::Instant;
 
 use crate::accumulator::{PartitionId, SealedBatch};
@@ -158,7 +158,7 @@ impl Sender {
         kind: RequestKind,
         batches: Vec<SentBatch>,
     ) {
-        let mut topics: BTreeMap<Arc<str>, ProduceTopic> = BTreeMap::new();
+        let mut topics: SortedMap<Arc<str>, ProduceTopic> = SortedMap::new();
         for (sent, batch) in batches
             .iter()
             .filter_map(|sent| Some((sent, sent.batch.as_ref()?)))
