@@ -243,7 +243,10 @@ impl Topics {
     pub(crate) fn publish(&mut self, name: &Arc<str>, partitions: usize, available: Vec<i32>) {
         let index = self.search(name);
         let old = index.and_then(|index| self.at(index)).cloned();
-        let mut queues = old.as_ref().map(|topic| topic.queues.clone()).unwrap_or_default();
+        let mut queues = old
+            .as_ref()
+            .map(|topic| topic.queues.clone())
+            .unwrap_or_default();
         let settings = self.settings.of(name);
         let compression = match &old {
             Some(topic) => topic.compression.clone(),

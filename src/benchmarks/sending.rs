@@ -169,7 +169,7 @@ fn settings() -> Settings {
         metadata_max_age: Duration::from_secs(300),
         metadata_max_idle: Duration::from_secs(300),
         rebootstrap: None,
-            resolve_timeout: None,
+        resolve_timeout: None,
         connections_max_idle: None,
         availability_timeout: None,
         seed: 1,

@@ -5,7 +5,7 @@
 mod name_map;
 mod refresh;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 pub(crate) use name_map::NameMap;
 pub(crate) use refresh::{Due, Inquiry, Refresh};
@@ -14,13 +14,14 @@ use crate::address::Address;
 use crate::ids::{NodeId, TopicId};
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{MetadataPartition, MetadataResponse, MetadataTopic};
+use crate::sorted_map::SortedMap;
 use crate::sync::Arc;
 
 /// Leaders and partitions as of one metadata response, together with what older ones said of
 /// topics that this one does not mention.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClusterView {
-    pub(crate) brokers: BTreeMap<NodeId, Address>,
+    pub(crate) brokers: SortedMap<NodeId, Address>,
     pub(crate) topics: NameMap<Arc<TopicView>>,
     /// Topics in use that the last response about them refused or did not know, with its reason.
     pub(crate) refused: NameMap<Refusal>,
@@ -124,7 +125,7 @@ impl ClusterView {
             view: self.clone(),
             ..Update::default()
         };
-        update.view.brokers = BTreeMap::new();
+        update.view.brokers = SortedMap::new();
         update.leave_brokers_that_are_gone();
         update
     }
@@ -314,7 +315,7 @@ impl Update {
     }
 }
 
-fn brokers(response: &MetadataResponse) -> BTreeMap<NodeId, Address> {
+fn brokers(response: &MetadataResponse) -> SortedMap<NodeId, Address> {
     // Numbers below zero are the bootstrap addresses', and no broker's.
     let brokers = response.brokers.iter().filter(|one| one.node.0 >= 0);
     brokers

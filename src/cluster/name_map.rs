@@ -2,8 +2,7 @@
 //! each answer of a broker makes a new view of the cluster, and may be about one topic out of
 //! thousands. A copy shares its parts with the original, and a change copies one part.
 
-use std::collections::BTreeMap;
-
+use crate::sorted_map::SortedMap;
 use crate::sync::Arc;
 
 /// Into how many parts names are divided.
@@ -13,7 +12,7 @@ const PARTS: usize = 256;
 #[derive(Clone, Debug)]
 pub(crate) struct NameMap<V> {
     /// `PARTS` of them, or none while the map is empty.
-    parts: Vec<Arc<BTreeMap<Arc<str>, V>>>,
+    parts: Vec<Arc<SortedMap<Arc<str>, V>>>,
 }
 
 impl<V> Default for NameMap<V> {
@@ -33,8 +32,7 @@ impl<V: Clone> NameMap<V> {
 
     /// The map's own copy of a name.
     pub(crate) fn key(&self, name: &str) -> Option<&Arc<str>> {
-        let part = self.parts.get(part_of(name))?;
-        part.get_key_value(name).map(|(name, _)| name)
+        self.parts.get(part_of(name))?.get_key(name)
     }
 
     /// All entries, in an order that is always the same for the same names.

@@ -11,7 +11,7 @@ mod mailbox;
 #[path = "model/tests.rs"]
 mod model;
 
-use std::collections::BTreeMap;
+use crate::sorted_map::SortedMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,7 @@ pub(crate) struct Shared {
     mailbox: Mailbox,
     view: Mutex<Arc<ClusterView>>,
     /// What fails is kept here, batch by batch, once a caller that closes has asked for it.
-    undelivered: Mutex<Option<BTreeMap<BatchId, Vec<UndeliveredRecord>>>>,
+    undelivered: Mutex<Option<SortedMap<BatchId, Vec<UndeliveredRecord>>>>,
     waker: Waker,
     io_thread: OnceLock<ThreadId>,
 }
@@ -156,9 +156,9 @@ pub(crate) struct Driver {
     poller: Poller,
     client: NetworkClient,
     /// Callers that wait for the sender's answer.
-    waiting: BTreeMap<CommandId, Answer<()>>,
+    waiting: SortedMap<CommandId, Answer<()>>,
     /// Callers that wait for what a purge comes to.
-    purging: BTreeMap<PurgeId, Answer<Purged>>,
+    purging: SortedMap<PurgeId, Answer<Purged>>,
     inputs: Vec<Input>,
 }
 
@@ -171,7 +171,8 @@ const SLOW_CALLBACKS: Duration = Duration::from_secs(1);
 /// The system has no thread or file descriptor to give.
 pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::JoinHandle<()>)> {
     let refused = |what: &str, error| {
-        let text = format!("cannot start the I/O thread: the system has no {what} to give: {error}");
+        let text =
+            format!("cannot start the I/O thread: the system has no {what} to give: {error}");
         Error::with_source(ErrorKind::System, text, error)
     };
     let poller = Poller::new().map_err(|error| refused("file descriptor", error))?;
@@ -198,8 +199,8 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         sender,
         client: NetworkClient::new(connect, Connector::new(poller.waker())),
         poller,
-        waiting: BTreeMap::new(),
-        purging: BTreeMap::new(),
+        waiting: SortedMap::new(),
+        purging: SortedMap::new(),
         inputs: Vec::new(),
     };
     // A client id may have a null byte, a thread's name may not.

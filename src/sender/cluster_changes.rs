@@ -143,7 +143,7 @@ impl Sender {
             }
         }
         for id in moved {
-            self.evaluate(step, id);
+            self.update_stage(step, id);
         }
     }
 }

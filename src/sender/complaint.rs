@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// One thing that may go wrong. An end that is soon followed by the same again does not begin anew: a
 /// broker that accepts connections and drops them would fill the log.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Complaint {
     /// Since when nothing that was said is said again.
     since: Option<Instant>,

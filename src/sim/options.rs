@@ -181,7 +181,7 @@ impl Options {
                 metadata_max_idle: ms(300_000),
                 rebootstrap: None,
                 resolve_timeout: None,
-        resolve_timeout: None,
+                resolve_timeout: None,
                 connections_max_idle: None,
                 availability_timeout: None,
                 seed: 1,

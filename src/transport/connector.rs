@@ -299,7 +299,9 @@ impl ConnectError {
 fn is_out_of_files(error: &io::Error) -> bool {
     // EMFILE and ENFILE of every Unix that Rust runs on, and Windows' WSAEMFILE.
     let codes: &[i32] = if cfg!(windows) { &[10_024] } else { &[24, 23] };
-    error.raw_os_error().is_some_and(|code| codes.contains(&code))
+    error
+        .raw_os_error()
+        .is_some_and(|code| codes.contains(&code))
 }
 
 /// The usual failures in plain words, to stand behind an address; the system's own words for the
@@ -415,7 +417,10 @@ mod tests {
             let error = failed(limit);
             assert!(error.is_local());
             let text = error.to_string();
-            assert!(text.contains("as many files and sockets open as it may"), "{text}");
+            assert!(
+                text.contains("as many files and sockets open as it may"),
+                "{text}"
+            );
         }
         assert!(!failed(111).is_local());
     }

@@ -2,13 +2,14 @@
 //! wait for metadata; but their epoch is newer than any that metadata has, so one that is wrong would
 //! outlast every metadata answer if it could not be doubted. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::address::Address;
 use crate::cluster::ClusterView;
 use crate::ids::NodeId;
 use crate::protocol::messages::{CurrentLeader, NodeEndpoint};
 use crate::sender::metadata::{Metadata, News};
+use crate::sorted_map::SortedMap;
 use crate::sync::Arc;
 
 /// Which partition is led by whom, as the answer to a batch for it says.
@@ -21,7 +22,7 @@ pub(in crate::sender) struct LeaderHint {
 
 /// The partitions whose leader is known from a hint and not from metadata.
 #[derive(Debug, Default)]
-pub(super) struct Hints(BTreeMap<(Arc<str>, i32), Followed>);
+pub(super) struct Hints(SortedMap<(Arc<str>, i32), Followed>);
 
 /// A hint that was followed.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +74,7 @@ impl Metadata {
             let endpoint = endpoints.find(|end| end.node == leader && end.node.0 >= 0);
             let address = endpoint.and_then(|end| Address::advertised(&end.host, end.port));
             if let Some(address) = address {
-                view.brokers.entry(leader).or_insert(address);
+                view.brokers.get_or_insert_with(leader, || address);
             }
             if view.follow(&hint.topic, hint.partition, leader, leader_epoch) {
                 let followed = Followed {

@@ -7,13 +7,13 @@ mod resolving;
 mod waits;
 
 use std::cell::LazyCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::PartitionQueue;
 use crate::backoff::Backoff;
-use crate::cluster::{ClusterView, Due, Inquiry, Reading, Refresh, Update};
+use crate::cluster::{ClusterView, Due, Inquiry, NameMap, Reading, Refresh, Update};
 use crate::error::{Error, ErrorKind};
 use crate::ids::NodeId;
 use crate::protocol::error_code::ErrorCode;
@@ -25,8 +25,8 @@ use crate::sender::step::Agenda;
 use crate::sender::timers::Timer;
 use crate::sync::Arc;
 use hints::Hints;
-use resolving::Resolving;
 pub(super) use hints::LeaderHint;
+use resolving::Resolving;
 use waits::{TopicWait, TopicWaits};
 
 /// See the [module](self).
@@ -50,7 +50,7 @@ pub(super) struct Metadata {
     hints: Hints,
     resolving: Resolving,
     /// Topics that the brokers refuse or do not know.
-    missing: BTreeMap<Arc<str>, Complaint>,
+    missing: NameMap<Complaint>,
     /// Answers that name no broker.
     useless: Complaint,
 }
@@ -86,7 +86,7 @@ impl Metadata {
             overdue: 0,
             hints: Hints::default(),
             resolving: Resolving::new(settings.resolve_timeout),
-            missing: BTreeMap::new(),
+            missing: NameMap::default(),
             useless: Complaint::default(),
         }
     }
@@ -287,10 +287,13 @@ impl Metadata {
                 }
                 continue;
             };
-            let text = format!("has no metadata for topic \"{topic}\": {}", refusal.code);
-            let missing = self.missing.entry(Arc::clone(topic)).or_default();
-            if let Some(times) = missing.raise(now, &refusal.code.to_string()) {
-                log::warn!("{node} {text}{times}");
+            if !self.missing.contains_key(topic) {
+                self.missing.insert(Arc::clone(topic), Complaint::default());
+            }
+            let code = refusal.code.to_string();
+            let missing = self.missing.get_mut(topic);
+            if let Some(times) = missing.and_then(|missing| missing.raise(now, &code)) {
+                log::warn!("{node} has no metadata for topic \"{topic}\": {code}{times}");
             }
         }
     }
