@@ -89,9 +89,12 @@
 //! | level | contains |
 //! |---|---|
 //! | error | what no call or callback reports: a panic in a callback, a failure of an interceptor, the death of the I/O thread |
-//! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, a topic that brokers refuse, how many records failed when a producer was dropped, callbacks that take more than a second, properties that have no effect |
-//! | info | further failures in a row to reach the same broker, a batch that its broker finds too large, a broker that gives out no producer id |
+//! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, that no broker can be reached, a topic that brokers refuse or do not know, a broker that gives out no producer id, how many records failed when a producer was dropped, callbacks that take more than a second, properties that have no effect |
+//! | info | that a broker can be reached again or knows a topic again, that one has left the cluster, a batch that its broker finds too large |
 //! | debug | every batch that is sent again, and why |
+//!
+//! What goes wrong again and again is said the first time, again as soon as it is something else, and
+//! then once a minute with how often it has happened.
 
 // Model tests are built without the code that has no threads, and without the network.
 #![cfg_attr(

@@ -363,20 +363,18 @@ mod tests {
     }
 
     /// How a response is read if nothing is special about it.
-    fn all() -> Reading<impl Fn(&str) -> bool, impl Fn(&str, i32) -> bool> {
+    fn all() -> Reading<fn(&str) -> bool, fn(&str, i32) -> bool> {
         Reading {
             answer: 1,
-            is_wanted: |_: &str| true,
-            is_doubted: |_: &str, _: i32| false,
+            is_wanted: |_| true,
+            is_doubted: |_, _| false,
         }
     }
 
     #[test]
     fn a_topic_that_was_not_asked_for_takes_no_room() {
-        let reading = Reading {
-            is_wanted: |name: &str| name == "a",
-            ..all()
-        };
+        let mut reading = all();
+        reading.is_wanted = |name| name == "a";
         let update = ClusterView::default().merged(&response(1, 5), &reading);
         assert!(update.view.topics.keys().next().is_none());
         assert!(update.view.refused.keys().next().is_none());
@@ -526,10 +524,8 @@ mod tests {
         assert!(view.follow("orders", 0, NodeId(2), 1_000));
         let Update { view, .. } = view.merged(&response(1, 5), &all());
         assert_eq!(view.leader("orders", 0), Some(NodeId(2)));
-        let doubting = Reading {
-            is_doubted: |_: &str, _: i32| true,
-            ..all()
-        };
+        let mut doubting = all();
+        doubting.is_doubted = |_, _| true;
         let Update { view, .. } = view.merged(&response(1, 5), &doubting);
         assert_eq!(view.leader("orders", 0), Some(NodeId(1)));
     }

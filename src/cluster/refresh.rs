@@ -29,8 +29,8 @@ pub(crate) struct Refresh {
     expires: Option<Instant>,
     /// Nothing is asked for again before.
     not_before: Option<Instant>,
-    /// The number of the inquiry under way.
-    in_flight: Option<u64>,
+    /// The inquiry under way: its number, and what it asks for.
+    in_flight: Option<(u64, Vec<Arc<str>>)>,
     inquiries: u64,
     /// Answers and failures in a row that did not bring what was wanted.
     attempts: u32,
@@ -48,6 +48,8 @@ pub(crate) struct Inquiry {
     is_all: bool,
     /// Whether it asks for anything again.
     is_again: bool,
+    /// Whether something else has to wait for the end of its pause.
+    leaves_others: bool,
 }
 
 /// Metadata is not asked for more often than this because of its age: a setting of 0 would keep an idle
@@ -96,6 +98,12 @@ impl Refresh {
         if self.is_tracked(topic) && !self.new.contains(topic) {
             self.again.insert(Arc::clone(topic));
         }
+    }
+
+    /// Whether the request under way asks for this topic.
+    pub(crate) fn is_asking_for(&self, topic: &Arc<str>) -> bool {
+        let topics = self.in_flight.as_ref().map(|(_, topics)| topics);
+        topics.is_some_and(|topics| topics.binary_search(topic).is_ok())
     }
 
     /// When a request is due; `None` while one is under way or nothing is wanted.
@@ -189,12 +197,14 @@ impl Refresh {
         }
         self.all &= !is_all;
         self.inquiries += 1;
-        self.in_flight = Some(self.inquiries);
+        let topics: Vec<_> = topics.into_iter().collect();
+        self.in_flight = Some((self.inquiries, topics.clone()));
         Inquiry {
             number: self.inquiries,
-            topics: topics.into_iter().collect(),
+            topics,
             is_all,
             is_again,
+            leaves_others: self.all || !self.again.is_empty(),
         }
     }
 
@@ -209,10 +219,9 @@ impl Refresh {
     ) {
         let is_current = self
             .in_flight
-            .take_if(|number| *number == inquiry.number)
+            .take_if(|(number, _)| *number == inquiry.number)
             .is_some();
         let is_good = lacking.is_empty();
-        let is_other_wanted = self.all || !self.again.is_empty();
         for topic in &lacking {
             self.request(topic);
         }
@@ -221,7 +230,7 @@ impl Refresh {
         }
         if is_current && inquiry.is_again {
             self.back_off(now, is_good, backoff);
-        } else if !is_other_wanted && self.may_ask_again(now) {
+        } else if is_current && !inquiry.leaves_others && self.may_ask_again(now) {
             // What was asked for the first time has a pause of its own before it. What had to wait
             // already waits no longer, however many new topics there are.
             self.not_before = Some(now + backoff(0));
@@ -251,7 +260,7 @@ impl Refresh {
     fn give_up(&mut self, inquiry: &Inquiry) -> bool {
         let is_current = self
             .in_flight
-            .take_if(|number| *number == inquiry.number)
+            .take_if(|(number, _)| *number == inquiry.number)
             .is_some();
         if is_current {
             self.all |= inquiry.is_all;
@@ -385,6 +394,18 @@ mod tests {
             asked += u32::from(ask(&mut refresh, at, &["missing"]).contains(&name("missing")));
         }
         assert_eq!(asked, 9, "once in each pause");
+    }
+
+    #[test]
+    fn what_turns_out_to_be_old_while_it_is_asked_for_has_its_pause() {
+        let (mut refresh, start) = (refresh(), now());
+        let orders = name("orders");
+        refresh.track(start, &orders);
+        let inquiry = refresh.start(start);
+        assert!(refresh.is_asking_for(&orders) && !refresh.is_asking_for(&name("others")));
+        refresh.request(&orders);
+        refresh.handle_answer(start, &inquiry, Vec::new(), |_| PAUSE);
+        assert_eq!(refresh.due(), Some(Due::At(start + PAUSE)));
     }
 
     #[test]

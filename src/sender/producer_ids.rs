@@ -193,6 +193,7 @@ mod tests {
             state,
             inquiry: Inquiry::NotNeeded,
             failures: 0,
+            refusals: Complaint::default(),
             backoff: Backoff {
                 initial: PAUSE,
                 max: PAUSE,
@@ -255,7 +256,7 @@ mod tests {
         let mut answer = |error, id| {
             ids.start_request();
             let response = response(error, id);
-            let answer = ids.handle_response(start, NodeId(1), &response, agenda);
+            let answer = ids.handle_response(start, "broker 1", &response, agenda);
             (answer, ids.state())
         };
         let unidentified = ProducerIdState::Unidentified;

@@ -111,6 +111,8 @@ pub(super) struct FaultMix {
     pub(super) grow: u32,
     /// A broker names a wrong leader.
     pub(super) hint: u32,
+    /// A broker names a wrong leader, as of an epoch that is yet to come.
+    pub(super) far_hint: u32,
     /// Metadata leaves something out.
     pub(super) omit: u32,
     /// A Produce answer has its partitions in another order than the request.
@@ -180,7 +182,6 @@ impl Options {
                 metadata_max_age: ms(300_000),
                 metadata_max_idle: ms(300_000),
                 rebootstrap: None,
-                resolve_timeout: None,
                 resolve_timeout: None,
                 connections_max_idle: None,
                 availability_timeout: None,
@@ -258,6 +259,7 @@ impl Options {
             max: options.setup_timeout * 2,
         };
         options.faults.shuffle = shuffle(seed);
+        options.faults.far_hint = far_hint(seed);
         // Every record fits into such a batch alone, or most do.
         let most = value_bytes.1 as usize;
         options.max_message_bytes = d.pick(&[ANY_SIZE, ANY_SIZE, most + 150, most / 2 + 150]);
@@ -415,6 +417,12 @@ fn shuffle(seed: u64) -> u32 {
     d.pick(&[0, 0, 100, 500])
 }
 
+/// How often a broker invents a leader and its epoch. Not at all where nothing else is wrong.
+fn far_hint(seed: u64) -> u32 {
+    let d = &mut Dice::new(seed, Stream::Hints);
+    d.pick(&[0, 0, 0, 300, 900])
+}
+
 /// Mostly none, which is fastest.
 fn compression(seed: u64) -> Option<Compression> {
     let d = &mut Dice::new(seed, Stream::Compression);
@@ -495,6 +503,7 @@ impl FaultMix {
             mangle: draw(50),
             // From a stream of its own, like everything that came later.
             shuffle: 0,
+            far_hint: 0,
             repeat_answer: draw(20),
             refuse_identity: draw(300),
             calamity_ms: d.pick(&[20, 100, 400]),

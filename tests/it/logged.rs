@@ -54,3 +54,10 @@ pub(crate) fn is_logged(parts: &[&str]) -> bool {
         .iter()
         .any(|line| parts.iter().all(|part| line.contains(part)))
 }
+
+/// How many lines have all these parts.
+pub(crate) fn times_logged(parts: &[&str]) -> usize {
+    let logged = LOGGED.lock().unwrap();
+    let has_all = |line: &&String| parts.iter().all(|part| line.contains(part));
+    logged.iter().filter(has_all).count()
+}

@@ -382,7 +382,10 @@ impl Metadata {
         } else if let Some(error) = self.resolving.failure() {
             agenda.push(Output::Finish(id, Err(error.clone())));
         } else {
-            self.refresh.request(&wait.topic);
+            // An answer on its way may be all it takes.
+            if !self.refresh.is_asking_for(&wait.topic) {
+                self.refresh.request(&wait.topic);
+            }
             self.waits.add(id, wait, agenda);
         }
     }

@@ -408,9 +408,23 @@ impl World {
     fn answer_metadata_with(&mut self, response: MetadataResponse) {
         let asked = self.asked();
         assert_eq!(asked.len(), 1, "one metadata request at a time");
-        let (id, _) = asked[0];
+        self.answer_metadata_of(asked[0].0, response);
+    }
+
+    fn answer_metadata_of(&mut self, id: RequestId, response: MetadataResponse) {
         self.sent.remove(&id);
         self.handle(Input::Response(id, Response::Metadata(response)));
+    }
+
+    /// The topics that a metadata request asks for.
+    fn topics_of(&self, id: RequestId) -> Vec<&str> {
+        match &self.sent[&id].1 {
+            Request::Metadata(request) => {
+                let topics = request.topics.iter().flatten();
+                topics.map(|topic| &**topic).collect()
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     fn metadata(&self) -> MetadataResponse {

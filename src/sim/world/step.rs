@@ -99,6 +99,7 @@ impl World {
             let now = self.stage.now;
             for input in std::mem::take(&mut self.inputs) {
                 self.flights.on_input(&input);
+                self.habits.on_input(&input);
                 self.sender.handle(now, input, &self.accumulator);
             }
             match self.sender.poll(now, &self.accumulator) {
@@ -114,6 +115,7 @@ impl World {
                         self.stage.trace.mark("idle connection closed");
                     }
                     self.flights.on_disconnected(node);
+                    self.habits.on_lost(node);
                     self.client
                         .disconnect(&mut self.stage, &mut self.network, node);
                 }
