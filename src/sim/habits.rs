@@ -140,7 +140,7 @@ impl Habits {
                 continue;
             };
             // A hint is followed at once the first time only.
-            let is_hint = self.told == Told::Produce;
+            let is_hint = self.told == Told::Produce && new.0 > old.0;
             if old.1 != new.1 && !(is_hint && self.followed.contains(&index)) {
                 self.sent.remove(&index);
             }
