@@ -326,9 +326,7 @@ impl Driver {
                 .flatten()
                 .min();
             let timeout = deadline.map(|deadline| deadline.saturating_duration_since(now()));
-            self.poller
-                .poll(self.client.interests(), timeout)
-                .unwrap_or_else(|error| panic!("the system cannot wait for sockets: {error}"));
+            self.poller.poll(self.client.interests(), timeout);
             let now = now();
             self.take_commands(now);
             self.client.poll_connected(now, &mut self.inputs);
