@@ -95,6 +95,9 @@
 //!
 //! What goes wrong again and again is said the first time, again as soon as it is something else, and
 //! then once a minute with how often it has happened.
+//!
+//! A logger that panics, as `println!` does when the pipe behind it is closed, ends no thread, and
+//! nothing is lost but the line: see [panics in your code](Producer#panics-in-your-code).
 
 // Model tests are built without the code that has no threads, and without the network.
 #![cfg_attr(
@@ -120,6 +123,7 @@ mod config;
 mod connection;
 mod driver;
 mod error;
+mod foreign;
 mod ids;
 mod interceptor;
 mod metrics;

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use crate::error::{Error, ErrorKind};
+use crate::foreign::logging::{log_info, log_warn};
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::Request;
 use crate::sender::Sender;
@@ -58,7 +59,7 @@ impl Sender {
         let is_wanted = self.nodes.handle_ready(step.now, id, &mut self.agenda);
         if is_wanted {
             for line in self.nodes.praise(id) {
-                log::info!("{line}");
+                log_info!("{line}");
             }
         }
         if is_wanted && id.0 >= 0 {
@@ -101,7 +102,7 @@ impl Sender {
             self.lose(step, id, error);
             let use_bootstrap = self.metadata.uses_bootstrap();
             if let Some(times) = self.nodes.complain_of_all(step.now, use_bootstrap) {
-                log::warn!("no broker can be reached{times}; last error: {error}");
+                log_warn!("no broker can be reached{times}; last error: {error}");
             }
         }
     }
@@ -115,7 +116,7 @@ impl Sender {
 
     /// Ends the connection to a broker that is not there any more, as metadata says.
     pub(super) fn leave(&mut self, step: Step<'_>, id: NodeId, error: &Error) {
-        log::info!("{error}");
+        log_info!("{error}");
         self.agenda.push(Output::Disconnect(id));
         self.lose(step, id, error);
     }
@@ -124,7 +125,7 @@ impl Sender {
     /// that is any better.
     fn complain(&mut self, step: Step<'_>, id: NodeId, error: &Error) {
         if let Some(times) = self.nodes.complain(step.now, id, error) {
-            log::warn!("{error}{times}");
+            log_warn!("{error}{times}");
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind};
+use crate::foreign::logging::log_warn;
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
 use crate::sender::Settings;
@@ -118,7 +119,7 @@ impl ProducerIds {
         if code == ErrorCode::NONE && (producer_id < 0 || epoch < 0) {
             let text = format!("gives {producer_id}, epoch {epoch}, for a producer id");
             if let Some(times) = self.refusals.raise(now, &text) {
-                log::warn!("{node} {text}{times}");
+                log_warn!("{node} {text}{times}");
             }
             self.handle_failure(now, agenda);
             return Answer::Later;
@@ -133,7 +134,7 @@ impl ProducerIds {
         if code.is_retriable() {
             let text = format!("has no producer id at the moment: {code}");
             if let Some(times) = self.refusals.raise(now, &text) {
-                log::warn!("{node} {text}{times}");
+                log_warn!("{node} {text}{times}");
             }
             self.handle_failure(now, agenda);
             return Answer::Later;

@@ -169,7 +169,7 @@ fn try_until_taken(
 ) {
     let before = cluster.counters().metadata_requests;
     let refused = producer.try_send(record.clone(), ignore).unwrap_err();
-    assert_eq!(refused.error().kind(), ErrorKind::UnknownTopicOrPartition);
+    assert_eq!(refused.kind(), ErrorKind::UnknownTopicOrPartition);
     // That was enough to have the cluster asked.
     assert!(cluster.wait_until(PATIENCE, |view| {
         view.counters().metadata_requests > before
@@ -621,7 +621,7 @@ fn that_no_broker_can_be_reached_is_a_warning_once_and_names_the_address() {
     let said = format!("cannot connect to {address}");
     assert_eq!(times_logged(&["WARN bootstrap server: ", &said]), 1);
     assert_eq!(times_logged(&["WARN no broker can be reached", &said]), 1);
-    assert_eq!(times_logged(&["broker -1"]), 0);
+    assert_eq!(times_logged(&["broker -1", &address]), 0);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::accumulator::PartitionQueue;
 use crate::backoff::Backoff;
 use crate::cluster::{ClusterView, Due, Inquiry, NameMap, Reading, Refresh, Update};
 use crate::error::{Error, ErrorKind};
+use crate::foreign::logging::{log_info, log_warn};
 use crate::ids::NodeId;
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{MetadataRequest, MetadataResponse};
@@ -214,7 +215,7 @@ impl Metadata {
         if response.brokers.is_empty() || response.error != ErrorCode::NONE {
             let text = "answered with metadata that names no broker";
             if let Some(times) = self.useless.raise(now, text) {
-                log::warn!("{node} {text}{times}");
+                log_warn!("{node} {text}{times}");
             }
             self.handle_failure(now, inquiry, agenda);
             let start_over = response.error == ErrorCode::REBOOTSTRAP_REQUIRED;
@@ -283,7 +284,7 @@ impl Metadata {
         for topic in told {
             let Some(refusal) = view.refused.get(topic) else {
                 if self.missing.get_mut(topic).is_some_and(Complaint::end) {
-                    log::info!("{node} knows topic \"{topic}\" now");
+                    log_info!("{node} knows topic \"{topic}\" now");
                 }
                 continue;
             };
@@ -293,7 +294,7 @@ impl Metadata {
             let code = refusal.code.to_string();
             let missing = self.missing.get_mut(topic);
             if let Some(times) = missing.and_then(|missing| missing.raise(now, &code)) {
-                log::warn!("{node} has no metadata for topic \"{topic}\": {code}{times}");
+                log_warn!("{node} has no metadata for topic \"{topic}\": {code}{times}");
             }
         }
     }
@@ -336,7 +337,7 @@ impl Metadata {
 
     /// The clock has run out. Returns the view without brokers, if there were any.
     pub(super) fn handle_overdue(&mut self, agenda: &mut Agenda) -> Option<News> {
-        log::warn!("no broker has answered with metadata for long");
+        log_warn!("no broker has answered with metadata for long");
         self.wanted_since = None;
         self.start_over(agenda)
     }
@@ -346,7 +347,7 @@ impl Metadata {
         if self.view.brokers.is_empty() {
             return None;
         }
-        log::warn!("starting over with the bootstrap servers");
+        log_warn!("starting over with the bootstrap servers");
         self.refresh.request_all();
         let Update { view, changed, .. } = self.view.without_brokers();
         Some(News {

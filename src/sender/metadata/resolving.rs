@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind};
+use crate::foreign::logging::log_error;
 use crate::sender::step::Agenda;
 use crate::sender::timers::Timer;
 
@@ -73,7 +74,7 @@ impl Resolving {
         if let Some(last) = last {
             text = format!("{text}; last error: {last}");
         }
-        log::error!("{text}");
+        log_error!("{text}");
         self.state = State::Failed(Error::new(ErrorKind::Config, text));
     }
 
