@@ -44,6 +44,8 @@ pub(crate) enum Rank {
     Answer,
     /// The published view of the cluster.
     View,
+    /// How the brokers are.
+    Health,
     /// Records that failed, kept for the caller that closes the producer.
     Undelivered,
     /// What a group of records has gathered.
