@@ -85,7 +85,7 @@
 //! | `lz4` | yes | `compression.type=lz4` with all its levels; compiles C |
 //! | `lz4-flex` | no | `compression.type=lz4` at its default level, in Rust; no effect beside `lz4` |
 //! | `zstd` | yes | `compression.type=zstd`; compiles C |
-//! | `testing` | no | [`testing::MockCluster`](crate#features), a Kafka cluster in this process: real frames on loopback ports, readable logs, scripted faults |
+//! | `testing` | no | [`testing::MockCluster`](crate#features), a Kafka cluster in this process: real frames on loopback ports, readable logs, scripted faults; [`MockProducer`](crate#features), a [`Produce`] in memory |
 //!
 //! # Log levels
 //!
@@ -155,9 +155,11 @@ pub use event::{Broker, ProducerEvent};
 pub use interceptor::{Acknowledgement, InterceptedRecord, ProducerInterceptor};
 pub use metrics::ProducerMetrics;
 pub use partitioner::{PartitionRequest, Partitioner, RoundRobinPartitioner, TopicPartitions};
+#[cfg(feature = "testing")]
+pub use producer::MockProducer;
 pub use producer::{
-    BrokerState, CloseReport, Group, GroupFailure, GroupOnce, GroupReport, Node,
-    OwnedProducerRecord, PartitionInfo, Producer, ProducerRecord, ProducerState, Purge,
+    BrokerState, Callback, CloseReport, Group, GroupFailure, GroupOnce, GroupReport, Node,
+    OwnedProducerRecord, PartitionInfo, Produce, Producer, ProducerRecord, ProducerState, Purge,
     PurgeReport, SendError, SendHandle,
 };
 pub use protocol::error_code::ErrorCode;

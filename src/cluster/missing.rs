@@ -35,9 +35,14 @@ impl ClusterView {
                 Some(ms) => format!("waited {ms} ms for more"),
                 None => "metadata has been asked for again".to_owned(),
             };
+            let partitions = if count == 1 {
+                "partition"
+            } else {
+                "partitions"
+            };
             let text = format!(
                 "partition {partition} of topic \"{topic}\" does not exist: the topic has {count} \
-                 partitions ({asked})"
+                 {partitions} ({asked})"
             );
             return Error::new(ErrorKind::UnknownTopicOrPartition, text);
         }

@@ -239,7 +239,7 @@ impl Gate<'_> {
 
 /// Refuses what is wrong whatever the cluster looks like.
 #[inline]
-fn check(record: &RecordTarget<'_>) -> Result<()> {
+pub(super) fn check(record: &RecordTarget<'_>) -> Result<()> {
     let invalid = |text: String| Err(Error::new(ErrorKind::InvalidRecord, text));
     if let Some(timestamp) = record.timestamp_ms.filter(|timestamp| *timestamp < 0) {
         return invalid(format!(

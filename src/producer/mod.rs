@@ -9,11 +9,14 @@ mod group;
 mod group_once;
 mod handle;
 mod intercepted;
+#[cfg(feature = "testing")]
+mod mock;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod model;
 mod partitions;
 mod prepare;
+mod produce;
 mod purge;
 mod record;
 mod send;
@@ -28,7 +31,10 @@ pub use close::CloseReport;
 pub use group::Group;
 pub use group_once::{GroupFailure, GroupOnce, GroupReport};
 pub use handle::SendHandle;
+#[cfg(feature = "testing")]
+pub use mock::MockProducer;
 pub use partitions::{Node, PartitionInfo};
+pub use produce::{Callback, Produce};
 pub use purge::{Purge, PurgeReport};
 pub use record::{OwnedProducerRecord, ProducerRecord};
 pub use send_error::SendError;

@@ -87,7 +87,7 @@ fn late(topic: &str, timeout: Duration) -> Error {
 }
 
 /// One error that tells of all.
-fn all_in_one(errors: Vec<Error>, topics: usize) -> Result<()> {
+pub(super) fn all_in_one(errors: Vec<Error>, topics: usize) -> Result<()> {
     let lasting = errors.iter().find(|error| !error.is_retriable());
     let Some(worst) = lasting.or(errors.first()) else {
         return Ok(());

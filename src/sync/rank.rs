@@ -52,7 +52,7 @@ pub(crate) enum Rank {
     Group,
     /// The handle by which the I/O thread is joined.
     Thread,
-    /// The state of the mock cluster.
+    /// The state of the mock cluster, or of a mock producer.
     #[cfg(feature = "testing")]
     MockCluster,
     /// A lock of a test's own.
@@ -111,6 +111,7 @@ mod held {
         Rank::Mailbox,
         Rank::Answer,
         Rank::View,
+        Rank::Health,
         Rank::Undelivered,
         Rank::Group,
         Rank::Thread,
