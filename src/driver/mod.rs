@@ -11,7 +11,7 @@ mod mailbox;
 #[path = "model/tests.rs"]
 mod model;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -88,6 +88,11 @@ impl Shared {
     /// Why the I/O thread has ended, if it has.
     pub(crate) fn ending(&self) -> Option<End> {
         self.mailbox.ending()
+    }
+
+    /// The topics that callers have wanted to know of.
+    pub(crate) fn sought(&self) -> BTreeSet<Arc<str>> {
+        self.mailbox.sought()
     }
 
     pub(crate) fn view(&self) -> Arc<ClusterView> {
