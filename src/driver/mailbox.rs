@@ -1,7 +1,6 @@
 //! Where callers leave commands for the I/O thread and wait for the answers. Every wait ends: if
 //! the I/O thread dies, dropping a command answers it.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -18,8 +17,8 @@ struct State {
     posted: Vec<Posted>,
     next: u64,
     /// The topics that callers have waited for or asked about: what a check looks at while no broker
-    /// has ever answered.
-    sought: BTreeSet<Arc<str>>,
+    /// has ever answered. In the order of their names.
+    sought: Vec<Arc<str>>,
     /// Set once the I/O thread carries out no more commands; they are still queued.
     ending: Option<End>,
     /// Set once commands are refused.
@@ -125,9 +124,9 @@ impl Mailbox {
         }
         if let Some(topic) = command.topic()
             && state.sought.len() < MOST_SOUGHT
-            && !state.sought.contains(topic)
+            && let Err(place) = state.sought.binary_search(topic)
         {
-            state.sought.insert(Arc::clone(topic));
+            state.sought.insert(place, Arc::clone(topic));
         }
         let slot = Arc::new(Slot::default());
         let answer = Answer(Some(Arc::clone(&slot)));
@@ -139,7 +138,7 @@ impl Mailbox {
     }
 
     /// The topics that callers have wanted to know of, at most [`MOST_SOUGHT`].
-    pub(super) fn sought(&self) -> BTreeSet<Arc<str>> {
+    pub(super) fn sought(&self) -> Vec<Arc<str>> {
         self.0.lock().sought.clone()
     }
 

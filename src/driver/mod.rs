@@ -11,7 +11,7 @@ mod mailbox;
 #[path = "model/tests.rs"]
 mod model;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -91,7 +91,7 @@ impl Shared {
     }
 
     /// The topics that callers have wanted to know of.
-    pub(crate) fn sought(&self) -> BTreeSet<Arc<str>> {
+    pub(crate) fn sought(&self) -> Vec<Arc<str>> {
         self.mailbox.sought()
     }
 

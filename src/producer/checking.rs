@@ -31,7 +31,9 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
             let mut topics = shared.sought();
             let view = shared.view();
             topics.extend(view.topics.keys().chain(view.refused.keys()).cloned());
-            topics.into_iter().collect()
+            topics.sort_unstable();
+            topics.dedup();
+            topics
         })
     }
 
