@@ -44,8 +44,8 @@ pub(crate) enum Rank {
     Answer,
     /// The published view of the cluster.
     View,
-    /// Records that failed, kept for the caller that closes the producer.
-    Undelivered,
+    /// What failed, kept for the caller that closes the producer.
+    Losses,
     /// What a group of records has gathered.
     Group,
     /// The handle by which the I/O thread is joined.
@@ -109,7 +109,7 @@ mod held {
         Rank::Mailbox,
         Rank::Answer,
         Rank::View,
-        Rank::Undelivered,
+        Rank::Losses,
         Rank::Group,
         Rank::Thread,
         #[cfg(feature = "testing")]
