@@ -168,6 +168,9 @@ mod transport;
 /// The code in README and in the pages for those who come from other clients compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
+#[doc = include_str!("../docs/migrating/rust-rdkafka.md")]
+#[doc = include_str!("../docs/migrating/kafka-rust.md")]
+#[doc = include_str!("../docs/migrating/rskafka.md")]
 struct Documents;
 
 pub use accumulator::{PartitionFailures, UndeliveredRecord};
