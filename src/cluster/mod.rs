@@ -2,11 +2,13 @@
 //! be reached. Immutable, replaced whole; owns no socket, reads no clock. A view shares with the one
 //! before it what has not changed, so that an answer costs what is in it.
 
+mod missing;
 mod name_map;
 mod refresh;
 
 use std::collections::BTreeSet;
 
+pub(crate) use missing::refused_for_good;
 pub(crate) use name_map::NameMap;
 pub(crate) use refresh::{Due, Inquiry, Refresh};
 
@@ -326,7 +328,7 @@ fn brokers(response: &MetadataResponse) -> SortedMap<NodeId, Address> {
 
 /// Far more than any cluster has; a broker that tells of more costs no memory for them.
 const MAX_BROKERS: usize = 10_000;
-const MAX_PARTITIONS: usize = 200_000;
+pub(crate) const MAX_PARTITIONS: usize = 200_000;
 
 #[cfg(test)]
 mod tests {

@@ -98,7 +98,8 @@ impl Sender {
             changed,
             touched,
         } = news;
-        self.metadata.set_view(view, changed, &mut self.agenda);
+        self.metadata
+            .set_view(view, changed, &touched, &mut self.agenda);
         let stale = self.nodes.update(step.now, &self.metadata.view().brokers);
         for id in stale {
             let text = format!("broker {id} has left the cluster or moved");

@@ -8,7 +8,7 @@ use crate::foreign::logging::{log_info, log_warn};
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::Request;
 use crate::sender::Sender;
-use crate::sender::event::Output;
+use crate::sender::event::{Output, Report};
 use crate::sender::nodes::Choice;
 use crate::sender::requests::Content;
 use crate::sender::step::Step;
@@ -56,13 +56,14 @@ impl Sender {
     /// bootstrap addresses have done their work.
     pub(super) fn handle_ready(&mut self, step: Step<'_>, id: NodeId) {
         self.metadata.resolving().handle_resolved(&mut self.agenda);
-        let is_wanted = self.nodes.handle_ready(step.now, id, &mut self.agenda);
-        if is_wanted {
-            for line in self.nodes.praise(id) {
-                log_info!("{line}");
-            }
+        if !self.nodes.handle_ready(step.now, id, &mut self.agenda) {
+            return;
         }
-        if is_wanted && id.0 >= 0 {
+        for line in self.nodes.praise(id) {
+            log_info!("{line}");
+        }
+        self.agenda.push(Output::Report(Report::Up(id)));
+        if id.0 >= 0 {
             for bootstrap in self.nodes.quiet_bootstrap() {
                 self.hang_up(step, bootstrap);
             }
@@ -78,6 +79,7 @@ impl Sender {
         if let Some(node) = self.nodes.get_mut(id) {
             node.hang_up();
         }
+        self.agenda.push(Output::Report(Report::HungUp(id)));
     }
 
     /// The driver lost a connection, or could not make it. Not a byte of the requests in `unwritten`
@@ -134,9 +136,19 @@ impl Sender {
     fn lose(&mut self, step: Step<'_>, id: NodeId, error: &Error) {
         self.nodes
             .handle_lost(step.now, id, error, &mut self.agenda);
+        self.report_lost(id, error);
         self.metadata.request_all();
         self.metadata.doubt_broker(id);
         self.drop_requests(step, id, error);
+    }
+
+    fn report_lost(&mut self, id: NodeId, error: &Error) {
+        let down = Report::Down(id, error.clone());
+        self.agenda.push(Output::Report(down));
+        if self.nodes.are_all_lost(self.metadata.uses_bootstrap()) {
+            let all_down = Report::AllDown(error.clone());
+            self.agenda.push(Output::Report(all_down));
+        }
     }
 
     /// A connection may have been idle for `connections.max.idle.ms`.
@@ -201,8 +213,10 @@ impl Sender {
         let is_too_old = error.kind() == ErrorKind::UnsupportedVersion;
         match self.end_request(step.now, id) {
             Some((node, Content::Metadata(inquiry, _))) => {
-                if let Some(node) = self.nodes.get_mut(node).filter(|_| is_too_old) {
-                    node.set_error(error.clone());
+                if let Some(one) = self.nodes.get_mut(node).filter(|_| is_too_old) {
+                    one.set_error(error.clone());
+                    let unusable = Report::Unusable(node, error.clone());
+                    self.agenda.push(Output::Report(unusable));
                 }
                 self.metadata
                     .handle_failure(step.now, &inquiry, &mut self.agenda);

@@ -65,7 +65,7 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
-pub(crate) use event::{Command, CommandId, Input, Output, PurgeId, PurgeOrder, Purged};
+pub(crate) use event::{Command, CommandId, Input, Output, PurgeId, PurgeOrder, Purged, Report};
 
 use crate::accumulator::{Accumulator, BatchId, Notice};
 use crate::address::Address;

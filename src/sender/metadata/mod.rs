@@ -21,7 +21,7 @@ use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{MetadataRequest, MetadataResponse};
 use crate::sender::Settings;
 use crate::sender::complaint::Complaint;
-use crate::sender::event::{CommandId, Output};
+use crate::sender::event::{CommandId, Output, Report};
 use crate::sender::step::Agenda;
 use crate::sender::timers::Timer;
 use crate::sync::Arc;
@@ -304,11 +304,21 @@ impl Metadata {
         &mut self,
         view: ClusterView,
         changed: Vec<Arc<str>>,
+        touched: &BTreeSet<Arc<str>>,
         agenda: &mut Agenda,
     ) {
-        self.view = Arc::new(view);
+        let before = std::mem::replace(&mut self.view, Arc::new(view));
         let view = Arc::clone(&self.view);
         agenda.push(Output::Publish { view, changed });
+        for topic in touched {
+            let code = |view: &ClusterView| view.refused.get(topic).map(|refusal| refusal.code);
+            if let Some(new) = code(&self.view)
+                && code(&before) != Some(new)
+            {
+                let refused = Report::Refused(Arc::clone(topic), new);
+                agenda.push(Output::Report(refused));
+            }
+        }
     }
 }
 
@@ -414,7 +424,8 @@ impl Metadata {
         }
     }
 
-    /// A caller has waited for as long as it may. `unreachable` is why some broker could not be asked.
+    /// A caller has waited for as long as it may. `unreachable` is why no broker can be asked, if
+    /// none can.
     pub(super) fn handle_wait_timeout(
         &mut self,
         now: Instant,

@@ -20,7 +20,7 @@ use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind};
 use crate::ids::NodeId;
 use crate::sender::complaint::{Complaint, Times};
-use crate::sender::event::Output;
+use crate::sender::event::{Output, Report};
 use crate::sender::step::Agenda;
 use crate::sender::timers::Timer;
 use crate::sender::{SHORTEST, Settings};
@@ -93,15 +93,14 @@ impl Nodes {
         self.by_id.get(&id)?.error()
     }
 
-    /// Why no broker answers, as far as one can tell: one of the cluster, rather than a bootstrap
-    /// address, cannot be reached, or asks for a pause.
+    /// Why no broker answers: none [can be asked](Self::unreachable), or those that can ask for a pause.
     pub(super) fn why_silent(&self, now: Instant) -> Option<Error> {
-        let throttled = || {
-            let text = self.by_id.keys().find_map(|id| self.throttling(now, *id))?;
-            Some(Error::new(ErrorKind::TimedOut, text))
-        };
-        let error = self.by_id.values().rev().find_map(Node::error);
-        error.cloned().or_else(throttled)
+        let mut ready = self.by_id.iter().filter(|(_, node)| node.can_be_asked());
+        let throttling = ready.next().and_then(|(id, _)| self.throttling(now, *id));
+        let are_all = ready.all(|(id, _)| self.throttling(now, *id).is_some());
+        let throttled = throttling.filter(|_| are_all);
+        let throttled = throttled.map(|text| Error::new(ErrorKind::TimedOut, text));
+        throttled.or_else(|| self.unreachable().cloned())
     }
 
     /// That a broker has asked for a pause which is not over, in words; `None` if that is not so.
@@ -120,6 +119,25 @@ impl Nodes {
             Some(node) => format!("bootstrap server {}", node.address()),
             None => format!("broker {id}"),
         }
+    }
+
+    /// Why no broker can be asked: one of the cluster rather than a bootstrap address. `None` while one
+    /// can, or if none has failed.
+    pub(super) fn unreachable(&self) -> Option<&Error> {
+        if self.by_id.values().any(Node::can_be_asked) {
+            return None;
+        }
+        self.by_id.values().rev().find_map(Node::error)
+    }
+
+    /// Whether none is connected, and the last attempt to reach each of them has failed. Bootstrap
+    /// addresses count if they are used.
+    pub(super) fn are_all_lost(&self, use_bootstrap: bool) -> bool {
+        let mut usable = self
+            .by_id
+            .iter()
+            .filter(|(id, _)| use_bootstrap || id.0 >= 0);
+        usable.all(|(_, node)| !node.is_ready() && node.error().is_some())
     }
 
     /// Takes over the brokers of a metadata response. Returns those that are gone or have moved, to
@@ -270,7 +288,10 @@ impl Nodes {
         if pause > Duration::ZERO
             && let Some(node) = self.get_mut(id)
         {
-            node.throttle(now + pause);
+            if node.throttle(now + pause) {
+                let throttled = Report::Throttled(id, pause);
+                agenda.push(Output::Report(throttled));
+            }
             agenda.set(now + pause, Timer::Node(id));
         }
     }

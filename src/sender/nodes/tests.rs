@@ -109,7 +109,7 @@ fn a_broker_that_moved_or_left_is_named() {
 }
 
 #[test]
-fn the_error_of_a_broker_that_failed_is_known_until_it_is_reached() {
+fn the_error_of_a_broker_that_failed_is_known_until_one_is_reached() {
     let start = now();
     let mut nodes = nodes(start, &[1]);
     fail(&mut nodes, start, NodeId(-1));
