@@ -1,10 +1,13 @@
 //! The cluster as of the metadata that has come: who leads which partition, and where brokers can
 //! be reached. Immutable, replaced whole; owns no socket, reads no clock.
 
+mod missing;
 mod refresh;
 
+use crate::sorted_map::SortedMap;
 use std::collections::BTreeMap;
 
+pub(crate) use missing::refused_for_good;
 pub(crate) use refresh::{Due, Refresh};
 
 use crate::address::Address;
@@ -17,7 +20,7 @@ use crate::sync::Arc;
 /// topics that this one does not mention.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClusterView {
-    pub(crate) brokers: BTreeMap<NodeId, Address>,
+    pub(crate) brokers: SortedMap<NodeId, Address>,
     pub(crate) topics: BTreeMap<Arc<str>, TopicView>,
     /// Topics in use that the last response refused or did not know, with its reason.
     pub(crate) refused: BTreeMap<Arc<str>, ErrorCode>,
@@ -64,7 +67,7 @@ impl ClusterView {
             partition.leader = None;
         }
         Self {
-            brokers: BTreeMap::new(),
+            brokers: SortedMap::new(),
             topics,
             refused: self.refused.clone(),
         }
@@ -208,7 +211,7 @@ impl ClusterView {
     }
 }
 
-fn brokers(response: &MetadataResponse) -> BTreeMap<NodeId, Address> {
+fn brokers(response: &MetadataResponse) -> SortedMap<NodeId, Address> {
     // Numbers below zero are the bootstrap addresses', and no broker's.
     let brokers = response.brokers.iter().filter(|one| one.node.0 >= 0);
     brokers
@@ -219,7 +222,7 @@ fn brokers(response: &MetadataResponse) -> BTreeMap<NodeId, Address> {
 
 /// Far more than any cluster has; a broker that tells of more costs no memory for them.
 const MAX_BROKERS: usize = 10_000;
-const MAX_PARTITIONS: usize = 200_000;
+pub(crate) const MAX_PARTITIONS: usize = 200_000;
 
 #[cfg(test)]
 mod tests {

@@ -5,31 +5,37 @@
 
 #[cfg_attr(all(test, shuttle), path = "model/client.rs")]
 mod client;
+mod health;
 mod mailbox;
 #[cfg(test)]
 #[cfg(shuttle)]
 #[path = "model/tests.rs"]
 mod model;
 
-use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::sorted_map::SortedMap;
 use std::time::{Duration, Instant};
 
 #[cfg(test)]
 #[cfg(shuttle)]
 pub(crate) use client::{DEADLY_TO_KNOW, DEADLY_TO_SEND};
+pub(crate) use health::Health;
 pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
 
-use crate::accumulator::{Accumulator, BatchId, Outcome, Panicked, UndeliveredRecord};
+use crate::accumulator::{Accumulator, BatchId, Outcome, UndeliveredRecord};
 use crate::cluster::ClusterView;
 use crate::config::{MetadataRecovery, ProducerConfig};
 use crate::connection;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::EventListener;
+use crate::foreign::contain;
+use crate::foreign::logging::{log_error, log_warn};
 use crate::metrics::Counters;
 use crate::protocol::frame::MAX_FRAME_BYTES;
-use crate::sender::{self, CommandId, Input, Output, PurgeId, Purged, Sender};
+use crate::sender::{self, CommandId, Input, Output, PurgeId, Purged, Report, Sender};
+#[cfg(feature = "testing")]
+use crate::sync::AtomicBool;
 use crate::sync::thread::{self, ThreadId};
-use crate::sync::{Arc, Mutex, OnceLock, Rank, Ranked};
+use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering, Rank, Ranked};
 use crate::transport::{Connector, Poller, SocketOptions, Waker};
 use client::{ConnectSettings, NetworkClient};
 use mailbox::{Answer, Postable, Posted};
@@ -41,13 +47,28 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     mailbox: Mailbox,
     view: Mutex<Arc<ClusterView>>,
+    health: Mutex<Health>,
+    /// Since when the callbacks of a batch have been running: milliseconds since `started`, plus one; 0
+    /// while none are.
+    callbacks_since: AtomicU64,
+    started: Instant,
     /// What fails is kept here, batch by batch, once a caller that closes has asked for it.
-    undelivered: Mutex<Option<BTreeMap<BatchId, Vec<UndeliveredRecord>>>>,
+    undelivered: Mutex<Option<SortedMap<BatchId, Vec<UndeliveredRecord>>>>,
     waker: Waker,
     io_thread: OnceLock<ThreadId>,
+    /// A test wants to see what happens when the I/O thread dies.
+    #[cfg(feature = "testing")]
+    doomed: AtomicBool,
 }
 
 impl Shared {
+    /// Makes the I/O thread panic. Nothing that a user or a broker does can, so tests have this.
+    #[cfg(feature = "testing")]
+    pub(crate) fn doom(&self) {
+        self.doomed.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
     /// Whether the I/O thread is in this process. A fork copies no threads: a child that waited for
     /// the I/O thread would wait for ever, so every call that may wait asks here first.
     ///
@@ -99,6 +120,28 @@ impl Shared {
         Arc::clone(&self.view.lock())
     }
 
+    pub(crate) fn health(&self) -> Health {
+        self.health.lock().clone()
+    }
+
+    /// The error of a call that wants a topic, with the partition if it names one, and must not wait for
+    /// it: as much as the I/O thread has learned by now.
+    pub(crate) fn missing(&self, topic: &str, partition: Option<i32>) -> Error {
+        let unreachable = self.health.lock().unreachable().cloned();
+        self.view()
+            .missing(topic, partition, unreachable.as_ref(), None)
+    }
+
+    /// For how long the callbacks of one batch have been running, if any are.
+    pub(crate) fn callbacks_running_for(&self) -> Option<Duration> {
+        let since = self
+            .callbacks_since
+            .load(Ordering::Relaxed)
+            .checked_sub(1)?;
+        let now = now().saturating_duration_since(self.started);
+        Some(now.saturating_sub(Duration::from_millis(since)))
+    }
+
     /// Keeps what fails from now on.
     pub(crate) fn keep_undelivered(&self) {
         self.undelivered.lock().get_or_insert_default();
@@ -119,33 +162,33 @@ impl Shared {
         for outcome in self.accumulator.abandon(&error) {
             self.deliver(outcome);
         }
-        log::error!("the I/O thread has panicked; every pending record has failed");
+        log_error!("the I/O thread has panicked; every pending record has failed");
     }
 
     /// Runs the callbacks of a batch, in the order of `send`.
     fn deliver(&self, outcome: Outcome) {
         let started = now();
         let records = outcome.completions.len();
+        let since = started.saturating_duration_since(self.started).as_millis();
+        let since = u64::try_from(since).unwrap_or(u64::MAX - 1) + 1;
+        self.callbacks_since.store(since, Ordering::Relaxed);
         if outcome.result.is_err()
             && let Some(kept) = &mut *self.undelivered.lock()
         {
             kept.insert(outcome.batch, outcome.undelivered());
         }
         let queue = Arc::clone(&outcome.queue);
-        let note = |called: Result<(), Panicked>| {
+        outcome.run_callbacks(|result, called| {
+            // Counted one by one: a close that runs out of time tells how many are left.
+            self.accumulator.tally().count(result);
             if called.is_err() {
                 self.counters.callbacks_panicked.add_from_any_thread(1);
             }
-        };
-        let ended = outcome.run_callbacks(|result, called| {
-            // Counted one by one: a close that runs out of time tells how many are left.
-            self.accumulator.tally().count(result);
-            note(called);
         });
-        note(ended);
+        self.callbacks_since.store(0, Ordering::Relaxed);
         let took = now().saturating_duration_since(started);
         if took > SLOW_CALLBACKS {
-            log::warn!(
+            log_warn!(
                 "the callbacks of {records} records of {} ran for {took:?}; nothing is sent meanwhile",
                 queue.name()
             );
@@ -161,10 +204,12 @@ pub(crate) struct Driver {
     poller: Poller,
     client: NetworkClient,
     /// Callers that wait for the sender's answer.
-    waiting: BTreeMap<CommandId, Answer<()>>,
+    waiting: SortedMap<CommandId, Answer<()>>,
     /// Callers that wait for what a purge comes to.
-    purging: BTreeMap<PurgeId, Answer<Purged>>,
+    purging: SortedMap<PurgeId, Answer<Purged>>,
     inputs: Vec<Input>,
+    /// The program's function for events.
+    listener: Option<EventListener>,
 }
 
 /// A batch whose callbacks take longer than this holds everything else up.
@@ -195,9 +240,14 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         counters: Arc::clone(&counters),
         mailbox: Mailbox::default(),
         view: Mutex::ranked(Rank::View, Arc::default()),
+        health: Mutex::ranked(Rank::Health, Health::new(config.bootstrap_servers())),
+        callbacks_since: AtomicU64::new(0),
+        started: now(),
         undelivered: Mutex::ranked(Rank::Undelivered, None),
         waker: poller.waker(),
         io_thread: OnceLock::new(),
+        #[cfg(feature = "testing")]
+        doomed: AtomicBool::new(false),
     });
     let connect = connect_settings(config);
     let sender = Sender::new(now(), sender_settings(config), counters);
@@ -206,9 +256,10 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         sender,
         client: NetworkClient::new(connect, Connector::new(poller.waker())),
         poller,
-        waiting: BTreeMap::new(),
-        purging: BTreeMap::new(),
+        waiting: SortedMap::new(),
+        purging: SortedMap::new(),
         inputs: Vec::new(),
+        listener: config.listener().cloned(),
     };
     // A client id may have a null byte, a thread's name may not.
     let name = format!("linger-io {}", config.client_id().replace('\0', "?"));
@@ -280,7 +331,7 @@ impl Driver {
     fn run(mut self) {
         self.shared.io_thread.get_or_init(|| thread::current().id());
         // What a panic leaves half done is not used any more, only taken apart.
-        let result = catch_unwind(AssertUnwindSafe(|| self.run_until_stopped()));
+        let result = contain(|| self.run_until_stopped());
         let end = match result {
             Ok(()) => End::Closed,
             Err(_) => End::Died,
@@ -298,8 +349,8 @@ impl Driver {
         shared.accumulator.close();
         drop(client);
         if end == End::Died {
-            // Not even another panic, in a logger perhaps, keeps callers waiting.
-            catch_unwind(AssertUnwindSafe(|| shared.fail_all(sender))).ok();
+            // Not even another panic keeps callers waiting.
+            contain(|| shared.fail_all(sender)).ok();
         }
         // Callers that wait, and those that come only now, are answered after the callbacks have
         // run: when a close returns, no callback is still to come.
@@ -320,9 +371,7 @@ impl Driver {
                 .flatten()
                 .min();
             let timeout = deadline.map(|deadline| deadline.saturating_duration_since(now()));
-            self.poller
-                .poll(self.client.interests(), timeout)
-                .unwrap_or_else(|error| panic!("the system cannot wait for sockets: {error}"));
+            self.poller.poll(self.client.interests(), timeout);
             let now = now();
             self.take_commands(now);
             self.client.poll_connected(now, &mut self.inputs);
@@ -376,6 +425,7 @@ impl Driver {
                         answer.give(Ok(purged));
                     }
                 }
+                Output::Report(report) => self.note(now, report),
                 Output::Wait(deadline) => {
                     self.client.write_all(&mut self.inputs);
                     if self.inputs.is_empty() {
@@ -388,6 +438,10 @@ impl Driver {
     }
 
     fn take_commands(&mut self, now: Instant) {
+        #[cfg(feature = "testing")]
+        if self.shared.doomed.load(Ordering::Acquire) {
+            std::panic::resume_unwind(Box::new("as a test has asked for"));
+        }
         for posted in self.shared.mailbox.take() {
             let input = match posted {
                 Posted::Command(id, command, answer) => {
@@ -414,6 +468,20 @@ impl Driver {
                 topics.publish(name, topic.partitions.len(), available);
             }
         });
+        self.shared.health.lock().follow(&view);
         *self.shared.view.lock() = view;
+    }
+
+    /// Keeps the report for callers who ask, and tells the program if it is an event.
+    fn note(&self, now: Instant, report: Report) {
+        let event = self.shared.health.lock().note(now, report);
+        if let Some((listener, event)) = self.listener.as_ref().zip(event)
+            && listener.tell(&event)
+        {
+            self.shared
+                .counters
+                .callbacks_panicked
+                .add_from_any_thread(1);
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Producer;
 use crate::check::{self, CheckReport};
+use crate::cluster::MAX_PARTITIONS;
 use crate::driver::End;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::Arc;
@@ -37,12 +38,37 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         })
     }
 
-    /// [`check`](Self::check) with these topics in place of those that were sent to.
+    /// [`check`](Self::check) with these topics in place of those that were sent to. Topics that it finds
+    /// are known to the producer afterwards: [`try_send`](Self::try_send) takes their first records.
     ///
     /// # Errors
     /// As [`check`](Self::check).
     pub fn check_topics(&self, topics: &[&str], timeout: Duration) -> Result<CheckReport> {
-        self.look(timeout, || topics.iter().copied().map(Arc::from).collect())
+        let report = self.look(timeout, || topics.iter().copied().map(Arc::from).collect())?;
+        self.learn(&report);
+        Ok(report)
+    }
+
+    /// Makes known what a check has found, without the I/O thread, which may be busy: so `try_send` need not
+    /// refuse the first record of a topic that was there a moment ago. What the I/O thread knows of a topic
+    /// is as good, and may be newer.
+    fn learn(&self, report: &CheckReport) {
+        let accumulator = &self.handle.shared.accumulator;
+        if accumulator.is_closed() {
+            return;
+        }
+        accumulator.change(|known| {
+            for topic in &report.topics {
+                let count = topic.partitions.min(MAX_PARTITIONS);
+                if count == 0 || known.find(&topic.name).is_some() {
+                    continue;
+                }
+                let indexes = 0..i32::try_from(count).unwrap_or(i32::MAX);
+                let has_leader = |index: &i32| topic.without_leader.binary_search(index).is_err();
+                let available = indexes.filter(has_leader).collect();
+                known.publish(&Arc::from(topic.name.as_str()), count, available);
+            }
+        });
     }
 
     fn look(

@@ -2,6 +2,8 @@
 //! the check of its size, the choice of a partition, and the wait for memory. HOT, and compiled once.
 //! Partitioners run with no lock and no reservation held. Runs on: caller.
 
+use std::cell::Cell;
+use std::error::Error as StdError;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{
@@ -10,6 +12,7 @@ use crate::accumulator::{
 };
 use crate::driver::{End, Shared};
 use crate::error::{Error, ErrorKind, Result};
+use crate::foreign;
 use crate::ids::topic_name_fault;
 use crate::partitioner::{PartitionRequest, Partitioning, TopicPartitions};
 use crate::producer::Settings;
@@ -44,9 +47,15 @@ pub(super) struct Gate<'a> {
     pub(super) settings: &'a Settings,
 }
 
+thread_local! {
+    /// A panic that unwinds on this thread is the partitioner's. Set only while one does, and looked at
+    /// only by calls with [interceptors](super::intercepted), which tell them whose panic it is.
+    pub(super) static PARTITIONER_PANICKED: Cell<bool> = const { Cell::new(false) };
+}
+
 /// How long after the deadline a caller still waits for the I/O thread's answer, which says better why
 /// there is no metadata than the caller can.
-const ANSWER_GRACE: Duration = Duration::from_millis(50);
+pub(super) const ANSWER_GRACE: Duration = Duration::from_millis(50);
 const _: () = assert!(
     ANSWER_GRACE.as_millis() < 100,
     "a tenth of a second is promised"
@@ -78,7 +87,7 @@ impl Gate<'_> {
     }
 
     /// Waits until metadata about the topic has come, and it has the partition if one is named. A call
-    /// that must not wait asks for the metadata and fails.
+    /// that must not wait asks for the metadata and fails with what is known by now.
     pub(super) fn await_topic(
         &self,
         name: &str,
@@ -90,12 +99,7 @@ impl Gate<'_> {
         let topic: Arc<str> = Arc::from(name);
         let Some((deadline, limit)) = self.wait_for(limit) else {
             shared.post(Command::Track(topic)).map_err(End::error)?;
-            let text = match partition {
-                Some(partition) => format!("partition {partition} of topic \"{name}\""),
-                None => format!("topic \"{name}\""),
-            };
-            let text = format!("{text} is not known yet; metadata has been asked for");
-            return Err(Error::new(ErrorKind::UnknownTopicOrPartition, text));
+            return Err(shared.missing(name, partition));
         };
         let command = Command::AwaitTopic {
             topic,
@@ -180,14 +184,13 @@ impl Gate<'_> {
             (None, Partitioning::Custom(partitioner)) => {
                 let request = PartitionRequest::new(target.topic, key, value);
                 assert_unlocked();
-                let refused = |error| {
-                    let topic = target.topic;
-                    let text = format!("the partitioner refused a record for \"{topic}\": {error}");
+                let refused = |error: Box<dyn StdError + Send + Sync>| {
+                    let (topic, why) = (target.topic, foreign::text(&*error));
+                    let text = format!("the partitioner refused a record for \"{topic}\": {why}");
                     Error::with_source(ErrorKind::InvalidRecord, text, error)
                 };
-                partitioner
-                    .partition(&request, &partitions)
-                    .map_err(refused)?
+                let choose = || partitioner.partition(&request, &partitions);
+                foreign::watch(choose, |_| PARTITIONER_PANICKED.set(true)).map_err(refused)?
             }
         };
         topic.queue(index).map(Target::Partition).ok_or_else(|| {
@@ -244,7 +247,7 @@ impl Gate<'_> {
 
 /// Refuses what is wrong whatever the cluster looks like.
 #[inline]
-fn check(record: &RecordTarget<'_>) -> Result<()> {
+pub(super) fn check(record: &RecordTarget<'_>) -> Result<()> {
     let invalid = |text: String| Err(Error::new(ErrorKind::InvalidRecord, text));
     if let Some(timestamp) = record.timestamp_ms.filter(|timestamp| *timestamp < 0) {
         return invalid(format!(
