@@ -20,13 +20,16 @@ const PER_ROUND: u64 = 50;
 /// Longer than any client needs; one that hangs fails.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Something to do to a cluster.
+type Act = fn(&MockCluster);
+
 /// A cluster with something wrong, and records sent to it.
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     /// Sets the faults up before the client starts.
-    prepare: fn(&MockCluster),
+    prepare: Act,
     /// Does more when so many records are in the log.
-    after: Option<(u64, fn(&MockCluster))>,
+    after: Option<(u64, Act)>,
 }
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -80,7 +83,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 const CODECS: [&str; 4] = ["gzip", "snappy", "lz4", "zstd"];
 
 impl Scenario {
-    const fn new(name: &'static str, prepare: fn(&MockCluster)) -> Self {
+    const fn new(name: &'static str, prepare: Act) -> Self {
         Self {
             name,
             prepare,
