@@ -13,7 +13,7 @@ pub(crate) struct Client {
     pub(crate) codecs: &'static [&'static str],
     /// Whether its records have sequences, so that a repeated batch is not appended twice.
     pub(crate) is_idempotent: bool,
-    /// Scenarios that it does not survive, here or on a real broker, and why.
+    /// Scenarios that it does not survive for a reason of its own, which is the second.
     pub(crate) gives_up: &'static [(&'static str, &'static str)],
 }
 

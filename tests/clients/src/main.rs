@@ -1,5 +1,5 @@
 //! Runs other people's Kafka producers against Linger's mock cluster: plain, with each codec that they
-//! have, and under faults that they survive on a real broker. Each sends the same records, and the log
+//! have, and under faults that a client should survive. Each sends the same records, and the log
 //! of the mock is compared with what the client was told: docs/TESTING.md, "Foreign clients".
 
 mod clients;

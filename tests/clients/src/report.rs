@@ -70,7 +70,7 @@ fn text(rows: &[Row<'_>]) -> String {
         }
         text += "\n";
     }
-    text += "\nA dash: the client has no such codec, or does not survive this on a real broker either:\n\n";
+    text += "\nA dash: the client has no such codec, or does not survive this, for a reason of its own:\n\n";
     for row in rows {
         for (scenario, why) in row.client.gives_up {
             writeln!(text, "- {}, {scenario}: {why}", row.client.name).ok();
