@@ -135,6 +135,7 @@ mod sender;
 mod serializer;
 #[cfg(all(test, not(shuttle), feature = "testing"))]
 mod sim;
+mod sorted_map;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -4,6 +4,7 @@
 mod missing;
 mod refresh;
 
+use crate::sorted_map::SortedMap;
 use std::collections::BTreeMap;
 
 pub(crate) use missing::refused_for_good;
@@ -19,7 +20,7 @@ use crate::sync::Arc;
 /// topics that this one does not mention.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClusterView {
-    pub(crate) brokers: BTreeMap<NodeId, Address>,
+    pub(crate) brokers: SortedMap<NodeId, Address>,
     pub(crate) topics: BTreeMap<Arc<str>, TopicView>,
     /// Topics in use that the last response refused or did not know, with its reason.
     pub(crate) refused: BTreeMap<Arc<str>, ErrorCode>,
@@ -66,7 +67,7 @@ impl ClusterView {
             partition.leader = None;
         }
         Self {
-            brokers: BTreeMap::new(),
+            brokers: SortedMap::new(),
             topics,
             refused: self.refused.clone(),
         }
@@ -210,7 +211,7 @@ impl ClusterView {
     }
 }
 
-fn brokers(response: &MetadataResponse) -> BTreeMap<NodeId, Address> {
+fn brokers(response: &MetadataResponse) -> SortedMap<NodeId, Address> {
     // Numbers below zero are the bootstrap addresses', and no broker's.
     let brokers = response.brokers.iter().filter(|one| one.node.0 >= 0);
     brokers

@@ -2,7 +2,6 @@
 //! what of it is an event. The I/O thread writes, any thread reads; no decision of the sender's hangs on
 //! it.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::address::Address;
@@ -11,11 +10,12 @@ use crate::error::Error;
 use crate::event::{Broker, ProducerEvent};
 use crate::ids::NodeId;
 use crate::sender::Report;
+use crate::sorted_map::SortedMap;
 
 /// See the [module](self).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Health {
-    brokers: BTreeMap<NodeId, BrokerHealth>,
+    brokers: SortedMap<NodeId, BrokerHealth>,
     last_error: Option<Error>,
     /// Why, if no broker can be reached at all.
     all_down: Option<Error>,
@@ -64,11 +64,9 @@ impl Health {
     pub(super) fn follow(&mut self, view: &ClusterView) {
         self.brokers
             .retain(|id, _| id.0 < 0 || view.brokers.contains_key(id));
-        for (id, address) in &view.brokers {
-            let one = self.brokers.entry(*id);
-            let broker = &mut one
-                .or_insert_with(|| BrokerHealth::new(*id, address))
-                .broker;
+        for (id, address) in view.brokers.iter() {
+            let new = || BrokerHealth::new(*id, address);
+            let broker = &mut self.brokers.get_or_insert_with(*id, new).broker;
             if broker.host != address.host || broker.port != address.port {
                 *broker = BrokerHealth::new(*id, address).broker;
             }
@@ -127,17 +125,20 @@ impl Health {
     /// Why no broker can be asked, as the sender sees it: `None` while one can, or if none has failed.
     pub(crate) fn unreachable(&self) -> Option<&Error> {
         let can_be_asked = |one: &BrokerHealth| one.is_connected && one.error.is_none();
-        let mut brokers = self.brokers.values().rev();
-        match brokers.clone().any(can_be_asked) {
+        match self.brokers.values().any(can_be_asked) {
             true => None,
-            false => brokers.find_map(|one| one.error.as_ref()),
+            false => self
+                .brokers
+                .values()
+                .rev()
+                .find_map(|one| one.error.as_ref()),
         }
     }
 
     /// The brokers of the cluster in the order of their ids, then the bootstrap addresses in theirs.
     pub(crate) fn brokers(&self) -> impl Iterator<Item = &BrokerHealth> {
-        let bootstrap = self.brokers.range(..NodeId(0)).rev();
-        let cluster = self.brokers.range(NodeId(0)..);
+        let bootstrap = self.brokers.iter().rev().filter(|(id, _)| id.0 < 0);
+        let cluster = self.brokers.iter().filter(|(id, _)| id.0 >= 0);
         cluster.chain(bootstrap).map(|(_, one)| one)
     }
 
@@ -178,7 +179,7 @@ mod tests {
         };
         let mut health = Health::new(&[address(9092)]);
         health.follow(&ClusterView {
-            brokers: BTreeMap::from([(NodeId(7), address(9099))]),
+            brokers: [(NodeId(7), address(9099))].into_iter().collect(),
             ..ClusterView::default()
         });
         health

@@ -12,7 +12,7 @@ mod mailbox;
 #[path = "model/tests.rs"]
 mod model;
 
-use std::collections::BTreeMap;
+use crate::sorted_map::SortedMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ pub(crate) struct Shared {
     callbacks_since: AtomicU64,
     started: Instant,
     /// What fails is kept here, batch by batch, once a caller that closes has asked for it.
-    undelivered: Mutex<Option<BTreeMap<BatchId, Vec<UndeliveredRecord>>>>,
+    undelivered: Mutex<Option<SortedMap<BatchId, Vec<UndeliveredRecord>>>>,
     waker: Waker,
     io_thread: OnceLock<ThreadId>,
 }
@@ -190,9 +190,9 @@ pub(crate) struct Driver {
     poller: Poller,
     client: NetworkClient,
     /// Callers that wait for the sender's answer.
-    waiting: BTreeMap<CommandId, Answer<()>>,
+    waiting: SortedMap<CommandId, Answer<()>>,
     /// Callers that wait for what a purge comes to.
-    purging: BTreeMap<PurgeId, Answer<Purged>>,
+    purging: SortedMap<PurgeId, Answer<Purged>>,
     inputs: Vec<Input>,
     /// The program's function for events.
     listener: Option<EventListener>,
@@ -240,8 +240,8 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         sender,
         client: NetworkClient::new(connect, Connector::new(poller.waker())),
         poller,
-        waiting: BTreeMap::new(),
-        purging: BTreeMap::new(),
+        waiting: SortedMap::new(),
+        purging: SortedMap::new(),
         inputs: Vec::new(),
         listener: config.listener().cloned(),
     };

@@ -183,9 +183,9 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// full. Inside a callback it acts as [`try_send`](Self::try_send).
     ///
     /// # Errors
-    /// The record is refused: the error says why, and hands the record and the callback back,
-    /// uncalled. The time is over, and memory was [full](ErrorKind::BufferFull), or the topic could not be
-    /// found out about: the brokers do not
+    /// The record is refused, and the callback is dropped uncalled;
+    /// [`send_or_return`](Self::send_or_return) hands both back. The time is over, and memory was
+    /// [full](ErrorKind::BufferFull), or the topic could not be found out about: the brokers do not
     /// [know it](ErrorKind::UnknownTopicOrPartition), none can be reached or asked
     /// ([`Connect`](ErrorKind::Connect) and others, by what happened last), or none has answered yet
     /// ([`TimedOut`](ErrorKind::TimedOut)). Without waiting: the brokers refuse the topic
@@ -198,11 +198,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// [interceptor](crate::ProducerInterceptor) that panics is caught.
     ///
     /// Runs on: caller.
-    pub fn send<'a, F>(
-        &self,
-        record: ProducerRecord<'a, K, V>,
-        callback: F,
-    ) -> Result<(), SendError<'a, K, V, F>>
+    pub fn send<F>(&self, record: ProducerRecord<'_, K, V>, callback: F) -> Result<()>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
@@ -216,32 +212,67 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// # Errors
     /// As [`send`](Self::send), of the same kind for the same cause. That no broker has answered about the
     /// topic yet is [`TimedOut`](ErrorKind::TimedOut): this call's time is over at once.
-    pub fn try_send<'a, F>(
-        &self,
-        record: ProducerRecord<'a, K, V>,
-        callback: F,
-    ) -> Result<(), SendError<'a, K, V, F>>
+    pub fn try_send<F>(&self, record: ProducerRecord<'_, K, V>, callback: F) -> Result<()>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
         self.send_within(record, callback, &WaitLimit::none())
     }
 
-    /// [`send`](Self::send) with a limit of its own for this call, in place of `max.block.ms`.
+    /// [`send`](Self::send) with a limit of its own for this call, in place of `max.block.ms`. With
+    /// `Duration::ZERO` it never blocks.
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub fn send_timeout<'a, F>(
+    pub fn send_timeout<F>(
+        &self,
+        record: ProducerRecord<'_, K, V>,
+        timeout: Duration,
+        callback: F,
+    ) -> Result<()>
+    where
+        F: FnOnce(Result<RecordMetadata>) + Send + 'static,
+    {
+        self.send_within(record, callback, &WaitLimit::of_caller(timeout))
+    }
+
+    /// [`send`](Self::send) for those who have a use for what is refused: the error hands the record
+    /// back, and the callback with all that it captures. `timeout` is the limit of this call, in place of
+    /// `max.block.ms`; `Duration::ZERO` never blocks.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use linger::{Producer, ProducerRecord, Properties};
+    /// # let properties = Properties::new()
+    /// #     .set("bootstrap.servers", linger::testing::MockCluster::start()?.bootstrap_servers())
+    /// #     .set("key.serializer", "string")
+    /// #     .set("value.serializer", "string");
+    /// # let producer: Producer<str, str> = Producer::new(&properties)?;
+    /// let record = ProducerRecord::new("orders", "order_placed");
+    /// let never_block = Some(Duration::ZERO);
+    /// if let Err(refused) = producer.send_or_return(record, never_block, |_| ()) {
+    ///     let (error, record, callback) = refused.into_parts();
+    ///     // To keep it: queue.push(record.to_owned_record())
+    ///     assert!(error.is_retriable());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_or_return<'a, F>(
         &self,
         record: ProducerRecord<'a, K, V>,
-        timeout: Duration,
+        timeout: Option<Duration>,
         callback: F,
     ) -> Result<(), SendError<'a, K, V, F>>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        let limit = WaitLimit::at_most(Limit::Caller(timeout));
-        self.send_within(record, callback, &limit)
+        let limit = timeout.map_or_else(|| self.max_block(), WaitLimit::of_caller);
+        let mut callback = OwnCallback::new(callback);
+        self.submit(&record, &mut callback.by_ref(), &limit)
+            .map_err(|error| SendError::new(error, record, callback.into_unused()))
     }
 
     /// Sends a record and blocks until it is acknowledged: for programs that send one at a time.
@@ -339,18 +370,20 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         }
     }
 
-    fn send_within<'a, F>(
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "all ways to send take the record alike"
+    )]
+    fn send_within<F>(
         &self,
-        record: ProducerRecord<'a, K, V>,
+        record: ProducerRecord<'_, K, V>,
         callback: F,
         limit: &WaitLimit,
-    ) -> Result<(), SendError<'a, K, V, F>>
+    ) -> Result<()>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        let mut callback = OwnCallback::new(callback);
-        self.submit(&record, &mut callback.by_ref(), limit)
-            .map_err(|error| SendError::new(error, record, callback.into_unused()))
+        self.submit(&record, &mut OwnCallback::new(callback).by_ref(), limit)
     }
 
     fn gate(&self) -> Gate<'_> {

@@ -1,6 +1,5 @@
 //! Getting to know topics before the first record: what `send` would wait for. Runs on: caller.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::driver::{End, Ticket};
@@ -59,7 +58,9 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
             shared.post(command).map_err(End::error)
         };
         // All are asked for before any is waited for.
-        let each_once: BTreeSet<&str> = topics.iter().copied().collect();
+        let mut each_once = topics.to_vec();
+        each_once.sort_unstable();
+        each_once.dedup();
         let asked: Vec<_> = each_once.iter().map(|topic| (*topic, ask(topic))).collect();
         let mut errors = Vec::new();
         for (topic, asked) in asked {

@@ -42,8 +42,8 @@ impl Sender {
             let partition = partitions.get(partition);
             partition.is_some_and(|partition| partition.is_queued_for(id))
         };
-        node.ready().retain(is_queued);
-        if !node.ready().is_empty() {
+        node.ready_queues().retain(is_queued);
+        if !node.ready_queues().is_empty() {
             self.connect(now, id);
         }
     }
@@ -182,7 +182,7 @@ impl Sender {
             Some((_, Content::InitProducerId)) => {
                 self.producer_ids.handle_failure(step.now, &mut self.agenda);
             }
-            Some((_, Content::Produce(batches))) => self.retry_lost(step, batches, error),
+            Some((_, Content::Produce(batches))) => self.retry_unanswered(step, batches, error),
             None => {}
         }
     }

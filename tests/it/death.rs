@@ -136,8 +136,8 @@ fn afterwards_every_call_is_refused_at_once() {
     });
     let ((), took) = timed(|| {
         let record = || ProducerRecord::new("orders", "x");
-        died(producer.send(record(), ignore).unwrap_err().error());
-        died(producer.try_send(record(), ignore).unwrap_err().error());
+        died(&producer.send(record(), ignore).unwrap_err());
+        died(&producer.try_send(record(), ignore).unwrap_err());
         died(&producer.send_wait(record()).unwrap_err());
         died(
             &producer

@@ -486,7 +486,9 @@ fn refused_records_are_told_once_on_their_callers_thread() {
     ];
     for (record, what) in cases {
         let before = format!("{record:?}");
-        let refused = producer.try_send(record, ignore).unwrap_err();
+        let refused = producer
+            .send_or_return(record, Some(Duration::ZERO), ignore)
+            .unwrap_err();
         assert_heard(&told, what);
         let (_, record, _) = refused.into_parts();
         assert_eq!(format!("{record:?}"), before, "it comes back as it was");

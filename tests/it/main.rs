@@ -30,6 +30,7 @@ mod observe;
 mod of_one_topic;
 mod partitioning;
 mod purge;
+mod question_mark;
 mod retries;
 mod serializers;
 mod shutdown;

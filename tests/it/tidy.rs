@@ -9,7 +9,7 @@ use std::process::Command;
 /// The modules of the crate, lowest first. A row may use the rows before it; modules of one row do
 /// not know each other.
 const LAYERS: [&[&str]; 9] = [
-    &["ids", "sync", "compression", "random"],
+    &["ids", "sync", "compression", "random", "sorted_map"],
     &["protocol", "address", "backoff"],
     &["record", "error"],
     &["serializer", "partitioner", "interceptor", "event"],

@@ -123,7 +123,7 @@ fn produce(
             }
             continue;
         }
-        if let Err(refused) = records.send(record, Sent::new(&line, &parts)) {
+        if let Err(refused) = records.send_or_return(record, None, Sent::new(&line, &parts)) {
             let (error, _, sent) = refused.into_parts();
             failures.report(&sent, &error);
             if error.is_closed() {

@@ -48,7 +48,7 @@ impl fmt::Display for Refusal {
             Self::Help => write!(f, "{}", command.render_long_help().to_string().trim_end()),
             Self::Version => write!(
                 f,
-                "{} (with the flags of Kafka 4.3.1)",
+                "{} (with the flags of Kafka 4.4.0)",
                 env!("CARGO_PKG_VERSION")
             ),
             Self::Usage(reason) => {

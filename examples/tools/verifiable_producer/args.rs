@@ -1,4 +1,4 @@
-//! The command line: flags and defaults of Kafka 4.3.1's VerifiableProducer.
+//! The command line: flags and defaults of Kafka 4.4.0's VerifiableProducer.
 
 use std::path::PathBuf;
 

@@ -213,7 +213,12 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> MockProducer<K, V> {
 
 /// Taking a record.
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> MockProducer<K, V> {
-    fn submit(&self, record: &ProducerRecord<'_, K, V>, callback: Callback) -> Result<()> {
+    /// Takes the callback with the record, or leaves it to its caller.
+    fn submit(
+        &self,
+        record: &ProducerRecord<'_, K, V>,
+        callback: &mut Option<Callback>,
+    ) -> Result<()> {
         let topic: &str = &record.topic;
         check(&RecordTarget {
             topic,
@@ -248,14 +253,12 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> MockProducer<K, V> {
             key_size: key.map(<[u8]>::len),
             value_size: value.map(<[u8]>::len),
         };
-        let pending = Pending {
-            callback,
-            metadata,
-            error: None,
-        };
         // If it is refused, it is dropped here, without the lock.
-        let mut offered = Some((record.to_owned_record(), pending));
-        self.shared.state.lock().accept(&mut offered, chosen)
+        let mut owned = Some(record.to_owned_record());
+        self.shared
+            .state
+            .lock()
+            .accept(&mut owned, metadata, chosen, callback)
     }
 
     fn check_size(&self, topic: &str, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<()> {
