@@ -1,12 +1,13 @@
 //! What a producer notices about its brokers and topics, for programs that watch it.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use crate::error::{Error, panic_text};
+use crate::error::Error;
+use crate::foreign::logging::log_error;
+use crate::foreign::{Held, contain};
 use crate::protocol::error_code::ErrorCode;
-use crate::sync::{Arc, assert_unlocked};
+use crate::sync::Arc;
 
 /// Something about the cluster that a program may want to know; see
 /// [`Properties::on_event`](crate::Properties::on_event). What
@@ -105,23 +106,17 @@ pub(crate) struct EventListener(Arc<dyn Fn(&ProducerEvent) + Send + Sync>);
 
 impl EventListener {
     pub(crate) fn new(listener: impl Fn(&ProducerEvent) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(listener))
+        let listener = Held::new(listener);
+        Self(Arc::new(move |event: &ProducerEvent| (*listener)(event)))
     }
 
-    /// Runs the user's code, which may panic, and returns whether it did. Not even a panic of the logger
-    /// gets out: it would end the I/O thread, which calls this.
+    /// Runs the user's function, and returns whether it panicked, which is logged.
     pub(crate) fn tell(&self, event: &ProducerEvent) -> bool {
-        assert_unlocked();
-        let told = catch_unwind(AssertUnwindSafe(|| (self.0)(event)));
-        let Err(panic) = told else {
-            return false;
-        };
-        let logged = catch_unwind(AssertUnwindSafe(|| {
-            log::error!("on_event panicked: {}", panic_text(&*panic));
-        }));
-        // To drop what a panic carries could panic again.
-        std::mem::forget((panic, logged));
-        true
+        let told = contain(|| (self.0)(event));
+        if let Err(panic) = &told {
+            log_error!("on_event panicked: {panic}");
+        }
+        told.is_err()
     }
 }
 

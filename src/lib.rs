@@ -97,6 +97,9 @@
 //! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, a topic that brokers refuse, how many records failed when a producer was dropped, callbacks that take more than a second, properties that have no effect |
 //! | info | further failures in a row to reach the same broker, a batch that its broker finds too large, a broker that gives out no producer id |
 //! | debug | every batch that is sent again, and why |
+//!
+//! A logger that panics, as `println!` does when the pipe behind it is closed, ends no thread, and
+//! nothing is lost but the line: see [panics in your code](Producer#panics-in-your-code).
 
 // Model tests are built without the code that has no threads, and without the network.
 #![cfg_attr(
@@ -123,6 +126,7 @@ mod connection;
 mod driver;
 mod error;
 mod event;
+mod foreign;
 mod ids;
 mod interceptor;
 mod metrics;

@@ -65,8 +65,10 @@ impl Health {
         self.brokers
             .retain(|id, _| id.0 < 0 || view.brokers.contains_key(id));
         for (id, address) in view.brokers.iter() {
-            let new = || BrokerHealth::new(*id, address);
-            let broker = &mut self.brokers.get_or_insert_with(*id, new).broker;
+            let one = self
+                .brokers
+                .get_or_insert_with(*id, || BrokerHealth::new(*id, address));
+            let broker = &mut one.broker;
             if broker.host != address.host || broker.port != address.port {
                 *broker = BrokerHealth::new(*id, address).broker;
             }
@@ -125,20 +127,19 @@ impl Health {
     /// Why no broker can be asked, as the sender sees it: `None` while one can, or if none has failed.
     pub(crate) fn unreachable(&self) -> Option<&Error> {
         let can_be_asked = |one: &BrokerHealth| one.is_connected && one.error.is_none();
-        match self.brokers.values().any(can_be_asked) {
-            true => None,
-            false => self
-                .brokers
-                .values()
-                .rev()
-                .find_map(|one| one.error.as_ref()),
+        if self.brokers.values().any(can_be_asked) {
+            return None;
         }
+        self.brokers
+            .values()
+            .rev()
+            .find_map(|one| one.error.as_ref())
     }
 
     /// The brokers of the cluster in the order of their ids, then the bootstrap addresses in theirs.
     pub(crate) fn brokers(&self) -> impl Iterator<Item = &BrokerHealth> {
-        let bootstrap = self.brokers.iter().rev().filter(|(id, _)| id.0 < 0);
-        let cluster = self.brokers.iter().filter(|(id, _)| id.0 >= 0);
+        let bootstrap = self.brokers.iter().rev().skip_while(|(id, _)| id.0 >= 0);
+        let cluster = self.brokers.iter().skip_while(|(id, _)| id.0 < 0);
         cluster.chain(bootstrap).map(|(_, one)| one)
     }
 
@@ -179,7 +180,7 @@ mod tests {
         };
         let mut health = Health::new(&[address(9092)]);
         health.follow(&ClusterView {
-            brokers: [(NodeId(7), address(9099))].into_iter().collect(),
+            brokers: SortedMap::from_iter([(NodeId(7), address(9099))]),
             ..ClusterView::default()
         });
         health

@@ -15,7 +15,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// sent to or tried to, and says what is wrong and what to do about it: see
     /// [`check`](crate::check). Sends no records and makes no topics.
     ///
-    /// A producer that has no metadata yet knows of no topics:
+    /// A producer that nothing was sent with knows of no topics:
     /// [`check_topics`](Self::check_topics) takes their names.
     ///
     /// Uses connections of its own, so it works also while the producer is stuck, or closed. Returns
@@ -27,12 +27,14 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// child. What is wrong with the cluster is in the report.
     pub fn check(&self, timeout: Duration) -> Result<CheckReport> {
         self.look(timeout, || {
-            let view = self.handle.shared.view();
-            view.topics
-                .keys()
-                .chain(view.refused.keys())
-                .cloned()
-                .collect()
+            let shared = &self.handle.shared;
+            // Those that no broker has said anything about are known only as sought.
+            let mut topics = shared.sought();
+            let view = shared.view();
+            topics.extend(view.topics.keys().chain(view.refused.keys()).cloned());
+            topics.sort_unstable();
+            topics.dedup();
+            topics
         })
     }
 

@@ -59,7 +59,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     {
         Group {
             producer: self.clone(),
-            function: GroupFunction::new(function),
+            function: GroupFunction::new(function, &self.handle.shared.counters),
         }
     }
 }

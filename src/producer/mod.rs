@@ -89,6 +89,18 @@ use wait_limit::{Limit, WaitLimit};
 /// as [`Misuse`](ErrorKind::Misuse). A callback that panics is caught, logged and counted; the others
 /// still run. One that takes long holds up everything: hand the result to a thread of your own.
 ///
+/// # Panics in your code
+///
+/// Code of yours that panics ends no thread of the producer's and loses no record: neither callbacks,
+/// interceptors and loggers, nor what they capture as it is dropped, nor a panic's payload that panics
+/// in its turn. A panic of a serializer or partitioner unwinds to the caller of `send`, and nothing is
+/// accepted then; one of a callback or a group's function is logged and counted in
+/// [`callbacks_panicked`](crate::ProducerMetrics::callbacks_panicked); one of an interceptor is logged;
+/// one of the logger itself goes to the process's panic hook, which writes it to stderr, and no further.
+/// What nobody can catch is what Rust makes an abort: two panics at once on one thread, such as a
+/// callback that panics while what it captures panics as it is dropped, and a panic hook that panics;
+/// and `panic = "abort"`.
+///
 /// # Dropping
 ///
 /// Dropping the last clone closes as [`close`](Self::close) does, and waits like it; inside a
@@ -368,6 +380,13 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
             buffer_total_bytes: budget.total() as u64,
             ..shared.counters.snapshot()
         }
+    }
+
+    /// Makes the I/O thread panic, which nothing else can: for the tests of what happens then.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn kill_io_thread(&self) {
+        self.handle.shared.doom();
     }
 
     #[expect(

@@ -37,7 +37,8 @@ pub type Callback = Box<dyn FnOnce(Result<RecordMetadata>) + Send>;
 /// }
 /// ```
 ///
-/// Each method does what the producer's own method of that name does, with a boxed callback.
+/// Each method does what the producer's own method of that name does, with a boxed callback. Groups and
+/// handles are not among them: a group's function has a type of its own, and a callback does what a handle does.
 pub trait Produce<K: ?Sized, V: ?Sized>: fmt::Debug + Send + Sync {
     /// As [`Producer::send`].
     ///

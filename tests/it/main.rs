@@ -28,6 +28,7 @@ mod metadata;
 mod metrics;
 mod observe;
 mod of_one_topic;
+mod panics;
 mod partitioning;
 mod purge;
 mod question_mark;

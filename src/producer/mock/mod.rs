@@ -16,6 +16,7 @@ use std::fmt;
 use crate::accumulator::Tally;
 use crate::config::{ProducerConfig, Properties};
 use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::foreign;
 use crate::partitioner::{PartitionRequest, Partitioning, TopicPartitions};
 use crate::producer::clock::wall_clock_ms;
 use crate::producer::gate::{RecordTarget, check, check_topic_name};
@@ -298,7 +299,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> MockProducer<K, V> {
         let index = partitioner
             .partition(&request, &partitions)
             .map_err(|error| {
-                let text = format!("the partitioner refused a record for \"{topic}\": {error}");
+                let why = foreign::text(&*error);
+                let text = format!("the partitioner refused a record for \"{topic}\": {why}");
                 Error::with_source(ErrorKind::InvalidRecord, text, error)
             })?;
         if !all.contains(&index) {

@@ -88,10 +88,10 @@ impl Nodes {
     /// Why no broker can be asked: one of the cluster rather than a bootstrap address. `None` while one
     /// can, or if none has failed.
     pub(super) fn unreachable(&self) -> Option<&Error> {
-        match self.by_id.values().any(Node::can_be_asked) {
-            true => None,
-            false => self.by_id.values().rev().find_map(Node::error),
+        if self.by_id.values().any(Node::can_be_asked) {
+            return None;
         }
+        self.by_id.values().rev().find_map(Node::error)
     }
 
     /// Whether none is connected, and the last attempt to reach each of them has failed. Bootstrap
