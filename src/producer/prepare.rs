@@ -75,7 +75,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
                 Err(error) => errors.push(error),
             }
         }
-        all_in_one(errors, each_once.len())
+        all_in_one(&errors, each_once.len())
     }
 }
 
@@ -88,16 +88,16 @@ fn late(topic: &str, timeout: Duration) -> Error {
 }
 
 /// One error that tells of all.
-pub(super) fn all_in_one(errors: Vec<Error>, topics: usize) -> Result<()> {
+pub(super) fn all_in_one(errors: &[Error], topics: usize) -> Result<()> {
     let lasting = errors.iter().find(|error| !error.is_retriable());
-    let Some(worst) = lasting.or(errors.first()) else {
+    let Some(worst) = lasting.or_else(|| errors.first()) else {
         return Ok(());
     };
     if errors.len() == 1 {
         return Err(worst.clone());
     }
     let mut text = format!("{} of {topics} topics are not ready:", errors.len());
-    for error in &errors {
+    for error in errors {
         text.push_str(&format!("\n  {error}"));
     }
     Err(Error::with_source(worst.kind(), text, worst.clone()))

@@ -70,9 +70,9 @@ where
         self.check_thread("prepare")?;
         let mut state = self.shared.state.lock();
         let known = topics.iter().map(|topic| state.partitions_of(topic));
-        let errors = known.filter_map(Result::err).collect();
+        let errors: Vec<Error> = known.filter_map(Result::err).collect();
         drop(state);
-        all_in_one(errors, topics.len())
+        all_in_one(&errors, topics.len())
     }
 
     fn partitions_for(&self, topic: &str) -> Result<Vec<PartitionInfo>> {
