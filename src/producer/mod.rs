@@ -204,8 +204,8 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     ///
     /// # Errors
     /// The record is refused, and the callback is dropped uncalled;
-    /// [`send_or_return`](Self::send_or_return) hands both back. The time is over, and memory was [full](ErrorKind::BufferFull), or the topic could not be
-    /// found out about: the brokers do not
+    /// [`send_or_return`](Self::send_or_return) hands both back. The time is over, and memory was
+    /// [full](ErrorKind::BufferFull), or the topic could not be found out about: the brokers do not
     /// [know it](ErrorKind::UnknownTopicOrPartition), none can be reached or asked
     /// ([`Connect`](ErrorKind::Connect) and others, by what happened last), or none has answered yet
     /// ([`TimedOut`](ErrorKind::TimedOut)). Without waiting: the brokers refuse the topic
