@@ -397,10 +397,6 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         self.handle.shared.doom();
     }
 
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "all ways to send take the record alike"
-    )]
     fn send_within<F>(
         &self,
         record: ProducerRecord<'_, K, V>,
@@ -410,7 +406,9 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        self.submit(&record, &mut OwnCallback::new(callback).by_ref(), limit)
+        let result = self.submit(&record, &mut OwnCallback::new(callback).by_ref(), limit);
+        record.let_go();
+        result
     }
 
     fn gate(&self) -> Gate<'_> {

@@ -77,20 +77,14 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         limit: &WaitLimit,
         buffers: &'b mut SendBuffers,
     ) -> Result<Appended<'b>> {
-        match record.borrowed() {
-            None => self.append_borrowed(record, callback, limit, buffers),
-            Some(record) => self.append_borrowed(&record, callback, limit, buffers),
-        }
-    }
-
-    #[inline]
-    fn append_borrowed<'b>(
-        &self,
-        record: &ProducerRecord<'_, K, V>,
-        callback: &mut CallbackRef<'_>,
-        limit: &WaitLimit,
-        buffers: &'b mut SendBuffers,
-    ) -> Result<Appended<'b>> {
+        let borrowed;
+        let record = match record.borrowed() {
+            None => record,
+            Some(record) => {
+                borrowed = record;
+                &borrowed
+            }
+        };
         if let Some(interceptors) = &self.settings.interceptors {
             return self.append_intercepted(interceptors, record, callback, limit, buffers);
         }
