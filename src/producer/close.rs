@@ -174,7 +174,7 @@ impl Handle {
 }
 
 impl CloseReport {
-    fn new(acknowledged: u64, failures: Vec<PartitionFailures>) -> Self {
+    pub(super) fn new(acknowledged: u64, failures: Vec<PartitionFailures>) -> Self {
         let not_written = failures.iter().map(|one| one.not_written).sum();
         let may_be_written = failures.iter().map(|one| one.may_be_written).sum();
         Self {

@@ -62,6 +62,9 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         callback: &mut CallbackRef<'_>,
         limit: &WaitLimit,
     ) -> Result<()> {
+        if let Some(record) = record.borrowed() {
+            return self.submit(&record, callback, limit);
+        }
         let mut buffers = SendBuffers::take();
         let appended = self.append(record, callback, limit, &mut buffers);
         let result = appended.map(drop);
@@ -69,7 +72,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         result
     }
 
-    /// Serializes the record and appends it to a batch of its partition.
+    /// Serializes the record, which owns nothing, and appends it to a batch of its partition.
     pub(super) fn append<'b>(
         &self,
         record: &ProducerRecord<'_, K, V>,
@@ -77,14 +80,6 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         limit: &WaitLimit,
         buffers: &'b mut SendBuffers,
     ) -> Result<Appended<'b>> {
-        let borrowed;
-        let record = match record.borrowed() {
-            None => record,
-            Some(record) => {
-                borrowed = record;
-                &borrowed
-            }
-        };
         if let Some(interceptors) = &self.settings.interceptors {
             return self.append_intercepted(interceptors, record, callback, limit, buffers);
         }
@@ -127,7 +122,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     }
 }
 
-fn serialize<'b, T: ?Sized, K: ?Sized, V: ?Sized>(
+pub(super) fn serialize<'b, T: ?Sized, K: ?Sized, V: ?Sized>(
     serializer: &dyn Serializer<T>,
     record: &'b ProducerRecord<'_, K, V>,
     data: &'b T,
