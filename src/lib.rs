@@ -57,6 +57,10 @@
 //! Without idempotence (`enable.idempotence=false`, or `acks` other than `all`) a retry can write a
 //! record twice, when the answer to the first attempt was lost.
 //!
+//! # Health
+//!
+//! [`Producer::state`] tells, at once and on any thread, whether brokers are connected, what failed last and
+//! what is pending; [`Properties::on_event`] calls a function of yours when that changes.
 //! # From async code
 //!
 //! No call here is async and no runtime is needed. A [`SendHandle`] is a future, for every runtime, which
@@ -82,11 +86,6 @@
 //! awaits one of its older handles, or hands the record as [`OwnedProducerRecord`] to a thread for
 //! blocking calls, which calls `send_with_handle`. A task or future that is dropped does not take its
 //! record back. Callbacks and wakers run on the I/O thread: use them to wake, not to work.
-//!
-//! # Health
-//!
-//! [`Producer::state`] tells, at once and on any thread, whether brokers are connected, what failed last and
-//! what is pending; [`Properties::on_event`] calls a function of yours when that changes.
 //!
 //! # A check before you start
 //!
@@ -120,9 +119,12 @@
 //! | level | contains |
 //! |---|---|
 //! | error | what no call or callback reports: a panic in a callback or in `on_event`, a failure of an interceptor, the death of the I/O thread |
-//! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, a topic that brokers refuse, how many records failed when a producer was dropped, callbacks that take more than a second, properties that have no effect |
-//! | info | further failures in a row to reach the same broker, a batch that its broker finds too large, a broker that gives out no producer id |
+//! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, that no broker can be reached, a topic that brokers refuse or do not know, a broker that gives out no producer id, how many records failed when a producer was dropped, callbacks that take more than a second, properties that have no effect |
+//! | info | that a broker can be reached again or knows a topic again, that one has left the cluster, a batch that its broker finds too large |
 //! | debug | every batch that is sent again, and why |
+//!
+//! What goes wrong again and again is said the first time, again as soon as it is something else, and
+//! then once a minute with how often it has happened.
 //!
 //! A logger that panics, as `println!` does when the pipe behind it is closed, ends no thread, and
 //! nothing is lost but the line: see [panics in your code](Producer#panics-in-your-code).

@@ -374,11 +374,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> MockProducer<K, V> {
 
     fn close_with(&self, error: Option<&Error>) -> Result<CloseReport> {
         self.check_thread("close")?;
-        let acknowledged = || self.shared.tally.totals().acknowledged;
-        let before = acknowledged();
+        let before = self.shared.tally.totals().acknowledged;
         let mut state = self.shared.state.lock();
-        let mark = state.losses.mark();
         state.is_closed = true;
+        let mark = state.losses.mark();
         for pending in &mut state.pending {
             if let Some(error) = error {
                 pending.error = Some(error.clone());
@@ -386,8 +385,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> MockProducer<K, V> {
         }
         drop(state);
         self.deliver(usize::MAX);
-        let failures = self.shared.state.lock().losses.since(mark);
-        Ok(CloseReport::new(acknowledged() - before, failures))
+        let acknowledged = self.shared.tally.totals().acknowledged - before;
+        let losses = self.shared.state.lock().losses.since(mark);
+        Ok(CloseReport::new(acknowledged, losses))
     }
 }
 

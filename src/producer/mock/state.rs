@@ -25,12 +25,12 @@ pub(super) struct State<K, V> {
     pub(super) history: Vec<OwnedProducerRecord<K, V>>,
     /// In the order of `send`.
     pub(super) pending: VecDeque<Pending>,
+    /// Where records have failed.
+    pub(super) losses: FailedByPartition,
     /// The thread that runs a callback.
     pub(super) delivering: Option<ThreadId>,
     pub(super) accepted: u64,
     pub(super) flushes: u64,
-    /// For the report of a close.
-    pub(super) losses: FailedByPartition,
     pub(super) is_closed: bool,
 }
 
@@ -92,10 +92,10 @@ impl<K, V> State<K, V> {
             failures: VecDeque::new(),
             history: Vec::new(),
             pending: VecDeque::new(),
+            losses: FailedByPartition::default(),
             delivering: None,
             accepted: 0,
             flushes: 0,
-            losses: FailedByPartition::default(),
             is_closed: false,
         }
     }
