@@ -72,7 +72,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
             match known {
                 Ok(()) => {}
                 Err(error) if error.is_closed() => return Err(error),
-                Err(error) => errors.push(error),
+                Err(error) => errors.push(error.at(topic, None)),
             }
         }
         all_in_one(&errors, each_once.len())

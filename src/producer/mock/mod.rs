@@ -220,6 +220,18 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> MockProducer<K, V> {
         record: &ProducerRecord<'_, K, V>,
         callback: &mut Option<Callback>,
     ) -> Result<()> {
+        if let Some(record) = record.borrowed() {
+            return self.submit(&record, callback);
+        }
+        let named = |error: Error| error.at(record.topic, record.partition);
+        self.accept(record, callback).map_err(named)
+    }
+
+    fn accept(
+        &self,
+        record: &ProducerRecord<'_, K, V>,
+        callback: &mut Option<Callback>,
+    ) -> Result<()> {
         let topic = record.topic;
         check(&RecordTarget {
             topic,

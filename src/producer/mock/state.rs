@@ -189,6 +189,10 @@ impl<K, V> State<K, V> {
             error,
         } = pending;
         if let Some(error) = error {
+            let size = |size: Option<usize>| size.and_then(|size| i32::try_from(size).ok());
+            let (key, value) = (size(metadata.key_size), size(metadata.value_size));
+            let error = error.at(metadata.topic.clone(), Some(metadata.partition));
+            let error = error.of_record((key.unwrap_or(-1), value.unwrap_or(-1)));
             let topic = Arc::from(metadata.topic.as_str());
             self.losses.count(&topic, metadata.partition, &error);
             return (callback, Err(error));
