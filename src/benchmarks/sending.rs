@@ -168,6 +168,7 @@ fn settings() -> Settings {
         },
         metadata_max_age: Duration::from_secs(300),
         metadata_max_idle: Duration::from_secs(300),
+        checks_cluster: true,
         rebootstrap: None,
         connections_max_idle: None,
         availability_timeout: None,

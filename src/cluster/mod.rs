@@ -17,6 +17,8 @@ use crate::sync::Arc;
 /// topics that this one does not mention.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClusterView {
+    /// `None` while no broker has said which cluster it is.
+    pub(crate) cluster_id: Option<Arc<str>>,
     pub(crate) brokers: BTreeMap<NodeId, Address>,
     pub(crate) topics: BTreeMap<Arc<str>, TopicView>,
     /// Topics in use that the last response refused or did not know, with its reason.
@@ -57,6 +59,13 @@ impl ClusterView {
         self.topics.get(topic)?.partitions.get(index)?.leader
     }
 
+    /// Whether a broker says that it belongs to another cluster than the one that is known. What is
+    /// known of that one says nothing about the other: not its topics' ids, nor its leader epochs.
+    pub(crate) fn is_of_another(&self, response: &MetadataResponse) -> bool {
+        let ids = self.cluster_id.as_deref().zip(response.cluster_id());
+        ids.is_some_and(|(known, new)| known != new)
+    }
+
     /// The same topics, without leaders.
     pub(crate) fn without_brokers(&self) -> Self {
         let mut topics = self.topics.clone();
@@ -64,6 +73,7 @@ impl ClusterView {
             partition.leader = None;
         }
         Self {
+            cluster_id: self.cluster_id.clone(),
             brokers: BTreeMap::new(),
             topics,
             refused: self.refused.clone(),
@@ -90,7 +100,13 @@ impl ClusterView {
         is_wanted: impl Fn(&str) -> bool,
     ) -> Update {
         let mut is_incomplete = false;
+        let cluster_id = match (response.cluster_id(), &self.cluster_id) {
+            (Some(new), Some(known)) if *new == **known => Some(Arc::clone(known)),
+            (Some(new), _) => Some(Arc::from(new)),
+            (None, known) => known.clone(),
+        };
         let mut view = Self {
+            cluster_id,
             brokers: brokers(response),
             topics: self.topics.clone(),
             refused: BTreeMap::new(),

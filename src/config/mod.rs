@@ -94,6 +94,7 @@ pub struct ProducerConfig {
     metadata_max_age: Duration,
     metadata_max_idle: Duration,
     metadata_recovery: MetadataRecovery,
+    metadata_cluster_check: bool,
     rebootstrap_trigger: Duration,
 }
 
@@ -254,6 +255,11 @@ impl ProducerConfig {
 
     pub(crate) fn metadata_recovery(&self) -> MetadataRecovery {
         self.metadata_recovery
+    }
+
+    /// Whether brokers are told which cluster and broker a connection is meant to reach.
+    pub(crate) fn metadata_cluster_check(&self) -> bool {
+        self.metadata_cluster_check
     }
 
     /// With [`MetadataRecovery::Rebootstrap`]: after this long without metadata the producer starts

@@ -245,6 +245,7 @@ fn sender_settings(config: &ProducerConfig) -> sender::Settings {
         setup_timeout: config.connection_setup_timeout(),
         metadata_max_age: config.metadata_max_age(),
         metadata_max_idle: config.metadata_max_idle(),
+        checks_cluster: config.metadata_cluster_check(),
         rebootstrap: match config.metadata_recovery() {
             MetadataRecovery::None => None,
             MetadataRecovery::Rebootstrap => Some(config.rebootstrap_trigger()),
@@ -352,9 +353,15 @@ impl Driver {
                     address,
                     setup_timeout,
                     first_address,
-                } => self
-                    .client
-                    .connect(now, node, address, setup_timeout, first_address),
+                    destination,
+                } => self.client.connect(
+                    now,
+                    node,
+                    address,
+                    setup_timeout,
+                    first_address,
+                    destination,
+                ),
                 Output::Disconnect(node) => self.client.disconnect(node),
                 Output::Send(node, id, request) => {
                     self.inputs.extend(self.client.send(now, node, id, request));

@@ -22,6 +22,8 @@ pub(super) enum Stream {
     Topics,
     Purges,
     Answers,
+    Clusters,
+    ClusterChecks,
 }
 
 impl Dice {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::PartitionQueue;
-use crate::address::Address;
+use crate::address::{Address, Destination};
 use crate::backoff::Backoff;
 use crate::cluster::{ClusterView, Due, Refresh, Update};
 use crate::error::Error;
@@ -37,6 +37,10 @@ pub(super) struct Metadata {
     /// What that clock may show; `None` if nothing happens then.
     rebootstrap: Option<Duration>,
     backoff: Backoff,
+    /// Whether brokers are told whom a connection is meant to reach (KIP-1242).
+    names_destination: bool,
+    /// How often in a row somebody else has answered where a broker should be.
+    strangers: u32,
 }
 
 impl Metadata {
@@ -49,11 +53,24 @@ impl Metadata {
             wanted_since: None,
             rebootstrap: settings.rebootstrap,
             backoff: settings.retry_backoff,
+            // Without a way to start over, a refusal would help nobody.
+            names_destination: settings.checks_cluster && settings.rebootstrap.is_some(),
+            strangers: 0,
         }
     }
 
     pub(super) fn view(&self) -> &ClusterView {
         &self.view
+    }
+
+    /// Whom a connection to this node is meant to reach, if anybody in particular.
+    pub(super) fn destination(&self, node: NodeId) -> Option<Destination> {
+        let cluster_id = self.view.cluster_id.as_ref().filter(|_| node.0 >= 0)?;
+        Some(Destination {
+            cluster_id: Arc::clone(cluster_id),
+            node,
+            is_named: self.names_destination,
+        })
     }
 
     /// Who leads the partition of this queue.
@@ -138,6 +155,11 @@ impl Metadata {
             .handle_failure(now, |attempts| agenda.pause(backoff, attempts));
     }
 
+    /// Whether an answer comes from another cluster than the one that is known.
+    pub(super) fn is_of_another_cluster(&self, response: &MetadataResponse) -> bool {
+        is_usable(response) && self.view.is_of_another(response)
+    }
+
     /// An answer came. Returns the view that follows, if any does.
     pub(super) fn handle_response(
         &mut self,
@@ -146,7 +168,7 @@ impl Metadata {
         response: &MetadataResponse,
         agenda: &mut Agenda,
     ) -> Option<ClusterView> {
-        if response.brokers.is_empty() || response.error != ErrorCode::NONE {
+        if !is_usable(response) {
             log::warn!("broker {node} answered with metadata that names no broker");
             self.handle_failure(now, agenda);
             let start_over = response.error == ErrorCode::REBOOTSTRAP_REQUIRED;
@@ -213,6 +235,10 @@ impl Metadata {
     }
 }
 
+fn is_usable(response: &MetadataResponse) -> bool {
+    response.error == ErrorCode::NONE && !response.brokers.is_empty()
+}
+
 /// Starting over with the bootstrap addresses, when the brokers that are known do not say who leads
 /// what (KIP-1102).
 impl Metadata {
@@ -243,12 +269,37 @@ impl Metadata {
         self.start_over(agenda)
     }
 
+    /// Somebody else answers where a broker should be, and no other broker of the cluster is connected.
+    /// Starts over whatever `metadata.recovery.strategy` says: there is no broker left to go back to.
+    pub(super) fn handle_stranger(
+        &mut self,
+        now: Instant,
+        agenda: &mut Agenda,
+    ) -> Option<ClusterView> {
+        if self.strangers > 0 {
+            // The bootstrap servers keep naming it.
+            let until = now + agenda.pause(self.backoff, self.strangers);
+            self.refresh.hold(until);
+        }
+        self.strangers = self.strangers.saturating_add(1);
+        self.start_over(agenda)
+    }
+
+    /// A broker of the cluster is connected.
+    pub(super) fn handle_member(&mut self) {
+        self.strangers = 0;
+    }
+
     fn start_over(&mut self, agenda: &mut Agenda) -> Option<ClusterView> {
         self.stop_clock(agenda);
         if self.view.brokers.is_empty() {
             return None;
         }
-        log::warn!("starting over with the bootstrap servers");
+        let level = match self.strangers {
+            0 | 1 => log::Level::Warn,
+            _ => log::Level::Info,
+        };
+        log::log!(level, "starting over with the bootstrap servers");
         self.refresh.request();
         Some(self.view.without_brokers())
     }

@@ -17,7 +17,7 @@ mod partition;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-pub(super) use partition::{Next, Partition};
+pub(super) use partition::{Next, Partition, Unsendable};
 
 use crate::accumulator::{BatchId, Outcome, PartitionId, PartitionQueue, SealedBatch};
 use crate::ids::NodeId;
