@@ -3,6 +3,7 @@
 
 mod refresh;
 
+use crate::sorted_map::SortedMap;
 use std::collections::BTreeMap;
 
 pub(crate) use refresh::{Due, Refresh};
@@ -19,7 +20,7 @@ use crate::sync::Arc;
 pub(crate) struct ClusterView {
     /// `None` while no broker has said which cluster it is.
     pub(crate) cluster_id: Option<Arc<str>>,
-    pub(crate) brokers: BTreeMap<NodeId, Address>,
+    pub(crate) brokers: SortedMap<NodeId, Address>,
     pub(crate) topics: BTreeMap<Arc<str>, TopicView>,
     /// Topics in use that the last response refused or did not know, with its reason.
     pub(crate) refused: BTreeMap<Arc<str>, ErrorCode>,
@@ -74,7 +75,7 @@ impl ClusterView {
         }
         Self {
             cluster_id: self.cluster_id.clone(),
-            brokers: BTreeMap::new(),
+            brokers: SortedMap::new(),
             topics,
             refused: self.refused.clone(),
         }
@@ -224,7 +225,7 @@ impl ClusterView {
     }
 }
 
-fn brokers(response: &MetadataResponse) -> BTreeMap<NodeId, Address> {
+fn brokers(response: &MetadataResponse) -> SortedMap<NodeId, Address> {
     // Numbers below zero are the bootstrap addresses', and no broker's.
     let brokers = response.brokers.iter().filter(|one| one.node.0 >= 0);
     brokers

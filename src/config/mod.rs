@@ -24,6 +24,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::backoff::Backoff;
 use crate::error::Result;
+use crate::foreign::logging::log_warn;
 use crate::interceptor::Interceptors;
 use crate::partitioner::{ByKey, Partitioning};
 use crate::serializer::Serializer;
@@ -110,7 +111,7 @@ impl ProducerConfig {
     pub fn from_properties(properties: &Properties) -> Result<Self> {
         let (config, warnings) = producer_config::check(properties)?;
         for warning in warnings {
-            log::warn!("{warning}");
+            log_warn!("{warning}");
         }
         Ok(config)
     }

@@ -1,7 +1,7 @@
 //! The values of all properties. Those that are set are checked against their rows in the table, each
 //! on its own; the others have their defaults.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sorted_map::SortedMap;
 use std::time::Duration;
 
 use super::librdkafka;
@@ -62,29 +62,29 @@ impl<'a> Findings<'a> {
 /// would be a bug of this crate; a test asks for all of them.
 #[derive(Debug)]
 pub(super) struct Values {
-    parsed: BTreeMap<&'static str, Parsed>,
-    set: BTreeSet<&'static str>,
+    parsed: SortedMap<&'static str, Parsed>,
+    set: SortedMap<&'static str, ()>,
     /// By topic, what is set for it alone.
-    topics: BTreeMap<String, TopicValues>,
+    topics: SortedMap<String, TopicValues>,
 }
 
 /// What is set for one topic alone, by the name of the property without prefix.
-type TopicValues = BTreeMap<&'static str, Parsed>;
+type TopicValues = SortedMap<&'static str, Parsed>;
 
 impl Values {
     /// Reads all properties, and adds what is wrong with them to the findings.
     pub(super) fn read(properties: &Properties, findings: &mut Findings<'_>) -> Self {
         let mut values = Self {
-            parsed: BTreeMap::new(),
-            set: BTreeSet::new(),
-            topics: BTreeMap::new(),
+            parsed: SortedMap::new(),
+            set: SortedMap::new(),
+            topics: SortedMap::new(),
         };
         for (name, entry) in properties.entries() {
             let Some(definition) = table::find(name) else {
                 values.read_for_topic(name, entry, findings);
                 continue;
             };
-            values.set.insert(definition.name);
+            values.set.insert(definition.name, ());
             match read_value(name, definition, entry) {
                 Ok(value) => {
                     values.parsed.insert(definition.name, value);
@@ -94,7 +94,7 @@ impl Values {
         }
         values.warn_of_the_ignored(findings);
         for definition in table::all() {
-            if values.set.contains(definition.name) {
+            if values.set.contains_key(definition.name) {
                 continue;
             }
             if definition.default == Preset::Required {
@@ -121,7 +121,9 @@ impl Values {
         };
         match value {
             Ok(value) => {
-                let values = self.topics.entry(topic.to_owned()).or_default();
+                let values = self
+                    .topics
+                    .get_or_insert_with(topic.to_owned(), SortedMap::new);
                 values.insert(definition.name, value);
             }
             Err(complaint) => findings.problem(name, complaint),
@@ -130,8 +132,8 @@ impl Values {
 
     /// Warns of values that are ignored, once for each reason.
     fn warn_of_the_ignored(&self, findings: &mut Findings<'_>) {
-        let mut ignored: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
-        for (name, value) in &self.parsed {
+        let mut ignored: SortedMap<Option<&str>, Vec<&str>> = SortedMap::new();
+        for (name, value) in self.parsed.iter() {
             let definition = table::find(name).expect("only known names are parsed");
             let reason = match definition.class {
                 Class::Inert => None,
@@ -139,7 +141,7 @@ impl Values {
                 Class::Supported | Class::Later | Class::LaterSwitch => continue,
             };
             if definition.default_value().as_ref() != Some(value) {
-                ignored.entry(reason).or_default().push(name);
+                ignored.get_or_insert_with(reason, Vec::new).push(name);
             }
         }
         for (reason, names) in ignored {
@@ -168,7 +170,7 @@ impl Values {
 
     /// Whether the user has set the property, even to its default.
     pub(super) fn is_set(&self, name: &str) -> bool {
-        self.set.contains(name)
+        self.set.contains_key(name)
     }
 
     /// The value; `None` if it is not set and has no default.

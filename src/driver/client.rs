@@ -1,7 +1,7 @@
 //! The connections to nodes: sockets, the channels over them, and what comes of both. Decides
 //! nothing, neither about records nor when, where and how long to connect. Runs on the I/O thread.
 
-use std::collections::BTreeMap;
+use crate::sorted_map::SortedMap;
 use std::time::{Duration, Instant};
 
 use crate::address::{Address, Destination};
@@ -28,7 +28,7 @@ pub(super) struct ConnectSettings {
 pub(super) struct NetworkClient {
     settings: ConnectSettings,
     connector: Connector,
-    nodes: BTreeMap<NodeId, Node>,
+    nodes: SortedMap<NodeId, Node>,
     next_token: u64,
     buffer: Vec<u8>,
 }
@@ -63,7 +63,7 @@ impl NetworkClient {
         Self {
             settings,
             connector,
-            nodes: BTreeMap::new(),
+            nodes: SortedMap::new(),
             next_token: 0,
             buffer: vec![0; READ_BUFFER_BYTES],
         }
@@ -222,7 +222,7 @@ impl NetworkClient {
     /// Ends connections whose time has run out.
     pub(super) fn handle_timeouts(&mut self, now: Instant, inputs: &mut Vec<Input>) {
         let mut late = Vec::new();
-        for (id, node) in &mut self.nodes {
+        for (id, node) in self.nodes.iter_mut() {
             let Some(link) = &mut node.link else {
                 if node
                     .setup_deadline

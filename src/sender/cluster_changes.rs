@@ -6,6 +6,7 @@ use std::cell::LazyCell;
 
 use crate::cluster::ClusterView;
 use crate::error::{Error, ErrorKind};
+use crate::foreign::logging::log_warn;
 use crate::ids::NodeId;
 use crate::protocol::Request;
 use crate::protocol::messages::MetadataResponse;
@@ -83,7 +84,7 @@ impl Sender {
     fn leave_cluster(&mut self, step: Step<'_>, new: &str) {
         let old = self.metadata.view().cluster_id.clone();
         let old = old.as_deref().unwrap_or_default();
-        log::warn!(
+        log_warn!(
             "the cluster is another one: it was {old}, and is {new} now; records that {old} may have \
              and has not acknowledged fail"
         );

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use crate::error::{Error, ErrorKind};
+use crate::foreign::logging::log_info;
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::Request;
 use crate::protocol::error_code::ErrorCode;
@@ -106,7 +107,7 @@ impl Sender {
     /// A connection is no more, and something is wrong with it: pauses before the next attempt, and
     /// asks who leads its partitions now.
     fn lose(&mut self, step: Step<'_>, id: NodeId, error: &Error) {
-        log::info!("{error}");
+        log_info!("{error}");
         self.nodes
             .handle_lost(step.now, id, error, &mut self.agenda);
         self.metadata.request();

@@ -4,6 +4,7 @@
 
 use crate::accumulator::{BatchId, Outcome, PartitionId, SealedBatch};
 use crate::error::{Error, ErrorKind};
+use crate::foreign::logging::log_warn;
 use crate::sender::Sender;
 use crate::sender::event::Output;
 use crate::sender::partitions::Unsendable;
@@ -60,7 +61,7 @@ impl Sender {
             return;
         }
         self.commands.handle_close_timeout();
-        log::warn!(
+        log_warn!(
             "closing with {} batches not acknowledged",
             self.partitions.incomplete()
         );

@@ -1,11 +1,12 @@
 //! Batches that are ready, to Produce requests. HOT: runs for each batch. An `impl` of [`Sender`]; runs
 //! on the I/O thread, or in a simulation.
 
-use std::collections::BTreeMap;
+use crate::sorted_map::SortedMap;
 use std::time::Instant;
 
 use crate::accumulator::{PartitionId, SealedBatch};
 use crate::error::Fate;
+use crate::foreign::logging::log_debug;
 use crate::ids::NodeId;
 use crate::protocol::Request;
 use crate::protocol::messages::{ProducePartition, ProduceRequest, ProduceTopic};
@@ -125,7 +126,7 @@ impl Sender {
             && batch.has_several()
             && batch.attempts == 0
         {
-            log::debug!(
+            log_debug!(
                 "{} has a batch of {} bytes, which is more than max.request.size: splitting",
                 batch.name(),
                 batch.len()
@@ -158,7 +159,7 @@ impl Sender {
         kind: RequestKind,
         batches: Vec<SentBatch>,
     ) {
-        let mut topics: BTreeMap<Arc<str>, ProduceTopic> = BTreeMap::new();
+        let mut topics: SortedMap<Arc<str>, ProduceTopic> = SortedMap::new();
         for (sent, batch) in batches
             .iter()
             .filter_map(|sent| Some((sent, sent.batch.as_ref()?)))
