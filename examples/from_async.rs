@@ -10,6 +10,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use linger::testing::MockCluster;
 use linger::{Producer, ProducerRecord, Properties, RecordMetadata};
@@ -69,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .set("value.serializer", "string");
     let producer: Producer<str, str> = Producer::new(&properties)?;
     // Asks for the topic before the async part begins, as `try_send` refuses unknown topics.
-    producer.partitions_for("orders")?;
+    producer.prepare(&["orders"], Duration::from_secs(10))?;
     block_on(place_orders(&producer))?;
     producer.close()?; // This blocks, too.
     Ok(())

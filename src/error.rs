@@ -57,7 +57,8 @@ pub enum ErrorKind {
     RecordTooLarge,
     /// `buffer.memory` is full, and stayed full for as long as the call may wait.
     BufferFull,
-    /// The topic or partition is not known (yet) to the brokers that were asked.
+    /// The brokers that were asked do not know the topic or partition (yet); if a broker said so,
+    /// [`broker_code`](Error::broker_code) has its code.
     UnknownTopicOrPartition,
     /// `delivery.timeout.ms`, `request.timeout.ms`, `max.block.ms` or the caller's own limit
     /// passed.
@@ -142,6 +143,11 @@ impl Error {
     pub fn broker_code(&self) -> Option<ErrorCode> {
         match self.inner.kind {
             ErrorKind::Broker(code) => Some(code),
+            // Brokers do not know a topic in several ways: not at all, or not who leads it.
+            ErrorKind::UnknownTopicOrPartition => {
+                let source = self.inner.source.as_deref()?;
+                source.downcast_ref::<Self>()?.broker_code()
+            }
             _ => None,
         }
     }
@@ -161,7 +167,8 @@ impl Error {
         }
     }
 
-    /// Whether a time limit passed. That of `try_send`, which waits for no memory, passes at once.
+    /// Whether a time limit passed. That of `try_send`, which waits neither for memory nor for
+    /// metadata, passes at once.
     pub fn is_timeout(&self) -> bool {
         matches!(self.inner.kind, ErrorKind::TimedOut | ErrorKind::BufferFull)
     }

@@ -57,6 +57,11 @@
 //! Without idempotence (`enable.idempotence=false`, or `acks` other than `all`) a retry can write a
 //! record twice, when the answer to the first attempt was lost.
 //!
+//! # Health
+//!
+//! [`Producer::state`] tells, at once and on any thread, whether brokers are connected, what failed last and
+//! what is pending; [`Properties::on_event`] calls a function of yours when that changes.
+//!
 //! # A check before you start
 //!
 //! [`Producer::check`] looks at the cluster and reports what is wrong, where the fault most likely
@@ -80,7 +85,7 @@
 //! | `lz4` | yes | `compression.type=lz4` with all its levels; compiles C |
 //! | `lz4-flex` | no | `compression.type=lz4` at its default level, in Rust; no effect beside `lz4` |
 //! | `zstd` | yes | `compression.type=zstd`; compiles C |
-//! | `testing` | no | [`testing::MockCluster`](crate#features), a Kafka cluster in this process: real frames on loopback ports, readable logs, scripted faults |
+//! | `testing` | no | [`testing::MockCluster`](crate#features), a Kafka cluster in this process: real frames on loopback ports, readable logs, scripted faults; [`MockProducer`](crate#features), a [`Produce`] in memory |
 //!
 //! # Log levels
 //!
@@ -88,7 +93,7 @@
 //!
 //! | level | contains |
 //! |---|---|
-//! | error | what no call or callback reports: a panic in a callback, a failure of an interceptor, the death of the I/O thread |
+//! | error | what no call or callback reports: a panic in a callback or in `on_event`, a failure of an interceptor, the death of the I/O thread |
 //! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, a topic that brokers refuse, how many records failed when a producer was dropped, callbacks that take more than a second, properties that have no effect |
 //! | info | further failures in a row to reach the same broker, a batch that its broker finds too large, a broker that gives out no producer id |
 //! | debug | every batch that is sent again, and why |
@@ -120,6 +125,7 @@ mod config;
 mod connection;
 mod driver;
 mod error;
+mod event;
 mod foreign;
 mod ids;
 mod interceptor;
@@ -150,12 +156,16 @@ pub use config::{
     PropertyObject,
 };
 pub use error::{Error, ErrorKind, Fate, Result};
+pub use event::{Broker, ProducerEvent};
 pub use interceptor::{Acknowledgement, InterceptedRecord, ProducerInterceptor};
 pub use metrics::ProducerMetrics;
 pub use partitioner::{PartitionRequest, Partitioner, RoundRobinPartitioner, TopicPartitions};
+#[cfg(feature = "testing")]
+pub use producer::MockProducer;
 pub use producer::{
-    CloseReport, Group, GroupFailure, GroupOnce, GroupReport, Node, OwnedProducerRecord,
-    PartitionInfo, Producer, ProducerRecord, Purge, PurgeReport, SendError, SendHandle,
+    BrokerState, Callback, CloseReport, Group, GroupFailure, GroupOnce, GroupReport, Node,
+    OwnedProducerRecord, PartitionInfo, Produce, Producer, ProducerRecord, ProducerState, Purge,
+    PurgeReport, SendError, SendHandle,
 };
 pub use protocol::error_code::ErrorCode;
 pub use record::Header;

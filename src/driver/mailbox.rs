@@ -16,6 +16,9 @@ pub(crate) struct Mailbox(Mutex<State>);
 struct State {
     posted: Vec<Posted>,
     next: u64,
+    /// The topics that callers have waited for or asked about: what a check looks at while no broker
+    /// has ever answered. In the order of their names.
+    sought: Vec<Arc<str>>,
     /// Set once the I/O thread carries out no more commands; they are still queued.
     ending: Option<End>,
     /// Set once commands are refused.
@@ -64,6 +67,11 @@ pub(crate) trait Postable {
     type Answer;
 
     fn posted(self, number: u64, answer: Answer<Self::Answer>) -> Posted;
+
+    /// The topic that the caller wants to know more of.
+    fn topic(&self) -> Option<&Arc<str>> {
+        None
+    }
 }
 
 impl Postable for Command {
@@ -71,6 +79,13 @@ impl Postable for Command {
 
     fn posted(self, number: u64, answer: Answer<()>) -> Posted {
         Posted::Command(CommandId(number), self, answer)
+    }
+
+    fn topic(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::AwaitTopic { topic, .. } | Self::Track(topic) => Some(topic),
+            _ => None,
+        }
     }
 }
 
@@ -107,6 +122,12 @@ impl Mailbox {
         if let Some(end) = state.ended {
             return Err(end);
         }
+        if let Some(topic) = command.topic()
+            && state.sought.len() < MOST_SOUGHT
+            && let Err(place) = state.sought.binary_search(topic)
+        {
+            state.sought.insert(place, Arc::clone(topic));
+        }
         let slot = Arc::new(Slot::default());
         let answer = Answer(Some(Arc::clone(&slot)));
         let posted = command.posted(state.next, answer);
@@ -114,6 +135,11 @@ impl Mailbox {
         state.posted.push(posted);
         drop(state);
         Ok(Ticket(slot))
+    }
+
+    /// The topics that callers have wanted to know of, at most [`MOST_SOUGHT`].
+    pub(super) fn sought(&self) -> Vec<Arc<str>> {
+        self.0.lock().sought.clone()
     }
 
     /// Takes everything posted. Runs on: I/O thread.
@@ -143,6 +169,9 @@ impl Mailbox {
         self.0.lock().ending
     }
 }
+
+/// A program that goes on to make up names must not fill the memory with them.
+const MOST_SOUGHT: usize = 10_000;
 
 /// The caller's half: waits for the answer.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 
 #[cfg_attr(all(test, shuttle), path = "model/client.rs")]
 mod client;
+mod health;
 mod mailbox;
 #[cfg(test)]
 #[cfg(shuttle)]
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 #[cfg(test)]
 #[cfg(shuttle)]
 pub(crate) use client::{DEADLY_TO_KNOW, DEADLY_TO_SEND};
+pub(crate) use health::Health;
 pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
 
 use crate::accumulator::{Accumulator, BatchId, Outcome, UndeliveredRecord};
@@ -24,15 +26,16 @@ use crate::cluster::ClusterView;
 use crate::config::{MetadataRecovery, ProducerConfig};
 use crate::connection;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::EventListener;
 use crate::foreign::contain;
 use crate::foreign::logging::{log_error, log_warn};
 use crate::metrics::Counters;
 use crate::protocol::frame::MAX_FRAME_BYTES;
-use crate::sender::{self, CommandId, Input, Output, PurgeId, Purged, Sender};
-use crate::sync::thread::{self, ThreadId};
-use crate::sync::{Arc, Mutex, OnceLock, Rank, Ranked};
+use crate::sender::{self, CommandId, Input, Output, PurgeId, Purged, Report, Sender};
 #[cfg(feature = "testing")]
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::AtomicBool;
+use crate::sync::thread::{self, ThreadId};
+use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering, Rank, Ranked};
 use crate::transport::{Connector, Poller, SocketOptions, Waker};
 use client::{ConnectSettings, NetworkClient};
 use mailbox::{Answer, Postable, Posted};
@@ -44,6 +47,11 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     mailbox: Mailbox,
     view: Mutex<Arc<ClusterView>>,
+    health: Mutex<Health>,
+    /// Since when the callbacks of a batch have been running: milliseconds since `started`, plus one; 0
+    /// while none are.
+    callbacks_since: AtomicU64,
+    started: Instant,
     /// What fails is kept here, batch by batch, once a caller that closes has asked for it.
     undelivered: Mutex<Option<SortedMap<BatchId, Vec<UndeliveredRecord>>>>,
     waker: Waker,
@@ -103,8 +111,35 @@ impl Shared {
         self.mailbox.ending()
     }
 
+    /// The topics that callers have wanted to know of.
+    pub(crate) fn sought(&self) -> Vec<Arc<str>> {
+        self.mailbox.sought()
+    }
+
     pub(crate) fn view(&self) -> Arc<ClusterView> {
         Arc::clone(&self.view.lock())
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        self.health.lock().clone()
+    }
+
+    /// The error of a call that wants a topic, with the partition if it names one, and must not wait for
+    /// it: as much as the I/O thread has learned by now.
+    pub(crate) fn missing(&self, topic: &str, partition: Option<i32>) -> Error {
+        let unreachable = self.health.lock().unreachable().cloned();
+        self.view()
+            .missing(topic, partition, unreachable.as_ref(), None)
+    }
+
+    /// For how long the callbacks of one batch have been running, if any are.
+    pub(crate) fn callbacks_running_for(&self) -> Option<Duration> {
+        let since = self
+            .callbacks_since
+            .load(Ordering::Relaxed)
+            .checked_sub(1)?;
+        let now = now().saturating_duration_since(self.started);
+        Some(now.saturating_sub(Duration::from_millis(since)))
     }
 
     /// Keeps what fails from now on.
@@ -134,6 +169,9 @@ impl Shared {
     fn deliver(&self, outcome: Outcome) {
         let started = now();
         let records = outcome.completions.len();
+        let since = started.saturating_duration_since(self.started).as_millis();
+        let since = u64::try_from(since).unwrap_or(u64::MAX - 1) + 1;
+        self.callbacks_since.store(since, Ordering::Relaxed);
         if outcome.result.is_err()
             && let Some(kept) = &mut *self.undelivered.lock()
         {
@@ -147,6 +185,7 @@ impl Shared {
                 self.counters.callbacks_panicked.add_from_any_thread(1);
             }
         });
+        self.callbacks_since.store(0, Ordering::Relaxed);
         let took = now().saturating_duration_since(started);
         if took > SLOW_CALLBACKS {
             log_warn!(
@@ -169,6 +208,8 @@ pub(crate) struct Driver {
     /// Callers that wait for what a purge comes to.
     purging: SortedMap<PurgeId, Answer<Purged>>,
     inputs: Vec<Input>,
+    /// The program's function for events.
+    listener: Option<EventListener>,
 }
 
 /// A batch whose callbacks take longer than this holds everything else up.
@@ -199,6 +240,9 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         counters: Arc::clone(&counters),
         mailbox: Mailbox::default(),
         view: Mutex::ranked(Rank::View, Arc::default()),
+        health: Mutex::ranked(Rank::Health, Health::new(config.bootstrap_servers())),
+        callbacks_since: AtomicU64::new(0),
+        started: now(),
         undelivered: Mutex::ranked(Rank::Undelivered, None),
         waker: poller.waker(),
         io_thread: OnceLock::new(),
@@ -215,6 +259,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         waiting: SortedMap::new(),
         purging: SortedMap::new(),
         inputs: Vec::new(),
+        listener: config.listener().cloned(),
     };
     // A client id may have a null byte, a thread's name may not.
     let name = format!("linger-io {}", config.client_id().replace('\0', "?"));
@@ -387,6 +432,7 @@ impl Driver {
                         answer.give(Ok(purged));
                     }
                 }
+                Output::Report(report) => self.note(now, report),
                 Output::Wait(deadline) => {
                     self.client.write_all(&mut self.inputs);
                     if self.inputs.is_empty() {
@@ -429,6 +475,20 @@ impl Driver {
                 topics.publish(name, topic.partitions.len(), available);
             }
         });
+        self.shared.health.lock().follow(&view);
         *self.shared.view.lock() = view;
+    }
+
+    /// Keeps the report for callers who ask, and tells the program if it is an event.
+    fn note(&self, now: Instant, report: Report) {
+        let event = self.shared.health.lock().note(now, report);
+        if let Some((listener, event)) = self.listener.as_ref().zip(event)
+            && listener.tell(&event)
+        {
+            self.shared
+                .counters
+                .callbacks_panicked
+                .add_from_any_thread(1);
+        }
     }
 }

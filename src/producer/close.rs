@@ -162,7 +162,7 @@ impl Handle {
 }
 
 impl CloseReport {
-    fn new(totals: Totals) -> Self {
+    pub(super) fn new(totals: Totals) -> Self {
         Self {
             acknowledged: totals.acknowledged,
             failed: totals.failed(),

@@ -55,7 +55,7 @@ thread_local! {
 
 /// How long after the deadline a caller still waits for the I/O thread's answer, which says better why
 /// there is no metadata than the caller can.
-const ANSWER_GRACE: Duration = Duration::from_millis(50);
+pub(super) const ANSWER_GRACE: Duration = Duration::from_millis(50);
 const _: () = assert!(
     ANSWER_GRACE.as_millis() < 100,
     "a tenth of a second is promised"
@@ -87,7 +87,7 @@ impl Gate<'_> {
     }
 
     /// Waits until metadata about the topic has come, and it has the partition if one is named. A call
-    /// that must not wait asks for the metadata and fails.
+    /// that must not wait asks for the metadata and fails with what is known by now.
     pub(super) fn await_topic(
         &self,
         name: &str,
@@ -99,12 +99,7 @@ impl Gate<'_> {
         let topic: Arc<str> = Arc::from(name);
         let Some((deadline, limit)) = self.wait_for(limit) else {
             shared.post(Command::Track(topic)).map_err(End::error)?;
-            let text = match partition {
-                Some(partition) => format!("partition {partition} of topic \"{name}\""),
-                None => format!("topic \"{name}\""),
-            };
-            let text = format!("{text} is not known yet; metadata has been asked for");
-            return Err(Error::new(ErrorKind::UnknownTopicOrPartition, text));
+            return Err(shared.missing(name, partition));
         };
         let command = Command::AwaitTopic {
             topic,
@@ -252,7 +247,7 @@ impl Gate<'_> {
 
 /// Refuses what is wrong whatever the cluster looks like.
 #[inline]
-fn check(record: &RecordTarget<'_>) -> Result<()> {
+pub(super) fn check(record: &RecordTarget<'_>) -> Result<()> {
     let invalid = |text: String| Err(Error::new(ErrorKind::InvalidRecord, text));
     if let Some(timestamp) = record.timestamp_ms.filter(|timestamp| *timestamp < 0) {
         return invalid(format!(

@@ -9,14 +9,19 @@ mod group;
 mod group_once;
 mod handle;
 mod intercepted;
+#[cfg(feature = "testing")]
+mod mock;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod model;
 mod partitions;
+mod prepare;
+mod produce;
 mod purge;
 mod record;
 mod send;
 mod send_error;
+mod state;
 mod wait_limit;
 
 use std::fmt;
@@ -26,10 +31,14 @@ pub use close::CloseReport;
 pub use group::Group;
 pub use group_once::{GroupFailure, GroupOnce, GroupReport};
 pub use handle::SendHandle;
+#[cfg(feature = "testing")]
+pub use mock::MockProducer;
 pub use partitions::{Node, PartitionInfo};
+pub use produce::{Callback, Produce};
 pub use purge::{Purge, PurgeReport};
 pub use record::{OwnedProducerRecord, ProducerRecord};
 pub use send_error::SendError;
+pub use state::{BrokerState, ProducerState};
 
 use crate::accumulator::OwnCallback;
 use crate::check;
@@ -187,12 +196,14 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     ///
     /// # Errors
     /// The record is refused, and the callback is dropped uncalled;
-    /// [`send_or_return`](Self::send_or_return) hands both back. The time is over
-    /// ([`TimedOut`](ErrorKind::TimedOut), [`BufferFull`](ErrorKind::BufferFull),
-    /// [`UnknownTopicOrPartition`](ErrorKind::UnknownTopicOrPartition)), the record is wrong
+    /// [`send_or_return`](Self::send_or_return) hands both back. The time is over, and memory was [full](ErrorKind::BufferFull), or the topic could not be
+    /// found out about: the brokers do not
+    /// [know it](ErrorKind::UnknownTopicOrPartition), none can be reached or asked
+    /// ([`Connect`](ErrorKind::Connect) and others, by what happened last), or none has answered yet
+    /// ([`TimedOut`](ErrorKind::TimedOut)). Without waiting: the brokers refuse the topic
+    /// ([`Broker`](ErrorKind::Broker)), the record is wrong
     /// ([`InvalidRecord`](ErrorKind::InvalidRecord), [`RecordTooLarge`](ErrorKind::RecordTooLarge),
-    /// [`Serialization`](ErrorKind::Serialization)), the brokers refuse its topic
-    /// ([`Broker`](ErrorKind::Broker)), or the producer is [`Closed`](ErrorKind::Closed).
+    /// [`Serialization`](ErrorKind::Serialization)), or the producer is [`Closed`](ErrorKind::Closed).
     ///
     /// # Panics
     /// If a serializer or partitioner of the user's own panics; nothing is accepted then. An
@@ -207,10 +218,12 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     }
 
     /// [`send`](Self::send), but never blocks. For a topic that is not known yet it asks for
-    /// metadata and refuses the record.
+    /// metadata and refuses the record, with what is known by now; once the answer is there, the record is
+    /// taken. [`prepare`](Self::prepare) waits for it before the first record.
     ///
     /// # Errors
-    /// As [`send`](Self::send).
+    /// As [`send`](Self::send), of the same kind for the same cause. That no broker has answered about the
+    /// topic yet is [`TimedOut`](ErrorKind::TimedOut): this call's time is over at once.
     pub fn try_send<F>(&self, record: ProducerRecord<'_, K, V>, callback: F) -> Result<()>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,

@@ -119,7 +119,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     }
 }
 
-fn serialize<'b, T: ?Sized, K: ?Sized, V: ?Sized>(
+pub(super) fn serialize<'b, T: ?Sized, K: ?Sized, V: ?Sized>(
     serializer: &dyn Serializer<T>,
     record: &'b ProducerRecord<'_, K, V>,
     data: &'b T,
