@@ -61,6 +61,31 @@
 //!
 //! [`Producer::state`] tells, at once and on any thread, whether brokers are connected, what failed last and
 //! what is pending; [`Properties::on_event`] calls a function of yours when that changes.
+//! # From async code
+//!
+//! No call here is async and no runtime is needed. A [`SendHandle`] is a future, for every runtime, which
+//! the I/O thread completes:
+//!
+//! ```
+//! # use linger::{BytesProducer, ProducerRecord, RecordMetadata};
+//! async fn place(producer: &BytesProducer, order: &[u8]) -> linger::Result<RecordMetadata> {
+//!     producer.try_send_with_handle(ProducerRecord::new("orders", order))?.await
+//! }
+//! ```
+//!
+//! | call | blocks | so |
+//! |---|---|---|
+//! | those whose names begin with `try_send`, and awaiting a handle | never | call them anywhere |
+//! | `send`, `send_with_handle`, [`partitions_for`](Producer::partitions_for) | while `buffer.memory` is full or the topic is not known yet: up to `max.block.ms` (60 s) | on a thread for blocking calls (`spawn_blocking` in Tokio) |
+//! | `send_wait`, [`SendHandle::wait`], `flush` | until records have their outcomes: up to `delivery.timeout.ms` (120 s) | await handles instead |
+//! | `close`, and dropping the last clone or group | up to `delivery.timeout.ms` | keep a clone outside of the tasks, and close it on a thread for blocking calls before the runtime ends |
+//! | [`Producer::new`] | not for the network: it starts a thread | call it anywhere |
+//!
+//! `try_send` refuses records for a topic that is not known yet: call `prepare` once, before the
+//! tasks start. When memory is full ([`BufferFull`](ErrorKind::BufferFull)) a task slows itself down: it
+//! awaits one of its older handles, or hands the record as [`OwnedProducerRecord`] to a thread for
+//! blocking calls, which calls `send_with_handle`. A task or future that is dropped does not take its
+//! record back. Callbacks and wakers run on the I/O thread: use them to wake, not to work.
 //!
 //! # A check before you start
 //!
@@ -145,12 +170,15 @@ mod sync;
 pub mod testing;
 mod transport;
 
-/// The README's code compiles.
+/// The code in README and in the pages for those who come from other clients compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct Readme;
+#[doc = include_str!("../docs/migrating/rust-rdkafka.md")]
+#[doc = include_str!("../docs/migrating/kafka-rust.md")]
+#[doc = include_str!("../docs/migrating/rskafka.md")]
+struct Documents;
 
-pub use accumulator::UndeliveredRecord;
+pub use accumulator::{PartitionFailures, UndeliveredRecord};
 pub use config::{
     Acks, CompressionType, MetadataRecovery, ProducerConfig, ProducerConfigBuilder, Properties,
     PropertyObject,
@@ -163,9 +191,9 @@ pub use partitioner::{PartitionRequest, Partitioner, RoundRobinPartitioner, Topi
 #[cfg(feature = "testing")]
 pub use producer::MockProducer;
 pub use producer::{
-    BrokerState, Callback, CloseReport, Group, GroupFailure, GroupOnce, GroupReport, Node,
-    OwnedProducerRecord, PartitionInfo, Produce, Producer, ProducerRecord, ProducerState, Purge,
-    PurgeReport, SendError, SendHandle,
+    BrokerState, BytesProducer, Callback, CloseReport, CowHeader, Group, GroupFailure, GroupOnce,
+    GroupReport, IntoCow, IntoHeader, Node, OwnedProducerRecord, PartitionInfo, Produce, Producer,
+    ProducerRecord, ProducerState, Purge, PurgeReport, SendError, SendHandle,
 };
 pub use protocol::error_code::ErrorCode;
 pub use record::Header;
