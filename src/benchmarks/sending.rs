@@ -167,6 +167,7 @@ fn settings() -> Settings {
         },
         metadata_max_age: Duration::from_secs(300),
         metadata_max_idle: Duration::from_secs(300),
+        checks_cluster: true,
         rebootstrap: None,
         resolve_timeout: None,
         connections_max_idle: None,

@@ -23,6 +23,8 @@ use crate::sync::Arc;
 /// topics that this one does not mention.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClusterView {
+    /// `None` while no broker has said which cluster it is.
+    pub(crate) cluster_id: Option<Arc<str>>,
     pub(crate) brokers: SortedMap<NodeId, Address>,
     pub(crate) topics: NameMap<Arc<TopicView>>,
     /// Topics in use that the last response about them refused or did not know, with its reason.
@@ -121,6 +123,13 @@ impl ClusterView {
         }
     }
 
+    /// Whether a broker says that it belongs to another cluster than the one that is known. What is
+    /// known of that one says nothing about the other: not its topics' ids, nor its leader epochs.
+    pub(crate) fn is_of_another(&self, response: &MetadataResponse) -> bool {
+        let ids = self.cluster_id.as_deref().zip(response.cluster_id());
+        ids.is_some_and(|(known, new)| known != new)
+    }
+
     /// The same topics, without leaders.
     pub(crate) fn without_brokers(&self) -> Update {
         let mut update = Update {
@@ -142,8 +151,14 @@ impl ClusterView {
         response: &MetadataResponse,
         reading: &Reading<W, D>,
     ) -> Update {
+        let cluster_id = match (response.cluster_id(), &self.cluster_id) {
+            (Some(new), Some(known)) if *new == **known => Some(Arc::clone(known)),
+            (Some(new), _) => Some(Arc::from(new)),
+            (None, known) => known.clone(),
+        };
         let mut update = Update {
             view: Self {
+                cluster_id,
                 brokers: brokers(response),
                 topics: self.topics.clone(),
                 refused: self.refused.clone(),

@@ -106,6 +106,11 @@ impl Refresh {
         topics.is_some_and(|topics| topics.binary_search(topic).is_ok())
     }
 
+    /// Does not ask before then, unless for a new topic.
+    pub(crate) fn hold(&mut self, until: Instant) {
+        self.not_before = self.not_before.max(Some(until));
+    }
+
     /// When a request is due; `None` while one is under way or nothing is wanted.
     pub(crate) fn due(&self) -> Option<Due> {
         if self.in_flight.is_some() {

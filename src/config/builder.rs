@@ -376,6 +376,12 @@ impl ProducerConfigBuilder {
         self.set("metadata.recovery.strategy", name)
     }
 
+    /// Whether brokers of Kafka 4.4 are told which cluster and broker a connection is meant to reach, so
+    /// that another one refuses it. Default: yes. Kafka's name: `metadata.cluster.check.enable`.
+    pub fn metadata_cluster_check(self, check: bool) -> Self {
+        self.set("metadata.cluster.check.enable", check)
+    }
+
     /// With [`MetadataRecovery::Rebootstrap`]: begins again with the bootstrap servers after no
     /// metadata could be had for this long. Default: 5 min. Kafka's name:
     /// `metadata.recovery.rebootstrap.trigger.ms`.

@@ -75,6 +75,7 @@ pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<Stri
         metadata_recovery: metadata_recovery(&values),
         bootstrap_resolve_timeout: Some(values.millis("bootstrap.resolve.timeout.ms"))
             .filter(|timeout| !timeout.is_zero()),
+        metadata_cluster_check: values.boolean("metadata.cluster.check.enable"),
         rebootstrap_trigger: values.millis("metadata.recovery.rebootstrap.trigger.ms"),
     };
     Ok((config, findings.warnings))

@@ -4,7 +4,7 @@
 use crate::sorted_map::SortedMap;
 use std::time::{Duration, Instant};
 
-use crate::address::Address;
+use crate::address::{Address, Destination};
 use crate::channel::{Channel, Failure, Plain};
 use crate::connection::{Event, Settings};
 use crate::error::{Error, ErrorKind};
@@ -37,6 +37,7 @@ pub(super) struct NetworkClient {
 struct Node {
     token: Token,
     address: Address,
+    destination: Option<Destination>,
     /// When the handshake must be over; `None` once it is.
     setup_deadline: Option<Instant>,
     /// `None` while connecting.
@@ -76,6 +77,7 @@ impl NetworkClient {
         address: Address,
         setup_timeout: Duration,
         first_address: u32,
+        destination: Option<Destination>,
     ) {
         let token = Token(self.next_token);
         self.next_token += 1;
@@ -90,6 +92,7 @@ impl NetworkClient {
         let attempt = Node {
             token,
             address,
+            destination,
             setup_deadline: now.checked_add(setup_timeout),
             link: None,
         };
@@ -160,8 +163,9 @@ impl NetworkClient {
             };
             match result {
                 Ok(stream) => {
-                    let channel = Channel::new(now, Plain, Arc::clone(&self.settings.connection));
                     if let Some(node) = self.nodes.get_mut(&id) {
+                        let settings = Arc::clone(&self.settings.connection);
+                        let channel = Channel::new(now, Plain, settings, node.destination.take());
                         node.link = Some(Link { stream, channel });
                     }
                     self.write(id, inputs);

@@ -292,6 +292,7 @@ fn sender_settings(config: &ProducerConfig) -> sender::Settings {
         metadata_max_age: config.metadata_max_age(),
         metadata_max_idle: config.metadata_max_idle(),
         resolve_timeout: config.bootstrap_resolve_timeout(),
+        checks_cluster: config.metadata_cluster_check(),
         rebootstrap: match config.metadata_recovery() {
             MetadataRecovery::None => None,
             MetadataRecovery::Rebootstrap => Some(config.rebootstrap_trigger()),
@@ -397,9 +398,15 @@ impl Driver {
                     address,
                     setup_timeout,
                     first_address,
-                } => self
-                    .client
-                    .connect(now, node, address, setup_timeout, first_address),
+                    destination,
+                } => self.client.connect(
+                    now,
+                    node,
+                    address,
+                    setup_timeout,
+                    first_address,
+                    destination,
+                ),
                 Output::Disconnect(node) => self.client.disconnect(node),
                 Output::Send(node, id, request) => {
                     self.inputs.extend(self.client.send(now, node, id, request));

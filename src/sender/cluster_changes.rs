@@ -7,11 +7,13 @@ use std::collections::BTreeSet;
 
 use crate::cluster::Inquiry;
 use crate::error::{Error, ErrorKind};
+use crate::foreign::logging::log_warn;
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::Request;
 use crate::protocol::messages::{MetadataResponse, NodeEndpoint};
 use crate::sender::Sender;
 use crate::sender::metadata::{LeaderHint, News};
+use crate::sender::producer_ids::ProducerIdState;
 use crate::sender::requests::Content;
 use crate::sender::step::Step;
 use crate::sender::timers::Timer;
@@ -29,7 +31,7 @@ impl Sender {
         {
             return;
         }
-        if let Some(node) = self.any_broker(step.now) {
+        if let Some(node) = self.any_broker(step.now, false) {
             let (inquiry, request) = self.metadata.start_request(step.now);
             let until = step.now + self.metadata.patience();
             let content = Content::Metadata(inquiry, until);
@@ -58,14 +60,66 @@ impl Sender {
         inquiry: &Inquiry,
         response: &MetadataResponse,
     ) {
+        let is_another = self.metadata.is_of_another_cluster(response);
+        if is_another {
+            self.leave_cluster(step, response.cluster_id().unwrap_or_default());
+        }
         let name = self.nodes.name(node);
         let agenda = &mut self.agenda;
         let news = self
             .metadata
             .handle_response(step.now, &name, inquiry, response, agenda);
         if let Some(news) = news {
+            if let Some(node) = self.nodes.get_mut(node) {
+                node.set_member();
+            }
             self.follow(step, news, Pause::Over);
         }
+        if is_another {
+            // This answer may have been about some topics only.
+            self.metadata.request_all();
+            for id in self.partitions.ids(|_| true) {
+                self.update_stage(step, id);
+            }
+        }
+    }
+
+    /// The broker at an address of the cluster is another one than it should be. As long as others of
+    /// the cluster are connected, they say where it is now: metadata has been asked for.
+    pub(super) fn handle_stranger(&mut self, step: Step<'_>) {
+        if !self.nodes.any_member()
+            && let Some(news) = self.metadata.handle_stranger(step.now, &mut self.agenda)
+        {
+            self.follow(step, news, Pause::Over);
+        }
+    }
+
+    /// The cluster is another one: it was deleted and made anew, or its address leads to another one
+    /// now. It knows nothing of this producer, and may have given the id that the producer has to
+    /// another one: it would take batches for repeats of theirs, and acknowledge what it did not write.
+    /// So nothing that was said on behalf of the old cluster counts any more, on no connection: not even
+    /// on that of the broker that has just answered, which may have been asked for an id before.
+    ///
+    /// Batches that the old cluster may have fail, the others go to the new one, under a new id.
+    fn leave_cluster(&mut self, step: Step<'_>, new: &str) {
+        let old = self.metadata.view().cluster_id.clone();
+        let old = old.as_deref().unwrap_or_default();
+        log_warn!(
+            "the cluster is another one: it was {old}, and is {new} now; records that {old} may have \
+             and has not acknowledged fail"
+        );
+        let text = format!("cluster {old} has given way to {new}");
+        let error = Error::new(ErrorKind::Disconnected, text);
+        for id in self.nodes.connected() {
+            self.hang_up_with(step, id, &error);
+        }
+        let news = self.metadata.forget_cluster();
+        self.follow(step, news, Pause::Over);
+        let has_sequences = self.producer_ids.state() != ProducerIdState::Anonymous;
+        for partition in self.partitions.iter_mut().filter(|_| has_sequences) {
+            partition.leave_cluster();
+        }
+        self.producer_ids.forget();
     }
 
     /// No broker has answered with metadata for `metadata.recovery.rebootstrap.trigger.ms`.

@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind};
 use crate::foreign::logging::{log_info, log_warn};
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::Request;
+use crate::protocol::error_code::ErrorCode;
 use crate::sender::Sender;
 use crate::sender::event::{Output, Report};
 use crate::sender::nodes::Choice;
@@ -20,13 +21,15 @@ impl Sender {
         if id.0 < 0 {
             self.metadata.resolving().begin(now, &mut self.agenda);
         }
-        self.nodes.connect(now, id, &mut self.agenda);
+        let destination = self.metadata.destination(id);
+        self.nodes.connect(now, id, destination, &mut self.agenda);
     }
 
-    /// A broker that can be asked now what any broker knows; connects to one if there is none.
-    pub(super) fn any_broker(&mut self, now: Instant) -> Option<NodeId> {
+    /// A broker that can be asked now what any broker knows; connects to one if there is none. With
+    /// `members_only`, one that certainly belongs to the cluster.
+    pub(super) fn any_broker(&mut self, now: Instant, members_only: bool) -> Option<NodeId> {
         let use_bootstrap = self.metadata.uses_bootstrap();
-        match self.nodes.choose_any(now, use_bootstrap) {
+        match self.nodes.choose_any(now, use_bootstrap, members_only) {
             Choice::Ask(node) => return Some(node),
             Choice::Connect(node) => self.connect(now, node),
             Choice::Wait(Some(until)) => self.agenda.set(until, Timer::Stagger),
@@ -64,6 +67,7 @@ impl Sender {
         }
         self.agenda.push(Output::Report(Report::Up(id)));
         if id.0 >= 0 {
+            self.metadata.handle_member();
             for bootstrap in self.nodes.quiet_bootstrap() {
                 self.hang_up(step, bootstrap);
             }
@@ -72,10 +76,14 @@ impl Sender {
 
     /// Ends a connection that nothing is wrong with.
     fn hang_up(&mut self, step: Step<'_>, id: NodeId) {
-        self.agenda.push(Output::Disconnect(id));
         let text = "the connection was not needed any more";
-        let error = Error::new(ErrorKind::Disconnected, text);
-        self.drop_requests(step, id, &error);
+        self.hang_up_with(step, id, &Error::new(ErrorKind::Disconnected, text));
+    }
+
+    /// The same; what was sent on it fails with this error, if it is not sent again.
+    pub(super) fn hang_up_with(&mut self, step: Step<'_>, id: NodeId, error: &Error) {
+        self.agenda.push(Output::Disconnect(id));
+        self.drop_requests(step, id, error);
         if let Some(node) = self.nodes.get_mut(id) {
             node.hang_up();
         }
@@ -105,6 +113,9 @@ impl Sender {
             let use_bootstrap = self.metadata.uses_bootstrap();
             if let Some(times) = self.nodes.complain_of_all(step.now, use_bootstrap) {
                 log_warn!("no broker can be reached{times}; last error: {error}");
+            }
+            if id.0 >= 0 && error.broker_code() == Some(ErrorCode::REBOOTSTRAP_REQUIRED) {
+                self.handle_stranger(step);
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{BatchId, Outcome, UndeliveredRecord};
-use crate::address::Address;
+use crate::address::{Address, Destination};
 use crate::cluster::ClusterView;
 use crate::error::{Error, Result};
 use crate::ids::{NodeId, RequestId};
@@ -92,6 +92,9 @@ pub(crate) enum Output {
         setup_timeout: Duration,
         /// Which of the host's addresses to try first, counted modulo their number.
         first_address: u32,
+        /// Whom the connection is meant to reach; `None`: whoever answers. If somebody else does, it
+        /// is lost with `REBOOTSTRAP_REQUIRED`.
+        destination: Option<Destination>,
     },
     /// Drop the connection or the attempt to make one; nothing follows.
     Disconnect(NodeId),

@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind};
 use crate::foreign::logging::log_warn;
 use crate::sender::Sender;
 use crate::sender::event::Output;
+use crate::sender::partitions::Unsendable;
 use crate::sender::step::Step;
 
 impl Sender {
@@ -110,16 +111,24 @@ impl Sender {
     /// unresolved: callbacks keep their order.
     pub(super) fn fail_unsendable(&mut self, id: PartitionId) {
         while let Some(partition) = self.partitions.get_mut(id)
-            && let Some(batch) = partition.take_unsendable()
+            && let Some((batch, why)) = partition.take_unsendable()
         {
             let last = batch.last_error.as_ref();
             let kind = last.map_or(ErrorKind::Disconnected, Error::kind);
             let cause = last.map(|error| format!(": {error}")).unwrap_or_default();
-            let text = format!(
-                "{}: it may be in the log, and an earlier batch failed, so it cannot be sent again \
-                 without the risk of a duplicate{cause}",
-                batch.name()
-            );
+            let (kind, why) = match why {
+                Unsendable::Gap => (
+                    kind,
+                    "it may be in the log, and an earlier batch failed, so it cannot be sent again \
+                     without the risk of a duplicate",
+                ),
+                Unsendable::OtherCluster => (
+                    ErrorKind::Disconnected,
+                    "the cluster that it was sent to may have it, so it is not sent to the one that \
+                     has taken its place",
+                ),
+            };
+            let text = format!("{}: {why}{cause}", batch.name());
             let outcome = batch.fail(Error::new(kind, text));
             self.partitions.settle(outcome, &mut self.agenda);
         }

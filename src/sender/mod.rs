@@ -102,6 +102,8 @@ pub(crate) struct Settings {
     pub(crate) setup_timeout: Backoff,
     pub(crate) metadata_max_age: Duration,
     pub(crate) metadata_max_idle: Duration,
+    /// `metadata.cluster.check.enable`.
+    pub(crate) checks_cluster: bool,
     /// After how long without metadata to begin again with the bootstrap addresses; `None` never
     /// does (`metadata.recovery.strategy=none`).
     pub(crate) rebootstrap: Option<Duration>,
@@ -310,7 +312,7 @@ impl Sender {
     /// Asks for a producer id if one is wanted and a broker can be asked; else connects to one.
     fn poll_producer_id(&mut self, step: Step<'_>) {
         if self.producer_ids.is_due(step.now)
-            && let Some(node) = self.any_broker(step.now)
+            && let Some(node) = self.any_broker(step.now, true)
         {
             let request = Request::InitProducerId(self.producer_ids.start_request());
             self.send(step.now, node, Content::InitProducerId, request);

@@ -158,6 +158,16 @@ impl ProducerIds {
         self.inquiry = Inquiry::NotNeeded;
     }
 
+    /// The cluster that gave the id has gone, and another one may have given the same to somebody else.
+    /// No inquiry is on its way any more.
+    pub(super) fn forget(&mut self) {
+        if self.state != ProducerIdState::Anonymous {
+            self.state = ProducerIdState::Unidentified;
+            self.give_up();
+            self.failures = 0;
+        }
+    }
+
     /// A batch sent under `identity` left a gap in its partition's sequences: nothing new is sent
     /// under it any more, but under the next epoch (KIP-360), or under a new id when the epochs of
     /// this one are used up. If that has been so for a while already, nothing changes: the same gap

@@ -23,6 +23,8 @@ pub(super) enum Stream {
     Purges,
     Answers,
     Hints,
+    Clusters,
+    ClusterChecks,
 }
 
 impl Dice {

@@ -132,6 +132,7 @@ const LEVEL: Level = Level {
         "WIND",
         "RECREATE",
         "GROW",
+        "ANOTHER CLUSTER",
         "rebootstrap",
         "throttle",
         "omission",

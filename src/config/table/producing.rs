@@ -266,6 +266,15 @@ pub(super) const ROWS: &[Definition] = &[
         "With `metadata.recovery.strategy=rebootstrap`: start over if no metadata has arrived for \
          this long.",
     ),
+    supported(
+        "metadata.cluster.check.enable",
+        Kind::Boolean,
+        "true",
+        "Whether brokers of Kafka 4.4 are told which cluster and broker a connection is meant to \
+         reach, and refuse one that is meant for another (KIP-1242). False is for what stands between \
+         and counts brokers otherwise. Not told with `metadata.recovery.strategy=none`. Brokers that \
+         are not told, and older ones, are asked which cluster they belong to instead.",
+    ),
     // Idempotence and transactions.
     supported(
         "enable.idempotence",

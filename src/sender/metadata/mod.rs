@@ -12,6 +12,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::PartitionQueue;
+use crate::address::Destination;
 use crate::backoff::Backoff;
 use crate::cluster::{ClusterView, Due, Inquiry, NameMap, Reading, Refresh, Update};
 use crate::error::{Error, ErrorKind};
@@ -54,6 +55,10 @@ pub(super) struct Metadata {
     missing: NameMap<Complaint>,
     /// Answers that name no broker.
     useless: Complaint,
+    /// Whether brokers are told whom a connection is meant to reach (KIP-1242).
+    names_destination: bool,
+    /// How often in a row somebody else has answered where a broker should be.
+    strangers: u32,
 }
 
 /// A view that follows from an answer.
@@ -89,11 +94,24 @@ impl Metadata {
             resolving: Resolving::new(settings.resolve_timeout),
             missing: NameMap::default(),
             useless: Complaint::default(),
+            // Without a way to start over, a refusal would help nobody.
+            names_destination: settings.checks_cluster && settings.rebootstrap.is_some(),
+            strangers: 0,
         }
     }
 
     pub(super) fn view(&self) -> &ClusterView {
         &self.view
+    }
+
+    /// Whom a connection to this node is meant to reach, if anybody in particular.
+    pub(super) fn destination(&self, node: NodeId) -> Option<Destination> {
+        let cluster_id = self.view.cluster_id.as_ref().filter(|_| node.0 >= 0)?;
+        Some(Destination {
+            cluster_id: Arc::clone(cluster_id),
+            node,
+            is_named: self.names_destination,
+        })
     }
 
     /// Who leads the partition of this queue.
@@ -203,6 +221,24 @@ impl Metadata {
             .handle_failure(now, inquiry, |attempts| agenda.pause(backoff, attempts));
     }
 
+    /// Whether an answer comes from another cluster than the one that is known.
+    pub(super) fn is_of_another_cluster(&self, response: &MetadataResponse) -> bool {
+        is_usable(response) && self.view.is_of_another(response)
+    }
+
+    /// The cluster is another one: what is known of the old one says nothing about it, and all of its
+    /// topics have to be asked for. Returns what follows.
+    pub(super) fn forget_cluster(&mut self) -> News {
+        self.hints = Hints::default();
+        self.refresh.request_all();
+        let changed: Vec<_> = self.view.topics.keys().cloned().collect();
+        News {
+            view: ClusterView::default(),
+            touched: changed.iter().cloned().collect(),
+            changed,
+        }
+    }
+
     /// An answer came. Returns what follows from it, if anything does.
     pub(super) fn handle_response(
         &mut self,
@@ -212,7 +248,7 @@ impl Metadata {
         response: &MetadataResponse,
         agenda: &mut Agenda,
     ) -> Option<News> {
-        if response.brokers.is_empty() || response.error != ErrorCode::NONE {
+        if !is_usable(response) {
             let text = "answered with metadata that names no broker";
             if let Some(times) = self.useless.raise(now, text) {
                 log_warn!("{node} {text}{times}");
@@ -322,6 +358,10 @@ impl Metadata {
     }
 }
 
+fn is_usable(response: &MetadataResponse) -> bool {
+    response.error == ErrorCode::NONE && !response.brokers.is_empty()
+}
+
 /// Starting over with the bootstrap addresses, when the brokers that are known do not say who leads
 /// what (KIP-1102).
 impl Metadata {
@@ -352,12 +392,32 @@ impl Metadata {
         self.start_over(agenda)
     }
 
+    /// Somebody else answers where a broker should be, and no other broker of the cluster is connected.
+    /// Starts over whatever `metadata.recovery.strategy` says: there is no broker left to go back to.
+    pub(super) fn handle_stranger(&mut self, now: Instant, agenda: &mut Agenda) -> Option<News> {
+        if self.strangers > 0 {
+            // The bootstrap servers keep naming it.
+            let until = now + agenda.pause(self.backoff, self.strangers);
+            self.refresh.hold(until);
+        }
+        self.strangers = self.strangers.saturating_add(1);
+        self.start_over(agenda)
+    }
+
+    /// A broker of the cluster is connected.
+    pub(super) fn handle_member(&mut self) {
+        self.strangers = 0;
+    }
+
     fn start_over(&mut self, agenda: &mut Agenda) -> Option<News> {
         self.stop_clock(agenda);
         if self.view.brokers.is_empty() {
             return None;
         }
-        log_warn!("starting over with the bootstrap servers");
+        match self.strangers {
+            0 | 1 => log_warn!("starting over with the bootstrap servers"),
+            _ => log_info!("starting over with the bootstrap servers"),
+        }
         self.refresh.request_all();
         let Update { view, changed, .. } = self.view.without_brokers();
         Some(News {

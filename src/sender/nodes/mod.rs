@@ -15,7 +15,7 @@ pub(super) use node::Node;
 pub(super) use ready_queues::RequestKind;
 
 use crate::accumulator::PartitionId;
-use crate::address::Address;
+use crate::address::{Address, Destination};
 use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind};
 use crate::ids::NodeId;
@@ -169,13 +169,25 @@ impl Nodes {
     /// else the one to connect to. Brokers of the cluster come before bootstrap addresses as long as
     /// they do not fail; a bootstrap address is resolved again each time it is used.
     ///
+    /// With `members_only`, none that may belong to another cluster is asked: the producer id that it
+    /// gives would be somebody else's in ours.
+    ///
     /// Without `use_bootstrap` a bootstrap address that is not connected is left alone
     /// (`metadata.recovery.strategy=none`).
-    pub(super) fn choose_any(&self, now: Instant, use_bootstrap: bool) -> Choice {
+    pub(super) fn choose_any(
+        &self,
+        now: Instant,
+        use_bootstrap: bool,
+        members_only: bool,
+    ) -> Choice {
         let nodes = || self.by_id.iter();
-        let ready = nodes().filter(|(_, node)| node.can_take(now, self.max_in_flight));
-        let ready = ready.filter(|(_, node)| !node.is_slow());
-        if let Some((id, _)) = ready.min_by_key(|(id, node)| (id.0 < 0, node.requests())) {
+        let ready = nodes().filter(|(_, node)| {
+            node.can_take(now, self.max_in_flight)
+                && !node.is_slow()
+                && (node.is_member() || !members_only)
+        });
+        let order = |(id, node): &(&NodeId, &Node)| (id.0 < 0, !node.is_member(), node.requests());
+        if let Some((id, _)) = ready.min_by_key(order) {
             return Choice::Ask(*id);
         }
         let latest = nodes()
@@ -207,7 +219,13 @@ impl Nodes {
 /// Connections.
 impl Nodes {
     /// The driver makes a connection. Each attempt that fails doubles the time of the next (KIP-601).
-    pub(super) fn connect(&mut self, now: Instant, id: NodeId, agenda: &mut Agenda) {
+    pub(super) fn connect(
+        &mut self,
+        now: Instant,
+        id: NodeId,
+        destination: Option<Destination>,
+        agenda: &mut Agenda,
+    ) {
         let Some(node) = self.by_id.get_mut(&id) else {
             return;
         };
@@ -219,12 +237,14 @@ impl Nodes {
             // A host may have an address that never answers. Always beginning with the same one would
             // spend every attempt's time on it.
             first_address: failures,
+            destination,
         });
     }
 
     /// A connection is ready; returns whether it was wanted.
     pub(super) fn handle_ready(&mut self, now: Instant, id: NodeId, agenda: &mut Agenda) -> bool {
-        let is_wanted = self.get_mut(id).is_some_and(|node| node.handle_ready(now));
+        let node = self.get_mut(id);
+        let is_wanted = node.is_some_and(|node| node.handle_ready(now, id.0 >= 0));
         if is_wanted {
             // There is a broker to ask: no other has to be tried beside it.
             agenda.cancel_all(Timer::Stagger);
@@ -253,6 +273,22 @@ impl Nodes {
     /// The driver has lost a connection, or could not make it; returns whether it was wanted.
     pub(super) fn handle_disconnected(&mut self, id: NodeId) -> bool {
         self.get_mut(id).is_some_and(Node::handle_disconnected)
+    }
+
+    /// All that are connected or being connected to.
+    pub(super) fn connected(&self) -> Vec<NodeId> {
+        let linked = |node: &Node| node.is_ready() || node.connecting_since().is_some();
+        let nodes = self.by_id.iter();
+        nodes
+            .filter(|(_, node)| linked(node))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// Whether a broker of the cluster is connected.
+    pub(super) fn any_member(&self) -> bool {
+        let mut nodes = self.by_id.iter();
+        nodes.any(|(id, node)| id.0 >= 0 && node.is_ready())
     }
 
     /// Bootstrap addresses that are connected and have nothing to answer.

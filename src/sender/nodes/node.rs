@@ -42,6 +42,8 @@ pub(in crate::sender) struct Node {
     last_used: Instant,
     /// The broker asked for a pause (KIP-219).
     throttled_until: Option<Instant>,
+    /// Whether who answers on its connection is known to belong to the cluster.
+    is_member: bool,
     /// Since when it has had something to take and took nothing.
     blocked_since: Option<Instant>,
     /// Whether that is longer ago than `partitioner.availability.timeout.ms`.
@@ -76,6 +78,7 @@ impl Node {
             last_attempt: None,
             last_used: now,
             throttled_until: None,
+            is_member: false,
             blocked_since: None,
             is_stuck: false,
             is_slow: false,
@@ -90,13 +93,15 @@ impl Node {
         self.address.clone()
     }
 
-    /// The connection has finished its handshake. Returns false if there is none any more: one that
-    /// was given up may have become ready in the same moment.
-    pub(super) fn handle_ready(&mut self, now: Instant) -> bool {
+    /// The connection has finished its handshake, which for a broker of the cluster has shown that it
+    /// `is_member`. Returns false if there is none any more: one that was given up may have become
+    /// ready in the same moment.
+    pub(super) fn handle_ready(&mut self, now: Instant, is_member: bool) -> bool {
         if self.connecting_since().is_none() {
             return false;
         }
         self.link = Link::Ready;
+        self.is_member = is_member;
         self.failures = 0;
         self.failed_setups = 0;
         self.error = None;
@@ -175,6 +180,15 @@ impl Node {
 
     pub(in crate::sender) fn is_ready(&self) -> bool {
         self.link == Link::Ready
+    }
+
+    /// What is known of the cluster comes from its connection.
+    pub(in crate::sender) fn set_member(&mut self) {
+        self.is_member = true;
+    }
+
+    pub(super) fn is_member(&self) -> bool {
+        self.is_member
     }
 
     /// Whether it is connected, and speaks what is needed to ask it.

@@ -42,6 +42,7 @@ fn nodes(now: Instant, ports: &[u16]) -> Nodes {
             },
             metadata_max_age: Duration::ZERO,
             metadata_max_idle: Duration::ZERO,
+            checks_cluster: true,
             rebootstrap: None,
             resolve_timeout: None,
             connections_max_idle: None,
@@ -54,14 +55,14 @@ fn nodes(now: Instant, ports: &[u16]) -> Nodes {
 fn fail(nodes: &mut Nodes, now: Instant, id: NodeId) {
     let error = Error::new(ErrorKind::Connect, "refused");
     let agenda = &mut Agenda::new(1);
-    nodes.connect(now, id, agenda);
+    nodes.connect(now, id, None, agenda);
     nodes.handle_lost(now, id, &error, agenda);
     nodes.get_mut(id).unwrap().handle_pause_over(now + PAUSE);
 }
 
 fn connect(nodes: &mut Nodes, now: Instant, id: NodeId) {
     let agenda = &mut Agenda::new(1);
-    nodes.connect(now, id, agenda);
+    nodes.connect(now, id, None, agenda);
     assert!(nodes.handle_ready(now, id, agenda));
 }
 
@@ -70,14 +71,14 @@ fn a_bootstrap_address_that_does_not_answer_delays_the_next_by_the_stagger_only(
     let start = now();
     let mut nodes = nodes(start, &[1, 2]);
     let first = NodeId(-1);
-    assert_eq!(nodes.choose_any(start, true), Choice::Connect(first));
-    nodes.connect(start, first, &mut Agenda::new(1));
+    assert_eq!(nodes.choose_any(start, true, false), Choice::Connect(first));
+    nodes.connect(start, first, None, &mut Agenda::new(1));
     assert_eq!(
-        nodes.choose_any(start, true),
+        nodes.choose_any(start, true, false),
         Choice::Wait(Some(start + STAGGER))
     );
     assert_eq!(
-        nodes.choose_any(start + STAGGER, true),
+        nodes.choose_any(start + STAGGER, true, false),
         Choice::Connect(NodeId(-2))
     );
 }
@@ -89,13 +90,22 @@ fn a_broker_of_the_cluster_comes_before_a_bootstrap_address_unless_it_fails() {
     let broker = NodeId(7);
     let brokers = SortedMap::from_iter([(broker, address(7))]);
     assert!(nodes.update(start, &brokers).is_empty());
-    assert_eq!(nodes.choose_any(start, true), Choice::Connect(broker));
+    assert_eq!(
+        nodes.choose_any(start, true, false),
+        Choice::Connect(broker)
+    );
     fail(&mut nodes, start, broker);
-    assert_eq!(nodes.choose_any(start, false), Choice::Connect(broker));
-    assert_eq!(nodes.choose_any(start, true), Choice::Connect(NodeId(-1)));
+    assert_eq!(
+        nodes.choose_any(start, false, false),
+        Choice::Connect(broker)
+    );
+    assert_eq!(
+        nodes.choose_any(start, true, false),
+        Choice::Connect(NodeId(-1))
+    );
     connect(&mut nodes, start, NodeId(-1));
     connect(&mut nodes, start, broker);
-    assert_eq!(nodes.choose_any(start, true), Choice::Ask(broker));
+    assert_eq!(nodes.choose_any(start, true, false), Choice::Ask(broker));
 }
 
 #[test]

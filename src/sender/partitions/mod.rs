@@ -17,7 +17,7 @@ mod partition;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-pub(super) use partition::{Next, Partition};
+pub(super) use partition::{Next, Partition, Unsendable};
 
 use crate::accumulator::{BatchId, Outcome, PartitionId, PartitionQueue, SealedBatch};
 use crate::ids::NodeId;
@@ -76,7 +76,6 @@ impl Partitions {
         self.map.values()
     }
 
-    #[cfg(test)]
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Partition> {
         self.map.values_mut()
     }

@@ -229,8 +229,9 @@ fn after_a_gap_what_may_be_written_fails_and_what_is_not_gets_another_sequence()
     assert_eq!(world.partition.close_gap(), None, "one is still on its way");
     world.partition.end_in_flight(first);
     assert_eq!(world.partition.close_gap(), Some(IDENTITY));
-    let unsendable = world.partition.take_unsendable().unwrap();
+    let (unsendable, why) = world.partition.take_unsendable().unwrap();
     assert_eq!(unsendable.fate(), Fate::MayBeWritten);
+    assert_eq!(why, Unsendable::Gap);
     assert!(world.partition.take_unsendable().is_none());
     assert_eq!(world.next(), "retry");
     let identity = IDENTITY.bumped();

@@ -1,6 +1,7 @@
 //! What the sender decides, shown on a clock of our own: the real accumulator on one side, a
 //! scripted driver on the other. No sockets, no threads.
 
+mod another_cluster;
 mod batching;
 mod closing;
 mod connections;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::accumulator::{NewRecord, Outcome, OwnCallback, PartitionQueue, Target};
+use crate::address::Destination;
 use crate::config::{Acks, TopicSettings, TopicTable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::TopicId;
@@ -68,6 +70,7 @@ fn settings() -> Settings {
         },
         metadata_max_age: Duration::from_secs(300),
         metadata_max_idle: Duration::from_secs(300),
+        checks_cluster: true,
         rebootstrap: None,
         resolve_timeout: None,
         connections_max_idle: None,
@@ -119,6 +122,8 @@ struct World {
     connects: Vec<NodeId>,
     /// Every attempt to connect: its timeout, and the address that comes first.
     attempts: Vec<(NodeId, Duration, u32)>,
+    /// Whom each of them is meant to reach.
+    destinations: Vec<(NodeId, Option<Destination>)>,
     disconnects: Vec<NodeId>,
     finished: BTreeMap<CommandId, Result<()>>,
     purged: Option<(PurgeId, Purged)>,
@@ -134,6 +139,9 @@ struct World {
     /// Who leads each partition, as metadata names it; −1: none.
     leaders: Vec<i32>,
     leader_epoch: i32,
+    /// Which cluster brokers say they belong to, and the id of its topic.
+    cluster_id: Option<&'static str>,
+    topic_id: TopicId,
 }
 
 /// A Produce request as a test looks at it: partition and values of each batch.
@@ -159,6 +167,7 @@ impl World {
             sent: BTreeMap::new(),
             connects: Vec::new(),
             attempts: Vec::new(),
+            destinations: Vec::new(),
             disconnects: Vec::new(),
             finished: BTreeMap::new(),
             purged: None,
@@ -170,6 +179,8 @@ impl World {
             next_offset: 0,
             leaders: vec![1, 1, 2],
             leader_epoch: 1,
+            cluster_id: None,
+            topic_id: TOPIC_ID,
         }
     }
 
@@ -180,7 +191,11 @@ impl World {
     }
 
     fn ready_with(settings: Settings, topics: TopicTable) -> Self {
-        let mut world = Self::with(settings, topics);
+        Self::with(settings, topics).connected()
+    }
+
+    fn connected(self) -> Self {
+        let mut world = self;
         world.await_topic(TOPIC, None, None);
         world.accept();
         world.answer_metadata();
@@ -206,9 +221,11 @@ impl World {
                     address: to,
                     setup_timeout,
                     first_address,
+                    destination,
                 } => {
                     assert_eq!(to, address(node));
                     self.connects.push(node);
+                    self.destinations.push((node, destination));
                     self.attempts.push((node, setup_timeout, first_address));
                 }
                 Output::Disconnect(node) => {
@@ -449,11 +466,12 @@ impl World {
             topics: vec![MetadataTopic {
                 error: ErrorCode::NONE,
                 name: Some(TOPIC.to_owned()),
-                id: TOPIC_ID,
+                id: self.topic_id,
                 is_internal: false,
                 partitions: (0..).zip(&self.leaders).map(partition).collect(),
                 operations: Operations::OMITTED,
             }],
+            cluster_id: self.cluster_id.map(str::to_owned),
             ..MetadataResponse::default()
         }
     }
@@ -536,7 +554,7 @@ impl World {
         let response = ProduceResponse {
             topics: vec![ProduceTopicResponse {
                 name: String::new(),
-                id: TOPIC_ID,
+                id: self.topic_id,
                 partitions,
             }],
             throttle_time_ms,

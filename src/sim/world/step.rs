@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::accumulator::Outcome;
-use crate::address::Address;
+use crate::address::{Address, Destination};
 use crate::cluster::ClusterView;
 use crate::error::{ErrorKind, Fate};
 use crate::ids::NodeId;
@@ -107,8 +107,9 @@ impl World {
                     node,
                     address,
                     setup_timeout,
+                    destination,
                     ..
-                } => self.connect(node, &address, setup_timeout),
+                } => self.connect(node, &address, setup_timeout, destination),
                 Output::Disconnect(node) => {
                     let may_idle = self.options.sender.connections_max_idle.is_some();
                     if may_idle && !self.flights.are_on(node) {
@@ -166,7 +167,13 @@ impl World {
         broken_if(I8, true, || "the sender never says to wait".to_owned());
     }
 
-    fn connect(&mut self, node: NodeId, address: &Address, setup_timeout: Duration) {
+    fn connect(
+        &mut self,
+        node: NodeId,
+        address: &Address,
+        setup_timeout: Duration,
+        destination: Option<Destination>,
+    ) {
         if node.0 < 0 && self.has_view {
             self.stage.trace.mark("rebootstrap");
         }
@@ -174,8 +181,9 @@ impl World {
         let broker = NodeId(i32::from(address.port) - i32::from(FIRST_PORT));
         let listens = self.brokers.listens(broker);
         let (stage, network) = (&mut self.stage, &mut self.network);
+        let to = (broker, listens);
         self.client
-            .connect(stage, network, node, (broker, listens), setup_timeout);
+            .connect(stage, network, node, to, setup_timeout, destination);
     }
 
     fn publish(&mut self, view: &ClusterView, changed: &[Arc<str>]) {
