@@ -22,21 +22,14 @@ pub(super) struct Habits {
     /// The leader of each partition that the producer knows of, and its epoch.
     leaders: BTreeMap<i32, (i32, Option<NodeId>)>,
     topic_id: Option<TopicId>,
-    /// What the sender was told last.
-    told: Told,
-    /// Partitions whose leader is known from the answer to a batch, and not from metadata.
-    hinted: BTreeSet<i32>,
-    /// Of these, those whose leader has refused a batch since, or was lost.
+    /// Whether the sender has been told metadata since it was last idle.
+    has_metadata: bool,
+    /// Partitions with leader and epoch as the answers to batches have named them.
+    named: BTreeSet<(i32, i32, NodeId)>,
+    /// Partitions whose leader is one of these, and has refused a batch since or was lost.
     doubted: BTreeSet<i32>,
     /// Partitions that have followed such an answer and had no batch acknowledged since.
     followed: BTreeSet<i32>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Told {
-    Metadata,
-    Produce,
-    Other,
 }
 
 /// The part of a batch before its records, which changes with the epoch.
@@ -49,8 +42,8 @@ impl Habits {
             retry_pause: options.sender.retry_backoff.initial * 8 / 10,
             leaders: BTreeMap::new(),
             topic_id: None,
-            told: Told::Other,
-            hinted: BTreeSet::new(),
+            has_metadata: false,
+            named: BTreeSet::new(),
             doubted: BTreeSet::new(),
             followed: BTreeSet::new(),
         }
@@ -58,11 +51,7 @@ impl Habits {
 
     /// The sender is told something.
     pub(super) fn on_input(&mut self, input: &Input) {
-        self.told = match input {
-            Input::Response(_, Response::Metadata(_)) => Told::Metadata,
-            Input::Response(_, Response::Produce(_)) => Told::Produce,
-            _ => Told::Other,
-        };
+        self.has_metadata |= matches!(input, Input::Response(_, Response::Metadata(_)));
         if let Input::Disconnected(node, ..) = input {
             self.on_lost(*node);
         }
@@ -74,19 +63,37 @@ impl Habits {
                 ErrorCode::NONE | ErrorCode::DUPLICATE_SEQUENCE_NUMBER => {
                     self.followed.remove(&one.index);
                 }
-                _ if self.hinted.contains(&one.index) => _ = self.doubted.insert(one.index),
+                _ if self.is_hinted(one.index) => _ = self.doubted.insert(one.index),
                 _ => {}
+            }
+            if let Some(hint) = &one.current_leader {
+                self.named
+                    .insert((one.index, hint.leader_epoch, hint.leader));
             }
         }
     }
 
+    /// The sender has nothing to do any more.
+    pub(super) fn on_idle(&mut self) {
+        self.has_metadata = false;
+    }
+
+    fn is_hinted(&self, index: i32) -> bool {
+        let known = self.leaders.get(&index);
+        known.is_some_and(|(epoch, leader)| {
+            leader.is_some_and(|leader| self.named.contains(&(index, *epoch, leader)))
+        })
+    }
+
     /// A connection is no more.
     pub(super) fn on_lost(&mut self, node: NodeId) {
-        for (index, (_, leader)) in &self.leaders {
-            if *leader == Some(node) && self.hinted.contains(index) {
-                self.doubted.insert(*index);
-            }
-        }
+        let is_led = |(_, leader): &(i32, Option<NodeId>)| *leader == Some(node);
+        let led = self.leaders.iter().filter(|(_, known)| is_led(known));
+        let lost = led
+            .map(|(index, _)| *index)
+            .filter(|index| self.is_hinted(*index));
+        let lost: Vec<_> = lost.collect();
+        self.doubted.extend(lost);
     }
 
     /// The producer sends a request. A batch that it sent before comes after a pause, unless another
@@ -127,7 +134,7 @@ impl Habits {
         if std::mem::replace(&mut self.topic_id, id) != id {
             self.leaders.clear();
             self.sent.clear();
-            self.hinted.clear();
+            self.named.clear();
             self.doubted.clear();
         }
         let partitions = topic.map(|topic| &topic.partitions);
@@ -140,20 +147,19 @@ impl Habits {
                 continue;
             };
             // A hint is followed at once the first time only.
-            let is_hint = self.told == Told::Produce && new.0 > old.0;
+            let named = new.1.map(|leader| (index, new.0, leader));
+            let is_hint = new.0 > old.0
+                && !self.has_metadata
+                && named.is_some_and(|named| self.named.contains(&named));
             if old.1 != new.1 && !(is_hint && self.followed.contains(&index)) {
                 self.sent.remove(&index);
             }
             if old.1 != new.1 && is_hint {
                 self.followed.insert(index);
             }
-            let may_go_back = self.told == Told::Metadata && self.doubted.contains(&index);
+            let may_go_back = self.has_metadata && self.doubted.contains(&index);
             if old.0 != new.0 {
                 self.doubted.remove(&index);
-                match is_hint {
-                    true => _ = self.hinted.insert(index),
-                    false => _ = self.hinted.remove(&index),
-                }
             }
             let is_there = old
                 .1

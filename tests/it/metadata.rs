@@ -556,7 +556,8 @@ fn a_broker_that_is_silent_about_metadata_does_not_keep_a_topic_from_others() {
     }
     cluster.on(Api::Metadata).silence();
     // request.timeout.ms is half a minute.
-    let ((), took) = timed(|| send_all(&producer, "new", &["x"]));
+    let (partitions, took) = timed(|| producer.partitions_for("new"));
+    assert_eq!(partitions.unwrap().len(), 1);
     assert!(took < Duration::from_secs(20), "{took:?}");
     assert_eq!(cluster.pending_faults(), 0);
 }
@@ -606,37 +607,4 @@ fn that_a_topic_does_not_exist_is_a_warning_once() {
         1,
         "by its address"
     );
-}
-
-#[test]
-fn temp_ten_thousand() {
-    let start = std::time::Instant::now();
-    let (cluster, producer) = setup().start();
-    let mut last = start;
-    for number in 0..10_000 {
-        producer
-            .partitions_for(&format!("topic-{number:05}"))
-            .unwrap();
-        if number % 1000 == 999 {
-            println!("{number} {:?}", last.elapsed());
-            last = std::time::Instant::now();
-        }
-    }
-    println!(
-        "10000 in {:?}: {:?} cpu {:?}",
-        start.elapsed(),
-        cluster.counters(),
-        0
-    );
-    let start = std::time::Instant::now();
-    for number in 0..10_000 {
-        producer
-            .try_send(
-                ProducerRecord::new(&format!("topic-{number:05}"), "x"),
-                ignore,
-            )
-            .unwrap();
-    }
-    producer.flush().unwrap();
-    println!("sent in {:?}: {:?}", start.elapsed(), cluster.counters());
 }

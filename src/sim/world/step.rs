@@ -151,6 +151,7 @@ impl World {
                     if self.inputs.is_empty() {
                         let is_past = deadline.is_some_and(|deadline| deadline <= now);
                         broken_if(I8, is_past, || "waits for a time that is over".to_owned());
+                        self.habits.on_idle();
                         self.wait = deadline;
                         return;
                     }
