@@ -62,6 +62,12 @@
 //! [`Producer::state`] tells, at once and on any thread, whether brokers are connected, what failed last and
 //! what is pending; [`Properties::on_event`] calls a function of yours when that changes.
 //!
+//! # At the end
+//!
+//! What is waiting in memory is sent by [`close`](Producer::close), or when the last clone is dropped. A
+//! `static` is never dropped: **a producer in one loses what it has not sent at the end of `main`**,
+//! unless you close it there. [In a static](Producer#in-a-static) shows how.
+//!
 //! # A check before you start
 //!
 //! [`Producer::check`] looks at the cluster and reports what is wrong, where the fault most likely
@@ -93,7 +99,7 @@
 //!
 //! | level | contains |
 //! |---|---|
-//! | error | what no call or callback reports: a panic in a callback or in `on_event`, a failure of an interceptor, the death of the I/O thread |
+//! | error | what no call or callback reports: a panic in a callback or in `on_event`, a failure of an interceptor, the death of the I/O thread, records that the end of `main` has cost |
 //! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, a topic that brokers refuse, how many records failed when a producer was dropped, callbacks that take more than a second, properties that have no effect |
 //! | info | further failures in a row to reach the same broker, a batch that its broker finds too large, a broker that gives out no producer id |
 //! | debug | every batch that is sent again, and why |
