@@ -62,6 +62,32 @@
 //! [`Producer::state`] tells, at once and on any thread, whether brokers are connected, what failed last and
 //! what is pending; [`Properties::on_event`] calls a function of yours when that changes.
 //!
+//! # From async code
+//!
+//! No call here is async and no runtime is needed. A [`SendHandle`] is a future, for every runtime, which
+//! the I/O thread completes:
+//!
+//! ```
+//! # use linger::{BytesProducer, ProducerRecord, RecordMetadata};
+//! async fn place(producer: &BytesProducer, order: &[u8]) -> linger::Result<RecordMetadata> {
+//!     producer.try_send_with_handle(ProducerRecord::new("orders", order))?.await
+//! }
+//! ```
+//!
+//! | call | blocks | so |
+//! |---|---|---|
+//! | those whose names begin with `try_send`, and awaiting a handle | never | call them anywhere |
+//! | `send`, `send_with_handle`, [`partitions_for`](Producer::partitions_for) | while `buffer.memory` is full or the topic is not known yet: up to `max.block.ms` (60 s) | on a thread for blocking calls (`spawn_blocking` in Tokio) |
+//! | `send_wait`, [`SendHandle::wait`], `flush` | until records have their outcomes: up to `delivery.timeout.ms` (120 s) | await handles instead |
+//! | `close`, and dropping the last clone or group | up to `delivery.timeout.ms` | keep a clone outside of the tasks, and close it on a thread for blocking calls before the runtime ends |
+//! | [`Producer::new`] | not for the network: it starts a thread | call it anywhere |
+//!
+//! `try_send` refuses records for a topic that is not known yet: call `prepare` once, before the
+//! tasks start. When memory is full ([`BufferFull`](ErrorKind::BufferFull)) a task slows itself down: it
+//! awaits one of its older handles, or hands the record as [`OwnedProducerRecord`] to a thread for
+//! blocking calls, which calls `send_with_handle`. A task or future that is dropped does not take its
+//! record back. Callbacks and wakers run on the I/O thread: use them to wake, not to work.
+//!
 //! # At the end
 //!
 //! What is waiting in memory is sent by [`close`](Producer::close), or when the last clone is dropped. A
@@ -100,9 +126,12 @@
 //! | level | contains |
 //! |---|---|
 //! | error | what no call or callback reports: a panic in a callback or in `on_event`, a failure of an interceptor, the death of the I/O thread, records that the end of `main` has cost |
-//! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, a topic that brokers refuse, how many records failed when a producer was dropped, callbacks that take more than a second, properties that have no effect |
-//! | info | further failures in a row to reach the same broker, a batch that its broker finds too large, a broker that gives out no producer id |
+//! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, that no broker can be reached, a topic that brokers refuse or do not know, a broker that gives out no producer id, how many records failed when a producer was dropped, callbacks that take more than a second, properties that have no effect |
+//! | info | that a broker can be reached again or knows a topic again, that one has left the cluster, a batch that its broker finds too large |
 //! | debug | every batch that is sent again, and why |
+//!
+//! What goes wrong again and again is said the first time, again as soon as it is something else, and
+//! then once a minute with how often it has happened.
 //!
 //! A logger that panics, as `println!` does when the pipe behind it is closed, ends no thread, and
 //! nothing is lost but the line: see [panics in your code](Producer#panics-in-your-code).
@@ -151,12 +180,15 @@ mod sync;
 pub mod testing;
 mod transport;
 
-/// The README's code compiles.
+/// The code in README and in the pages for those who come from other clients compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct Readme;
+#[doc = include_str!("../docs/migrating/rust-rdkafka.md")]
+#[doc = include_str!("../docs/migrating/kafka-rust.md")]
+#[doc = include_str!("../docs/migrating/rskafka.md")]
+struct Documents;
 
-pub use accumulator::UndeliveredRecord;
+pub use accumulator::{PartitionFailures, UndeliveredRecord};
 pub use config::{
     Acks, CompressionType, MetadataRecovery, ProducerConfig, ProducerConfigBuilder, Properties,
     PropertyObject,
@@ -169,9 +201,9 @@ pub use partitioner::{PartitionRequest, Partitioner, RoundRobinPartitioner, Topi
 #[cfg(feature = "testing")]
 pub use producer::MockProducer;
 pub use producer::{
-    BrokerState, Callback, CloseReport, Group, GroupFailure, GroupOnce, GroupReport, Node,
-    OwnedProducerRecord, PartitionInfo, Produce, Producer, ProducerRecord, ProducerState, Purge,
-    PurgeReport, SendError, SendHandle,
+    BrokerState, BytesProducer, Callback, CloseReport, CowHeader, Group, GroupFailure, GroupOnce,
+    GroupReport, IntoCow, IntoHeader, Node, OwnedProducerRecord, PartitionInfo, Produce, Producer,
+    ProducerRecord, ProducerState, Purge, PurgeReport, SendError, SendHandle,
 };
 pub use protocol::error_code::ErrorCode;
 pub use record::Header;

@@ -96,7 +96,7 @@ impl Sending {
                     delivered += 1;
                 }
                 Output::Disconnect(_)
-                | Output::Publish(_)
+                | Output::Publish { .. }
                 | Output::Finish(..)
                 | Output::Report(_)
                 | Output::Purged(..) => {}
@@ -168,6 +168,7 @@ fn settings() -> Settings {
         metadata_max_age: Duration::from_secs(300),
         metadata_max_idle: Duration::from_secs(300),
         rebootstrap: None,
+        resolve_timeout: None,
         connections_max_idle: None,
         availability_timeout: None,
         seed: 1,

@@ -238,7 +238,7 @@ impl ProducerConfigBuilder {
     }
 
     /// How long to wait for the answer to a request before its connection is given up. Default:
-    /// 30 s. Kafka's name: `request.timeout.ms`.
+    /// 30 s; at least 1 ms. Kafka's name: `request.timeout.ms`.
     pub fn request_timeout(self, timeout: Duration) -> Self {
         self.set("request.timeout.ms", int_millis(timeout))
     }
@@ -357,6 +357,14 @@ impl ProducerConfigBuilder {
     /// name: `metadata.max.idle.ms`.
     pub fn metadata_max_idle(self, idle: Duration) -> Self {
         self.set("metadata.max.idle.ms", millis(idle))
+    }
+
+    /// How long the names of the bootstrap servers may lead to no address before the producer gives up
+    /// for good; `None`: for ever. Default: `None`. Kafka's name: `bootstrap.resolve.timeout.ms`, with 0
+    /// for `None`.
+    pub fn bootstrap_resolve_timeout(self, timeout: Option<Duration>) -> Self {
+        let timeout = timeout.map_or(0, |timeout| millis(timeout).max(1));
+        self.set("bootstrap.resolve.timeout.ms", timeout)
     }
 
     /// What to do when none of the known brokers can be reached. Default:

@@ -97,6 +97,7 @@ pub struct ProducerConfig {
     metadata_max_age: Duration,
     metadata_max_idle: Duration,
     metadata_recovery: MetadataRecovery,
+    bootstrap_resolve_timeout: Option<Duration>,
     rebootstrap_trigger: Duration,
 }
 
@@ -262,6 +263,11 @@ impl ProducerConfig {
 
     pub(crate) fn metadata_recovery(&self) -> MetadataRecovery {
         self.metadata_recovery
+    }
+
+    /// How long the bootstrap servers' names may lead to no address; `None`: for ever.
+    pub(crate) fn bootstrap_resolve_timeout(&self) -> Option<Duration> {
+        self.bootstrap_resolve_timeout
     }
 
     /// With [`MetadataRecovery::Rebootstrap`]: after this long without metadata the producer starts

@@ -77,6 +77,8 @@ pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<Stri
         metadata_max_age: values.millis("metadata.max.age.ms"),
         metadata_max_idle: values.millis("metadata.max.idle.ms"),
         metadata_recovery: metadata_recovery(&values),
+        bootstrap_resolve_timeout: Some(values.millis("bootstrap.resolve.timeout.ms"))
+            .filter(|timeout| !timeout.is_zero()),
         rebootstrap_trigger: values.millis("metadata.recovery.rebootstrap.trigger.ms"),
     };
     Ok((config, findings.warnings))

@@ -117,14 +117,16 @@ impl NetworkClient {
         request: Request,
     ) -> Option<Input> {
         let Some(link) = self.link(node) else {
-            let text = format!("broker {node} is not connected");
+            let text = format!("{} is not connected", role(node));
             return Some(Input::Refused(
                 id,
                 Error::new(ErrorKind::Disconnected, text),
             ));
         };
         let refused = link.channel.send(now, id, request).err()?;
-        let text = format!("broker {node}: {refused}");
+        let address = self.nodes.get(&node).map(|node| &node.address);
+        let address = address.map(|address| format!(" ({address})"));
+        let text = format!("{}{}: {refused}", role(node), address.unwrap_or_default());
         Some(Input::Refused(
             id,
             Error::new(ErrorKind::UnsupportedVersion, text),
@@ -172,8 +174,14 @@ impl NetworkClient {
                     self.write(id, inputs);
                 }
                 Err(error) => {
-                    let text = format!("{}: {error}{}", role(id), hint(id));
-                    let error = Error::with_source(ErrorKind::Connect, text, error);
+                    let hint = if error.is_local() { "" } else { hint(id) };
+                    let text = format!("{}: {error}{hint}", role(id));
+                    let kind = ErrorKind::Connect;
+                    let is_unresolved = error.is_unresolved();
+                    let error = Error::with_source(kind, text, error);
+                    if is_unresolved {
+                        inputs.push(Input::Unresolved(id));
+                    }
                     self.lose(id, error, inputs);
                 }
             }
@@ -261,6 +269,7 @@ impl NetworkClient {
                 {
                     let host = &node.address.host;
                     let text = format!("{}: no answer from the resolver for {host}", role(*id));
+                    inputs.push(Input::Unresolved(*id));
                     late.push((*id, Error::new(ErrorKind::Connect, text)));
                 }
                 continue;

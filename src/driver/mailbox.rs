@@ -1,12 +1,13 @@
 //! Where callers leave commands for the I/O thread and wait for the answers. Every wait ends: if
 //! the I/O thread dies, dropping a command answers it.
 
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ProcessId;
 use crate::sender::{Command, CommandId, PurgeId, PurgeOrder, Purged};
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard, Rank, Ranked};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, Rank, Ranked, assert_unlocked};
 
 /// Commands on their way to the I/O thread.
 #[derive(Debug)]
@@ -180,7 +181,7 @@ pub(crate) struct Ticket<T>(Arc<Slot<Result<T>>>);
 impl<T> Ticket<T> {
     /// Takes the answer, or `None` if there is none by the deadline. Runs on: caller.
     pub(crate) fn take(self, deadline: Option<Instant>) -> Option<Result<T>> {
-        self.0.wait_for(deadline).take()
+        self.0.wait_for(deadline).value.take()
     }
 }
 
@@ -221,17 +222,28 @@ impl<T> Drop for Answer<T> {
     }
 }
 
-/// A value that another thread waits for.
+/// A value that another thread waits for, or a task of an async program.
 #[derive(Debug)]
 pub(crate) struct Slot<T> {
-    value: Mutex<Option<T>>,
+    state: Mutex<SlotState<T>>,
     filled: Condvar,
+}
+
+#[derive(Debug)]
+struct SlotState<T> {
+    value: Option<T>,
+    /// Of the task that polled last.
+    waker: Option<Waker>,
 }
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
+        let empty = SlotState {
+            value: None,
+            waker: None,
+        };
         Self {
-            value: Mutex::ranked(Rank::Answer, None),
+            state: Mutex::ranked(Rank::Answer, empty),
             filled: Condvar::new(),
         }
     }
@@ -239,36 +251,59 @@ impl<T> Default for Slot<T> {
 
 impl<T> Slot<T> {
     pub(crate) fn fill(&self, value: T) {
-        *self.value.lock() = Some(value);
+        let mut state = self.state.lock();
+        state.value = Some(value);
+        let waker = state.waker.take();
+        drop(state);
         self.filled.notify_all();
+        if let Some(waker) = waker {
+            // The code of the task's runtime.
+            assert_unlocked();
+            waker.wake();
+        }
     }
 
     /// Waits for the value, which is there unless the deadline has passed; `None` waits for ever.
-    fn wait_for(&self, deadline: Option<Instant>) -> MutexGuard<'_, Option<T>> {
-        let mut value = self.value.lock();
-        while value.is_none() {
+    fn wait_for(&self, deadline: Option<Instant>) -> MutexGuard<'_, SlotState<T>> {
+        let mut state = self.state.lock();
+        while state.value.is_none() {
             match deadline {
-                None => self.filled.wait(&mut value),
+                None => self.filled.wait(&mut state),
                 Some(deadline) => {
-                    if self.filled.wait_until(&mut value, deadline).timed_out() {
+                    if self.filled.wait_until(&mut state, deadline).timed_out() {
                         break;
                     }
                 }
             }
         }
-        value
+        state
     }
 }
 
 impl<T: Clone> Slot<T> {
     /// The value, if it is there.
     pub(crate) fn peek(&self) -> Option<T> {
-        self.value.lock().clone()
+        self.state.lock().value.clone()
+    }
+
+    /// The value, or else wakes this task once it is there; only the task that polled last.
+    pub(crate) fn poll(&self, context: &Context<'_>) -> Poll<T> {
+        // Cloned and dropped outside of the lock: it is the code of the task's runtime.
+        let waker = context.waker().clone();
+        let mut state = self.state.lock();
+        if let Some(value) = state.value.clone() {
+            drop(state);
+            return Poll::Ready(value);
+        }
+        let replaced = state.waker.replace(waker);
+        drop(state);
+        drop(replaced);
+        Poll::Pending
     }
 
     /// Waits for the value, at most until the deadline; `None` waits for ever.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<T> {
-        self.wait_for(deadline).clone()
+        self.wait_for(deadline).value.clone()
     }
 }
 

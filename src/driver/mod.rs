@@ -21,7 +21,9 @@ pub(crate) use client::{DEADLY_TO_KNOW, DEADLY_TO_SEND};
 pub(crate) use health::Health;
 pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
 
-use crate::accumulator::{Accumulator, BatchId, Outcome, UndeliveredRecord};
+use crate::accumulator::{
+    Accumulator, BatchId, FailedByPartition, Outcome, PartitionFailures, UndeliveredRecord,
+};
 use crate::cluster::ClusterView;
 use crate::config::{MetadataRecovery, ProducerConfig};
 use crate::connection;
@@ -52,8 +54,8 @@ pub(crate) struct Shared {
     /// while none are.
     callbacks_since: AtomicU64,
     started: Instant,
-    /// What fails is kept here, batch by batch, once a caller that closes has asked for it.
-    undelivered: Mutex<Option<SortedMap<BatchId, Vec<UndeliveredRecord>>>>,
+    /// What fails is kept here, once a caller closes.
+    losses: Mutex<Option<Losses>>,
     waker: Waker,
     io_thread: OnceLock<ThreadId>,
     /// A test wants to see what happens when the I/O thread dies.
@@ -142,15 +144,36 @@ impl Shared {
         Some(now.saturating_sub(Duration::from_millis(since)))
     }
 
-    /// Keeps what fails from now on.
-    pub(crate) fn keep_undelivered(&self) {
-        self.undelivered.lock().get_or_insert_default();
+    /// Counts what fails from now on by its partition; gives this moment.
+    pub(crate) fn count_losses(&self) -> usize {
+        let mut losses = self.losses.lock();
+        losses.get_or_insert_default().by_partition.mark()
     }
 
-    /// What was kept, oldest batch first; keeps nothing any more.
+    /// What was counted since then.
+    pub(crate) fn losses_since(&self, mark: usize) -> Vec<PartitionFailures> {
+        let losses = self.losses.lock();
+        let losses = losses
+            .as_ref()
+            .map(|losses| losses.by_partition.since(mark));
+        losses.unwrap_or_default()
+    }
+
+    /// Also keeps the records that fail from now on.
+    pub(crate) fn keep_undelivered(&self) {
+        let mut losses = self.losses.lock();
+        losses
+            .get_or_insert_default()
+            .records
+            .get_or_insert_default();
+    }
+
+    /// The records that were kept, oldest batch first; keeps no more of them.
     pub(crate) fn take_undelivered(&self) -> Vec<UndeliveredRecord> {
-        let kept = self.undelivered.lock().take().unwrap_or_default();
-        kept.into_values().flatten().collect()
+        let mut losses = self.losses.lock();
+        let kept = losses.as_mut().and_then(|losses| losses.records.take());
+        drop(losses);
+        kept.unwrap_or_default().into_values().flatten().collect()
     }
 
     /// The I/O thread has panicked: every record that is left fails, with a fate that is true.
@@ -173,7 +196,8 @@ impl Shared {
         let since = u64::try_from(since).unwrap_or(u64::MAX - 1) + 1;
         self.callbacks_since.store(since, Ordering::Relaxed);
         if outcome.result.is_err()
-            && let Some(kept) = &mut *self.undelivered.lock()
+            && let Some(losses) = &mut *self.losses.lock()
+            && let Some(kept) = &mut losses.records
         {
             kept.insert(outcome.batch, outcome.undelivered());
         }
@@ -183,6 +207,13 @@ impl Shared {
             self.accumulator.tally().count(result);
             if called.is_err() {
                 self.counters.callbacks_panicked.add_from_any_thread(1);
+            }
+            if let Err(error) = result
+                && let Some(losses) = &mut *self.losses.lock()
+            {
+                losses
+                    .by_partition
+                    .count(queue.topic(), queue.index(), error);
             }
         });
         self.callbacks_since.store(0, Ordering::Relaxed);
@@ -194,6 +225,14 @@ impl Shared {
             );
         }
     }
+}
+
+/// What has failed since a caller began to close the producer.
+#[derive(Debug, Default)]
+struct Losses {
+    by_partition: FailedByPartition,
+    /// The records themselves, batch by batch, if a caller has asked for them.
+    records: Option<SortedMap<BatchId, Vec<UndeliveredRecord>>>,
 }
 
 /// Owns the sender and the sockets, and runs on the one thread.
@@ -220,14 +259,12 @@ const SLOW_CALLBACKS: Duration = Duration::from_secs(1);
 /// # Errors
 /// The system has no thread or file descriptor to give.
 pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::JoinHandle<()>)> {
-    let refused = |error| {
-        Error::with_source(
-            ErrorKind::Internal,
-            format!("cannot start the I/O thread: {error}"),
-            error,
-        )
+    let refused = |what: &str, error| {
+        let text =
+            format!("cannot start the I/O thread: the system has no {what} to give: {error}");
+        Error::with_source(ErrorKind::System, text, error)
     };
-    let poller = Poller::new().map_err(refused)?;
+    let poller = Poller::new().map_err(|error| refused("file descriptor", error))?;
     let counters = Arc::new(Counters::default());
     let shared = Arc::new(Shared {
         accumulator: Accumulator::new(
@@ -243,7 +280,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         health: Mutex::ranked(Rank::Health, Health::new(config.bootstrap_servers())),
         callbacks_since: AtomicU64::new(0),
         started: now(),
-        undelivered: Mutex::ranked(Rank::Undelivered, None),
+        losses: Mutex::ranked(Rank::Losses, None),
         waker: poller.waker(),
         io_thread: OnceLock::new(),
         #[cfg(feature = "testing")]
@@ -266,7 +303,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
     let thread = thread::Builder::new()
         .name(name)
         .spawn(move || driver.run())
-        .map_err(refused)?;
+        .map_err(|error| refused("thread", error))?;
     Ok((shared, thread))
 }
 
@@ -300,6 +337,7 @@ fn sender_settings(config: &ProducerConfig) -> sender::Settings {
         setup_timeout: config.connection_setup_timeout(),
         metadata_max_age: config.metadata_max_age(),
         metadata_max_idle: config.metadata_max_idle(),
+        resolve_timeout: config.bootstrap_resolve_timeout(),
         rebootstrap: match config.metadata_recovery() {
             MetadataRecovery::None => None,
             MetadataRecovery::Rebootstrap => Some(config.rebootstrap_trigger()),
@@ -412,7 +450,7 @@ impl Driver {
                 Output::Send(node, id, request) => {
                     self.inputs.extend(self.client.send(now, node, id, request));
                 }
-                Output::Publish(view) => self.publish(view),
+                Output::Publish { view, changed } => self.publish(view, &changed),
                 Output::Deliver(outcome) => self.shared.deliver(outcome),
                 Output::Finish(id, result) => {
                     if let Some(answer) = self.waiting.remove(&id) {
@@ -456,17 +494,16 @@ impl Driver {
         }
     }
 
-    fn publish(&self, view: Arc<ClusterView>) {
-        self.shared.accumulator.change(|topics| {
-            for (name, topic) in &view.topics {
-                let leaders = (0i32..).zip(&topic.partitions);
-                let available = leaders
-                    .filter(|(_, one)| one.leader.is_some())
-                    .map(|(index, _)| index)
-                    .collect();
-                topics.publish(name, topic.partitions.len(), available);
-            }
-        });
+    fn publish(&self, view: Arc<ClusterView>, changed: &[Arc<str>]) {
+        if !changed.is_empty() {
+            self.shared.accumulator.change(|topics| {
+                for name in changed {
+                    if let Some(topic) = view.topics.get(name) {
+                        topics.publish(name, topic.partitions.len(), topic.available());
+                    }
+                }
+            });
+        }
         self.shared.health.lock().follow(&view);
         *self.shared.view.lock() = view;
     }

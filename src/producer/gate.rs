@@ -31,6 +31,12 @@ pub(super) struct RecordTarget<'a> {
 }
 
 impl RecordTarget<'_> {
+    /// The error, about this topic and, if it is known, partition.
+    #[cold]
+    pub(super) fn blame(&self, error: Error) -> Error {
+        error.at(self.topic, self.partition)
+    }
+
     /// The index of the topic in `topics`, if the topic has the partition.
     #[inline]
     fn find_in(&self, topics: &Topics) -> Option<usize> {
@@ -70,11 +76,12 @@ impl Gate<'_> {
         limit: &WaitLimit,
         cached: &'t mut Option<CachedTopics>,
     ) -> Result<&'t Topic> {
-        check(target)?;
+        check(target).map_err(|error| target.blame(error))?;
         let accumulator = &self.shared.accumulator;
         let mut index = target.find_in(accumulator.topics(cached));
         if index.is_none() {
-            self.await_topic(target.topic, target.partition, limit)?;
+            self.await_topic(target.topic, target.partition, limit)
+                .map_err(|error| target.blame(error))?;
             index = target.find_in(accumulator.topics(cached));
         }
         // From the same topics that the index is of: newer ones may not have the partition any more.
@@ -82,7 +89,7 @@ impl Gate<'_> {
         let topic = index.and_then(|index| topics?.at(index));
         topic.map(|topic| &**topic).ok_or_else(|| {
             let text = format!("topic \"{}\" was announced and is not there", target.topic);
-            Error::new(ErrorKind::Internal, text)
+            target.blame(Error::new(ErrorKind::Internal, text))
         })
     }
 
@@ -125,6 +132,18 @@ impl Gate<'_> {
         new: &mut NewRecord<'_>,
         limit: &WaitLimit,
     ) -> Result<Appended<'t>> {
+        let appended = self.append_or_wait(target, topic, new, limit);
+        appended.map_err(|error| target.blame(error).of_record(new.record.sizes()))
+    }
+
+    #[inline]
+    fn append_or_wait<'t>(
+        &self,
+        target: &RecordTarget<'_>,
+        topic: &'t Topic,
+        new: &mut NewRecord<'_>,
+        limit: &WaitLimit,
+    ) -> Result<Appended<'t>> {
         self.check_size(target, new)?;
         let destination = self.choose(target, topic, new)?;
         let accumulator = &self.shared.accumulator;
@@ -137,7 +156,13 @@ impl Gate<'_> {
                     }
                     return Ok(appended);
                 }
-                Err(Refused::NoMemory) => reserved = Some(self.reserve(new, limit)?),
+                Err(Refused::NoMemory) => {
+                    let memory = self.reserve(new, limit);
+                    reserved = Some(memory.map_err(|error| match destination {
+                        Target::Partition(queue) => error.at(target.topic, Some(queue.index())),
+                        Target::Sticky(_) => error,
+                    })?);
+                }
                 Err(Refused::Closed) => return Err(self.closed()),
                 Err(Refused::Forked) => return Err(End::Forked(accumulator.home()).error()),
             }

@@ -10,11 +10,13 @@ mod group;
 mod group_once;
 mod handle;
 mod intercepted;
+mod into;
 #[cfg(feature = "testing")]
 mod mock;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod model;
+mod owned;
 mod partitions;
 mod prepare;
 mod produce;
@@ -32,12 +34,14 @@ pub use close::CloseReport;
 pub use group::Group;
 pub use group_once::{GroupFailure, GroupOnce, GroupReport};
 pub use handle::SendHandle;
+pub use into::{CowHeader, IntoCow, IntoHeader};
 #[cfg(feature = "testing")]
 pub use mock::MockProducer;
+pub use owned::OwnedProducerRecord;
 pub use partitions::{Node, PartitionInfo};
 pub use produce::{Callback, Produce};
 pub use purge::{Purge, PurgeReport};
-pub use record::{OwnedProducerRecord, ProducerRecord};
+pub use record::ProducerRecord;
 pub use send_error::SendError;
 pub use state::{BrokerState, ProducerState};
 
@@ -151,6 +155,10 @@ pub struct Producer<K: ?Sized, V: ?Sized> {
     serializers: Arc<Serializers<K, V>>,
     settings: Arc<Settings>,
 }
+
+/// A producer of keys and values that are bytes already: `b"…"`, `text.as_bytes()`, `&vec`. Its serializers
+/// are `bytes`.
+pub type BytesProducer = Producer<[u8], [u8]>;
 
 struct Serializers<K: ?Sized, V: ?Sized> {
     key: Arc<dyn Serializer<K>>,
@@ -332,25 +340,38 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         self.send_with_handle(record)?.wait()
     }
 
-    /// Sends a record and returns a handle to wait for, for those who want many at once.
+    /// Sends a record and returns a handle to wait for, or to await, for those who want many at once.
+    /// Blocks as [`send`](Self::send) does.
     ///
     /// # Errors
     /// As [`send`](Self::send).
+    pub fn send_with_handle(&self, record: ProducerRecord<'_, K, V>) -> Result<SendHandle> {
+        self.handle_within(record, &self.max_block())
+    }
+
+    /// [`send_with_handle`](Self::send_with_handle), but never blocks, as [`try_send`](Self::try_send):
+    /// for [async code](crate#from-async-code).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn try_send_with_handle(&self, record: ProducerRecord<'_, K, V>) -> Result<SendHandle> {
+        self.handle_within(record, &WaitLimit::none())
+    }
+
     #[expect(
         clippy::needless_pass_by_value,
         reason = "all ways to send take the record alike"
     )]
-    pub fn send_with_handle(&self, record: ProducerRecord<'_, K, V>) -> Result<SendHandle> {
+    fn handle_within(
+        &self,
+        record: ProducerRecord<'_, K, V>,
+        limit: &WaitLimit,
+    ) -> Result<SendHandle> {
         let outcome = Arc::new(Slot::default());
         let filled = Arc::clone(&outcome);
         let mut callback = OwnCallback::new(move |result| filled.fill(result));
         let mut buffers = SendBuffers::take();
-        let appended = self.append(
-            &record,
-            &mut callback.by_ref(),
-            &self.max_block(),
-            &mut buffers,
-        );
+        let appended = self.append(&record, &mut callback.by_ref(), limit, &mut buffers);
         let handle = appended.map(|appended| SendHandle {
             shared: Arc::clone(&self.handle.shared),
             outcome,

@@ -25,6 +25,8 @@ pub(crate) struct PurgeId(pub(crate) u64);
 pub(crate) enum Input {
     /// The connection has finished its handshake.
     Ready(NodeId),
+    /// The node's name leads to no address; [`Input::Disconnected`] follows.
+    Unresolved(NodeId),
     /// The connection was lost, or could not be made. Requests on it get no answer any more; of
     /// those named here not a byte had left.
     Disconnected(NodeId, Error, Vec<RequestId>),
@@ -94,8 +96,11 @@ pub(crate) enum Output {
     /// Drop the connection or the attempt to make one; nothing follows.
     Disconnect(NodeId),
     Send(NodeId, RequestId, Request),
-    /// Make the view known to callers.
-    Publish(Arc<ClusterView>),
+    /// Make the view known to callers: these topics in it are not as they were.
+    Publish {
+        view: Arc<ClusterView>,
+        changed: Vec<Arc<str>>,
+    },
     /// Run the callbacks.
     Deliver(Outcome),
     /// Answer a command.

@@ -20,6 +20,8 @@ impl Sender {
         let timeout = queue.settings().delivery_timeout.as_millis();
         let settings = step.accumulator.settings();
         let limit = settings.delivery_timeout_property(queue.topic());
+        let leader = partition.leader();
+        let throttled = leader.and_then(|leader| self.nodes.throttling(step.now, leader));
         self.fail_early(id, batch, |attempts, cause| {
             let tried = match attempts {
                 0 => "never sent".to_owned(),
@@ -29,7 +31,12 @@ impl Sender {
             let cause = cause
                 .map(|error| format!("; last error: {error}"))
                 .unwrap_or_default();
-            let text = format!("not acknowledged within {limit} ({timeout} ms), {tried}{cause}");
+            let throttled = throttled
+                .map(|text| format!("; {text}"))
+                .unwrap_or_default();
+            let text = format!(
+                "not acknowledged within {limit} ({timeout} ms), {tried}{throttled}{cause}"
+            );
             (ErrorKind::TimedOut, text)
         });
         self.update_stage(step, id);

@@ -102,7 +102,7 @@ impl Sender {
                 Stage::Unidentified
             }
             (Some(_), None) => {
-                self.metadata.request();
+                self.metadata.request(partition.queue().topic());
                 Stage::Leaderless
             }
             (Some(_), Some(leader)) => {

@@ -22,6 +22,7 @@ pub(super) enum Stream {
     Topics,
     Purges,
     Answers,
+    Hints,
 }
 
 impl Dice {

@@ -1,13 +1,15 @@
 //! Watches how the sender goes about it: that it pauses before it sends a batch again, and follows
-//! the newest leader that it has heard of. Knows nothing of what becomes of batches.
+//! the newest leader that it has heard of, as far as that is one. Knows nothing of what becomes of batches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::cluster::ClusterView;
 use crate::ids::{NodeId, TopicId};
-use crate::protocol::Request;
+use crate::protocol::error_code::ErrorCode;
+use crate::protocol::{Request, Response};
 use crate::record::batch::BatchEncoder;
+use crate::sender::Input;
 use crate::sim::options::{Options, TOPIC};
 use crate::sim::promise::{I8, broken_if};
 
@@ -20,6 +22,21 @@ pub(super) struct Habits {
     /// The leader of each partition that the producer knows of, and its epoch.
     leaders: BTreeMap<i32, (i32, Option<NodeId>)>,
     topic_id: Option<TopicId>,
+    /// What the sender was told last.
+    told: Told,
+    /// Partitions whose leader is known from the answer to a batch, and not from metadata.
+    hinted: BTreeSet<i32>,
+    /// Of these, those whose leader has refused a batch since, or was lost.
+    doubted: BTreeSet<i32>,
+    /// Partitions that have followed such an answer and had no batch acknowledged since.
+    followed: BTreeSet<i32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Told {
+    Metadata,
+    Produce,
+    Other,
 }
 
 /// The part of a batch before its records, which changes with the epoch.
@@ -32,6 +49,43 @@ impl Habits {
             retry_pause: options.sender.retry_backoff.initial * 8 / 10,
             leaders: BTreeMap::new(),
             topic_id: None,
+            told: Told::Other,
+            hinted: BTreeSet::new(),
+            doubted: BTreeSet::new(),
+            followed: BTreeSet::new(),
+        }
+    }
+
+    /// The sender is told something.
+    pub(super) fn on_input(&mut self, input: &Input) {
+        self.told = match input {
+            Input::Response(_, Response::Metadata(_)) => Told::Metadata,
+            Input::Response(_, Response::Produce(_)) => Told::Produce,
+            _ => Told::Other,
+        };
+        if let Input::Disconnected(node, ..) = input {
+            self.on_lost(*node);
+        }
+        let Input::Response(_, Response::Produce(response)) = input else {
+            return;
+        };
+        for one in response.topics.iter().flat_map(|topic| &topic.partitions) {
+            match one.error {
+                ErrorCode::NONE | ErrorCode::DUPLICATE_SEQUENCE_NUMBER => {
+                    self.followed.remove(&one.index);
+                }
+                _ if self.hinted.contains(&one.index) => _ = self.doubted.insert(one.index),
+                _ => {}
+            }
+        }
+    }
+
+    /// A connection is no more.
+    pub(super) fn on_lost(&mut self, node: NodeId) {
+        for (index, (_, leader)) in &self.leaders {
+            if *leader == Some(node) && self.hinted.contains(index) {
+                self.doubted.insert(*index);
+            }
         }
     }
 
@@ -65,7 +119,7 @@ impl Habits {
     }
 
     /// The producer has another picture of the cluster. It follows the newest leader that it has
-    /// heard of, as long as there is one.
+    /// heard of, as long as there is one, and that one does not turn out to be none.
     pub(super) fn on_published(&mut self, view: &ClusterView) {
         let topic = view.topics.get(TOPIC);
         // Another topic of that name counts its epochs anew.
@@ -73,6 +127,8 @@ impl Habits {
         if std::mem::replace(&mut self.topic_id, id) != id {
             self.leaders.clear();
             self.sent.clear();
+            self.hinted.clear();
+            self.doubted.clear();
         }
         let partitions = topic.map(|topic| &topic.partitions);
         // Nor does anybody remember a partition that metadata has left out.
@@ -83,13 +139,26 @@ impl Habits {
             let Some(old) = self.leaders.insert(index, new) else {
                 continue;
             };
-            if old.1 != new.1 {
+            // A hint is followed at once the first time only.
+            let is_hint = self.told == Told::Produce && new.0 > old.0;
+            if old.1 != new.1 && !(is_hint && self.followed.contains(&index)) {
                 self.sent.remove(&index);
+            }
+            if old.1 != new.1 && is_hint {
+                self.followed.insert(index);
+            }
+            let may_go_back = self.told == Told::Metadata && self.doubted.contains(&index);
+            if old.0 != new.0 {
+                self.doubted.remove(&index);
+                match is_hint {
+                    true => _ = self.hinted.insert(index),
+                    false => _ = self.hinted.remove(&index),
+                }
             }
             let is_there = old
                 .1
                 .is_some_and(|leader| view.brokers.contains_key(&leader));
-            let went_back = new.0 >= 0 && new.0 < old.0 && is_there;
+            let went_back = new.0 >= 0 && new.0 < old.0 && is_there && !may_go_back;
             broken_if(I8, went_back, || {
                 format!(
                     "the leader of partition {index} is as of epoch {} again, after {}",

@@ -143,6 +143,7 @@ const LEVEL: Level = Level {
         "pipeline full",
         "duplicate answered",
         "hint followed",
+        "far hint",
         "epoch bumped",
         "another producer id",
         "batch split",

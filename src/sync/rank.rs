@@ -46,8 +46,8 @@ pub(crate) enum Rank {
     View,
     /// How the brokers are.
     Health,
-    /// Records that failed, kept for the caller that closes the producer.
-    Undelivered,
+    /// What failed, kept for the caller that closes the producer.
+    Losses,
     /// What a group of records has gathered.
     Group,
     /// The handle by which the I/O thread is joined.
@@ -112,7 +112,7 @@ mod held {
         Rank::Answer,
         Rank::View,
         Rank::Health,
-        Rank::Undelivered,
+        Rank::Losses,
         Rank::Group,
         Rank::Thread,
         #[cfg(feature = "testing")]

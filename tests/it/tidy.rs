@@ -22,7 +22,7 @@ const LAYERS: [&[&str]; 9] = [
 
 /// The files of the accumulator, lowest first, by the same rule.
 const ACCUMULATOR: [&[&str]; 10] = [
-    &["group", "lanes", "ratio", "tally", "undelivered"],
+    &["group", "lanes", "losses", "ratio", "tally", "undelivered"],
     &["completion", "topic_compression"],
     &["callback", "recycler"],
     &["budget"],

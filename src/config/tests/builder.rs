@@ -45,6 +45,7 @@ fn full() -> ProducerConfigBuilder {
         .metadata_max_idle(ms(5022))
         .metadata_recovery(MetadataRecovery::None)
         .rebootstrap_trigger(ms(23))
+        .bootstrap_resolve_timeout(Some(ms(24)))
 }
 
 #[test]
@@ -96,6 +97,7 @@ fn sets_what_it_says() {
     assert_eq!(config.metadata_max_idle(), ms(5022));
     assert_eq!(config.metadata_recovery(), MetadataRecovery::None);
     assert_eq!(config.rebootstrap_trigger(), ms(23));
+    assert_eq!(config.bootstrap_resolve_timeout(), Some(ms(24)));
 }
 
 #[test]

@@ -366,9 +366,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> MockProducer<K, V> {
 
     fn close_with(&self, error: Option<&Error>) -> Result<CloseReport> {
         self.check_thread("close")?;
-        let before = self.shared.tally.totals();
+        let before = self.shared.tally.totals().acknowledged;
         let mut state = self.shared.state.lock();
         state.is_closed = true;
+        let mark = state.losses.mark();
         for pending in &mut state.pending {
             if let Some(error) = error {
                 pending.error = Some(error.clone());
@@ -376,7 +377,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> MockProducer<K, V> {
         }
         drop(state);
         self.deliver(usize::MAX);
-        Ok(CloseReport::new(self.shared.tally.totals().since(before)))
+        let acknowledged = self.shared.tally.totals().acknowledged - before;
+        let losses = self.shared.state.lock().losses.since(mark);
+        Ok(CloseReport::new(acknowledged, losses))
     }
 }
 

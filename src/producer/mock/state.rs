@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::accumulator::FailedByPartition;
 use crate::driver::End;
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::producer::OwnedProducerRecord;
 use crate::producer::mock::injected;
 use crate::producer::produce::Callback;
 use crate::record::metadata::RecordMetadata;
+use crate::sync::Arc;
 use crate::sync::thread::ThreadId;
 
 /// See the [module](self). `K` and `V` are owned keys and values.
@@ -23,6 +25,8 @@ pub(super) struct State<K, V> {
     pub(super) history: Vec<OwnedProducerRecord<K, V>>,
     /// In the order of `send`.
     pub(super) pending: VecDeque<Pending>,
+    /// Where records have failed.
+    pub(super) losses: FailedByPartition,
     /// The thread that runs a callback.
     pub(super) delivering: Option<ThreadId>,
     pub(super) accepted: u64,
@@ -88,6 +92,7 @@ impl<K, V> State<K, V> {
             failures: VecDeque::new(),
             history: Vec::new(),
             pending: VecDeque::new(),
+            losses: FailedByPartition::default(),
             delivering: None,
             accepted: 0,
             flushes: 0,
@@ -183,6 +188,8 @@ impl<K, V> State<K, V> {
             error,
         } = pending;
         if let Some(error) = error {
+            let topic = Arc::from(metadata.topic.as_str());
+            self.losses.count(&topic, metadata.partition, &error);
             return (callback, Err(error));
         }
         let topic = self.topics.get_mut(metadata.topic.as_str());

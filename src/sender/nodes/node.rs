@@ -16,6 +16,7 @@ use std::time::Instant;
 use crate::address::Address;
 use crate::error::Error;
 use crate::ids::RequestId;
+use crate::sender::complaint::Complaint;
 use crate::sender::nodes::ready_queues::ReadyQueues;
 
 /// See the [module](self).
@@ -45,6 +46,10 @@ pub(in crate::sender) struct Node {
     blocked_since: Option<Instant>,
     /// Whether that is longer ago than `partitioner.availability.timeout.ms`.
     is_stuck: bool,
+    /// Whether it owes an answer to a metadata request for so long that others are asked.
+    is_slow: bool,
+    /// That it cannot be reached.
+    complaint: Complaint,
 }
 
 /// How a broker can be reached at the moment.
@@ -73,6 +78,8 @@ impl Node {
             throttled_until: None,
             blocked_since: None,
             is_stuck: false,
+            is_slow: false,
+            complaint: Complaint::default(),
         }
     }
 
@@ -102,6 +109,7 @@ impl Node {
         self.failures = self.failures.saturating_add(1);
         self.link = Link::BackingOff(until);
         self.throttled_until = None;
+        self.is_slow = false;
         self.error = Some(error);
     }
 
@@ -109,6 +117,23 @@ impl Node {
     /// queued for a connection that is no more (librdkafka #2033).
     pub(in crate::sender) fn hang_up(&mut self) {
         self.link = Link::Down;
+        self.is_slow = false;
+    }
+
+    pub(super) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(super) fn complaint(&mut self) -> &mut Complaint {
+        &mut self.complaint
+    }
+
+    pub(super) fn is_slow(&self) -> bool {
+        self.is_slow
+    }
+
+    pub(super) fn set_slow(&mut self, is_slow: bool) {
+        self.is_slow = is_slow;
     }
 
     /// The address that metadata names; returns whether that is another one than before.
@@ -134,6 +159,11 @@ impl Node {
         let is_new = self.throttled_until.is_none();
         self.throttled_until = self.throttled_until.max(Some(until));
         is_new
+    }
+
+    /// Until when the broker has asked for a pause; `None` if that is over.
+    pub(super) fn throttled_until(&self) -> Option<Instant> {
+        self.throttled_until
     }
 
     /// Whether a request may be handed to its connection now.

@@ -31,6 +31,7 @@ impl PartitionMap {
         self.0.iter().flatten().map(|one| &**one)
     }
 
+    #[cfg(test)]
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Partition> {
         self.0.iter_mut().flatten().map(|one| &mut **one)
     }

@@ -46,6 +46,9 @@ pub(in crate::sender) struct Partition {
     sequences: Sequences,
     /// Whether the sequences have a gap.
     has_gap: bool,
+    /// Whether batches have gone to a leader that was hinted at without the rest of their pause, and
+    /// none has been acknowledged since.
+    has_followed: bool,
 }
 
 /// A batch in a request that has not ended.
@@ -87,6 +90,7 @@ impl Partition {
             held: SortedMap::new(),
             sequences: Sequences::default(),
             has_gap: false,
+            has_followed: false,
         }
     }
 
@@ -105,6 +109,25 @@ impl Partition {
         for retry in &mut self.retries {
             retry.not_before = now;
         }
+    }
+
+    /// The same after the hint of a broker. Only the first of them ends the pause.
+    pub(in crate::sender) fn follow_hint(&mut self, now: Instant, leader: Option<NodeId>) {
+        if std::mem::replace(&mut self.has_followed, true) {
+            self.leader = leader;
+        } else {
+            self.set_leader(now, leader);
+        }
+    }
+
+    /// A batch was acknowledged: whoever took it leads the partition.
+    pub(in crate::sender) fn handle_taken(&mut self) {
+        self.has_followed = false;
+    }
+
+    /// Whether its next batch waits for a leader.
+    pub(in crate::sender) fn is_leaderless(&self) -> bool {
+        self.stage == Stage::Leaderless
     }
 
     pub(super) fn replace_stage(&mut self, stage: Stage) -> Stage {

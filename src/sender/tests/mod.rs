@@ -69,6 +69,7 @@ fn settings() -> Settings {
         metadata_max_age: Duration::from_secs(300),
         metadata_max_idle: Duration::from_secs(300),
         rebootstrap: None,
+        resolve_timeout: None,
         connections_max_idle: None,
         availability_timeout: None,
         seed: 1,
@@ -218,13 +219,12 @@ impl World {
                 Output::Send(node, id, request) => {
                     self.sent.insert(id, (node, request));
                 }
-                Output::Publish(view) => {
-                    for (name, topic) in &view.topics {
-                        let all = (0..).zip(&topic.partitions);
-                        let led = all.filter(|(_, one)| one.leader.is_some());
-                        let available = led.map(|(index, _)| index).collect();
-                        let count = topic.partitions.len();
-                        self.accumulator.publish(name, count, available);
+                Output::Publish { view, changed } => {
+                    for name in &changed {
+                        if let Some(topic) = view.topics.get(name) {
+                            let count = topic.partitions.len();
+                            self.accumulator.publish(name, count, topic.available());
+                        }
                     }
                 }
                 Output::Deliver(outcome) => deliver(outcome),
@@ -409,9 +409,23 @@ impl World {
     fn answer_metadata_with(&mut self, response: MetadataResponse) {
         let asked = self.asked();
         assert_eq!(asked.len(), 1, "one metadata request at a time");
-        let (id, _) = asked[0];
+        self.answer_metadata_of(asked[0].0, response);
+    }
+
+    fn answer_metadata_of(&mut self, id: RequestId, response: MetadataResponse) {
         self.sent.remove(&id);
         self.handle(Input::Response(id, Response::Metadata(response)));
+    }
+
+    /// The topics that a metadata request asks for.
+    fn topics_of(&self, id: RequestId) -> Vec<&str> {
+        match &self.sent[&id].1 {
+            Request::Metadata(request) => {
+                let topics = request.topics.iter().flatten();
+                topics.map(|topic| &**topic).collect()
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     fn metadata(&self) -> MetadataResponse {

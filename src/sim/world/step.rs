@@ -99,6 +99,7 @@ impl World {
             let now = self.stage.now;
             for input in std::mem::take(&mut self.inputs) {
                 self.flights.on_input(&input);
+                self.habits.on_input(&input);
                 self.sender.handle(now, input, &self.accumulator);
             }
             match self.sender.poll(now, &self.accumulator) {
@@ -114,6 +115,7 @@ impl World {
                         self.stage.trace.mark("idle connection closed");
                     }
                     self.flights.on_disconnected(node);
+                    self.habits.on_lost(node);
                     self.client
                         .disconnect(&mut self.stage, &mut self.network, node);
                 }
@@ -133,9 +135,9 @@ impl World {
                         });
                     self.inputs.extend(self.client.send(now, node, id, request));
                 }
-                Output::Publish(view) => {
+                Output::Publish { view, changed } => {
                     self.has_view = true;
-                    self.publish(&view);
+                    self.publish(&view, &changed);
                 }
                 Output::Deliver(outcome) => self.deliver(outcome),
                 Output::Finish(id, result) => self.on_finish(id, &result),
@@ -176,14 +178,13 @@ impl World {
             .connect(stage, network, node, (broker, listens), setup_timeout);
     }
 
-    fn publish(&mut self, view: &ClusterView) {
+    fn publish(&mut self, view: &ClusterView, changed: &[Arc<str>]) {
         self.habits.on_published(view);
-        for (name, topic) in &view.topics {
-            let leaders = (0..).zip(&topic.partitions);
-            let led = leaders.filter(|(_, one)| one.leader.is_some());
-            let available = led.map(|(index, _)| index).collect();
-            let count = topic.partitions.len();
-            self.accumulator.publish(name, count, available);
+        for name in changed {
+            if let Some(topic) = view.topics.get(name) {
+                let count = topic.partitions.len();
+                self.accumulator.publish(name, count, topic.available());
+            }
         }
     }
 
