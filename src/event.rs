@@ -107,10 +107,10 @@ pub(crate) struct EventListener(Arc<dyn Fn(&ProducerEvent) + Send + Sync>);
 impl EventListener {
     pub(crate) fn new(listener: impl Fn(&ProducerEvent) + Send + Sync + 'static) -> Self {
         let listener = Held::new(listener);
-        Self(Arc::new(move |event| (*listener)(event)))
+        Self(Arc::new(move |event: &ProducerEvent| (*listener)(event)))
     }
 
-    /// Runs the user's code, which may panic, and returns whether it did.
+    /// Runs the user's function, and returns whether it panicked, which is logged.
     pub(crate) fn tell(&self, event: &ProducerEvent) -> bool {
         let told = contain(|| (self.0)(event));
         if let Err(panic) = &told {

@@ -77,7 +77,7 @@
 //! | call | blocks | so |
 //! |---|---|---|
 //! | those whose names begin with `try_send`, and awaiting a handle | never | call them anywhere |
-//! | `send`, `send_with_handle`, [`partitions_for`](Producer::partitions_for) | while `buffer.memory` is full or the topic is not known yet: up to `max.block.ms` (60 s) | on a thread for blocking calls (`spawn_blocking` in Tokio) |
+//! | `send`, `send_with_handle`, [`partitions_for`](Producer::partitions_for), [`prepare`](Producer::prepare) | while `buffer.memory` is full or the topic is not known yet: up to `max.block.ms` (60 s) | on a thread for blocking calls (`spawn_blocking` in Tokio) |
 //! | `send_wait`, [`SendHandle::wait`], `flush` | until records have their outcomes: up to `delivery.timeout.ms` (120 s) | await handles instead |
 //! | `close`, and dropping the last clone or group | up to `delivery.timeout.ms` | keep a clone outside of the tasks, and close it on a thread for blocking calls before the runtime ends |
 //! | [`Producer::new`] | not for the network: it starts a thread | call it anywhere |

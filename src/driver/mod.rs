@@ -6,6 +6,7 @@
 #[cfg_attr(all(test, shuttle), path = "model/client.rs")]
 mod client;
 mod health;
+mod losses;
 mod mailbox;
 #[cfg(test)]
 #[cfg(shuttle)]
@@ -19,11 +20,10 @@ use std::time::{Duration, Instant};
 #[cfg(shuttle)]
 pub(crate) use client::{DEADLY_TO_KNOW, DEADLY_TO_SEND};
 pub(crate) use health::Health;
+use losses::Losses;
 pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
 
-use crate::accumulator::{
-    Accumulator, BatchId, FailedByPartition, Outcome, PartitionFailures, UndeliveredRecord,
-};
+use crate::accumulator::{Accumulator, Outcome};
 use crate::cluster::ClusterView;
 use crate::config::{MetadataRecovery, ProducerConfig};
 use crate::connection;
@@ -144,38 +144,6 @@ impl Shared {
         Some(now.saturating_sub(Duration::from_millis(since)))
     }
 
-    /// Counts what fails from now on by its partition; gives this moment.
-    pub(crate) fn count_losses(&self) -> usize {
-        let mut losses = self.losses.lock();
-        losses.get_or_insert_default().by_partition.mark()
-    }
-
-    /// What was counted since then.
-    pub(crate) fn losses_since(&self, mark: usize) -> Vec<PartitionFailures> {
-        let losses = self.losses.lock();
-        let losses = losses
-            .as_ref()
-            .map(|losses| losses.by_partition.since(mark));
-        losses.unwrap_or_default()
-    }
-
-    /// Also keeps the records that fail from now on.
-    pub(crate) fn keep_undelivered(&self) {
-        let mut losses = self.losses.lock();
-        losses
-            .get_or_insert_default()
-            .records
-            .get_or_insert_default();
-    }
-
-    /// The records that were kept, oldest batch first; keeps no more of them.
-    pub(crate) fn take_undelivered(&self) -> Vec<UndeliveredRecord> {
-        let mut losses = self.losses.lock();
-        let kept = losses.as_mut().and_then(|losses| losses.records.take());
-        drop(losses);
-        kept.unwrap_or_default().into_values().flatten().collect()
-    }
-
     /// The I/O thread has panicked: every record that is left fails, with a fate that is true.
     fn fail_all(&self, sender: Sender) {
         let error = End::Died.error();
@@ -195,11 +163,8 @@ impl Shared {
         let since = started.saturating_duration_since(self.started).as_millis();
         let since = u64::try_from(since).unwrap_or(u64::MAX - 1) + 1;
         self.callbacks_since.store(since, Ordering::Relaxed);
-        if outcome.result.is_err()
-            && let Some(losses) = &mut *self.losses.lock()
-            && let Some(kept) = &mut losses.records
-        {
-            kept.insert(outcome.batch, outcome.undelivered());
+        if outcome.result.is_err() {
+            self.keep_records_of(&outcome);
         }
         let queue = Arc::clone(&outcome.queue);
         outcome.run_callbacks(|result, called| {
@@ -208,12 +173,8 @@ impl Shared {
             if called.is_err() {
                 self.counters.callbacks_panicked.add_from_any_thread(1);
             }
-            if let Err(error) = result
-                && let Some(losses) = &mut *self.losses.lock()
-            {
-                losses
-                    .by_partition
-                    .count(queue.topic(), queue.index(), error);
+            if let Err(error) = result {
+                self.count_loss(&queue, error);
             }
         });
         self.callbacks_since.store(0, Ordering::Relaxed);
@@ -225,14 +186,6 @@ impl Shared {
             );
         }
     }
-}
-
-/// What has failed since a caller began to close the producer.
-#[derive(Debug, Default)]
-struct Losses {
-    by_partition: FailedByPartition,
-    /// The records themselves, batch by batch, if a caller has asked for them.
-    records: Option<SortedMap<BatchId, Vec<UndeliveredRecord>>>,
 }
 
 /// Owns the sender and the sockets, and runs on the one thread.

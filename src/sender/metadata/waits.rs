@@ -4,7 +4,7 @@ use crate::sorted_map::SortedMap;
 use std::time::Instant;
 
 use crate::cluster::{ClusterView, refused_for_good};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::sender::event::{CommandId, Output};
 use crate::sender::step::Agenda;
 use crate::sender::timers::Timer;
@@ -124,6 +124,7 @@ impl TopicWait {
 mod tests {
     use super::*;
     use crate::cluster::Refusal;
+    use crate::error::ErrorKind;
     use crate::protocol::error_code::ErrorCode;
 
     #[expect(clippy::disallowed_methods, reason = "an Instant has no other source")]
