@@ -60,5 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let event = String::from_utf8_lossy(record.value().unwrap_or_default());
         println!("{event}: {}", producer.send_wait(record.as_record())?);
     }
-    Ok(()) // Dropping a producer closes it, too; but then nothing is handed back.
+    // Dropping a producer closes it, too; but then nothing is handed back. A producer in a static is never
+    // dropped: close it before `main` ends, or what it has not sent is lost.
+    Ok(())
 }

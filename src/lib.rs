@@ -61,6 +61,7 @@
 //!
 //! [`Producer::state`] tells, at once and on any thread, whether brokers are connected, what failed last and
 //! what is pending; [`Properties::on_event`] calls a function of yours when that changes.
+//!
 //! # From async code
 //!
 //! No call here is async and no runtime is needed. A [`SendHandle`] is a future, for every runtime, which
@@ -86,6 +87,12 @@
 //! awaits one of its older handles, or hands the record as [`OwnedProducerRecord`] to a thread for
 //! blocking calls, which calls `send_with_handle`. A task or future that is dropped does not take its
 //! record back. Callbacks and wakers run on the I/O thread: use them to wake, not to work.
+//!
+//! # At the end
+//!
+//! What is waiting in memory is sent by [`close`](Producer::close), or when the last clone is dropped. A
+//! `static` is never dropped: **a producer in one loses what it has not sent at the end of `main`**,
+//! unless you close it there. [In a static](Producer#in-a-static) shows how.
 //!
 //! # A check before you start
 //!
@@ -118,7 +125,7 @@
 //!
 //! | level | contains |
 //! |---|---|
-//! | error | what no call or callback reports: a panic in a callback or in `on_event`, a failure of an interceptor, the death of the I/O thread |
+//! | error | what no call or callback reports: a panic in a callback or in `on_event`, a failure of an interceptor, the death of the I/O thread, records that the end of `main` has cost |
 //! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, that no broker can be reached, a topic that brokers refuse or do not know, a broker that gives out no producer id, how many records failed when a producer was dropped, callbacks that take more than a second, properties that have no effect |
 //! | info | that a broker can be reached again or knows a topic again, that one has left the cluster, a batch that its broker finds too large |
 //! | debug | every batch that is sent again, and why |

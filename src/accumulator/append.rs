@@ -226,7 +226,7 @@ impl Accumulator {
     /// are held as they are until then, and a few batches must not hold all of the memory.
     fn uncompressed_limit(&self) -> usize {
         const SHARE: usize = 8;
-        // A batch's size is 32 bits on the wire.
+        // A batch's size has 31 bits on the wire.
         const MOST: usize = 1 << 30;
         self.batch_size.max((self.budget.total() / SHARE).min(MOST))
     }

@@ -162,6 +162,11 @@ impl<L: Layer> Channel<L> {
         self.connection.handle_timeout(now)
     }
 
+    /// See [`Connection::unread_bytes`].
+    pub(crate) fn unread_bytes(&self) -> usize {
+        self.connection.unread_bytes()
+    }
+
     /// What is lost with the channel, in send order.
     pub(crate) fn into_lost_requests(self) -> Vec<LostRequest> {
         self.connection.into_lost_requests()

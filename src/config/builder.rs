@@ -156,8 +156,8 @@ impl ProducerConfigBuilder {
     }
 
     /// How large a batch of records for one partition becomes, in bytes. A record that is larger
-    /// gets a batch of its own; 0 gives one to every record. At most `buffer_memory`. Default:
-    /// 16384. Kafka's name: `batch.size`.
+    /// gets a batch of its own; 0 gives one to every record. At most `buffer_memory`; more than 1 GiB
+    /// counts as 1 GiB. Default: 16384. Kafka's name: `batch.size`.
     pub fn batch_size(self, bytes: usize) -> Self {
         self.set("batch.size", bytes)
     }
@@ -176,7 +176,8 @@ impl ProducerConfigBuilder {
     }
 
     /// How large a request, and so a record, may be, in bytes. Brokers have limits of their own
-    /// (`message.max.bytes`). Default: 1048576. Kafka's name: `max.request.size`.
+    /// (`message.max.bytes`). More than 1 GiB counts as 1 GiB. Default: 1048576. Kafka's name:
+    /// `max.request.size`.
     pub fn max_request_size(self, bytes: usize) -> Self {
         self.set("max.request.size", bytes)
     }

@@ -207,7 +207,7 @@ impl ProducerConfig {
         self.linger
     }
 
-    /// In bytes; at least 1 and at most `buffer_memory`.
+    /// In bytes; at least 1, and at most `buffer_memory` and 1 GiB.
     pub(crate) fn batch_size(&self) -> usize {
         self.batch_size
     }
@@ -221,8 +221,8 @@ impl ProducerConfig {
         self.max_block
     }
 
-    /// In bytes; less than was set if a request of that size, with its topic names, would not fit a
-    /// frame of 2 GiB.
+    /// In bytes; at most 1 GiB, so that a request of that size, with its topic names, fits a frame of
+    /// 2 GiB.
     pub(crate) fn max_request_size(&self) -> usize {
         const ROOM_FOR_NAMES: usize = 128 * 1024;
         self.max_request_size.min(0x7fff_ffff - ROOM_FOR_NAMES)

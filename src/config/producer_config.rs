@@ -13,6 +13,10 @@ use crate::interceptor::Interceptors;
 use crate::partitioner::Partitioning;
 use crate::sync::{Arc, AtomicU64, Ordering};
 
+/// A request's length has 31 bits, and a batch or record within it needs room for what is around it. A
+/// batch of 2 GiB, which `batch.size` could ask for, would fit no request.
+const LARGEST_REQUEST: usize = 1 << 30;
+
 /// The configuration that the properties describe, and warnings for the user.
 pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<String>)> {
     let translated = librdkafka::translate(properties);
@@ -61,10 +65,10 @@ pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<Stri
         request_timeout: times.request_timeout,
         max_in_flight: values.size("max.in.flight.requests.per.connection"),
         linger: times.linger,
-        batch_size: values.size("batch.size").max(1),
+        batch_size: values.size("batch.size").clamp(1, LARGEST_REQUEST),
         buffer_memory: values.size("buffer.memory"),
         max_block: values.millis("max.block.ms"),
-        max_request_size: values.size("max.request.size"),
+        max_request_size: values.size("max.request.size").min(LARGEST_REQUEST),
         reconnect_backoff: reconnect_backoff(&values),
         connection_setup_timeout: backoff(&values, setup),
         connections_max_idle: connections_max_idle(&values),

@@ -43,6 +43,8 @@ pub(super) struct Pending {
     pub(super) version: i16,
     /// Whether the broker answers; it does not answer a Produce request with acks=0.
     pub(super) is_answered: bool,
+    /// In bytes.
+    pub(super) longest_answer: usize,
     pub(super) deadline: Instant,
     /// None once it is completely written: the frame, and its share of the batches, is dropped then.
     pub(super) frame: Option<Frame>,

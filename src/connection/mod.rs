@@ -16,6 +16,7 @@
 //!    [`Connection::into_lost_requests`] what is to be sent again elsewhere.
 //! 3. `now` never goes backwards.
 
+mod answers;
 mod handshake;
 mod in_flight;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use std::fmt;
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
+use answers::longest_answer;
 use handshake::{Handshake, Question, Step};
 use in_flight::{InFlight, Pending};
 
@@ -51,7 +53,8 @@ pub(crate) struct Settings {
     pub(crate) request_timeout: Duration,
     /// How many requests may be unfinished at once.
     pub(crate) max_in_flight: usize,
-    /// A longer answer ends the connection.
+    /// A longer answer ends the connection; so does one that is too long for [what was
+    /// asked](answers).
     pub(crate) max_response_bytes: usize,
 }
 
@@ -189,19 +192,32 @@ impl Connection {
     ) -> Result<(), ConnectionError> {
         // Taken out of `self`, so that frames can be decoded without being copied.
         let mut reader = std::mem::take(&mut self.reader);
+        reader.set_max_frame_bytes(self.max_frame_bytes());
         reader.push(bytes);
         while let Some(body) = reader.pop().map_err(|error| ConnectionError {
             spoken_instead: error.spoken_instead(),
             ..ConnectionError::bad_response(error.to_string())
         })? {
             self.handle_frame(now, body)?;
-            reader.set_max_frame_bytes(self.state.max_frame_bytes(&self.settings));
+            reader.set_max_frame_bytes(self.max_frame_bytes());
         }
         self.reader = reader;
         if self.reader.is_empty() || self.in_flight.awaiting().is_some() {
             return Ok(());
         }
         Err(unasked("the beginning of an answer"))
+    }
+
+    /// How long the next answer may be.
+    fn max_frame_bytes(&self) -> usize {
+        let most = self.state.max_frame_bytes(&self.settings);
+        let awaiting = self.in_flight.awaiting();
+        awaiting.map_or(most, |request| most.min(request.longest_answer))
+    }
+
+    /// How many bytes it holds for an answer that has not come whole.
+    pub(crate) fn unread_bytes(&self) -> usize {
+        self.reader.held_bytes()
     }
 
     /// The next event, in the order in which they happened.
@@ -261,6 +277,7 @@ impl Connection {
             api: request.api_key(),
             version,
             is_answered: request.is_answered(),
+            longest_answer: longest_answer(request, self.settings.max_response_bytes),
             deadline: now + self.settings.request_timeout,
             frame: Some(frame),
         });

@@ -10,6 +10,7 @@ use crate::connection::{Event, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::Request;
+use crate::protocol::frame::MAX_FRAME_BYTES;
 use crate::sender::Input;
 use crate::sync::Arc;
 use crate::transport::{
@@ -57,6 +58,12 @@ const RESOLVER_GRACE: Duration = Duration::from_secs(1);
 /// How often a socket is read before the others get their turn.
 const READS_AT_ONCE: usize = 16;
 const READ_BUFFER_BYTES: usize = 64 * 1024;
+
+/// What a connection may hold of an answer without a look at the others.
+const FEW_UNREAD_BYTES: usize = 64 * 1024;
+/// What all connections may hold, beyond these few bytes each, of answers that have not come whole: the
+/// largest that there is, or many usual ones.
+const MOST_UNREAD_BYTES: usize = MAX_FRAME_BYTES + 1024 * 1024;
 
 impl NetworkClient {
     pub(super) fn new(settings: ConnectSettings, connector: Connector) -> Self {
@@ -224,7 +231,35 @@ impl NetworkClient {
             return;
         };
         let pumped = channel.read(now, stream, &mut self.buffer, READS_AT_ONCE);
+        let unread = channel.unread_bytes();
         self.finish_pump(node, pumped, inputs);
+        if unread > FEW_UNREAD_BYTES {
+            self.limit_unread(inputs);
+        }
+    }
+
+    /// Ends the connection that holds the most for an answer that has not come whole, while all
+    /// together hold too much.
+    #[cold]
+    fn limit_unread(&mut self, inputs: &mut Vec<Input>) {
+        loop {
+            let (mut total, mut largest) = (0, None);
+            for (id, node) in self.nodes.iter() {
+                let unread = node.link.as_ref().map(|link| link.channel.unread_bytes());
+                let unread = unread.unwrap_or(0).saturating_sub(FEW_UNREAD_BYTES);
+                total += unread;
+                largest = largest.max(Some((unread, *id)));
+            }
+            let Some((most, id)) = largest.filter(|_| total > MOST_UNREAD_BYTES) else {
+                return;
+            };
+            let text = format!(
+                "{}: {most} bytes of an answer have come and its end has not; with the other brokers' \
+                 that is more than the {MOST_UNREAD_BYTES} bytes that all may take",
+                role(id)
+            );
+            self.lose(id, Error::new(ErrorKind::BadResponse, text), inputs);
+        }
     }
 
     /// Ends connections whose time has run out.

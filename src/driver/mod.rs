@@ -283,8 +283,7 @@ fn sender_settings(config: &ProducerConfig) -> sender::Settings {
         idempotence: config.idempotence(),
         linger: config.linger(),
         request_timeout: config.request_timeout(),
-        // Batches that go together leave as much room for the names of their partitions.
-        max_request_size: config.max_request_size().min(1 << 30),
+        max_request_size: config.max_request_size(),
         max_in_flight: config.max_in_flight(),
         retry_backoff: config.retry_backoff(),
         reconnect_backoff: config.reconnect_backoff(),

@@ -1,6 +1,7 @@
 //! What users call. All of it runs on the caller's thread: serialize, choose a partition, append, wait.
 //! The rest happens on the I/O thread.
 
+mod at_exit;
 mod checking;
 mod clock;
 mod close;
@@ -110,6 +111,37 @@ use wait_limit::{Limit, WaitLimit};
 /// Dropping the last clone closes as [`close`](Self::close) does, and waits like it; inside a
 /// callback it does not wait. How many records that has cost, if any, is logged as a warning.
 ///
+/// # In a static
+///
+/// Rust never drops a `static`: a producer in one is **not closed at the end of `main`**, and what it has
+/// not sent by then is lost. No callback runs that could tell; if `main`'s thread has made the producer,
+/// the loss is logged as an error (on Linux). Close it yourself, whichever way `main` ends:
+///
+/// ```
+/// use std::sync::OnceLock;
+/// use linger::Producer;
+///
+/// static PRODUCER: OnceLock<Producer<str, str>> = OnceLock::new();
+///
+/// struct CloseAtEnd;
+///
+/// impl Drop for CloseAtEnd {
+///     fn drop(&mut self) {
+///         if let Some(Err(error)) = PRODUCER.get().map(Producer::close) {
+///             eprintln!("{error}");
+///         }
+///     }
+/// }
+///
+/// fn main() {
+///     let _closes = CloseAtEnd; // dropped at each return, at `?`, and at a panic
+///     // PRODUCER.get_or_init(…), threads, send
+/// }
+/// ```
+///
+/// `std::process::exit` drops nothing at all: close before it. A producer that `main` owns, and lends or
+/// clones to others, needs none of this.
+///
 /// # Forks
 ///
 /// A producer belongs to the process that made it: a forked child has no I/O thread, and must make a
@@ -178,6 +210,7 @@ impl<K: ?Sized + 'static, V: ?Sized + 'static> Producer<K, V> {
             check: check::Settings::new(config),
         };
         let (shared, thread) = driver::start(config)?;
+        at_exit::remember(&shared);
         let handle = Handle {
             shared,
             thread: Mutex::ranked(Rank::Thread, Some(thread)),

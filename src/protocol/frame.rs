@@ -178,6 +178,11 @@ impl FrameReader {
         Ok(Some(body))
     }
 
+    /// How much memory it holds.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// Whether no part of a frame is left: the stream may end here.
     pub(crate) fn is_empty(&self) -> bool {
         self.start == self.buffer.len()

@@ -362,6 +362,13 @@ pub(crate) fn codec_of(bytes: &[u8]) -> Option<Codec> {
     Codec::of_id(i16::from_be_bytes(*attributes) & CODEC)
 }
 
+/// How many records a sealed batch has, as its header says.
+pub(crate) fn record_count_of(bytes: &[u8]) -> usize {
+    let field = bytes.get(57..).and_then(|rest| rest.first_chunk());
+    let count = field.map_or(0, |field| i32::from_be_bytes(*field));
+    usize::try_from(count).unwrap_or(0)
+}
+
 /// The largest timestamp in a sealed batch, as its header has it.
 pub(crate) fn max_timestamp_ms(bytes: &[u8]) -> Option<i64> {
     let field = bytes.get(35..43)?.try_into().ok()?;

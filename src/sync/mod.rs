@@ -17,7 +17,7 @@ mod rank;
 #[cfg(all(debug_assertions, not(shuttle)))]
 mod tests;
 
-pub(crate) use std::sync::{Arc, OnceLock};
+pub(crate) use std::sync::{Arc, OnceLock, Weak};
 
 /// A value that is replaced whole and read without a lock. The model checker does not schedule it.
 pub(crate) use arc_swap::ArcSwap as Swap;

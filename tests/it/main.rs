@@ -17,6 +17,7 @@ mod deadlines;
 mod death;
 mod delivery;
 mod docs_links;
+mod extremes;
 mod fakes;
 mod fates;
 mod first_record;

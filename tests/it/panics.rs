@@ -417,3 +417,22 @@ fn interceptors_hear_whose_panic_ended_a_call() {
     let expected = "the partitioner panicked over a record for \"orders\": its own words";
     assert_eq!(told, [expected]);
 }
+
+#[test]
+fn a_function_for_events_may_panic_too() {
+    let bomb = Bomb;
+    let (_cluster, producer) = Setup::new()
+        .properties(|properties| {
+            properties.on_event(move |_| {
+                let _used = &bomb;
+                explode();
+            })
+        })
+        .start();
+    for _ in 0..2 {
+        producer.send_wait(record("x")).unwrap();
+    }
+    producer.close().unwrap();
+    assert!(producer.metrics().callbacks_panicked > 0);
+    assert_eq!(producer.metrics().records_acknowledged, 2);
+}

@@ -95,7 +95,7 @@ pub(super) const ROWS: &[Definition] = &[
          a batch of its own; with 0 every record does. With compression the compressed size \
          counts, estimated from earlier batches; such a batch takes up to an eighth of \
          `buffer.memory` before it is compressed. At most `buffer.memory`, which Kafka finds out \
-         only when it sends.",
+         only when it sends. More than 1 GiB counts as 1 GiB.",
     ),
     supported(
         "buffer.memory",
@@ -116,7 +116,7 @@ pub(super) const ROWS: &[Definition] = &[
         Kind::int(0),
         "1048576",
         "How large, in bytes, a request may be, and therefore a record before compression. \
-         Brokers have their own limit, `message.max.bytes`.",
+         Brokers have their own limit, `message.max.bytes`. More than 1 GiB counts as 1 GiB.",
     ),
     // Acknowledgements and retries.
     supported(

@@ -88,3 +88,15 @@ fn a_server_that_is_named_twice_is_asked_once() {
         ["bootstrap.servers has \"a:1\" more than once"]
     );
 }
+
+#[test]
+fn no_batch_and_no_record_becomes_too_large_for_a_request() {
+    let largest = &[
+        ("batch.size", "2147483647"),
+        ("max.request.size", "2147483647"),
+        ("buffer.memory", "9223372036854775807"),
+    ];
+    let config = config(&with(largest));
+    assert_eq!(config.batch_size(), 1 << 30);
+    assert_eq!(config.max_request_size(), 1 << 30);
+}
