@@ -191,12 +191,27 @@ impl fmt::Debug for Error {
         let mut debug = f.debug_struct("Error");
         debug
             .field("kind", &self.inner.kind)
-            .field("message", &self.inner.message)
+            .field("message", &Lines(&self.inner.message))
             .field("fate", &self.fate);
         if let Some(source) = &self.inner.source {
             debug.field("source", source);
         }
         debug.finish()
+    }
+}
+
+/// A message between quotes whose lines stay lines: `fn main() -> linger::Result<()>` prints its error like
+/// this.
+struct Lines<'a>(&'a str);
+
+impl fmt::Debug for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"")?;
+        for (index, line) in self.0.split('\n').enumerate() {
+            let line_end = if index == 0 { "" } else { "\n" };
+            write!(f, "{line_end}{}", line.escape_debug())?;
+        }
+        f.write_str("\"")
     }
 }
 

@@ -7,9 +7,7 @@
 //! # let server = cluster.bootstrap_servers();
 //!
 //! let properties = Properties::new()
-//!     .set("bootstrap.servers", server) // "localhost:9092", for example
-//!     .set("key.serializer", "string")
-//!     .set("value.serializer", "string");
+//!     .set("bootstrap.servers", server); // "localhost:9092", for example
 //! let producer: Producer<str, str> = Producer::new(&properties)?;
 //! producer.send(
 //!     ProducerRecord::new("orders", "order_placed").key("user123"),
@@ -117,6 +115,7 @@ mod config;
 mod connection;
 mod driver;
 mod error;
+mod given;
 mod ids;
 mod interceptor;
 mod metrics;
@@ -141,10 +140,11 @@ struct Readme;
 
 pub use accumulator::UndeliveredRecord;
 pub use config::{
-    Acks, CompressionType, MetadataRecovery, ProducerConfig, ProducerConfigBuilder, Properties,
-    PropertyObject,
+    Acks, AddressFamily, CompressionType, MetadataRecovery, ProducerConfig, ProducerConfigBuilder,
+    Properties, PropertyObject, ServerList,
 };
 pub use error::{Error, ErrorKind, Fate, Result};
+pub use given::GivenProperties;
 pub use interceptor::{Acknowledgement, InterceptedRecord, ProducerInterceptor};
 pub use metrics::ProducerMetrics;
 pub use partitioner::{PartitionRequest, Partitioner, RoundRobinPartitioner, TopicPartitions};

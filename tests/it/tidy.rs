@@ -11,7 +11,7 @@ use std::process::Command;
 const LAYERS: [&[&str]; 9] = [
     &["ids", "sync", "compression", "random"],
     &["protocol", "address", "backoff"],
-    &["record", "error"],
+    &["record", "error", "given"],
     &["serializer", "partitioner", "interceptor"],
     &["config", "metrics"],
     &["accumulator", "connection", "cluster", "transport"],
