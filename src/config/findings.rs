@@ -22,30 +22,32 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// A problem with what was set here. If that was in a file, the text begins with file and line.
-    pub(super) fn new(entry: Option<&Entry>, message: &str) -> Self {
-        let Some(entry) = entry else {
-            // What was never set comes last.
-            return Self {
-                order: (usize::MAX, 0),
-                text: message.to_owned(),
-            };
-        };
+    /// A problem with the value that was set here, with a hint if it may have been meant otherwise.
+    pub(super) fn with_value(entry: &Entry, message: &str) -> Self {
         // Of an address the message says it already.
-        let hint = hint(entry).filter(|hint| !message.ends_with(hint));
-        let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+        match hint(entry).filter(|hint| !message.ends_with(hint)) {
+            Some(hint) => Self::new(entry, &format!("{message}; {hint}")),
+            None => Self::new(entry, message),
+        }
+    }
+
+    /// A problem with what was set here. If that was in a file, the text begins with file and line.
+    fn new(entry: &Entry, message: &str) -> Self {
         Self {
             order: (entry.source, entry.line),
             text: match &entry.place {
-                Some(place) => format!("{place}: {message}{hint}"),
-                None => format!("{message}{hint}"),
+                Some(place) => format!("{place}: {message}"),
+                None => message.to_owned(),
             },
         }
     }
 }
 
-/// So many problems are told; a wrong file given as properties has one in every line.
+/// So many problems with values are told.
 const MOST_TOLD: usize = 50;
+
+/// So many problems with names are told; a wrong file given as properties has one in every line.
+const MOST_NAMES_TOLD: usize = 20;
 
 impl<'a> Findings<'a> {
     pub(super) fn new(properties: &'a Properties) -> Self {
@@ -63,22 +65,38 @@ impl<'a> Findings<'a> {
         self.warnings = warnings;
     }
 
-    /// Something is wrong with the property `name`.
+    /// Something is wrong with the value of the property `name`, or it is missing.
     pub(super) fn problem(&mut self, name: &str, message: String) {
-        self.problem_with(name, || message);
-    }
-
-    /// The same; the message is made only if there is room for it.
-    pub(super) fn problem_with(&mut self, name: &str, message: impl FnOnce() -> String) {
-        if self.problems.len() >= MOST_TOLD {
-            self.untold += 1;
+        let problem = match self.properties.entry(name) {
+            Some(entry) => Problem::with_value(entry, &message),
+            // What was never set comes last.
+            None => Problem {
+                order: (usize::MAX, 0),
+                text: message,
+            },
+        };
+        // A problem that concerns all topics is found again for each topic with its own settings.
+        if self.problems.contains(&problem) {
             return;
         }
-        let problem = Problem::new(self.properties.entry(name), &message());
-        // A problem that concerns all topics is found again for each topic with its own settings.
-        if !self.problems.contains(&problem) {
+        if self.problems.len() < MOST_TOLD {
             self.problems.push(problem);
+        } else {
+            self.untold += 1;
         }
+    }
+
+    /// Something is wrong with these names, each with a message about it.
+    pub(super) fn problems_with_names(
+        &mut self,
+        mut names: Vec<(&str, &Entry)>,
+        message: impl Fn(&str) -> String,
+    ) {
+        names.sort_by_key(|(_, entry)| (entry.source, entry.line));
+        self.untold += names.len().saturating_sub(MOST_NAMES_TOLD);
+        names.truncate(MOST_NAMES_TOLD);
+        let problem = |(name, entry): (&str, &Entry)| Problem::new(entry, &message(name));
+        self.problems.extend(names.into_iter().map(problem));
     }
 
     /// An error that names all problems, if there are any.

@@ -8,7 +8,7 @@ pub(super) enum Stranger {
     Removed(&'static str),
     /// It is about consumers. Programs share files, so it is no problem.
     Consumers,
-    /// It belongs to somebody else. A clause that says to whom, and what to do.
+    /// It belongs to somebody else: what stands behind its name to say so.
     Others(&'static str),
 }
 
@@ -107,7 +107,7 @@ const OWNERS: &[(&[&str], &[&str], &str)] = &[
             "default.key.serde",
             "default.value.serde",
         ],
-        "it belongs to Kafka Streams",
+        "belongs to Kafka Streams",
     ),
     (
         &[
@@ -137,7 +137,7 @@ const OWNERS: &[(&[&str], &[&str], &str)] = &[
             "retention.",
             "segment.",
         ],
-        "it is a setting of topics, made where topics are made; a producer cannot change it",
+        "is a setting of topics, not of producers",
     ),
     (
         &[
@@ -198,7 +198,7 @@ const OWNERS: &[(&[&str], &[&str], &str)] = &[
             "transaction.state.log.",
             "zookeeper.",
         ],
-        "it is a setting of brokers; a producer cannot change it",
+        "is a setting of brokers, not of producers",
     ),
     (
         &[
@@ -210,8 +210,7 @@ const OWNERS: &[(&[&str], &[&str], &str)] = &[
             "value.subject.name.strategy",
         ],
         &["bearer.auth.", "schema.registry."],
-        "it is for serializers that ask a schema registry, and none is built in; a serializer of \
-         your own gets it in configure",
+        "is for serializers with a schema registry: one of your own gets it in configure",
     ),
     (
         &[
@@ -222,17 +221,13 @@ const OWNERS: &[(&[&str], &[&str], &str)] = &[
             "value.converter",
         ],
         &["config.storage.", "offset.storage.", "status.storage."],
-        "it belongs to Kafka Connect",
+        "belongs to Kafka Connect",
     ),
-    (
-        &[],
-        &["confluent."],
-        "it belongs to Confluent's own programs",
-    ),
+    (&[], &["confluent."], "belongs to Confluent's own programs"),
     (
         &[],
         &["spring."],
-        "it is Spring's; Properties::subset can take a prefix off Kafka's names",
+        "is Spring's: Properties::subset can take the prefix off Kafka's names",
     ),
 ];
 

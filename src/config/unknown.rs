@@ -18,6 +18,7 @@ pub(super) fn report(
 ) {
     let mut consumers = Vec::new();
     let mut ignored = Vec::new();
+    let mut wrong = Vec::new();
     for (name, entry) in properties.entries() {
         let is_known = table::find(name).is_some() || table::find_per_topic(name).is_some();
         if is_known || given.was_asked_for(name) || entry.is_torn {
@@ -28,9 +29,10 @@ pub(super) fn report(
         } else if properties.is_lenient() || entry.is_from_environment {
             ignored.push((name, entry));
         } else {
-            findings.problem_with(name, || complaint(name));
+            wrong.push((name, entry));
         }
     }
+    findings.problems_with_names(wrong, complaint);
     if !consumers.is_empty() {
         let names = consumers.join(", ");
         let warning = format!("without effect, as it is about consumers: {names}");
@@ -80,7 +82,7 @@ fn complaint(name: &str) -> String {
         }
         Some(Stranger::Others(whose)) => {
             let name = shown::cut(name);
-            return format!("{name} is not a producer's property: {whose}");
+            return format!("{name} {whose}");
         }
         Some(Stranger::Consumers) | None => {}
     }
@@ -92,8 +94,7 @@ fn complaint(name: &str) -> String {
             format!("unknown property {:?}; {suggestion}", shown::cut(name))
         }
         (None, None) => format!(
-            "an unknown property; its name ({} characters) does not look like one and is not shown; \
-             if it belongs to the line before, that has to end in a backslash",
+            "an unknown property; its name ({} characters) does not look like one and is not shown",
             name.chars().count()
         ),
     }
@@ -106,18 +107,18 @@ fn suggestion(name: &str) -> Option<String> {
         let known: Vec<_> = known.collect();
         return Some(format!("for one topic there are {}", known.join(", ")));
     }
-    let kafkas = table::all().map(|definition| definition.name);
-    if let Some(nearest) = nearest(name, kafkas.chain(librdkafka::names())) {
-        return Some(format!("did you mean {nearest:?}?"));
+    let mut ends = name
+        .match_indices('.')
+        .filter_map(|(dot, _)| name.split_at_checked(dot + 1));
+    if let Some((prefix, rest)) = ends.find(|(_, rest)| table::find(rest).is_some()) {
+        let prefix = shown::cut(prefix);
+        return Some(format!(
+            "Properties::subset({prefix:?}) would make {rest} of it"
+        ));
     }
-    let ends = name.match_indices('.');
-    let (prefix, rest) = ends
-        .filter_map(|(dot, _)| name.split_at_checked(dot + 1))
-        .find(|(_, rest)| table::find(rest).is_some())?;
-    let prefix = shown::cut(prefix);
-    Some(format!(
-        "Properties::subset({prefix:?}) would make {rest} of it"
-    ))
+    let kafkas = table::all().map(|definition| definition.name);
+    let nearest = nearest(name, kafkas.chain(librdkafka::settings()))?;
+    Some(format!("did you mean {nearest:?}?"))
 }
 
 /// What is wrong with a property whose value goes on in lines that are not joined.

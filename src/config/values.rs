@@ -71,7 +71,7 @@ impl Values {
     fn read_for_topic(&mut self, name: &str, entry: &Entry, findings: &mut Findings<'_>) {
         let Some((topic, definition)) = table::find_per_topic(name) else {
             if entry.is_torn {
-                findings.problem_with(name, || unknown::torn(name));
+                findings.problem(name, unknown::torn(name));
             }
             return;
         };

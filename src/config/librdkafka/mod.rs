@@ -63,9 +63,15 @@ pub(super) fn all() -> impl Iterator<Item = &'static Row> {
     ROWS.iter()
 }
 
-/// All of librdkafka's names, for suggestions.
+/// All of librdkafka's names.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     all().flat_map(|row| row.names.iter().copied())
+}
+
+/// The names that somebody may have meant who misspelled one.
+pub(super) fn settings() -> impl Iterator<Item = &'static str> {
+    let settings = all().filter(|row| row.fate != Fate::Refused);
+    settings.flat_map(|row| row.names.iter().copied())
 }
 
 /// The row of a name that is librdkafka's and not Kafka's.
@@ -215,7 +221,7 @@ impl<'a> Translation<'a> {
     }
 
     fn problem(&mut self, entry: &Entry, message: &str) {
-        self.problems.push(Problem::new(Some(entry), message));
+        self.problems.push(Problem::with_value(entry, message));
     }
 
     /// In librdkafka a request may take as long as the first of its records. Here, as in Kafka, a

@@ -31,31 +31,22 @@ fn are_called_what_they_are() {
         ),
         (
             "min.insync.replicas",
-            "is not a producer's property: it is a setting of topics",
+            "is a setting of topics, not of producers",
         ),
-        (
-            "retention.ms",
-            "is not a producer's property: it is a setting of topics",
-        ),
-        (
-            "log.dirs",
-            "is not a producer's property: it is a setting of brokers",
-        ),
+        ("retention.ms", "is a setting of topics, not of producers"),
+        ("log.dirs", "is a setting of brokers, not of producers"),
         (
             "num.network.threads",
-            "is not a producer's property: it is a setting of brokers",
+            "is a setting of brokers, not of producers",
         ),
-        (
-            "num.stream.threads",
-            "is not a producer's property: it belongs to Kafka Streams",
-        ),
+        ("num.stream.threads", "belongs to Kafka Streams"),
         (
             "schema.registry.url",
-            "is not a producer's property: it is for serializers that ask a schema registry",
+            "is for serializers with a schema registry",
         ),
         (
             "spring.kafka.producer.acks",
-            "is not a producer's property: it is Spring's",
+            "is Spring's: Properties::subset",
         ),
     ];
     for (name, what) in cases {
