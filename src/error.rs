@@ -1,7 +1,6 @@
 //! What went wrong, on what, and whose fault it was. Cheap to clone, since one failed batch gives the
 //! same error to all of its callbacks.
 
-use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -78,13 +77,6 @@ pub enum ErrorKind {
     BatchRejected,
     /// The I/O thread has died; the log has its panic.
     Internal,
-}
-
-/// What a panic of the user's code said.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("(no text)")
 }
 
 impl Error {

@@ -1,8 +1,9 @@
 //! The properties that a producer is made with, as serializers, partitioners and interceptors see them
 //! in `configure`. Runs on: caller, when a configuration is made.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::Cell;
+
+use crate::sorted_map::SortedMap;
 
 /// The properties that a producer is made with: all that are text, under the names that the user gave
 /// them, secrets included.
@@ -19,33 +20,35 @@ use std::collections::{BTreeMap, BTreeSet};
 /// ```
 #[derive(Debug)]
 pub struct GivenProperties<'a> {
-    texts: BTreeMap<&'a str, &'a str>,
-    asked_for: RefCell<BTreeSet<&'a str>>,
+    /// With whether somebody has asked for it.
+    texts: SortedMap<&'a str, (&'a str, Cell<bool>)>,
 }
 
 impl<'a> GivenProperties<'a> {
     /// These properties: for tests of a `configure` of one's own.
     pub fn new(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         Self {
-            texts: texts.into_iter().collect(),
-            asked_for: RefCell::default(),
+            texts: texts
+                .into_iter()
+                .map(|(name, text)| (name, (text, Cell::new(false))))
+                .collect(),
         }
     }
 
     /// The value of a property; `None` if it is not set, or to an object.
     pub fn get(&self, name: &str) -> Option<&'a str> {
-        let (name, text) = self.texts.get_key_value(name)?;
-        self.asked_for.borrow_mut().insert(name);
+        let (text, was_asked_for) = self.texts.get(name)?;
+        was_asked_for.set(true);
         Some(text)
     }
 
     /// The properties whose names begin with `prefix`, which is taken off. All of them count as known.
-    pub fn with_prefix(&self, prefix: &str) -> BTreeMap<&'a str, &'a str> {
-        let mut found = BTreeMap::new();
-        for (name, text) in &self.texts {
+    pub fn with_prefix(&self, prefix: &str) -> Vec<(&'a str, &'a str)> {
+        let mut found = Vec::new();
+        for (name, (text, was_asked_for)) in self.texts.iter() {
             if let Some(rest) = name.strip_prefix(prefix) {
-                self.asked_for.borrow_mut().insert(name);
-                found.insert(rest, *text);
+                was_asked_for.set(true);
+                found.push((rest, *text));
             }
         }
         found
@@ -53,6 +56,7 @@ impl<'a> GivenProperties<'a> {
 
     /// Whether somebody has asked for this property.
     pub(crate) fn was_asked_for(&self, name: &str) -> bool {
-        self.asked_for.borrow().contains(name)
+        let given = self.texts.get(name);
+        given.is_some_and(|(_, was_asked_for)| was_asked_for.get())
     }
 }

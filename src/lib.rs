@@ -90,6 +90,9 @@
 //! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, a topic that brokers refuse, how many records failed when a producer was dropped, callbacks that take more than a second, properties that have no effect |
 //! | info | further failures in a row to reach the same broker, a batch that its broker finds too large, a broker that gives out no producer id |
 //! | debug | every batch that is sent again, and why |
+//!
+//! A logger that panics, as `println!` does when the pipe behind it is closed, ends no thread, and
+//! nothing is lost but the line: see [panics in your code](Producer#panics-in-your-code).
 
 // Model tests are built without the code that has no threads, and without the network.
 #![cfg_attr(
@@ -115,6 +118,7 @@ mod config;
 mod connection;
 mod driver;
 mod error;
+mod foreign;
 mod given;
 mod ids;
 mod interceptor;
@@ -128,6 +132,7 @@ mod sender;
 mod serializer;
 #[cfg(all(test, not(shuttle), feature = "testing"))]
 mod sim;
+mod sorted_map;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;

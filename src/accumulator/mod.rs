@@ -66,7 +66,7 @@ pub(crate) use batch::QueuedBatch;
 pub(crate) use budget::QueuedCaller;
 pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
 pub(crate) use callback::{CallbackRef, GroupToken, OwnCallback};
-pub(crate) use completion::{Failure, Panicked, caught};
+pub(crate) use completion::{Failure, caught};
 pub(crate) use group::GroupFunction;
 pub(crate) use notices::Notice;
 use notices::Notices;

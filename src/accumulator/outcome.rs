@@ -30,18 +30,16 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// Runs the callback of each record, in the order of `send`; `after_each` gets the record's
-    /// result, and whether its callback has panicked. Returns whether anything has panicked that was
-    /// dropped with the last record of a group.
+    /// result, and whether its callback has panicked.
     ///
     /// Runs on: I/O thread, with no lock held.
     pub(crate) fn run_callbacks(
         mut self,
         after_each: impl FnMut(Result<(), &Error>, Result<(), Panicked>),
-    ) -> Result<(), Panicked> {
+    ) {
         self.completions.run(&self.result, after_each);
-        let (memory, ended) = self.completions.finish();
+        let memory = self.completions.finish();
         self.reservation.recycler().give_completions(memory);
-        ended
     }
 
     /// By when it was due.

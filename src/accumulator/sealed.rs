@@ -200,7 +200,7 @@ impl SealedBatch {
     ///
     /// Once it may be written, that stays so: what a later attempt proves about itself, it does not
     /// prove about an earlier one, whose bytes may still lie in the socket of a broker that stalls.
-    pub(crate) fn add_attempt(&mut self, left: Fate) {
+    pub(crate) fn merge_fate(&mut self, left: Fate) {
         if left == Fate::MayBeWritten {
             self.fate = left;
         }
@@ -208,7 +208,7 @@ impl SealedBatch {
 
     /// The same, after an attempt that no answer has ended.
     pub(crate) fn doubted(mut self) -> Self {
-        self.add_attempt(Fate::MayBeWritten);
+        self.merge_fate(Fate::MayBeWritten);
         self
     }
 

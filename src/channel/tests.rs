@@ -232,7 +232,7 @@ fn a_request_is_written_when_its_last_record_is_in_the_socket() {
     }
     assert!(steps > 500, "{steps}");
     assert!(scene.pop_request().is_some(), "the broker has it");
-    assert_eq!(scene.events(), [Event::Written(RequestId(1))]);
+    assert_eq!(scene.events(), [Event::Sent(RequestId(1))]);
 }
 
 /// What the layer holds is not written, and what has left as a whole record is.
@@ -264,7 +264,7 @@ fn a_lost_request_counts_as_written_if_its_peer_could_read_any_of_it() {
         assert!(matches!(failed, Err(Failure::Write(_))));
         let read = [scene.opened > 0, scene.opened > first];
         let lost = scene.channel.into_lost_requests();
-        let lost: Vec<_> = lost.iter().map(|lost| lost.written).collect();
+        let lost: Vec<_> = lost.iter().map(|lost| lost.begun).collect();
         assert_eq!(lost, read, "{room} bytes");
         seen.insert(read);
     }

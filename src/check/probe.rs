@@ -124,7 +124,7 @@ impl Talk {
     fn versions(&mut self, deadline: Instant) -> Result<ApiVersions, Failure> {
         match self.next_event(deadline)? {
             Event::Ready(versions) => Ok(versions),
-            Event::Response(..) | Event::Written(_) => {
+            Event::Response(..) | Event::Sent(_) => {
                 unreachable!("nothing was asked but what the handshake asks")
             }
         }
@@ -151,7 +151,7 @@ impl Talk {
                     code => Err(Failure::Refused(code)),
                 }
             }
-            Event::Ready(_) | Event::Response(..) | Event::Written(_) => {
+            Event::Ready(_) | Event::Response(..) | Event::Sent(_) => {
                 unreachable!("an answer belongs to its request")
             }
         }

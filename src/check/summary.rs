@@ -2,7 +2,7 @@
 //! because how bad one thing is depends on the others: a bootstrap server that is down is a warning
 //! beside one that answers, and a problem otherwise.
 
-use std::collections::BTreeMap;
+use crate::sorted_map::SortedMap;
 
 use super::evidence::{BrokerAnswer, Candidate, Cluster, Endpoint, Evidence, Member};
 use super::findings::Findings;
@@ -88,7 +88,9 @@ impl Judge<'_> {
         let brokers: Vec<_> = members.map(|member| self.broker(member)).collect();
         let mut reached: Reached = brokers.iter().map(|one| (one.id, reach(one))).collect();
         let left_out = self.cluster.iter().flat_map(|cluster| &cluster.left_out);
-        reached.extend(left_out.map(|id| (*id, Reach::Unknown)));
+        for id in left_out {
+            reached.insert(*id, Reach::Unknown);
+        }
         (brokers, reached)
     }
 
@@ -245,11 +247,10 @@ impl Judge<'_> {
 
     /// The addresses that more than one broker advertises, and the ids of these brokers.
     fn shared_addresses(&self, cluster: &Cluster) -> Vec<(String, Vec<i32>)> {
-        let mut ids: BTreeMap<usize, Vec<i32>> = BTreeMap::new();
+        let mut ids: SortedMap<usize, Vec<i32>> = SortedMap::new();
         for member in &cluster.brokers {
             if let Some(endpoint) = member.endpoint {
-                ids.entry(endpoint)
-                    .or_default()
+                ids.get_or_insert_with(endpoint, Vec::new)
                     .push(member.described.node.0);
             }
         }

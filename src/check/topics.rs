@@ -1,6 +1,6 @@
 //! Judges the topics by the metadata that a broker has of them.
 
-use std::collections::BTreeMap;
+use crate::sorted_map::SortedMap;
 
 use super::findings::{Complaint, Findings};
 use super::probe::Failure;
@@ -13,7 +13,7 @@ use crate::sync::Arc;
 use crate::transport::SocketAddr;
 
 /// Which brokers there are, and whether they can be reached.
-pub(super) type Reached = BTreeMap<i32, Reach>;
+pub(super) type Reached = SortedMap<i32, Reach>;
 
 /// Whether a broker can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +41,13 @@ pub(super) fn checked(
     answer: &Answer<'_>,
     reached: &Reached,
 ) -> Vec<CheckedTopic> {
-    let told: BTreeMap<&str, &MetadataTopic> = match answer {
+    let told: SortedMap<&str, &MetadataTopic> = match answer {
         Answer::Metadata(metadata) => metadata
             .topics
             .iter()
             .filter_map(|topic| Some((topic.name.as_deref()?, topic)))
             .collect(),
-        Answer::Failed(..) | Answer::Late(_) | Answer::NobodyToAsk => BTreeMap::new(),
+        Answer::Failed(..) | Answer::Late(_) | Answer::NobodyToAsk => SortedMap::new(),
     };
     let topic = |name: &Arc<str>| match topic_name_fault(name) {
         Some(fault) => unknown(name, illegal(name, fault)),
@@ -338,7 +338,7 @@ mod tests {
             topics: vec![topic],
             ..MetadataResponse::default()
         };
-        let reached = Reached::from([
+        let reached = Reached::from_iter([
             (1, Reach::Reached),
             (2, Reach::Reached),
             (3, Reach::Unreachable),

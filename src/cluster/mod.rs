@@ -3,6 +3,7 @@
 
 mod refresh;
 
+use crate::sorted_map::SortedMap;
 use std::collections::BTreeMap;
 
 pub(crate) use refresh::{Due, Refresh};
@@ -17,7 +18,7 @@ use crate::sync::Arc;
 /// topics that this one does not mention.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClusterView {
-    pub(crate) brokers: BTreeMap<NodeId, Address>,
+    pub(crate) brokers: SortedMap<NodeId, Address>,
     pub(crate) topics: BTreeMap<Arc<str>, TopicView>,
     /// Topics in use that the last response refused or did not know, with its reason.
     pub(crate) refused: BTreeMap<Arc<str>, ErrorCode>,
@@ -64,7 +65,7 @@ impl ClusterView {
             partition.leader = None;
         }
         Self {
-            brokers: BTreeMap::new(),
+            brokers: SortedMap::new(),
             topics,
             refused: self.refused.clone(),
         }
@@ -208,7 +209,7 @@ impl ClusterView {
     }
 }
 
-fn brokers(response: &MetadataResponse) -> BTreeMap<NodeId, Address> {
+fn brokers(response: &MetadataResponse) -> SortedMap<NodeId, Address> {
     // Numbers below zero are the bootstrap addresses', and no broker's.
     let brokers = response.brokers.iter().filter(|one| one.node.0 >= 0);
     brokers

@@ -28,6 +28,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::backoff::Backoff;
 use crate::error::Result;
+use crate::foreign::logging::log_warn;
 use crate::interceptor::Interceptors;
 use crate::partitioner::{ByKey, Partitioning};
 use crate::serializer::Serializer;
@@ -134,7 +135,7 @@ impl ProducerConfig {
     fn check(properties: &Properties, misfits: Misfits<'_>) -> Result<Self> {
         let (config, warnings) = producer_config::check(properties, misfits)?;
         for warning in warnings {
-            log::warn!("{warning}");
+            log_warn!("{warning}");
         }
         Ok(config)
     }

@@ -1,7 +1,7 @@
 //! The settings of one topic: those for all topics, unless `topic.NAME.…` says otherwise. Nothing is
 //! checked here. They are looked up when a topic becomes known, not for each record.
 
-use std::collections::BTreeMap;
+use crate::sorted_map::SortedMap;
 use std::time::Duration;
 
 use super::Acks;
@@ -22,7 +22,7 @@ pub(crate) struct TopicSettings {
 pub(crate) struct TopicTable {
     /// For topics without their own.
     common: TopicSettings,
-    own: BTreeMap<String, TopicSettings>,
+    own: SortedMap<String, TopicSettings>,
 }
 
 impl Default for TopicSettings {
@@ -37,7 +37,7 @@ impl Default for TopicSettings {
 
 impl TopicTable {
     pub(crate) fn new(common: TopicSettings) -> Self {
-        let own = BTreeMap::new();
+        let own = SortedMap::new();
         Self { common, own }
     }
 

@@ -1,7 +1,7 @@
 //! The values of all properties. Those that are set are checked against their rows in the table, each
 //! on its own; the others have their defaults.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sorted_map::SortedMap;
 use std::time::Duration;
 
 use super::findings::{self, Findings};
@@ -14,38 +14,38 @@ use crate::ids::topic_name_fault;
 /// would be a bug of this crate; a test asks for all of them.
 #[derive(Debug)]
 pub(super) struct Values {
-    parsed: BTreeMap<&'static str, Parsed>,
-    set: BTreeSet<&'static str>,
+    parsed: SortedMap<&'static str, Parsed>,
+    set: SortedMap<&'static str, ()>,
     /// Set to what is no value of theirs; they have their defaults here.
-    unsound: BTreeSet<&'static str>,
+    unsound: SortedMap<&'static str, ()>,
     /// By topic, what is set for it alone.
-    topics: BTreeMap<String, TopicValues>,
+    topics: SortedMap<String, TopicValues>,
 }
 
 /// What is set for one topic alone, by the name of the property without prefix.
-type TopicValues = BTreeMap<&'static str, Parsed>;
+type TopicValues = SortedMap<&'static str, Parsed>;
 
 impl Values {
     /// Reads all properties, and adds what is wrong with them to the findings.
     pub(super) fn read(properties: &Properties, findings: &mut Findings<'_>) -> Self {
         let mut values = Self {
-            parsed: BTreeMap::new(),
-            set: BTreeSet::new(),
-            unsound: BTreeSet::new(),
-            topics: BTreeMap::new(),
+            parsed: SortedMap::new(),
+            set: SortedMap::new(),
+            unsound: SortedMap::new(),
+            topics: SortedMap::new(),
         };
         for (name, entry) in properties.entries() {
             let Some(definition) = table::find(name) else {
                 values.read_for_topic(name, entry, findings);
                 continue;
             };
-            values.set.insert(definition.name);
+            values.set.insert(definition.name, ());
             match read_value(name, definition, entry) {
                 Ok(value) => {
                     values.parsed.insert(definition.name, value);
                 }
                 Err(complaint) => {
-                    values.unsound.insert(definition.name);
+                    values.unsound.insert(definition.name, ());
                     findings.problem(name, complaint);
                 }
             }
@@ -57,7 +57,7 @@ impl Values {
                 let meaning = definition.meaning.trim_end_matches('.');
                 let message = format!("{} must be set: {meaning}", definition.name);
                 findings.problem(definition.name, message);
-                values.unsound.insert(definition.name);
+                values.unsound.insert(definition.name, ());
             }
             if let (None, Some(value)) = (values.value(definition.name), definition.default_value())
             {
@@ -86,7 +86,9 @@ impl Values {
         };
         match value {
             Ok(value) => {
-                let values = self.topics.entry(topic.to_owned()).or_default();
+                let values = self
+                    .topics
+                    .get_or_insert_with(topic.to_owned(), SortedMap::new);
                 values.insert(definition.name, value);
             }
             Err(complaint) => findings.problem(name, complaint),
@@ -95,8 +97,8 @@ impl Values {
 
     /// Warns of values that are ignored, once for each reason.
     fn warn_of_the_ignored(&self, findings: &mut Findings<'_>) {
-        let mut ignored: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
-        for (name, value) in &self.parsed {
+        let mut ignored: SortedMap<Option<&str>, Vec<&str>> = SortedMap::new();
+        for (name, value) in self.parsed.iter() {
             let definition = table::find(name).expect("only known names are parsed");
             let reason = match definition.class {
                 Class::Inert => None,
@@ -104,7 +106,7 @@ impl Values {
                 Class::Supported | Class::Accepted | Class::Later | Class::LaterSwitch => continue,
             };
             if definition.default_value().as_ref() != Some(value) {
-                ignored.entry(reason).or_default().push(name);
+                ignored.get_or_insert_with(reason, Vec::new).push(name);
             }
         }
         for (reason, names) in ignored {
@@ -141,7 +143,7 @@ impl Values {
     /// Whether none of these was set to what is no value of theirs. A rule that joins properties says
     /// nothing if one of them is wrong already.
     pub(super) fn are_sound(&self, names: &[&str]) -> bool {
-        names.iter().all(|name| !self.unsound.contains(name))
+        names.iter().all(|name| !self.unsound.contains_key(*name))
     }
 
     /// The topics that have properties of their own.
@@ -156,7 +158,7 @@ impl Values {
 
     /// Whether the user has set the property, even to its default.
     pub(super) fn is_set(&self, name: &str) -> bool {
-        self.set.contains(name)
+        self.set.contains_key(name)
     }
 
     /// The value; `None` if it is not set and has no default.

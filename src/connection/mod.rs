@@ -62,7 +62,7 @@ pub(crate) enum Event {
     /// The answer to the oldest request.
     Response(RequestId, Response),
     /// The socket took the last byte of a Produce request with acks=0: no answer will come.
-    Written(RequestId),
+    Sent(RequestId),
 }
 
 /// One broker's byte stream as frames, handshake and in-flight order; owns no socket.
@@ -166,7 +166,7 @@ impl Connection {
     pub(crate) fn handle_written(&mut self, bytes: usize) {
         let events = &mut self.events;
         self.in_flight.handle_written(bytes, |request| {
-            events.extend(request.id.map(Event::Written));
+            events.extend(request.id.map(Event::Sent));
         });
     }
 
@@ -236,9 +236,9 @@ impl Connection {
     pub(crate) fn into_lost_requests(self) -> Vec<LostRequest> {
         self.in_flight
             .into_requests()
-            .filter_map(|(request, written)| {
+            .filter_map(|(request, begun)| {
                 let id = request.id?;
-                Some(LostRequest { id, written })
+                Some(LostRequest { id, begun })
             })
             .collect()
     }
@@ -351,7 +351,7 @@ fn unasked(what: &str) -> ConnectionError {
 pub(crate) struct LostRequest {
     pub(crate) id: RequestId,
     /// Whether the socket took its first byte: if so, the broker may have acted on it.
-    pub(crate) written: bool,
+    pub(crate) begun: bool,
 }
 
 /// Why a connection has failed. Does not name the broker.

@@ -109,7 +109,7 @@ impl Scene {
 
     fn lost(self) -> Vec<(u64, bool)> {
         let lost = self.connection.into_lost_requests();
-        lost.iter().map(|lost| (lost.id.0, lost.written)).collect()
+        lost.iter().map(|lost| (lost.id.0, lost.begun)).collect()
     }
 }
 
@@ -381,7 +381,7 @@ fn a_request_without_an_answer_ends_with_its_last_byte() {
         assert_eq!(scene.events(), []);
     }
     assert_eq!(scene.write(1), 1);
-    assert_eq!(scene.events(), [Event::Written(RequestId(2))]);
+    assert_eq!(scene.events(), [Event::Sent(RequestId(2))]);
     assert!(scene.connection.can_send());
 
     let headers: Vec<RequestHeader> = (0..3).map(|_| scene.take_request().0).collect();
@@ -527,7 +527,7 @@ fn lists_what_was_written_when_the_connection_is_lost() {
     scene.send(3, metadata());
     scene.send(4, metadata());
     assert_eq!(scene.write(1), 1);
-    assert_eq!(scene.events(), [Event::Written(RequestId(2))]);
+    assert_eq!(scene.events(), [Event::Sent(RequestId(2))]);
     assert_eq!(scene.lost(), [(1, true), (3, true), (4, false)]);
 
     let mut scene = Scene::ready();

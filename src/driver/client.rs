@@ -1,7 +1,7 @@
 //! The connections to nodes: sockets, the channels over them, and what comes of both. Decides
 //! nothing, neither about records nor when, where and how long to connect. Runs on the I/O thread.
 
-use std::collections::BTreeMap;
+use crate::sorted_map::SortedMap;
 use std::time::{Duration, Instant};
 
 use crate::address::Address;
@@ -28,7 +28,7 @@ pub(super) struct ConnectSettings {
 pub(super) struct NetworkClient {
     settings: ConnectSettings,
     connector: Connector,
-    nodes: BTreeMap<NodeId, Node>,
+    nodes: SortedMap<NodeId, Node>,
     next_token: u64,
     buffer: Vec<u8>,
 }
@@ -54,7 +54,7 @@ struct Link {
 const RESOLVER_GRACE: Duration = Duration::from_secs(1);
 
 /// How often a socket is read before the others get their turn.
-const READS_PER_TURN: usize = 16;
+const READS_AT_ONCE: usize = 16;
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 
 impl NetworkClient {
@@ -62,7 +62,7 @@ impl NetworkClient {
         Self {
             settings,
             connector,
-            nodes: BTreeMap::new(),
+            nodes: SortedMap::new(),
             next_token: 0,
             buffer: vec![0; READ_BUFFER_BYTES],
         }
@@ -211,14 +211,14 @@ impl NetworkClient {
         let Some(Link { stream, channel }) = link else {
             return;
         };
-        let pumped = channel.read(now, stream, &mut self.buffer, READS_PER_TURN);
+        let pumped = channel.read(now, stream, &mut self.buffer, READS_AT_ONCE);
         self.finish_pump(node, pumped, inputs);
     }
 
     /// Ends connections whose time has run out.
     pub(super) fn handle_timeouts(&mut self, now: Instant, inputs: &mut Vec<Input>) {
         let mut late = Vec::new();
-        for (id, node) in &mut self.nodes {
+        for (id, node) in self.nodes.iter_mut() {
             let Some(link) = &mut node.link else {
                 if node
                     .setup_deadline
@@ -266,7 +266,7 @@ impl NetworkClient {
                         Input::Ready(id)
                     }
                     Event::Response(request, response) => Input::Response(request, response),
-                    Event::Written(request) => Input::Written(request),
+                    Event::Sent(request) => Input::Sent(request),
                 });
             }
         }
@@ -290,7 +290,7 @@ impl NetworkClient {
         };
         let unwritten = lost
             .iter()
-            .filter(|one| !one.written)
+            .filter(|one| !one.begun)
             .map(|one| one.id)
             .collect();
         let text = format!(

@@ -11,8 +11,7 @@ mod mailbox;
 #[path = "model/tests.rs"]
 mod model;
 
-use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::sorted_map::SortedMap;
 use std::time::{Duration, Instant};
 
 #[cfg(test)]
@@ -20,16 +19,20 @@ use std::time::{Duration, Instant};
 pub(crate) use client::{DEADLY_TO_KNOW, DEADLY_TO_SEND};
 pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
 
-use crate::accumulator::{Accumulator, BatchId, Outcome, Panicked, UndeliveredRecord};
+use crate::accumulator::{Accumulator, BatchId, Outcome, UndeliveredRecord};
 use crate::cluster::ClusterView;
 use crate::config::{MetadataRecovery, ProducerConfig};
 use crate::connection;
 use crate::error::{Error, ErrorKind, Result};
+use crate::foreign::contain;
+use crate::foreign::logging::{log_error, log_warn};
 use crate::metrics::Counters;
 use crate::protocol::frame::MAX_FRAME_BYTES;
 use crate::sender::{self, CommandId, Input, Output, PurgeId, Purged, Sender};
 use crate::sync::thread::{self, ThreadId};
 use crate::sync::{Arc, Mutex, OnceLock, Rank, Ranked};
+#[cfg(feature = "testing")]
+use crate::sync::{AtomicBool, Ordering};
 use crate::transport::{Connector, Poller, SocketOptions, Waker};
 use client::{ConnectSettings, NetworkClient};
 use mailbox::{Answer, Postable, Posted};
@@ -42,12 +45,22 @@ pub(crate) struct Shared {
     mailbox: Mailbox,
     view: Mutex<Arc<ClusterView>>,
     /// What fails is kept here, batch by batch, once a caller that closes has asked for it.
-    undelivered: Mutex<Option<BTreeMap<BatchId, Vec<UndeliveredRecord>>>>,
+    undelivered: Mutex<Option<SortedMap<BatchId, Vec<UndeliveredRecord>>>>,
     waker: Waker,
     io_thread: OnceLock<ThreadId>,
+    /// A test wants to see what happens when the I/O thread dies.
+    #[cfg(feature = "testing")]
+    doomed: AtomicBool,
 }
 
 impl Shared {
+    /// Makes the I/O thread panic. Nothing that a user or a broker does can, so tests have this.
+    #[cfg(feature = "testing")]
+    pub(crate) fn doom(&self) {
+        self.doomed.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
     /// Whether the I/O thread is in this process. A fork copies no threads: a child that waited for
     /// the I/O thread would wait for ever, so every call that may wait asks here first.
     ///
@@ -114,7 +127,7 @@ impl Shared {
         for outcome in self.accumulator.abandon(&error) {
             self.deliver(outcome);
         }
-        log::error!("the I/O thread has panicked; every pending record has failed");
+        log_error!("the I/O thread has panicked; every pending record has failed");
     }
 
     /// Runs the callbacks of a batch, in the order of `send`.
@@ -127,20 +140,16 @@ impl Shared {
             kept.insert(outcome.batch, outcome.undelivered());
         }
         let queue = Arc::clone(&outcome.queue);
-        let note = |called: Result<(), Panicked>| {
+        outcome.run_callbacks(|result, called| {
+            // Counted one by one: a close that runs out of time tells how many are left.
+            self.accumulator.tally().count(result);
             if called.is_err() {
                 self.counters.callbacks_panicked.add_from_any_thread(1);
             }
-        };
-        let ended = outcome.run_callbacks(|result, called| {
-            // Counted one by one: a close that runs out of time tells how many are left.
-            self.accumulator.tally().count(result);
-            note(called);
         });
-        note(ended);
         let took = now().saturating_duration_since(started);
         if took > SLOW_CALLBACKS {
-            log::warn!(
+            log_warn!(
                 "the callbacks of {records} records of {} ran for {took:?}; nothing is sent meanwhile",
                 queue.name()
             );
@@ -156,9 +165,9 @@ pub(crate) struct Driver {
     poller: Poller,
     client: NetworkClient,
     /// Callers that wait for the sender's answer.
-    waiting: BTreeMap<CommandId, Answer<()>>,
+    waiting: SortedMap<CommandId, Answer<()>>,
     /// Callers that wait for what a purge comes to.
-    purging: BTreeMap<PurgeId, Answer<Purged>>,
+    purging: SortedMap<PurgeId, Answer<Purged>>,
     inputs: Vec<Input>,
 }
 
@@ -193,6 +202,8 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         undelivered: Mutex::ranked(Rank::Undelivered, None),
         waker: poller.waker(),
         io_thread: OnceLock::new(),
+        #[cfg(feature = "testing")]
+        doomed: AtomicBool::new(false),
     });
     let connect = connect_settings(config);
     let sender = Sender::new(now(), sender_settings(config), counters);
@@ -201,8 +212,8 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         sender,
         client: NetworkClient::new(connect, Connector::new(poller.waker())),
         poller,
-        waiting: BTreeMap::new(),
-        purging: BTreeMap::new(),
+        waiting: SortedMap::new(),
+        purging: SortedMap::new(),
         inputs: Vec::new(),
     };
     // A client id may have a null byte, a thread's name may not.
@@ -276,7 +287,7 @@ impl Driver {
     fn run(mut self) {
         self.shared.io_thread.get_or_init(|| thread::current().id());
         // What a panic leaves half done is not used any more, only taken apart.
-        let result = catch_unwind(AssertUnwindSafe(|| self.run_until_stopped()));
+        let result = contain(|| self.run_until_stopped());
         let end = match result {
             Ok(()) => End::Closed,
             Err(_) => End::Died,
@@ -294,8 +305,8 @@ impl Driver {
         shared.accumulator.close();
         drop(client);
         if end == End::Died {
-            // Not even another panic, in a logger perhaps, keeps callers waiting.
-            catch_unwind(AssertUnwindSafe(|| shared.fail_all(sender))).ok();
+            // Not even another panic keeps callers waiting.
+            contain(|| shared.fail_all(sender)).ok();
         }
         // Callers that wait, and those that come only now, are answered after the callbacks have
         // run: when a close returns, no callback is still to come.
@@ -316,9 +327,7 @@ impl Driver {
                 .flatten()
                 .min();
             let timeout = deadline.map(|deadline| deadline.saturating_duration_since(now()));
-            self.poller
-                .poll(self.client.interests(), timeout)
-                .unwrap_or_else(|error| panic!("the system cannot wait for sockets: {error}"));
+            self.poller.poll(self.client.interests(), timeout);
             let now = now();
             self.take_commands(now);
             self.client.poll_connected(now, &mut self.inputs);
@@ -384,6 +393,10 @@ impl Driver {
     }
 
     fn take_commands(&mut self, now: Instant) {
+        #[cfg(feature = "testing")]
+        if self.shared.doomed.load(Ordering::Acquire) {
+            std::panic::resume_unwind(Box::new("as a test has asked for"));
+        }
         for posted in self.shared.mailbox.take() {
             let input = match posted {
                 Posted::Command(id, command, answer) => {

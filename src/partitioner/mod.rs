@@ -6,6 +6,7 @@
 
 use std::error::Error;
 
+use crate::foreign::Held;
 use crate::given::GivenProperties;
 use crate::sync::Arc;
 
@@ -31,7 +32,8 @@ pub(crate) enum Partitioning {
 ///
 /// It is asked for every record that does not name its partition, with the key and value as
 /// bytes. One partitioner serves all threads that send through a producer, so it must be
-/// [`Sync`]; it runs with no lock held. A panic in it unwinds to the caller of `send`.
+/// [`Sync`]; it runs with no lock held. A panic in it unwinds to the caller of `send`; one of its drop is
+/// logged.
 ///
 /// ```
 /// use linger::{PartitionRequest, Partitioner, TopicPartitions};
@@ -85,6 +87,23 @@ pub trait Partitioner: Send + Sync {
 
 /// Lets a program keep a reference to the partitioner that it hands over.
 impl<P: Partitioner + ?Sized> Partitioner for Arc<P> {
+    fn partition(
+        &self,
+        record: &PartitionRequest<'_>,
+        partitions: &TopicPartitions<'_>,
+    ) -> Result<i32, Box<dyn Error + Send + Sync>> {
+        (**self).partition(record, partitions)
+    }
+
+    fn configure(
+        &self,
+        properties: &GivenProperties<'_>,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        (**self).configure(properties)
+    }
+}
+
+impl<P: Partitioner> Partitioner for Held<P> {
     fn partition(
         &self,
         record: &PartitionRequest<'_>,

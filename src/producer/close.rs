@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::accumulator::{Totals, UndeliveredRecord};
 use crate::driver::End;
 use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::foreign::logging::{log_error, log_warn};
 use crate::producer::record::ProducerRecord;
 use crate::producer::{Handle, Producer, misuse, now};
 use crate::record::Header;
@@ -195,13 +196,13 @@ impl Drop for Handle {
             return;
         }
         match self.close(self.longest_delivery_timeout) {
-            Ok(report) if report.failed > 0 => log::warn!(
+            Ok(report) if report.failed > 0 => log_warn!(
                 "closing a dropped producer: {} records were not written, {} may be written",
                 report.not_written,
                 report.may_be_written
             ),
             Ok(_) => {}
-            Err(error) => log::error!("closing a dropped producer: {error}"),
+            Err(error) => log_error!("closing a dropped producer: {error}"),
         }
     }
 }

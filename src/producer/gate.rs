@@ -2,6 +2,8 @@
 //! the check of its size, the choice of a partition, and the wait for memory. HOT, and compiled once.
 //! Partitioners run with no lock and no reservation held. Runs on: caller.
 
+use std::cell::Cell;
+use std::error::Error as StdError;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{
@@ -10,6 +12,7 @@ use crate::accumulator::{
 };
 use crate::driver::{End, Shared};
 use crate::error::{Error, ErrorKind, Result};
+use crate::foreign;
 use crate::ids::topic_name_fault;
 use crate::partitioner::{PartitionRequest, Partitioning, TopicPartitions};
 use crate::producer::Settings;
@@ -42,6 +45,12 @@ impl RecordTarget<'_> {
 pub(super) struct Gate<'a> {
     pub(super) shared: &'a Shared,
     pub(super) settings: &'a Settings,
+}
+
+thread_local! {
+    /// A panic that unwinds on this thread is the partitioner's. Set only while one does, and looked at
+    /// only by calls with [interceptors](super::intercepted), which tell them whose panic it is.
+    pub(super) static PARTITIONER_PANICKED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// How long after the deadline a caller still waits for the I/O thread's answer, which says better why
@@ -180,14 +189,13 @@ impl Gate<'_> {
             (None, Partitioning::Custom(partitioner)) => {
                 let request = PartitionRequest::new(target.topic, key, value);
                 assert_unlocked();
-                let refused = |error| {
-                    let topic = target.topic;
-                    let text = format!("the partitioner refused a record for \"{topic}\": {error}");
+                let refused = |error: Box<dyn StdError + Send + Sync>| {
+                    let (topic, why) = (target.topic, foreign::text(&*error));
+                    let text = format!("the partitioner refused a record for \"{topic}\": {why}");
                     Error::with_source(ErrorKind::InvalidRecord, text, error)
                 };
-                partitioner
-                    .partition(&request, &partitions)
-                    .map_err(refused)?
+                let choose = || partitioner.partition(&request, &partitions);
+                foreign::watch(choose, |_| PARTITIONER_PANICKED.set(true)).map_err(refused)?
             }
         };
         topic.queue(index).map(Target::Partition).ok_or_else(|| {

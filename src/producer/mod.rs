@@ -78,6 +78,18 @@ use wait_limit::{Limit, WaitLimit};
 /// as [`Misuse`](ErrorKind::Misuse). A callback that panics is caught, logged and counted; the others
 /// still run. One that takes long holds up everything: hand the result to a thread of your own.
 ///
+/// # Panics in your code
+///
+/// Code of yours that panics ends no thread of the producer's and loses no record: neither callbacks,
+/// interceptors and loggers, nor what they capture as it is dropped, nor a panic's payload that panics
+/// in its turn. A panic of a serializer or partitioner unwinds to the caller of `send`, and nothing is
+/// accepted then; one of a callback or a group's function is logged and counted in
+/// [`callbacks_panicked`](crate::ProducerMetrics::callbacks_panicked); one of an interceptor is logged;
+/// one of the logger itself goes to the process's panic hook, which writes it to stderr, and no further.
+/// What nobody can catch is what Rust makes an abort: two panics at once on one thread, such as a
+/// callback that panics while what it captures panics as it is dropped, and a panic hook that panics;
+/// and `panic = "abort"`.
+///
 /// # Dropping
 ///
 /// Dropping the last clone closes as [`close`](Self::close) does, and waits like it; inside a
@@ -170,9 +182,9 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// full. Inside a callback it acts as [`try_send`](Self::try_send).
     ///
     /// # Errors
-    /// The record is refused: the error says why, and hands the record and the callback back,
-    /// uncalled. The time is over ([`TimedOut`](ErrorKind::TimedOut),
-    /// [`BufferFull`](ErrorKind::BufferFull),
+    /// The record is refused, and the callback is dropped uncalled;
+    /// [`send_or_return`](Self::send_or_return) hands both back. The time is over
+    /// ([`TimedOut`](ErrorKind::TimedOut), [`BufferFull`](ErrorKind::BufferFull),
     /// [`UnknownTopicOrPartition`](ErrorKind::UnknownTopicOrPartition)), the record is wrong
     /// ([`InvalidRecord`](ErrorKind::InvalidRecord), [`RecordTooLarge`](ErrorKind::RecordTooLarge),
     /// [`Serialization`](ErrorKind::Serialization)), the brokers refuse its topic
@@ -183,11 +195,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// [interceptor](crate::ProducerInterceptor) that panics is caught.
     ///
     /// Runs on: caller.
-    pub fn send<'a, F>(
-        &self,
-        record: ProducerRecord<'a, K, V>,
-        callback: F,
-    ) -> Result<(), SendError<'a, K, V, F>>
+    pub fn send<F>(&self, record: ProducerRecord<'_, K, V>, callback: F) -> Result<()>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
@@ -199,32 +207,67 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub fn try_send<'a, F>(
-        &self,
-        record: ProducerRecord<'a, K, V>,
-        callback: F,
-    ) -> Result<(), SendError<'a, K, V, F>>
+    pub fn try_send<F>(&self, record: ProducerRecord<'_, K, V>, callback: F) -> Result<()>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
         self.send_within(record, callback, &WaitLimit::none())
     }
 
-    /// [`send`](Self::send) with a limit of its own for this call, in place of `max.block.ms`.
+    /// [`send`](Self::send) with a limit of its own for this call, in place of `max.block.ms`. With
+    /// `Duration::ZERO` it never blocks.
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub fn send_timeout<'a, F>(
+    pub fn send_timeout<F>(
+        &self,
+        record: ProducerRecord<'_, K, V>,
+        timeout: Duration,
+        callback: F,
+    ) -> Result<()>
+    where
+        F: FnOnce(Result<RecordMetadata>) + Send + 'static,
+    {
+        self.send_within(record, callback, &WaitLimit::of_caller(timeout))
+    }
+
+    /// [`send`](Self::send) for those who have a use for what is refused: the error hands the record
+    /// back, and the callback with all that it captures. `timeout` is the limit of this call, in place of
+    /// `max.block.ms`; `Duration::ZERO` never blocks.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use linger::{Producer, ProducerRecord, Properties};
+    /// # let properties = Properties::new()
+    /// #     .set("bootstrap.servers", linger::testing::MockCluster::start()?.bootstrap_servers())
+    /// #     .set("key.serializer", "string")
+    /// #     .set("value.serializer", "string");
+    /// # let producer: Producer<str, str> = Producer::new(&properties)?;
+    /// let record = ProducerRecord::new("orders", "order_placed");
+    /// let never_block = Some(Duration::ZERO);
+    /// if let Err(refused) = producer.send_or_return(record, never_block, |_| ()) {
+    ///     let (error, record, callback) = refused.into_parts();
+    ///     // To keep it: queue.push(record.to_owned_record())
+    ///     assert!(error.is_retriable());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_or_return<'a, F>(
         &self,
         record: ProducerRecord<'a, K, V>,
-        timeout: Duration,
+        timeout: Option<Duration>,
         callback: F,
     ) -> Result<(), SendError<'a, K, V, F>>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        let limit = WaitLimit::at_most(Limit::Caller(timeout));
-        self.send_within(record, callback, &limit)
+        let limit = timeout.map_or_else(|| self.max_block(), WaitLimit::of_caller);
+        let mut callback = OwnCallback::new(callback);
+        self.submit(&record, &mut callback.by_ref(), &limit)
+            .map_err(|error| SendError::new(error, record, callback.into_unused()))
     }
 
     /// Sends a record and blocks until it is acknowledged: for programs that send one at a time.
@@ -322,18 +365,27 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         }
     }
 
-    fn send_within<'a, F>(
+    /// Makes the I/O thread panic, which nothing else can: for the tests of what happens then.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn kill_io_thread(&self) {
+        self.handle.shared.doom();
+    }
+
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "all ways to send take the record alike"
+    )]
+    fn send_within<F>(
         &self,
-        record: ProducerRecord<'a, K, V>,
+        record: ProducerRecord<'_, K, V>,
         callback: F,
         limit: &WaitLimit,
-    ) -> Result<(), SendError<'a, K, V, F>>
+    ) -> Result<()>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        let mut callback = OwnCallback::new(callback);
-        self.submit(&record, &mut callback.by_ref(), limit)
-            .map_err(|error| SendError::new(error, record, callback.into_unused()))
+        self.submit(&record, &mut OwnCallback::new(callback).by_ref(), limit)
     }
 
     fn gate(&self) -> Gate<'_> {

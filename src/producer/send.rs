@@ -6,6 +6,7 @@ use std::cell::Cell;
 
 use crate::accumulator::{Appended, CachedTopics, CallbackRef, NewRecord};
 use crate::error::{Error, ErrorKind, Result};
+use crate::foreign;
 use crate::producer::Producer;
 use crate::producer::clock::wall_clock_ms;
 use crate::producer::gate::RecordTarget;
@@ -133,10 +134,8 @@ fn serialize<'b, T: ?Sized, K: ?Sized, V: ?Sized>(
         Ok(Serialized::Buffer) => Ok(Some(buffer)),
         Err(error) => {
             let part = if is_key { "key" } else { "value" };
-            let text = format!(
-                "cannot serialize the {part} of a record for \"{}\": {error}",
-                record.topic
-            );
+            let (topic, why) = (record.topic, foreign::text(&*error));
+            let text = format!("cannot serialize the {part} of a record for \"{topic}\": {why}");
             Err(Error::with_source(ErrorKind::Serialization, text, error))
         }
     }

@@ -94,7 +94,7 @@ impl Sender {
         }
         moved.extend(self.partitions.leaderless());
         for id in moved {
-            self.evaluate(step, id);
+            self.update_stage(step, id);
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use crate::error::{Error, ErrorKind};
+use crate::foreign::logging::log_info;
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::Request;
 use crate::sender::Sender;
@@ -42,8 +43,8 @@ impl Sender {
             let partition = partitions.get(partition);
             partition.is_some_and(|partition| partition.is_queued_for(id))
         };
-        node.ready().retain(is_queued);
-        if !node.ready().is_empty() {
+        node.ready_queues().retain(is_queued);
+        if !node.ready_queues().is_empty() {
             self.connect(now, id);
         }
     }
@@ -95,7 +96,7 @@ impl Sender {
     /// A connection is no more, and something is wrong with it: pauses before the next attempt, and
     /// asks who leads its partitions now.
     fn lose(&mut self, step: Step<'_>, id: NodeId, error: &Error) {
-        log::info!("{error}");
+        log_info!("{error}");
         self.nodes
             .handle_lost(step.now, id, error, &mut self.agenda);
         self.metadata.request();
@@ -165,7 +166,7 @@ impl Sender {
             Some((_, Content::InitProducerId)) => {
                 self.producer_ids.handle_failure(step.now, &mut self.agenda);
             }
-            Some((_, Content::Produce(batches))) => self.retry_lost(step, batches, error),
+            Some((_, Content::Produce(batches))) => self.retry_unanswered(step, batches, error),
             None => {}
         }
     }

@@ -30,7 +30,7 @@ pub(crate) enum Input {
     /// A request was answered.
     Response(RequestId, Response),
     /// A request that gets no answer (`acks=0`) has been written to the socket.
-    Written(RequestId),
+    Sent(RequestId),
     /// A request could not be sent at all: the broker speaks none of our versions of it.
     Refused(RequestId, Error),
     /// A caller asks for something; [`Output::Finish`] answers.

@@ -4,6 +4,7 @@
 
 use crate::accumulator::{BatchId, Outcome, PartitionId, SealedBatch};
 use crate::error::{Error, ErrorKind};
+use crate::foreign::logging::log_warn;
 use crate::sender::Sender;
 use crate::sender::event::Output;
 use crate::sender::step::Step;
@@ -31,7 +32,7 @@ impl Sender {
             let text = format!("not acknowledged within {limit} ({timeout} ms), {tried}{cause}");
             (ErrorKind::TimedOut, text)
         });
-        self.evaluate(step, id);
+        self.update_stage(step, id);
     }
 
     /// Fails a batch that has no outcome yet, wherever it is; see
@@ -49,7 +50,7 @@ impl Sender {
         let unreachable = leader.and_then(|leader| self.nodes.error_of(leader));
         let outcome = partition.fail_early(batch, &mut self.requests, unreachable, describe);
         if let Some(outcome) = outcome {
-            self.partitions.deliver(outcome, &mut self.agenda);
+            self.partitions.settle(outcome, &mut self.agenda);
         }
     }
 
@@ -59,7 +60,7 @@ impl Sender {
             return;
         }
         self.commands.handle_close_timeout();
-        log::warn!(
+        log_warn!(
             "closing with {} batches not acknowledged",
             self.partitions.incomplete()
         );
@@ -94,13 +95,13 @@ impl Sender {
             {
                 self.fail_early(id, batch, |_, _| (error.kind(), error.to_string()));
             }
-            self.evaluate(step, id);
+            self.update_stage(step, id);
         }
     }
 
     /// Fails the batches that a gap has made impossible to send again, as far as nothing older is
     /// unresolved: callbacks keep their order.
-    pub(super) fn fail_lost(&mut self, id: PartitionId) {
+    pub(super) fn fail_unsendable(&mut self, id: PartitionId) {
         while let Some(partition) = self.partitions.get_mut(id)
             && let Some(batch) = partition.take_unsendable()
         {
@@ -113,7 +114,7 @@ impl Sender {
                 batch.name()
             );
             let outcome = batch.fail(Error::new(kind, text));
-            self.partitions.deliver(outcome, &mut self.agenda);
+            self.partitions.settle(outcome, &mut self.agenda);
         }
     }
 

@@ -4,9 +4,9 @@
 //!
 //! The contract:
 //!
-//! 1. After one [`handle`](Sender::handle), call [`poll`](Sender::poll) until it returns `Wait`.
-//!    Then wait for the deadline or the next input. Appends need no input: the driver is woken and
-//!    polls.
+//! 1. After any number of [`handle`](Sender::handle), call [`poll`](Sender::poll) until it returns
+//!    `Wait`, handing in between what carrying out its outputs led to. Then wait for the deadline or
+//!    the next input. Appends need no input: the driver is woken and polls.
 //! 2. `now` never goes backwards. The only randomness is a generator seeded in `new`.
 //! 3. One `poll` does bounded work: the in-flight limit bounds requests, the request size bounds
 //!    batches.
@@ -165,7 +165,7 @@ impl Sender {
                 self.handle_disconnected(step, node, &error, &unwritten);
             }
             Input::Response(id, response) => self.handle_response(step, id, &response),
-            Input::Written(id) => self.handle_written(step, id),
+            Input::Sent(id) => self.handle_sent(step, id),
             Input::Refused(id, error) => self.handle_refused(step, id, &error),
             Input::Command(id, command) => self.handle_command(step, id, command),
             Input::Purge(id, order) => self.purge(step, id, &order),
@@ -214,7 +214,7 @@ impl Sender {
         match timer {
             Timer::Partition(id) => {
                 self.partitions.handle_pause_over(id);
-                self.evaluate(step, id);
+                self.update_stage(step, id);
             }
             Timer::Delivery(id, batch) => self.expire(step, id, batch),
             Timer::Node(id) => {
@@ -310,7 +310,7 @@ impl Sender {
         match answer {
             Answer::Identified => {
                 for id in self.partitions.take_unidentified() {
-                    self.evaluate(step, id);
+                    self.update_stage(step, id);
                 }
             }
             Answer::Later => {}

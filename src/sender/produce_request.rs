@@ -1,11 +1,12 @@
 //! Batches that are ready, to Produce requests. HOT: runs for each batch. An `impl` of [`Sender`]; runs
 //! on the I/O thread, or in a simulation.
 
-use std::collections::BTreeMap;
+use crate::sorted_map::SortedMap;
 use std::time::Instant;
 
 use crate::accumulator::{PartitionId, SealedBatch};
 use crate::error::Fate;
+use crate::foreign::logging::log_debug;
 use crate::ids::NodeId;
 use crate::protocol::Request;
 use crate::protocol::messages::{ProducePartition, ProduceRequest, ProduceTopic};
@@ -31,7 +32,7 @@ impl Sender {
                 self.handle_taken(step, id);
                 // The next batch of each may follow at once.
                 for partition in partitions {
-                    self.evaluate(step, partition);
+                    self.update_stage(step, partition);
                 }
             }
             self.drop_stale_entries(id);
@@ -50,7 +51,7 @@ impl Sender {
                 .is_none()
         };
         if let Some(node) = self.nodes.get_mut(id) {
-            node.ready().drop_first_while(is_stale);
+            node.ready_queues().drop_first_while(is_stale);
         }
     }
 
@@ -59,7 +60,7 @@ impl Sender {
     fn fill_request(&mut self, now: Instant, node: NodeId, kind: RequestKind) -> Vec<SentBatch> {
         let mut batches = Vec::new();
         let mut bytes = 0;
-        while let Some(ready) = self.nodes.get_mut(node).map(|node| node.ready())
+        while let Some(ready) = self.nodes.get_mut(node).map(|node| node.ready_queues())
             && let Some(id) = ready.first(kind)
         {
             let partition = self.partitions.get(id);
@@ -125,7 +126,7 @@ impl Sender {
             && batch.has_several()
             && batch.attempts == 0
         {
-            log::debug!(
+            log_debug!(
                 "{} has a batch of {} bytes, which is more than max.request.size: splitting",
                 batch.name(),
                 batch.len()
@@ -144,7 +145,7 @@ impl Sender {
                 part.queue.increase_load();
             }
             self.partitions
-                .add_batch(id, part.id, deadline, &mut self.agenda);
+                .register_batch(id, part.id, deadline, &mut self.agenda);
             if let Some(partition) = self.partitions.get_mut(id) {
                 partition.add_retry(part, now);
             }
@@ -158,7 +159,7 @@ impl Sender {
         kind: RequestKind,
         batches: Vec<SentBatch>,
     ) {
-        let mut topics: BTreeMap<Arc<str>, ProduceTopic> = BTreeMap::new();
+        let mut topics: SortedMap<Arc<str>, ProduceTopic> = SortedMap::new();
         for (sent, batch) in batches
             .iter()
             .filter_map(|sent| Some((sent, sent.batch.as_ref()?)))

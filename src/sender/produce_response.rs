@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::accumulator::SealedBatch;
 use crate::error::{Error, ErrorKind, Fate};
+use crate::foreign::logging::{log_debug, log_info};
 use crate::ids::{NodeId, RequestId, TopicId};
 use crate::protocol::messages::{ProducePartitionResponse, ProduceResponse};
 use crate::sender::Sender;
@@ -32,7 +33,7 @@ impl Sender {
         let Some(answers) = self.match_answers(&batches, response) else {
             let text = format!("broker {node} answered about other batches than those it was sent");
             let error = Error::new(ErrorKind::BadResponse, text);
-            self.retry_lost(step, batches, &error);
+            self.retry_unanswered(step, batches, &error);
             return self.disconnect(step, node, &error);
         };
         for (sent, answer) in batches.into_iter().zip(answers) {
@@ -44,7 +45,7 @@ impl Sender {
     }
 
     /// `acks=0`: written to the socket is all that will ever be known.
-    pub(super) fn handle_written(&mut self, step: Step<'_>, id: RequestId) {
+    pub(super) fn handle_sent(&mut self, step: Step<'_>, id: RequestId) {
         if let Some((_, Content::Produce(batches))) = self.end_request(step.now, id) {
             for sent in batches {
                 self.succeed(step, sent, None, None);
@@ -100,34 +101,36 @@ impl Sender {
         );
         let has_sequence = sent.stamp.is_some();
         let has_several = sent.batch.as_ref().is_some_and(SealedBatch::has_several);
+        // The first arm that fits. With a sequence nothing fails while something older has no outcome:
+        // it is sent again, even if it will be refused again.
         match action {
             Action::Retry | Action::RefreshAndRetry => self.retry(step, sent, error, left),
             Action::Split if has_several => self.split(step, sent),
             // Something older is to blame, or has to have its outcome first: callbacks keep their
             // order.
-            Action::Split | Action::Fail | Action::Sequence
+            Action::Split | Action::Fail | Action::OutOfOrder
                 if has_sequence && partition.has_older(sent.id) =>
             {
                 self.retry(step, sent, error, left);
             }
             // Nothing older is to come, so the broker misses something that never will, or has
             // forgotten this producer: the partition continues under a new epoch.
-            Action::Sequence if has_sequence => {
+            Action::OutOfOrder if has_sequence => {
                 partition.leave_gap();
                 self.retry(step, sent, error, left);
             }
-            Action::Split | Action::Fail | Action::Sequence => {
+            Action::Split | Action::Fail | Action::OutOfOrder => {
                 let failure = failure(node, &queue, error, answer);
                 partition.end_in_flight(sent.id);
                 if has_sequence {
                     partition.leave_gap();
                 }
                 if let Some(mut batch) = sent.batch {
-                    batch.add_attempt(left);
+                    batch.merge_fate(left);
                     let outcome = batch.fail(failure);
-                    self.partitions.deliver(outcome, &mut self.agenda);
+                    self.partitions.settle(outcome, &mut self.agenda);
                 }
-                self.evaluate(step, sent.partition);
+                self.update_stage(step, sent.partition);
             }
         }
     }
@@ -146,9 +149,9 @@ impl Sender {
         }
         if let Some(batch) = sent.batch {
             let outcome = batch.succeed(offset, log_append_time_ms);
-            self.partitions.deliver(outcome, &mut self.agenda);
+            self.partitions.settle(outcome, &mut self.agenda);
         }
-        self.evaluate(step, sent.partition);
+        self.update_stage(step, sent.partition);
     }
 
     /// The broker takes no batch of this size: its records go in smaller ones.
@@ -157,7 +160,7 @@ impl Sender {
         if let Some(partition) = self.partitions.get_mut(sent.partition) {
             partition.end_in_flight(sent.id);
         }
-        log::info!(
+        log_info!(
             "{} has a batch of {} bytes that is too large: splitting",
             batch.name(),
             batch.len()
@@ -166,11 +169,16 @@ impl Sender {
             compression.reset_ratio();
         }
         self.keep_parts(step.now, sent.partition, batch);
-        self.evaluate(step, sent.partition);
+        self.update_stage(step, sent.partition);
     }
 
     /// Batches of a request that got no answer, or none that can be read.
-    pub(super) fn retry_lost(&mut self, step: Step<'_>, batches: Vec<SentBatch>, error: &Error) {
+    pub(super) fn retry_unanswered(
+        &mut self,
+        step: Step<'_>,
+        batches: Vec<SentBatch>,
+        error: &Error,
+    ) {
         for sent in batches {
             let left = sent.if_unanswered;
             self.retry(step, sent, error.clone(), left);
@@ -190,9 +198,9 @@ impl Sender {
             if sent.stamp.is_some() {
                 partition.leave_gap();
             }
-            return self.evaluate(step, id);
+            return self.update_stage(step, id);
         };
-        batch.add_attempt(left);
+        batch.merge_fate(left);
         // No other attempt will find a version that both sides speak.
         let is_hopeless = error.kind() == ErrorKind::UnsupportedVersion;
         let is_exhausted = batch.attempts > self.settings.retries;
@@ -200,16 +208,16 @@ impl Sender {
             if batch.stamp.is_some() {
                 partition.leave_gap();
             }
-            self.partitions.deliver(batch.fail(error), &mut self.agenda);
+            self.partitions.settle(batch.fail(error), &mut self.agenda);
         } else {
-            log::debug!("sending {} again: {error}", batch.name());
+            log_debug!("sending {} again: {error}", batch.name());
             self.counters.records_retried.add(batch.completions.len());
             let failures = batch.attempts.saturating_sub(1);
             let pause = self.agenda.pause(self.settings.retry_backoff, failures);
             batch.last_error = Some(error);
             partition.add_retry(batch, step.now + pause);
         }
-        self.evaluate(step, id);
+        self.update_stage(step, id);
     }
 }
 

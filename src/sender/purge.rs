@@ -26,7 +26,7 @@ impl Sender {
             purged.left += partition.map_or(0, |one| one.records_taken(&self.requests));
             self.purge_partition(id, order, &mut purged);
             // There may be nothing left to linger, or to be queued for a broker.
-            self.evaluate(step, id);
+            self.update_stage(step, id);
         }
         self.agenda.push(Output::Purged(id, purged));
     }
@@ -52,7 +52,7 @@ impl Sender {
             }
             // Its callbacks may have to wait for older ones; its memory need not.
             outcome.release_bytes();
-            self.partitions.deliver(outcome, &mut self.agenda);
+            self.partitions.settle(outcome, &mut self.agenda);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! late answer finds nothing here. What is on a connection is not found by its partitions' leaders:
 //! those may have changed since.
 
-use std::collections::BTreeMap;
+use crate::sorted_map::SortedMap;
 
 use crate::accumulator::{BatchId, PartitionId, SealedBatch};
 use crate::error::Fate;
@@ -12,7 +12,7 @@ use crate::record::batch::ProducerStamp;
 /// Everything sent and not answered.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    by_id: BTreeMap<RequestId, SentRequest>,
+    by_id: SortedMap<RequestId, SentRequest>,
     next: u64,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct SentBatch {
     pub(super) stamp: Option<ProducerStamp>,
     /// What this attempt leaves in the log if no answer to it comes.
     pub(super) if_unanswered: Fate,
-    /// `None` if the batch expired; its bytes stay in the request until that is gone.
+    /// `None` if the batch expired; its bytes stay with the request until the last is in the socket.
     pub(super) batch: Option<SealedBatch>,
 }
 

@@ -1,5 +1,5 @@
 //! Decides in which stage each partition's next batch is: what callers did since the last look, and
-//! whatever else changes, ends in [`evaluate`](Sender::evaluate). HOT: runs for each batch. An
+//! whatever else changes, ends in [`update_stage`](Sender::update_stage). HOT: runs for each batch. An
 //! `impl` of [`Sender`]; runs on the I/O thread, or in a simulation.
 
 use crate::accumulator::{BatchId, Notice, PartitionId, PartitionQueue};
@@ -28,7 +28,7 @@ impl Sender {
                 } => {
                     let deadline = queue.deadline_of(opened);
                     self.partitions
-                        .add_batch(queue.id(), batch, deadline, &mut self.agenda);
+                        .register_batch(queue.id(), batch, deadline, &mut self.agenda);
                     self.metadata.touch(step.now, queue.topic());
                     self.handle_changed_queue(step, &queue);
                 }
@@ -51,13 +51,13 @@ impl Sender {
             self.partitions.add(queue, leader);
         }
         self.producer_ids.want();
-        self.evaluate(step, queue.id());
+        self.update_stage(step, queue.id());
     }
 
     /// Makes everything that lingers ready: memory is short, or a caller flushes or closes.
     pub(super) fn hurry_all(&mut self, step: Step<'_>) {
         for id in self.partitions.take_lingering() {
-            self.evaluate(step, id);
+            self.update_stage(step, id);
         }
     }
 
@@ -72,14 +72,14 @@ impl Sender {
     ///
     /// First of all, if its sequences have a gap and nothing of it is on its way any more, it moves to
     /// the next epoch, and what cannot be sent again there fails.
-    pub(super) fn evaluate(&mut self, step: Step<'_>, id: PartitionId) {
+    pub(super) fn update_stage(&mut self, step: Step<'_>, id: PartitionId) {
         let Some(partition) = self.partitions.get_mut(id) else {
             return;
         };
         if let Some(identity) = partition.close_gap() {
             self.producer_ids.bump(identity);
         }
-        self.fail_lost(id);
+        self.fail_unsendable(id);
         let Some(partition) = self.partitions.get(id) else {
             return;
         };

@@ -21,7 +21,7 @@ pub(super) enum Verdict {
     Duplicate,
     /// It is not acknowledged: what to do about it, and whether this attempt may be in the log all the
     /// same. `NotWritten` says nothing of other attempts; a batch puts them together
-    /// ([`SealedBatch::add_attempt`](crate::accumulator::SealedBatch::add_attempt)).
+    /// ([`SealedBatch::merge_fate`](crate::accumulator::SealedBatch::merge_fate)).
     Refused(Action, Fate),
 }
 
@@ -36,9 +36,10 @@ pub(super) enum Action {
     Split,
     /// It will never be taken. Others may be, but the broker still waits for its sequence numbers.
     Fail,
-    /// Its sequence is not the one that the broker waits for: the broker misses a batch before this
-    /// one, which may be on its way or may never come, or it has forgotten this producer.
-    Sequence,
+    /// Send it again, behind those before it; if none is on its way, under a new epoch. Its sequence is
+    /// not the one that the broker waits for: the broker misses a batch before this one, which may be
+    /// on its way or may never come, or it has forgotten this producer.
+    OutOfOrder,
 }
 
 /// What `code` says. An unknown code is not worth a retry, and proves nothing.
@@ -121,7 +122,7 @@ table! {
     INVALID_REQUEST Fail MayBeWritten;
     UNSUPPORTED_FOR_MESSAGE_FORMAT Fail NotWritten;
     POLICY_VIOLATION Fail NotWritten;
-    OUT_OF_ORDER_SEQUENCE_NUMBER Sequence NotWritten;
+    OUT_OF_ORDER_SEQUENCE_NUMBER OutOfOrder NotWritten;
     INVALID_PRODUCER_EPOCH Fail NotWritten;
     INVALID_TXN_STATE Fail NotWritten;
     INVALID_PRODUCER_ID_MAPPING Fail MayBeWritten;
@@ -134,7 +135,7 @@ table! {
     KAFKA_STORAGE_ERROR RefreshAndRetry MayBeWritten;
     LOG_DIR_NOT_FOUND Fail MayBeWritten;
     SASL_AUTHENTICATION_FAILED Fail MayBeWritten;
-    UNKNOWN_PRODUCER_ID Sequence NotWritten;
+    UNKNOWN_PRODUCER_ID OutOfOrder NotWritten;
     REASSIGNMENT_IN_PROGRESS Fail MayBeWritten;
     DELEGATION_TOKEN_AUTH_DISABLED Fail MayBeWritten;
     DELEGATION_TOKEN_NOT_FOUND Fail MayBeWritten;
@@ -209,6 +210,9 @@ table! {
     STREAMS_INVALID_TOPOLOGY_EPOCH Fail MayBeWritten;
     STREAMS_TOPOLOGY_FENCED Fail MayBeWritten;
     SHARE_SESSION_LIMIT_REACHED Retry MayBeWritten;
+    GROUP_DELETION_FAILED Fail MayBeWritten;
+    STREAMS_TOPOLOGY_DESCRIPTION_UPDATE_FAILED Fail MayBeWritten;
+    CONTROLLER_ID_NOT_REGISTERED Fail MayBeWritten;
 }
 
 #[cfg(test)]
@@ -262,10 +266,10 @@ mod tests {
             (ErrorCode::MESSAGE_TOO_LARGE, refused(Action::Split)),
             (
                 ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
-                refused(Action::Sequence),
+                refused(Action::OutOfOrder),
             ),
             (ErrorCode::DUPLICATE_SEQUENCE_NUMBER, Verdict::Duplicate),
-            (ErrorCode::UNKNOWN_PRODUCER_ID, refused(Action::Sequence)),
+            (ErrorCode::UNKNOWN_PRODUCER_ID, refused(Action::OutOfOrder)),
         ];
         assert_eq!(special, expected);
     }

@@ -54,7 +54,7 @@ struct Socket<'a> {
 
 /// Small, so that answers come in pieces.
 const READ_BUFFER_BYTES: usize = 256;
-const READS_PER_TURN: usize = 4;
+const READS_AT_ONCE: usize = 4;
 
 impl ByteStream for Socket<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<Progress> {
@@ -290,7 +290,7 @@ impl Client {
                 network,
                 link,
             };
-            pumped = channel.read(now, socket, &mut self.buffer, READS_PER_TURN);
+            pumped = channel.read(now, socket, &mut self.buffer, READS_AT_ONCE);
         }
         self.finish_pump(stage, network, node, pumped, inputs);
     }
@@ -371,9 +371,9 @@ impl Client {
                     peer.on_pause(stage.now, response.throttle_time());
                     Input::Response(id, response)
                 }
-                Event::Written(id) => {
+                Event::Sent(id) => {
                     peer.sent.remove(&id);
-                    Input::Written(id)
+                    Input::Sent(id)
                 }
             });
         }
@@ -397,7 +397,7 @@ impl Client {
         let lost = lost.unwrap_or_default();
         let unwritten: Vec<_> = lost
             .iter()
-            .filter(|one| !one.written)
+            .filter(|one| !one.begun)
             .map(|one| one.id)
             .collect();
         let numbers = [node.0.into(), lost.len() as i64, unwritten.len() as i64];

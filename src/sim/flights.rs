@@ -99,7 +99,7 @@ impl Flights {
     pub(super) fn on_input(&mut self, input: &Input) {
         match input {
             Input::Response(id, Response::Produce(response)) => self.land(*id, Some(response)),
-            Input::Written(id) | Input::Refused(id, _) => self.land(*id, None),
+            Input::Sent(id) | Input::Refused(id, _) => self.land(*id, None),
             Input::Response(_, Response::Metadata(_)) => self.hints.clear(),
             Input::Disconnected(node, ..) => self.on_disconnected(*node),
             Input::Response(..) | Input::Ready(_) | Input::Command(..) | Input::Purge(..) => {}

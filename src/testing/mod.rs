@@ -79,6 +79,7 @@ mod api;
 mod builder;
 mod chance;
 mod cluster;
+mod content;
 mod events;
 mod faults;
 mod legality;

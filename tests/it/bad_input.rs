@@ -34,7 +34,7 @@ fn one_refusal(producer: &Producer<str, str>, record: ProducerRecord<'_, str, st
     let outcomes = Outcomes::new();
     let before = format!("{record:?}");
     let refused = producer
-        .send(record, outcomes.callback("handed back"))
+        .send_or_return(record, None, outcomes.callback("handed back"))
         .unwrap_err();
     assert!(outcomes.is_empty());
     let (error, record, callback) = refused.into_parts();

@@ -168,7 +168,7 @@ fn try_until_taken(
 ) {
     let before = cluster.counters().metadata_requests;
     let refused = producer.try_send(record.clone(), ignore).unwrap_err();
-    assert_eq!(refused.error().kind(), ErrorKind::UnknownTopicOrPartition);
+    assert_eq!(refused.kind(), ErrorKind::UnknownTopicOrPartition);
     // That was enough to have the cluster asked.
     assert!(cluster.wait_until(PATIENCE, |view| {
         view.counters().metadata_requests > before

@@ -9,8 +9,8 @@ use std::process::Command;
 /// The modules of the crate, lowest first. A row may use the rows before it; modules of one row do
 /// not know each other.
 const LAYERS: [&[&str]; 9] = [
-    &["ids", "sync", "compression", "random"],
-    &["protocol", "address", "backoff"],
+    &["ids", "sync", "compression", "random", "sorted_map"],
+    &["protocol", "address", "backoff", "foreign"],
     &["record", "error", "given"],
     &["serializer", "partitioner", "interceptor"],
     &["config", "metrics"],
@@ -27,7 +27,7 @@ const ACCUMULATOR: [&[&str]; 10] = [
     &["callback", "recycler"],
     &["budget"],
     &["batch"],
-    &["partition"],
+    &["queue"],
     &["notices", "outcome", "topics"],
     &["sealed", "compress_job"],
     &["append"],
@@ -100,6 +100,12 @@ impl Source {
             .any(|part| self.0.contains(part));
         let product = self.1.lines().take_while(|line| *line != "mod tests {");
         if is_test { 0 } else { product.count() }
+    }
+
+    /// [`lines`](Self::lines) for what stands before the file's tests.
+    fn product(&self, what: &str, wrong: impl Fn(&str) -> bool) -> Vec<String> {
+        let product = self.1.split("\nmod tests {").next().unwrap_or_default();
+        Self(self.0.clone(), product.to_owned()).lines(what, wrong)
     }
 
     /// A complaint for each line of code, comments left out, that is `wrong`.
@@ -199,6 +205,28 @@ fn locks_and_atomics_come_from_one_module() {
     complaints(|source| match source.module() {
         Some("sync") | None => Vec::new(),
         Some(_) => source.lines("comes from crate::sync", names),
+    });
+}
+
+#[test]
+fn foreign_panics_and_loggers_are_contained_in_one_module() {
+    let logs = |line: &str| {
+        let mut words = line.split(|c: char| !(c.is_alphanumeric() || "_:!".contains(c)));
+        words.any(|word| {
+            let mut levels = ["error", "warn", "info", "debug", "trace", "log"].iter();
+            levels.any(|level| word.trim_start_matches(':') == format!("log::{level}!"))
+        })
+    };
+    let catches = |line: &str| line.contains("catch_unwind");
+    complaints(|source| match source.module() {
+        None | Some("foreign") => Vec::new(),
+        Some(_) => {
+            let mut found = source.lines("log with log_warn! and the like: a logger panics", logs);
+            if source.module() != Some("sim") {
+                found.extend(source.product("catch with foreign::contain", catches));
+            }
+            found
+        }
     });
 }
 

@@ -5,9 +5,9 @@
 //! or an error that says why; [`ROWS`] decides. No default changes: what is not set is as in Kafka's
 //! producer. The log says so once if librdkafka's names are in use.
 
+use crate::sorted_map::SortedMap;
 use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
-use std::collections::BTreeMap;
 
 use super::findings::Problem;
 use super::properties::{Entry, Properties, Value as Given};
@@ -109,7 +109,7 @@ struct Translation<'a> {
     properties: Properties,
     problems: Vec<Problem>,
     /// By reason.
-    without_effect: BTreeMap<&'static str, Vec<String>>,
+    without_effect: SortedMap<&'static str, Vec<String>>,
     warnings: Vec<String>,
 }
 
@@ -119,7 +119,7 @@ impl<'a> Translation<'a> {
             given,
             properties: given.clone(),
             problems: Vec::new(),
-            without_effect: BTreeMap::new(),
+            without_effect: SortedMap::new(),
             warnings: Vec::new(),
         }
     }
@@ -137,7 +137,7 @@ impl<'a> Translation<'a> {
             }),
             Fate::Always(value) if text(entry).is_ok_and(|text| is_the_same(text, value)) => Ok(()),
             Fate::NoEffect | Fate::Always(_) => {
-                let names = self.without_effect.entry(row.remark).or_default();
+                let names = self.without_effect.get_or_insert_with(row.remark, Vec::new);
                 names.push(name.to_owned());
                 Ok(())
             }
@@ -264,7 +264,7 @@ impl<'a> Translation<'a> {
     }
 
     fn end(mut self, foreign: &[&str]) -> Translated<'a> {
-        for (why, names) in &self.without_effect {
+        for (why, names) in self.without_effect.iter() {
             let names = names.join(", ");
             self.warnings
                 .push(format!("without effect, as {why}: {names}"));

@@ -13,6 +13,7 @@ use crate::address::Address;
 use crate::backoff::Backoff;
 use crate::cluster::{ClusterView, Due, Refresh, Update};
 use crate::error::Error;
+use crate::foreign::logging::log_warn;
 use crate::ids::NodeId;
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{MetadataRequest, MetadataResponse, ProduceResponse};
@@ -147,7 +148,7 @@ impl Metadata {
         agenda: &mut Agenda,
     ) -> Option<ClusterView> {
         if response.brokers.is_empty() || response.error != ErrorCode::NONE {
-            log::warn!("broker {node} answered with metadata that names no broker");
+            log_warn!("broker {node} answered with metadata that names no broker");
             self.handle_failure(now, agenda);
             let start_over = response.error == ErrorCode::REBOOTSTRAP_REQUIRED;
             return (start_over && self.rebootstrap.is_some())
@@ -165,7 +166,7 @@ impl Metadata {
             is_incomplete,
         } = update;
         for (topic, code) in &view.refused {
-            log::warn!("broker {node} has no metadata for topic \"{topic}\": {code}");
+            log_warn!("broker {node} has no metadata for topic \"{topic}\": {code}");
         }
         let is_incomplete = is_incomplete || self.waits.any_short_of(&view);
         let backoff = self.backoff;
@@ -192,7 +193,7 @@ impl Metadata {
                 if let Some(endpoint) = endpoint.filter(|end| end.node.0 >= 0)
                     && let Some(address) = Address::advertised(&endpoint.host, endpoint.port)
                 {
-                    view.brokers.entry(hint.leader).or_insert(address);
+                    view.brokers.get_or_insert_with(hint.leader, || address);
                 }
                 let name = match topic.name.as_str() {
                     "" => view.name_of(topic.id),
@@ -238,7 +239,7 @@ impl Metadata {
 
     /// The clock has run out. Returns the view without brokers, if there were any.
     pub(super) fn handle_overdue(&mut self, agenda: &mut Agenda) -> Option<ClusterView> {
-        log::warn!("no broker has answered with metadata for long");
+        log_warn!("no broker has answered with metadata for long");
         self.wanted_since = None;
         self.start_over(agenda)
     }
@@ -248,7 +249,7 @@ impl Metadata {
         if self.view.brokers.is_empty() {
             return None;
         }
-        log::warn!("starting over with the bootstrap servers");
+        log_warn!("starting over with the bootstrap servers");
         self.refresh.request();
         Some(self.view.without_brokers())
     }

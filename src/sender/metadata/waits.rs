@@ -1,6 +1,6 @@
 //! Callers that wait for a topic: in `send`, mostly, for the first record to it. Pure.
 
-use std::collections::BTreeMap;
+use crate::sorted_map::SortedMap;
 use std::time::Instant;
 
 use crate::cluster::ClusterView;
@@ -13,7 +13,7 @@ use crate::sync::Arc;
 
 /// The callers that wait.
 #[derive(Debug, Default)]
-pub(super) struct TopicWaits(BTreeMap<CommandId, TopicWait>);
+pub(super) struct TopicWaits(SortedMap<CommandId, TopicWait>);
 
 /// One caller.
 #[derive(Debug)]
@@ -177,7 +177,7 @@ mod tests {
 
     fn refusing(code: ErrorCode) -> ClusterView {
         ClusterView {
-            refused: BTreeMap::from([(Arc::from("orders"), code)]),
+            refused: std::collections::BTreeMap::from([(Arc::from("orders"), code)]),
             ..ClusterView::default()
         }
     }

@@ -8,7 +8,7 @@
 mod node;
 mod ready_queues;
 
-use std::collections::BTreeMap;
+use crate::sorted_map::SortedMap;
 use std::time::{Duration, Instant};
 
 pub(super) use node::Node;
@@ -31,7 +31,7 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// All brokers known, and the bootstrap addresses, whose ids count down from −1.
 #[derive(Debug)]
 pub(super) struct Nodes {
-    by_id: BTreeMap<NodeId, Node>,
+    by_id: SortedMap<NodeId, Node>,
     max_in_flight: usize,
     max_idle: Option<Duration>,
     availability_timeout: Option<Duration>,
@@ -95,7 +95,7 @@ impl Nodes {
     pub(super) fn update(
         &mut self,
         now: Instant,
-        brokers: &BTreeMap<NodeId, Address>,
+        brokers: &SortedMap<NodeId, Address>,
     ) -> Vec<NodeId> {
         let mut stale = Vec::new();
         for (id, node) in self.by_id.iter_mut().filter(|(id, _)| id.0 >= 0) {
@@ -103,10 +103,9 @@ impl Nodes {
                 stale.push(*id);
             }
         }
-        for (id, address) in brokers {
+        for (id, address) in brokers.iter() {
             self.by_id
-                .entry(*id)
-                .or_insert_with(|| Node::new(now, address.clone()));
+                .get_or_insert_with(*id, || Node::new(now, address.clone()));
         }
         stale
     }
@@ -204,7 +203,7 @@ impl Nodes {
 
     /// Bootstrap addresses that are connected and have nothing to answer.
     pub(super) fn quiet_bootstrap(&self) -> Vec<NodeId> {
-        let bootstrap = self.by_id.range(..NodeId(0));
+        let bootstrap = self.by_id.iter().take_while(|(id, _)| id.0 < 0);
         let quiet = bootstrap.filter(|(_, node)| node.is_ready() && node.requests() == 0);
         quiet.map(|(id, _)| *id).collect()
     }
@@ -275,7 +274,7 @@ impl Nodes {
         let Some(node) = self.by_id.get_mut(&id) else {
             return;
         };
-        node.ready().push(kind, partition);
+        node.ready_queues().push(kind, partition);
         if let Some(timeout) = self.availability_timeout
             && node.block(now)
         {
@@ -287,7 +286,7 @@ impl Nodes {
     pub(super) fn next_kind(&mut self, now: Instant, id: NodeId) -> Option<RequestKind> {
         let node = self.by_id.get_mut(&id)?;
         node.can_take(now, self.max_in_flight)
-            .then(|| node.ready().take_turn())?
+            .then(|| node.ready_queues().take_turn())?
     }
 
     /// The broker was given a request, or nothing waits for it. Returns whether it had been stuck.

@@ -218,7 +218,7 @@ impl Node {
 
 /// What it has to take, and whether it takes it.
 impl Node {
-    pub(in crate::sender) fn ready(&mut self) -> &mut ReadyQueues {
+    pub(in crate::sender) fn ready_queues(&mut self) -> &mut ReadyQueues {
         &mut self.ready
     }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::ErrorKind;
+use crate::sorted_map::SortedMap;
 
 #[expect(clippy::disallowed_methods, reason = "an Instant has no other source")]
 fn now() -> Instant {
@@ -85,7 +86,7 @@ fn a_broker_of_the_cluster_comes_before_a_bootstrap_address_unless_it_fails() {
     let start = now();
     let mut nodes = nodes(start, &[1]);
     let broker = NodeId(7);
-    let brokers = BTreeMap::from([(broker, address(7))]);
+    let brokers = SortedMap::from_iter([(broker, address(7))]);
     assert!(nodes.update(start, &brokers).is_empty());
     assert_eq!(nodes.choose_any(start, true), Choice::Connect(broker));
     fail(&mut nodes, start, broker);
@@ -100,9 +101,9 @@ fn a_broker_of_the_cluster_comes_before_a_bootstrap_address_unless_it_fails() {
 fn a_broker_that_moved_or_left_is_named() {
     let start = now();
     let mut nodes = nodes(start, &[1]);
-    let both = BTreeMap::from([(NodeId(7), address(7)), (NodeId(8), address(8))]);
+    let both = SortedMap::from_iter([(NodeId(7), address(7)), (NodeId(8), address(8))]);
     nodes.update(start, &both);
-    let moved = BTreeMap::from([(NodeId(7), address(70))]);
+    let moved = SortedMap::from_iter([(NodeId(7), address(70))]);
     assert_eq!(nodes.update(start, &moved), [NodeId(7), NodeId(8)]);
 }
 

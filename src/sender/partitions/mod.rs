@@ -1,5 +1,5 @@
-//! The stage of each partition's next batch: lingering, backing off, waiting for its broker, or on
-//! its way; and which batches have no outcome yet. What a partition knows about itself is in
+//! The stage of each partition's next batch: lingering, backing off, or waiting for its broker (what
+//! is taken to be sent, "in flight" below, leaves the stage to the batch after it); and which batches have no outcome yet. What a partition knows about itself is in
 //! [`partition`]; when it moves from stage to stage is decided in
 //! [`scheduling`](crate::sender::scheduling).
 //!
@@ -153,7 +153,7 @@ impl Partitions {
 /// Batches and their outcomes.
 impl Partitions {
     /// A batch is known from now on, and has to have its outcome by the deadline.
-    pub(super) fn add_batch(
+    pub(super) fn register_batch(
         &mut self,
         id: PartitionId,
         batch: BatchId,
@@ -186,7 +186,7 @@ impl Partitions {
     /// keep the order of `send`. This delays no outcome beyond its own deadline, because what was sent
     /// earlier expires earlier; except by the moment for which a caller was preempted between reading the
     /// clock and opening its batch.
-    pub(super) fn deliver(&mut self, outcome: Outcome, agenda: &mut Agenda) {
+    pub(super) fn settle(&mut self, outcome: Outcome, agenda: &mut Agenda) {
         let (id, batch) = (outcome.queue.id(), outcome.batch);
         agenda.cancel(outcome.deadline(), Timer::Delivery(id, batch));
         debug_assert!(self.is_incomplete(batch), "an outcome for an unknown batch");

@@ -12,7 +12,8 @@
 //! 0. What may be in the log is not sent again there, where the broker could not know that it has it; it
 //! fails, as "may be written", in its turn. What is certainly not in the log is sent again.
 
-use std::collections::{BTreeMap, VecDeque};
+use crate::sorted_map::SortedMap;
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::accumulator::{BatchId, Head, Outcome, PartitionQueue, SealedBatch};
@@ -41,7 +42,7 @@ pub(in crate::sender) struct Partition {
     /// Batches to be sent again, oldest first.
     retries: VecDeque<Retry>,
     /// Outcomes that an older batch without one holds back.
-    held: BTreeMap<BatchId, Outcome>,
+    held: SortedMap<BatchId, Outcome>,
     sequences: Sequences,
     /// Whether the sequences have a gap.
     has_gap: bool,
@@ -83,7 +84,7 @@ impl Partition {
             stage: Stage::Idle,
             in_flight: VecDeque::new(),
             retries: VecDeque::new(),
-            held: BTreeMap::new(),
+            held: SortedMap::new(),
             sequences: Sequences::default(),
             has_gap: false,
         }
@@ -334,8 +335,9 @@ impl Partition {
         }
         let second = self.held.insert(outcome.batch, outcome);
         debug_assert!(second.is_none(), "a second outcome");
-        while let Some(held) = self.held.first_entry().filter(|held| is_next(*held.key())) {
-            deliver(held.remove());
+        while self.held.first().is_some_and(|(id, _)| is_next(*id)) {
+            let (_, held) = self.held.pop_first().expect("it is there");
+            deliver(held);
         }
     }
 

@@ -108,7 +108,7 @@ impl World {
 
     fn retry(&mut self, number: u64, left: Fate) -> BatchId {
         let mut batch = self.end_request(number);
-        batch.add_attempt(left);
+        batch.merge_fate(left);
         let id = batch.id;
         self.partition.add_retry(batch, self.now);
         id

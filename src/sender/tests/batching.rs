@@ -152,7 +152,7 @@ fn acks_0_is_done_when_it_is_written() {
     world.advance(LINGER);
     assert_eq!(world.produced().len(), 1);
     world.sent.remove(&request.id);
-    world.handle(Input::Written(request.id));
+    world.handle(Input::Sent(request.id));
     let delivered = world.delivered();
     assert_eq!(delivered.len(), 1);
     assert_eq!(

@@ -141,7 +141,7 @@ fn acks_0_expires_too() {
     assert_eq!(world.failed(), [timed_out("a")]);
     let request = world.the_request();
     world.sent.clear();
-    world.handle(Input::Written(request.id));
+    world.handle(Input::Sent(request.id));
     assert!(world.delivered().is_empty());
     world.send(0, "b");
     assert_eq!(world.the_request().batches, batch(0, &["b"]));

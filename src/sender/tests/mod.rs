@@ -572,7 +572,7 @@ impl Sender {
 }
 
 fn deliver(outcome: Outcome) {
-    outcome.run_callbacks(|_, called| called.unwrap()).unwrap();
+    outcome.run_callbacks(|_, called| called.unwrap());
 }
 
 /// Partition and values of each batch.

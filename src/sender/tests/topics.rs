@@ -80,7 +80,7 @@ fn end_oldest(world: &mut World) {
     match &world.sent[&oldest.id].1 {
         Request::Produce(one) if one.acks == 0 => {
             world.sent.remove(&oldest.id);
-            world.handle(Input::Written(oldest.id));
+            world.handle(Input::Sent(oldest.id));
         }
         _ => world.answer(&oldest, ErrorCode::NONE),
     }
@@ -141,7 +141,7 @@ fn what_is_written_without_acks_says_nothing_of_what_waits_for_an_answer() {
     world.advance(LINGER);
     let [first, second] = world.produced().try_into().unwrap();
     world.sent.remove(&second.id);
-    world.handle(Input::Written(second.id));
+    world.handle(Input::Sent(second.id));
     assert_eq!(world.acknowledged(), ["b"]);
     // The broker refuses what has no answer by ending the connection.
     world.lose(ONE);

@@ -208,7 +208,7 @@ impl World {
         }
         while let Some((id, request)) = self.links[link].unwritten.pop_front() {
             if !request.is_answered() {
-                self.inputs.push(Input::Written(id));
+                self.inputs.push(Input::Sent(id));
             }
             let mix = &self.stage.weather.mix;
             let (silence, mute, cut) = (mix.silence, mix.mute, mix.cut_request);
