@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "an example prints what happens")]
 
 use std::error::Error;
+use std::time::Duration;
 
 use linger::testing::MockCluster;
 use linger::{ErrorKind, Producer, ProducerRecord, Properties};
@@ -18,10 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let producer: Producer<[u8], [u8]> = Producer::new(&properties)?;
 
     // `try_send` waits for nothing, not even for the partitions of a topic that it does not know yet.
-    println!(
-        "{} partition(s)",
-        producer.partitions_for("readings")?.len()
-    );
+    producer.prepare(&["readings"], Duration::from_secs(10))?;
     // Nobody answers for a while, so that memory fills up.
     cluster.pause_broker(1);
 

@@ -77,13 +77,22 @@ impl Failure {
         self.blamed.get(&index).unwrap_or(&self.error)
     }
 
+    /// The batch, and with it each of its records, is of this partition.
+    pub(crate) fn at(self, topic: &Arc<str>, partition: i32) -> Self {
+        self.map(|error| error.at(Arc::clone(topic), Some(partition)))
+    }
+
     /// The batch, and with it each of its records, has this fate.
     pub(crate) fn with_fate(self, fate: Fate) -> Self {
+        self.map(|error| error.with_fate(fate))
+    }
+
+    fn map(self, change: impl Fn(Error) -> Error) -> Self {
         let blamed = self.blamed.into_iter();
         Self {
-            error: self.error.with_fate(fate),
+            error: change(self.error),
             blamed: blamed
-                .map(|(index, error)| (index, error.with_fate(fate)))
+                .map(|(index, error)| (index, change(error)))
                 .collect(),
         }
     }
@@ -120,13 +129,12 @@ impl Written {
 impl Completion {
     #[inline]
     fn new(callback: Option<Box<Callback>>, group: u32, record: &Record<'_>) -> Self {
-        // A record is smaller than 2 GiB: the producer has checked it against max.request.size.
-        let size = |bytes: &[u8]| i32::try_from(bytes.len()).unwrap_or(i32::MAX);
+        let (key_size, value_size) = record.sizes();
         Self {
             callback,
             timestamp_ms: record.timestamp_ms,
-            key_size: record.key.map_or(-1, size),
-            value_size: record.value.map_or(-1, size),
+            key_size,
+            value_size,
             group,
         }
     }
@@ -239,12 +247,17 @@ impl Completions {
             let index = i64::try_from(self.called).unwrap_or(i64::MAX);
             // Before the call: whatever happens in it, none is called twice.
             self.called += 1;
+            let error;
             let answer = match &mut result {
                 Ok((written, metadata)) => {
                     written.describe(index, record, metadata);
                     Ok(&*metadata)
                 }
-                Err(failure) => Err(failure.of_record(index)),
+                Err(failure) => {
+                    let shared = failure.of_record(index).clone();
+                    error = shared.of_record((record.key_size, record.value_size));
+                    Err(&error)
+                }
             };
             if let Some(interceptors) = &self.interceptors {
                 interceptors.tell(answer);

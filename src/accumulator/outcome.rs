@@ -68,11 +68,18 @@ impl Outcome {
             return Vec::new();
         };
         let (_, records) = decode(bytes.as_slice()).expect("the encoder sealed this batch");
-        let undelivered = |record: DecodedRecord| UndeliveredRecord {
-            topic: Arc::clone(self.queue.topic()),
-            partition: self.queue.index(),
-            error: failure.of_record(record.offset_delta.into()).clone(),
-            record,
+        let size = |bytes: &Option<Vec<u8>>| match bytes {
+            Some(bytes) => i32::try_from(bytes.len()).unwrap_or(i32::MAX),
+            None => -1,
+        };
+        let undelivered = |record: DecodedRecord| {
+            let error = failure.of_record(record.offset_delta.into()).clone();
+            UndeliveredRecord {
+                topic: Arc::clone(self.queue.topic()),
+                partition: self.queue.index(),
+                error: error.of_record((size(&record.key), size(&record.value))),
+                record,
+            }
         };
         records.into_iter().map(undelivered).collect()
     }

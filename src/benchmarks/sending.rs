@@ -98,6 +98,7 @@ impl Sending {
                 Output::Disconnect(_)
                 | Output::Publish(_)
                 | Output::Finish(..)
+                | Output::Report(_)
                 | Output::Purged(..) => {}
                 Output::Wait(_) | Output::Stop => return delivered,
             }

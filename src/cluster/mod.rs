@@ -1,11 +1,13 @@
 //! The cluster as of the metadata that has come: who leads which partition, and where brokers can
 //! be reached. Immutable, replaced whole; owns no socket, reads no clock.
 
+mod missing;
 mod refresh;
 
 use crate::sorted_map::SortedMap;
 use std::collections::BTreeMap;
 
+pub(crate) use missing::refused_for_good;
 pub(crate) use refresh::{Due, Refresh};
 
 use crate::address::Address;
@@ -220,7 +222,7 @@ fn brokers(response: &MetadataResponse) -> SortedMap<NodeId, Address> {
 
 /// Far more than any cluster has; a broker that tells of more costs no memory for them.
 const MAX_BROKERS: usize = 10_000;
-const MAX_PARTITIONS: usize = 200_000;
+pub(crate) const MAX_PARTITIONS: usize = 200_000;
 
 #[cfg(test)]
 mod tests {

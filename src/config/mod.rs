@@ -28,6 +28,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::backoff::Backoff;
 use crate::error::Result;
+use crate::event::EventListener;
 use crate::foreign::logging::log_warn;
 use crate::interceptor::Interceptors;
 use crate::partitioner::{ByKey, Partitioning};
@@ -82,6 +83,7 @@ pub struct ProducerConfig {
     adaptive_partitioning: bool,
     partition_availability_timeout: Option<Duration>,
     interceptors: Option<Arc<Interceptors>>,
+    listener: Option<EventListener>,
 
     topics: TopicTable,
     retries: u32,
@@ -182,6 +184,11 @@ impl ProducerConfig {
     /// `None`: they always do.
     pub(crate) fn partition_availability_timeout(&self) -> Option<Duration> {
         self.partition_availability_timeout
+    }
+
+    /// The program's function for events.
+    pub(crate) fn listener(&self) -> Option<&EventListener> {
+        self.listener.as_ref()
     }
 
     /// The interceptors in their order; `None` if there are none.

@@ -70,6 +70,7 @@ pub(super) fn check(
         partition_availability_timeout: Some(values.millis("partitioner.availability.timeout.ms"))
             .filter(|timeout| !timeout.is_zero()),
         interceptors,
+        listener: properties.listener().cloned(),
         topics,
         idempotence,
         retries: u32::try_from(values.integer("retries")).expect("0 to i32::MAX in the table"),

@@ -12,6 +12,7 @@ use super::object::PropertyObject;
 use super::torn::TornText;
 use super::{findings, shown, syntax};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::{EventListener, ProducerEvent};
 
 /// Kafka's properties: names with values, of which a later one wins over an earlier one.
 ///
@@ -38,6 +39,8 @@ pub struct Properties {
     entries: BTreeMap<String, Entry>,
     /// Objects that the user has registered under a name, which class properties can then use.
     classes: BTreeMap<String, PropertyObject>,
+    /// The program's function for events.
+    listener: Option<EventListener>,
     /// Where the newest entries come from.
     source: Source,
     /// Whether a name that nobody knows is a warning, and not an error.
@@ -131,6 +134,26 @@ impl Properties {
     /// this.
     pub fn lenient(mut self) -> Self {
         self.is_lenient = true;
+        self
+    }
+
+    /// Has the producer call `listener` for each [`ProducerEvent`]: a broker went down or is up again, none
+    /// can be reached, a topic is refused, a broker asks for a pause. A later listener replaces an earlier
+    /// one.
+    ///
+    /// It is called on the I/O thread, as [callbacks](crate::Producer#inside-a-callback) are, and what is
+    /// said of them holds: it must not wait for the producer, one that takes long holds up everything, and
+    /// one that panics is caught, logged and counted. Nothing depends on it: what a program has missed,
+    /// [`Producer::state`](crate::Producer::state) tells.
+    ///
+    /// ```
+    /// # use linger::Properties;
+    /// let properties = Properties::new()
+    ///     .set("bootstrap.servers", "localhost:9092")
+    ///     .on_event(|event| eprintln!("{event}"));
+    /// ```
+    pub fn on_event(mut self, listener: impl Fn(&ProducerEvent) + Send + Sync + 'static) -> Self {
+        self.listener = Some(EventListener::new(listener));
         self
     }
 
@@ -280,6 +303,7 @@ impl Properties {
         Self {
             entries: self.entries.iter().filter_map(within).collect(),
             classes: self.classes.clone(),
+            listener: self.listener.clone(),
             ..*self
         }
     }
@@ -294,6 +318,7 @@ impl Properties {
         self.entries.extend(later);
         self.classes.extend(other.classes);
         self.is_lenient |= other.is_lenient;
+        self.listener = other.listener.or(self.listener);
         self.source = Source {
             order: before + other.source.order,
             ..other.source
@@ -361,6 +386,10 @@ impl Properties {
 
     pub(super) fn is_lenient(&self) -> bool {
         self.is_lenient
+    }
+
+    pub(super) fn listener(&self) -> Option<&EventListener> {
+        self.listener.as_ref()
     }
 
     /// The object that is registered under a name.

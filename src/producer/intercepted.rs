@@ -71,7 +71,7 @@ impl Gate<'_> {
             // Once the record is in its batch, the batch tells the interceptors its outcome,
             // whatever happens to this call. Without this check they would hear of it twice.
             if !callback.borrow().callback.is_attached() {
-                refused(&panicked(target.topic, words));
+                refused(&target.blame(panicked(target.topic, words)));
             }
         });
         appended.inspect_err(refused)

@@ -9,14 +9,21 @@ mod group;
 mod group_once;
 mod handle;
 mod intercepted;
+mod into;
+#[cfg(feature = "testing")]
+mod mock;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod model;
+mod owned;
 mod partitions;
+mod prepare;
+mod produce;
 mod purge;
 mod record;
 mod send;
 mod send_error;
+mod state;
 mod wait_limit;
 
 use std::fmt;
@@ -26,10 +33,16 @@ pub use close::CloseReport;
 pub use group::Group;
 pub use group_once::{GroupFailure, GroupOnce, GroupReport};
 pub use handle::SendHandle;
+pub use into::{CowHeader, IntoCow, IntoHeader};
+#[cfg(feature = "testing")]
+pub use mock::MockProducer;
+pub use owned::OwnedProducerRecord;
 pub use partitions::{Node, PartitionInfo};
+pub use produce::{Callback, Produce};
 pub use purge::{Purge, PurgeReport};
-pub use record::{OwnedProducerRecord, ProducerRecord};
+pub use record::ProducerRecord;
 pub use send_error::SendError;
+pub use state::{BrokerState, ProducerState};
 
 use crate::accumulator::OwnCallback;
 use crate::check;
@@ -109,6 +122,10 @@ pub struct Producer<K: ?Sized, V: ?Sized> {
     settings: Arc<Settings>,
 }
 
+/// A producer of keys and values that are bytes already: `b"…"`, `text.as_bytes()`, `&vec`. Its serializers
+/// are `bytes`.
+pub type BytesProducer = Producer<[u8], [u8]>;
+
 struct Serializers<K: ?Sized, V: ?Sized> {
     key: Arc<dyn Serializer<K>>,
     value: Arc<dyn Serializer<V>>,
@@ -183,12 +200,14 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     ///
     /// # Errors
     /// The record is refused, and the callback is dropped uncalled;
-    /// [`send_or_return`](Self::send_or_return) hands both back. The time is over
-    /// ([`TimedOut`](ErrorKind::TimedOut), [`BufferFull`](ErrorKind::BufferFull),
-    /// [`UnknownTopicOrPartition`](ErrorKind::UnknownTopicOrPartition)), the record is wrong
+    /// [`send_or_return`](Self::send_or_return) hands both back. The time is over, and memory was [full](ErrorKind::BufferFull), or the topic could not be
+    /// found out about: the brokers do not
+    /// [know it](ErrorKind::UnknownTopicOrPartition), none can be reached or asked
+    /// ([`Connect`](ErrorKind::Connect) and others, by what happened last), or none has answered yet
+    /// ([`TimedOut`](ErrorKind::TimedOut)). Without waiting: the brokers refuse the topic
+    /// ([`Broker`](ErrorKind::Broker)), the record is wrong
     /// ([`InvalidRecord`](ErrorKind::InvalidRecord), [`RecordTooLarge`](ErrorKind::RecordTooLarge),
-    /// [`Serialization`](ErrorKind::Serialization)), the brokers refuse its topic
-    /// ([`Broker`](ErrorKind::Broker)), or the producer is [`Closed`](ErrorKind::Closed).
+    /// [`Serialization`](ErrorKind::Serialization)), or the producer is [`Closed`](ErrorKind::Closed).
     ///
     /// # Panics
     /// If a serializer or partitioner of the user's own panics; nothing is accepted then. An
@@ -203,10 +222,12 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     }
 
     /// [`send`](Self::send), but never blocks. For a topic that is not known yet it asks for
-    /// metadata and refuses the record.
+    /// metadata and refuses the record, with what is known by now; once the answer is there, the record is
+    /// taken. [`prepare`](Self::prepare) waits for it before the first record.
     ///
     /// # Errors
-    /// As [`send`](Self::send).
+    /// As [`send`](Self::send), of the same kind for the same cause. That no broker has answered about the
+    /// topic yet is [`TimedOut`](ErrorKind::TimedOut): this call's time is over at once.
     pub fn try_send<F>(&self, record: ProducerRecord<'_, K, V>, callback: F) -> Result<()>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
@@ -282,25 +303,38 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         self.send_with_handle(record)?.wait()
     }
 
-    /// Sends a record and returns a handle to wait for, for those who want many at once.
+    /// Sends a record and returns a handle to wait for, or to await, for those who want many at once.
+    /// Blocks as [`send`](Self::send) does.
     ///
     /// # Errors
     /// As [`send`](Self::send).
+    pub fn send_with_handle(&self, record: ProducerRecord<'_, K, V>) -> Result<SendHandle> {
+        self.handle_within(record, &self.max_block())
+    }
+
+    /// [`send_with_handle`](Self::send_with_handle), but never blocks, as [`try_send`](Self::try_send):
+    /// for [async code](crate#from-async-code).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn try_send_with_handle(&self, record: ProducerRecord<'_, K, V>) -> Result<SendHandle> {
+        self.handle_within(record, &WaitLimit::none())
+    }
+
     #[expect(
         clippy::needless_pass_by_value,
         reason = "all ways to send take the record alike"
     )]
-    pub fn send_with_handle(&self, record: ProducerRecord<'_, K, V>) -> Result<SendHandle> {
+    fn handle_within(
+        &self,
+        record: ProducerRecord<'_, K, V>,
+        limit: &WaitLimit,
+    ) -> Result<SendHandle> {
         let outcome = Arc::new(Slot::default());
         let filled = Arc::clone(&outcome);
         let mut callback = OwnCallback::new(move |result| filled.fill(result));
         let mut buffers = SendBuffers::take();
-        let appended = self.append(
-            &record,
-            &mut callback.by_ref(),
-            &self.max_block(),
-            &mut buffers,
-        );
+        let appended = self.append(&record, &mut callback.by_ref(), limit, &mut buffers);
         let handle = appended.map(|appended| SendHandle {
             shared: Arc::clone(&self.handle.shared),
             outcome,

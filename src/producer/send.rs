@@ -77,6 +77,20 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         limit: &WaitLimit,
         buffers: &'b mut SendBuffers,
     ) -> Result<Appended<'b>> {
+        match record.borrowed() {
+            None => self.append_borrowed(record, callback, limit, buffers),
+            Some(record) => self.append_borrowed(&record, callback, limit, buffers),
+        }
+    }
+
+    #[inline]
+    fn append_borrowed<'b>(
+        &self,
+        record: &ProducerRecord<'_, K, V>,
+        callback: &mut CallbackRef<'_>,
+        limit: &WaitLimit,
+        buffers: &'b mut SendBuffers,
+    ) -> Result<Appended<'b>> {
         if let Some(interceptors) = &self.settings.interceptors {
             return self.append_intercepted(interceptors, record, callback, limit, buffers);
         }
@@ -119,7 +133,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     }
 }
 
-fn serialize<'b, T: ?Sized, K: ?Sized, V: ?Sized>(
+pub(super) fn serialize<'b, T: ?Sized, K: ?Sized, V: ?Sized>(
     serializer: &dyn Serializer<T>,
     record: &'b ProducerRecord<'_, K, V>,
     data: &'b T,
@@ -136,7 +150,8 @@ fn serialize<'b, T: ?Sized, K: ?Sized, V: ?Sized>(
             let part = if is_key { "key" } else { "value" };
             let (topic, why) = (record.topic, foreign::text(&*error));
             let text = format!("cannot serialize the {part} of a record for \"{topic}\": {why}");
-            Err(Error::with_source(ErrorKind::Serialization, text, error))
+            let error = Error::with_source(ErrorKind::Serialization, text, error);
+            Err(error.at(topic, record.partition))
         }
     }
 }

@@ -126,7 +126,7 @@ fn a_send_inside_a_callback_does_not_wait_for_metadata() {
         assert!(producer.partitions_for("unknown").is_err());
         Error::from(refused)
     });
-    assert_eq!(error.kind(), ErrorKind::UnknownTopicOrPartition);
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
     // But it has been asked for.
     assert!(cluster.wait_until(PATIENCE, |view| view.partition_count("unknown") == 1));
     eventually("the topic is known inside callbacks, too", || {

@@ -451,7 +451,8 @@ fn try_send_finds_a_partition_that_is_new() {
     let refused = producer.try_send(record.clone(), ignore).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "partition 2 of topic \"t\" is not known yet; metadata has been asked for"
+        "partition 2 of topic \"t\" does not exist: the topic has 1 partition (metadata has been \
+         asked for again)"
     );
     let asks = |now: &MockView<'_>| now.counters().metadata_requests > asked;
     assert!(cluster.wait_until(PATIENCE, asks), "as the error says");

@@ -452,10 +452,7 @@ fn refused_records_are_told_once_on_their_callers_thread() {
             record("orders", "nowhere"),
             "InvalidRecord NotWritten orders None",
         ),
-        (
-            record("unknown", "x"),
-            "UnknownTopicOrPartition NotWritten unknown None",
-        ),
+        (record("unknown", "x"), "TimedOut NotWritten unknown None"),
         (
             record("orders", "x").partition(3),
             "UnknownTopicOrPartition NotWritten orders Some(3)",

@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 9] = [
     &["ids", "sync", "compression", "random", "sorted_map"],
     &["protocol", "address", "backoff", "foreign"],
     &["record", "error", "given"],
-    &["serializer", "partitioner", "interceptor"],
+    &["serializer", "partitioner", "interceptor", "event"],
     &["config", "metrics"],
     &["accumulator", "connection", "cluster", "transport"],
     &["sender", "channel"],
@@ -22,7 +22,7 @@ const LAYERS: [&[&str]; 9] = [
 
 /// The files of the accumulator, lowest first, by the same rule.
 const ACCUMULATOR: [&[&str]; 10] = [
-    &["group", "lanes", "ratio", "tally", "undelivered"],
+    &["group", "lanes", "losses", "ratio", "tally", "undelivered"],
     &["completion", "topic_compression"],
     &["callback", "recycler"],
     &["budget"],
@@ -242,9 +242,15 @@ fn what_a_simulation_replays_has_no_hash_map() {
 #[test]
 fn metrics_are_read_only_where_the_user_asks_for_them() {
     let reads = |line: &str| line.contains("ProducerMetrics") || line.contains(".snapshot(");
+    // The trait names what the producer returns, and the mock producer makes one up.
+    const MAY: [&str; 3] = [
+        "src/producer/mod.rs",
+        "src/producer/produce.rs",
+        "src/producer/mock/calls.rs",
+    ];
     complaints(|source| match source.module() {
         None | Some("metrics") => Vec::new(),
-        _ if source.is_in(&["src/producer/mod.rs"]) => Vec::new(),
+        _ if source.is_in(&MAY) => Vec::new(),
         Some(_) => source.lines("metrics only observe; see accumulator/tally.rs", reads),
     });
 }

@@ -18,7 +18,7 @@ use crate::ids::NodeId;
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{MetadataRequest, MetadataResponse, ProduceResponse};
 use crate::sender::Settings;
-use crate::sender::event::{CommandId, Output};
+use crate::sender::event::{CommandId, Output, Report};
 use crate::sender::step::Agenda;
 use crate::sender::timers::Timer;
 use crate::sync::Arc;
@@ -209,8 +209,14 @@ impl Metadata {
 
     /// From now on this is what is known, to callers as well.
     pub(super) fn set_view(&mut self, view: ClusterView, agenda: &mut Agenda) {
-        self.view = Arc::new(view);
+        let before = std::mem::replace(&mut self.view, Arc::new(view));
         agenda.push(Output::Publish(Arc::clone(&self.view)));
+        let is_news =
+            |(topic, code): &(&Arc<str>, &ErrorCode)| before.refused.get(*topic) != Some(*code);
+        for (topic, code) in self.view.refused.iter().filter(is_news) {
+            let refused = Report::Refused(Arc::clone(topic), *code);
+            agenda.push(Output::Report(refused));
+        }
     }
 }
 
@@ -296,7 +302,8 @@ impl Metadata {
         self.waits.refuse_all(agenda);
     }
 
-    /// A caller has waited for as long as it may. `unreachable` is why some broker could not be asked.
+    /// A caller has waited for as long as it may. `unreachable` is why no broker can be asked, if
+    /// none can.
     pub(super) fn handle_wait_timeout(
         &mut self,
         now: Instant,

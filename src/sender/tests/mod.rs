@@ -236,6 +236,7 @@ impl World {
                     let before = self.purged.replace((id, purged));
                     assert!(before.is_none(), "answered twice");
                 }
+                Output::Report(_) => {}
                 Output::Wait(deadline) => {
                     let is_future = deadline.is_none_or(|deadline| deadline > self.now);
                     assert!(is_future, "a deadline in the past makes the driver spin");
