@@ -14,8 +14,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cluster = MockCluster::builder().topic("readings", 1).start()?;
     let properties = Properties::new()
         .set("bootstrap.servers", cluster.bootstrap_servers())
-        .set("key.serializer", "bytes")
-        .set("value.serializer", "bytes")
         .set("buffer.memory", 64 * 1024)
         .set("batch.size", 16 * 1024);
     let producer: Producer<[u8], [u8]> = Producer::new(&properties)?;

@@ -11,10 +11,7 @@ use linger::{Fate, Producer, ProducerRecord, Properties};
 fn main() -> Result<(), Box<dyn Error>> {
     // A Kafka cluster inside this process. With a real one, set its address instead.
     let cluster = MockCluster::builder().topic("orders", 3).start()?;
-    let properties = Properties::new()
-        .set("bootstrap.servers", cluster.bootstrap_servers())
-        .set("key.serializer", "string")
-        .set("value.serializer", "string");
+    let properties = Properties::new().set("bootstrap.servers", cluster.bootstrap_servers());
     let producer: Producer<str, str> = Producer::new(&properties)?;
 
     for (customer, event) in [("alice", "ordered"), ("dora", "ordered"), ("alice", "paid")] {

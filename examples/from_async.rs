@@ -33,10 +33,7 @@ async fn place_orders(producer: &Producer<str, str>) -> linger::Result<()> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let cluster = MockCluster::builder().topic("orders", 1).start()?;
-    let properties = Properties::new()
-        .set("bootstrap.servers", cluster.bootstrap_servers())
-        .set("key.serializer", "string")
-        .set("value.serializer", "string");
+    let properties = Properties::new().set("bootstrap.servers", cluster.bootstrap_servers());
     let producer: Producer<str, str> = Producer::new(&properties)?;
     // Asks for the topic before the async part begins, as `try_send` refuses unknown topics.
     producer.prepare(&["orders"], Duration::from_secs(10))?;

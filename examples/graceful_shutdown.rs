@@ -12,10 +12,7 @@ use linger::{Fate, Producer, ProducerRecord, Properties};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let cluster = MockCluster::builder().topic("orders", 1).start()?;
-    let properties = Properties::new()
-        .set("bootstrap.servers", cluster.bootstrap_servers())
-        .set("key.serializer", "bytes")
-        .set("value.serializer", "bytes");
+    let properties = Properties::new().set("bootstrap.servers", cluster.bootstrap_servers());
     let producer: Producer<[u8], [u8]> = Producer::new(&properties)?;
     let send = |event: &'static str| {
         let record = ProducerRecord::new("orders", event.as_bytes());

@@ -13,10 +13,7 @@ const LINES: [&str; 3] = ["the first line", "the second line", "the third line"]
 
 fn main() -> Result<(), Box<dyn Error>> {
     let cluster = MockCluster::builder().topic("lines", 2).start()?;
-    let properties = Properties::new()
-        .set("bootstrap.servers", cluster.bootstrap_servers())
-        .set("key.serializer", "string")
-        .set("value.serializer", "string");
+    let properties = Properties::new().set("bootstrap.servers", cluster.bootstrap_servers());
     let producer: Producer<str, str> = Producer::new(&properties)?;
 
     // A group: the function is called once for each record, with the token of that record.

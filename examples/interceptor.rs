@@ -47,8 +47,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Several interceptors: PropertyObject::list([…]). By name in a file: Properties::register.
     let properties = Properties::new()
         .set("bootstrap.servers", cluster.bootstrap_servers())
-        .set("key.serializer", "string")
-        .set("value.serializer", "string")
         .set_object(
             "interceptor.classes",
             PropertyObject::interceptor(Arc::clone(&origin)),

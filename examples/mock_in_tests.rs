@@ -18,10 +18,7 @@ fn place_order(producer: &Producer<str, str>, customer: &str) -> Result<String, 
 }
 
 fn producer_for(cluster: &MockCluster) -> linger::Result<Producer<str, str>> {
-    let properties = Properties::new()
-        .set("bootstrap.servers", cluster.bootstrap_servers())
-        .set("key.serializer", "string")
-        .set("value.serializer", "string");
+    let properties = Properties::new().set("bootstrap.servers", cluster.bootstrap_servers());
     Producer::new(&properties)
 }
 

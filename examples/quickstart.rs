@@ -35,10 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn send_records(servers: &str) -> linger::Result<()> {
-    let properties = Properties::new()
-        .set("bootstrap.servers", servers)
-        .set("key.serializer", "string")
-        .set("value.serializer", "string");
+    let properties = Properties::new().set("bootstrap.servers", servers);
     let producer: Producer<str, str> = Producer::new(&properties)?;
 
     // Records with the same key land in the same partition, in the order in which they are sent.

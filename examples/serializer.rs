@@ -54,7 +54,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cluster = MockCluster::builder().topic("orders", 4).start()?;
     let properties = Properties::new()
         .set("bootstrap.servers", cluster.bootstrap_servers())
-        .set("key.serializer", "string")
         .set_object(
             "value.serializer",
             PropertyObject::serializer(OrderSerializer),

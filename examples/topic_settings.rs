@@ -18,8 +18,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     // A file has the same lines: topic.photos.compression.type=none
     let properties = Properties::new()
         .set("bootstrap.servers", cluster.bootstrap_servers())
-        .set("key.serializer", "string")
-        .set("value.serializer", "string")
         .set("compression.type", "gzip")
         .set("topic.photos.compression.type", "none") // They are compressed already.
         .set("topic.audit.delivery.timeout.ms", 600_000); // Not one of these should be lost.

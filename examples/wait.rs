@@ -11,10 +11,7 @@ use linger::{Producer, ProducerRecord, Properties};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let cluster = MockCluster::builder().topic("orders", 3).start()?;
-    let properties = Properties::new()
-        .set("bootstrap.servers", cluster.bootstrap_servers())
-        .set("key.serializer", "string")
-        .set("value.serializer", "string");
+    let properties = Properties::new().set("bootstrap.servers", cluster.bootstrap_servers());
     let producer: Producer<str, str> = Producer::new(&properties)?;
 
     // Blocks until the record is acknowledged or has failed. Its batch does not wait for linger.ms.

@@ -28,6 +28,9 @@ impl Address {
     /// Reads an entry of `bootstrap.servers`: `host:port`, `[::1]:9092` or `PLAINTEXT://host:port`.
     /// The error says what is wrong with it; the caller puts the entry in front.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if let Some(fault) = fault(text) {
+            return Err(fault.to_owned());
+        }
         let address = match text.split_once("://") {
             Some((scheme, rest)) if is_word(scheme, "-._%") => rest,
             Some((scheme, _)) => return Err(format!("{scheme:?} is no protocol's name")),
@@ -46,7 +49,7 @@ impl Address {
             None => {
                 let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
                 if host.contains(':') {
-                    return Err("an IPv6 address needs brackets, as in [::1]:9092".to_owned());
+                    return Err(too_many_colons(address).to_owned());
                 }
                 if !is_word(host, "-._%") {
                     return Err(format!("{host:?} is no host name"));
@@ -57,9 +60,11 @@ impl Address {
         if port.is_empty() {
             return Err("the port is missing, as in localhost:9092".to_owned());
         }
-        match port.parse() {
-            Ok(0) | Err(_) => Err(format!("{port:?} is no port; ports are 1 to 65535")),
-            Ok(port) => Ok(Self {
+        // `parse` would take +1.
+        let number = port.parse().ok().filter(|_| !port.starts_with('+'));
+        match number {
+            None | Some(0) => Err(format!("{port:?} is no port; ports are 1 to 65535")),
+            Some(port) => Ok(Self {
                 host: host.to_owned(),
                 port,
             }),
@@ -75,6 +80,36 @@ impl Address {
             host: host.to_owned(),
             port,
         })
+    }
+}
+
+/// What is plainly wrong, and would otherwise be taken for a fault of the host's name or the port. A user
+/// and a password must not come into a message.
+fn fault(text: &str) -> Option<&'static str> {
+    let is_url = |(_, rest): (&str, &str)| rest.contains('/');
+    if text.contains('@') {
+        Some("an address has no user and no password: nothing may stand before the host")
+    } else if ["${", "{{", "$("].iter().any(|start| text.contains(start)) {
+        Some("a placeholder like ${…} is not replaced")
+    } else if text.contains(char::is_whitespace) || text.contains(';') {
+        Some("addresses are separated by commas, not by spaces or semicolons")
+    } else if text.contains(":/") && !text.contains("://") {
+        Some("a protocol is followed by ://, as in PLAINTEXT://localhost:9092")
+    } else if text.split_once("://").is_some_and(is_url) {
+        Some("nothing may follow the port")
+    } else {
+        None
+    }
+}
+
+fn too_many_colons(address: &str) -> &'static str {
+    let is_part = |part: &str| part.chars().all(|one| one.is_ascii_hexdigit());
+    let parts = address.split(':').count();
+    let is_ipv6 = address.contains("::") || parts > 4;
+    if is_ipv6 && address.split(':').all(is_part) {
+        "an IPv6 address needs brackets, as in [::1]:9092"
+    } else {
+        "it has more than one colon; an address is host:port, and addresses are separated by commas"
     }
 }
 
@@ -120,6 +155,8 @@ mod tests {
         }
     }
 
+    const MORE_COLONS: &str = "it has more than one colon; an address is host:port, and addresses are separated by commas";
+
     #[test]
     fn says_what_is_wrong_with_an_address() {
         let cases = [
@@ -142,7 +179,34 @@ mod tests {
             ("[::1:9092", "the closing bracket is missing"),
             ("[]:9092", "\"\" is no IPv6 address"),
             (":9092", "\"\" is no host name"),
-            ("a b:9092", "\"a b\" is no host name"),
+            (
+                "a b:9092",
+                "addresses are separated by commas, not by spaces or semicolons",
+            ),
+            (
+                "a:1 b:2",
+                "addresses are separated by commas, not by spaces or semicolons",
+            ),
+            (
+                "a:1;b:2",
+                "addresses are separated by commas, not by spaces or semicolons",
+            ),
+            ("host:9092:9093", MORE_COLONS),
+            ("http:9092:a", MORE_COLONS),
+            (
+                "PLAINTEXT:/a:1",
+                "a protocol is followed by ://, as in PLAINTEXT://localhost:9092",
+            ),
+            ("http://a:1/", "nothing may follow the port"),
+            (
+                "${HOST:localhost:9092}",
+                "a placeholder like ${…} is not replaced",
+            ),
+            ("a:+1", "\"+1\" is no port; ports are 1 to 65535"),
+            (
+                "sasl://user:hush@host:9092",
+                "an address has no user and no password: nothing may stand before the host",
+            ),
             ("://a:9092", "\"\" is no protocol's name"),
         ];
         for (text, complaint) in cases {

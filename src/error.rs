@@ -266,7 +266,7 @@ impl fmt::Debug for Error {
         let mut debug = f.debug_struct("Error");
         debug
             .field("kind", &self.0.cause.kind)
-            .field("message", &self.0.cause.message)
+            .field("message", &Lines(&self.0.cause.message))
             .field("fate", &self.0.fate);
         if let Some(topic) = &self.0.topic {
             debug
@@ -277,6 +277,21 @@ impl fmt::Debug for Error {
             debug.field("source", source);
         }
         debug.finish()
+    }
+}
+
+/// A message between quotes whose lines stay lines: `fn main() -> linger::Result<()>` prints its error like
+/// this.
+struct Lines<'a>(&'a str);
+
+impl fmt::Debug for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"")?;
+        for (index, line) in self.0.split('\n').enumerate() {
+            let line_end = if index == 0 { "" } else { "\n" };
+            write!(f, "{line_end}{}", line.escape_debug())?;
+        }
+        f.write_str("\"")
     }
 }
 

@@ -7,9 +7,7 @@
 //! # let server = cluster.bootstrap_servers();
 //!
 //! let properties = Properties::new()
-//!     .set("bootstrap.servers", server) // "localhost:9092", for example
-//!     .set("key.serializer", "string")
-//!     .set("value.serializer", "string");
+//!     .set("bootstrap.servers", server); // "localhost:9092", for example
 //! let producer: Producer<str, str> = Producer::new(&properties)?;
 //! producer.send(
 //!     ProducerRecord::new("orders", "order_placed").key("user123"),
@@ -162,6 +160,7 @@ mod driver;
 mod error;
 mod event;
 mod foreign;
+mod given;
 mod ids;
 mod interceptor;
 mod metrics;
@@ -190,11 +189,12 @@ struct Documents;
 
 pub use accumulator::{PartitionFailures, UndeliveredRecord};
 pub use config::{
-    Acks, CompressionType, MetadataRecovery, ProducerConfig, ProducerConfigBuilder, Properties,
-    PropertyObject,
+    Acks, AddressFamily, CompressionType, MetadataRecovery, ProducerConfig, ProducerConfigBuilder,
+    Properties, PropertyObject, ServerList,
 };
 pub use error::{Error, ErrorKind, Fate, Result};
 pub use event::{Broker, ProducerEvent};
+pub use given::GivenProperties;
 pub use interceptor::{Acknowledgement, InterceptedRecord, ProducerInterceptor};
 pub use metrics::ProducerMetrics;
 pub use partitioner::{PartitionRequest, Partitioner, RoundRobinPartitioner, TopicPartitions};

@@ -14,9 +14,7 @@
 //! # let server = cluster.bootstrap_servers();
 //!
 //! let properties = Properties::new()
-//!     .set("bootstrap.servers", server) // "localhost:9092", for example
-//!     .set("key.serializer", "string")
-//!     .set("value.serializer", "string");
+//!     .set("bootstrap.servers", server); // "localhost:9092", for example
 //! let producer: Producer<str, str> = Producer::new(&properties)?;
 //! let report = producer.check_topics(&["orders"], Duration::from_secs(10))?;
 //! for finding in report.findings() {
@@ -152,8 +150,9 @@ impl<'a> Check<'a> {
             address,
             resolved: None,
         });
+        let family = self.settings.family;
         self.helpers
-            .add(move |_| JobResult::Resolved(index, resolve(&host, port)));
+            .add(move |_| JobResult::Resolved(index, resolve(&host, port, family)));
         index
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::config::ProducerConfig;
+use crate::config::{AddressFamily, ProducerConfig};
 use crate::connection;
 use crate::sync::Arc;
 
@@ -14,6 +14,7 @@ pub(crate) struct Settings {
     pub(super) client_id: Arc<str>,
     pub(super) setup_timeout: Duration,
     pub(super) idempotence: bool,
+    pub(super) family: AddressFamily,
 }
 
 impl Settings {
@@ -23,6 +24,7 @@ impl Settings {
             client_id: Arc::from(config.client_id()),
             setup_timeout: config.connection_setup_timeout().max.min(LONGEST),
             idempotence: config.idempotence(),
+            family: config.address_family(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a report says of what was heard, without threads and sockets.
 
 use super::*;
+use crate::config::AddressFamily;
 use crate::ids::{NodeId, TopicId};
 use crate::protocol::ApiKey;
 use crate::protocol::error_code::ErrorCode;
@@ -21,6 +22,7 @@ fn settings(ports: &[u16]) -> Settings {
         client_id: Arc::from("tester"),
         setup_timeout: Duration::from_secs(30),
         idempotence: true,
+        family: AddressFamily::Any,
     }
 }
 

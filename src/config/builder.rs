@@ -3,13 +3,16 @@
 
 use std::time::Duration;
 
-use super::{Acks, CompressionType, MetadataRecovery, ProducerConfig, Properties, PropertyObject};
+use super::{
+    Acks, AddressFamily, CompressionType, MetadataRecovery, ProducerConfig, Properties,
+    PropertyObject,
+};
 use crate::error::Result;
 use crate::event::ProducerEvent;
 
 /// Makes a [`ProducerConfig`], setting by setting.
 ///
-/// Only `bootstrap_servers` and the two serializers must be set. Durations count in whole
+/// Only `bootstrap_servers` must be set, and the serializers for types other than bytes and text. Durations count in whole
 /// milliseconds, rounded up.
 ///
 /// ```
@@ -19,8 +22,7 @@ use crate::event::ProducerEvent;
 ///
 /// let config = ProducerConfig::builder()
 ///     .bootstrap_servers("localhost:9092")
-///     .key_serializer("string")
-///     .value_serializer("string")
+///     .acks(linger::Acks::All)
 ///     .linger(Duration::from_millis(20))
 ///     .build()?;
 /// # Ok::<(), linger::Error>(())
@@ -47,10 +49,18 @@ impl ProducerConfigBuilder {
         self
     }
 
-    /// Where to find the cluster: some of its brokers as `host:port`, separated by commas; the
-    /// others are found through these. Must be set. Kafka's name: `bootstrap.servers`.
-    pub fn bootstrap_servers(self, servers: &str) -> Self {
-        self.set("bootstrap.servers", servers)
+    /// Where to find the cluster: some of its brokers as `host:port`; the others are found through
+    /// these. One text with commas, or an array, a slice or a `Vec` of texts. Must be set. Kafka's name:
+    /// `bootstrap.servers`.
+    ///
+    /// ```
+    /// # use linger::ProducerConfig;
+    /// ProducerConfig::builder().bootstrap_servers("a:9092,b:9092").build()?;
+    /// ProducerConfig::builder().bootstrap_servers(["a:9092", "b:9092"]).build()?;
+    /// # Ok::<(), linger::Error>(())
+    /// ```
+    pub fn bootstrap_servers(self, servers: impl ServerList) -> Self {
+        self.set("bootstrap.servers", servers.joined())
     }
 
     /// How brokers call this producer in their logs, metrics and quotas. Default: `producer-` and
@@ -63,7 +73,8 @@ impl ProducerConfigBuilder {
 /// From objects to bytes, past whom, and to which partition.
 impl ProducerConfigBuilder {
     /// The serializer of keys, by name: `bytes`, `string`, `short`, `integer`, `long`, `float`,
-    /// `double`, `boolean`, `uuid`, `void`, or Java's class name. This or
+    /// `double`, `boolean`, `uuid`, `void`, or Java's class name. Default: `bytes` for keys of type
+    /// `[u8]` and `Vec<u8>`, `string` for `str` and `String`; for other types this or
     /// [`key_serializer_object`](Self::key_serializer_object) must be called. Kafka's name:
     /// `key.serializer`.
     pub fn key_serializer(self, name: &str) -> Self {
@@ -75,9 +86,7 @@ impl ProducerConfigBuilder {
         self.set_object("key.serializer", serializer)
     }
 
-    /// The serializer of values, by name, as for keys. This or
-    /// [`value_serializer_object`](Self::value_serializer_object) must be called. Kafka's name:
-    /// `value.serializer`.
+    /// The serializer of values, by name, as for keys. Kafka's name: `value.serializer`.
     pub fn value_serializer(self, name: &str) -> Self {
         self.set("value.serializer", name)
     }
@@ -335,6 +344,12 @@ impl ProducerConfigBuilder {
         self.set("connections.max.idle.ms", idle.map_or(-1, millis))
     }
 
+    /// Which of a broker's addresses are connected to. Default: [`AddressFamily::Any`]. librdkafka's
+    /// name: `broker.address.family`.
+    pub fn address_family(self, family: AddressFamily) -> Self {
+        self.set("broker.address.family", family.name())
+    }
+
     /// The size of a socket's send buffer, in bytes; `None`: the system's. Default: 131072.
     /// Kafka's name: `send.buffer.bytes`, with -1 for `None`.
     pub fn send_buffer(self, bytes: Option<usize>) -> Self {
@@ -405,6 +420,48 @@ impl ProducerConfigBuilder {
         self.properties = self.properties.set_object(name, object);
         self
     }
+}
+
+/// One or several bootstrap servers, as
+/// [`bootstrap_servers`](ProducerConfigBuilder::bootstrap_servers) takes them.
+pub trait ServerList: private::Sealed {
+    /// All of them, separated by commas.
+    #[doc(hidden)]
+    fn joined(&self) -> String;
+}
+
+mod private {
+    #[expect(unnameable_types, reason = "nobody else has to say what a list is")]
+    pub trait Sealed {}
+}
+
+macro_rules! server_lists {
+    ($(impl[$($generics:tt)*] $list:ty { |$self:ident| $joined:expr })*) => {$(
+        impl<$($generics)*> private::Sealed for $list {}
+
+        impl<$($generics)*> ServerList for $list {
+            fn joined(&self) -> String {
+                let $self = self;
+                $joined
+            }
+        }
+    )*};
+}
+
+server_lists! {
+    impl[] &str { |text| (*text).to_owned() }
+    impl[] String { |text| text.clone() }
+    impl[] &String { |text| (*text).clone() }
+    impl[S: AsRef<str>] Vec<S> { |list| join(list) }
+    impl[S: AsRef<str>] &Vec<S> { |list| join(list) }
+    impl[S: AsRef<str>] &[S] { |list| join(list) }
+    impl[S: AsRef<str>, const N: usize] [S; N] { |list| join(list) }
+    impl[S: AsRef<str>, const N: usize] &[S; N] { |list| join(*list) }
+}
+
+fn join<S: AsRef<str>>(servers: &[S]) -> String {
+    let servers: Vec<&str> = servers.iter().map(AsRef::as_ref).collect();
+    servers.join(",")
 }
 
 /// Whole milliseconds, rounded up, so that a short time does not become none.

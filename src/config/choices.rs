@@ -15,6 +15,13 @@ pub enum Acks {
 }
 
 impl Acks {
+    /// [`Leader`](Self::Leader) by the name that other clients have for it.
+    #[expect(
+        non_upper_case_globals,
+        reason = "it reads like the variants beside it"
+    )]
+    pub const One: Self = Self::Leader;
+
     /// The number that a Produce request carries.
     pub(crate) fn wire(self) -> i16 {
         match self {
@@ -63,4 +70,27 @@ pub enum MetadataRecovery {
     /// Forget them and start again with `bootstrap.servers`.
     #[default]
     Rebootstrap,
+}
+
+/// Which of a broker's addresses are connected to (`broker.address.family`, a name of librdkafka's).
+#[expect(clippy::exhaustive_enums, reason = "there are two kinds of addresses")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AddressFamily {
+    /// All, in the order that the system's resolver gives.
+    #[default]
+    Any,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+impl AddressFamily {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::V4 => "v4",
+            Self::V6 => "v6",
+        }
+    }
 }

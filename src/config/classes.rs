@@ -6,8 +6,9 @@ use std::fmt;
 
 use super::object::{Object, PropertyObject};
 use super::properties::Properties;
+use super::shown;
 use super::table::Parsed;
-use crate::error::{Error, ErrorKind, Result};
+use crate::given::GivenProperties;
 use crate::interceptor::ProducerInterceptor;
 use crate::partitioner::{ByKey, Partitioning, RoundRobinPartitioner};
 use crate::serializer::{self, ErasedSerializer, Serializer};
@@ -15,15 +16,28 @@ use crate::sync::Arc;
 
 /// The serializer that the properties name, before the type of the producer's keys or values is known.
 #[derive(Clone)]
-pub(crate) struct SerializerChoice {
-    serializer: ErasedSerializer,
-    /// For messages: `"string"`, or that it is an object.
-    name: String,
+pub(crate) enum SerializerChoice {
+    /// None is named: the type decides.
+    OfTheType,
+    Named {
+        serializer: ErasedSerializer,
+        /// For messages: `"string"`, or that it is an object.
+        name: String,
+    },
 }
 
 impl SerializerChoice {
-    /// Finds the serializer, or says why there is none.
-    pub(super) fn find(properties: &Properties, value: &Parsed) -> Result<Self, String> {
+    /// Finds the serializer and lets it look at the properties, or says why there is none. `value` is
+    /// what the property is set to.
+    pub(super) fn find(
+        properties: &Properties,
+        value: Option<&Parsed>,
+        given: &GivenProperties<'_>,
+        is_key: bool,
+    ) -> Result<Self, String> {
+        let Some(value) = value else {
+            return Ok(Self::OfTheType);
+        };
         let serializer = match Meaning::of(properties, value) {
             Meaning::Object(PropertyObject(Object::Serializer(serializer))) => serializer.clone(),
             Meaning::Object(object) => {
@@ -37,39 +51,55 @@ impl SerializerChoice {
             Parsed::Text(name) => format!("{name:?}"),
             _ => "the given object".to_owned(),
         };
-        Ok(Self { serializer, name })
+        let configured = serializer.configure(given, is_key);
+        configured.map_err(|error| format!("{name} refuses the properties: {error}"))?;
+        Ok(Self::Named { serializer, name })
     }
 
-    /// The serializer of `T`; `part` (key or value) is for the message.
+    /// The serializer of `T`; the error says why there is none. `part` is key or value.
     pub(super) fn serving<T: ?Sized + 'static>(
         &self,
         part: &'static str,
-    ) -> Result<Arc<dyn Serializer<T>>> {
-        self.serializer.serving::<T>().ok_or_else(|| {
-            let wanted = type_name::<T>();
-            let mut message = format!(
-                "{part}.serializer: {} serves {}, but the {part}s of this producer are {wanted}",
-                self.name,
-                self.serializer.served_types(),
-            );
-            if let Some(better) = serializer::name_serving::<T>() {
-                message.push_str(&format!("; {better:?} serves {wanted}"));
-            }
-            Error::new(ErrorKind::Config, message)
-        })
+    ) -> Result<Arc<dyn Serializer<T>>, String> {
+        let found = match self {
+            Self::OfTheType => serializer::default_for::<T>(),
+            Self::Named { serializer, .. } => serializer.serving::<T>(),
+        };
+        found.ok_or_else(|| self.misfit(part, type_name::<T>(), serializer::name_serving::<T>()))
+    }
+
+    /// That this does not serve the type that is wanted, and what does.
+    fn misfit(&self, part: &'static str, wanted: &str, better: Option<&str>) -> String {
+        let mut message = match self {
+            Self::OfTheType => format!(
+                "{part}.serializer must be set, as the {part}s of this producer are {wanted}"
+            ),
+            Self::Named { serializer, name } => format!(
+                "{part}.serializer: {name} serves {}, but the {part}s of this producer are {wanted}",
+                serializer.served_types(),
+            ),
+        };
+        if let Some(better) = better {
+            message.push_str(&format!("; {better:?} serves {wanted}"));
+        }
+        message
     }
 }
 
 impl fmt::Debug for SerializerChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.name)
+        match self {
+            Self::OfTheType => f.write_str("that of the type"),
+            Self::Named { name, .. } => f.write_str(name),
+        }
     }
 }
 
 fn unknown_serializer(name: &str) -> String {
     format!(
-        "there is no serializer {name:?}; there are {} (and the names of Java's classes), what \
+        "there is no serializer {:?}; there are {} (and the names of Java's classes), what \
          the program registers under a name, and objects",
+        shown::plain(name),
         serializer::SHORT_NAMES.join(", "),
     )
 }
@@ -78,9 +108,12 @@ fn unknown_serializer(name: &str) -> String {
 pub(super) fn find_partitioner(
     properties: &Properties,
     value: &Parsed,
+    given: &GivenProperties<'_>,
 ) -> Result<Partitioning, String> {
     match Meaning::of(properties, value) {
         Meaning::Object(PropertyObject(Object::Partitioner(partitioner))) => {
+            let configured = partitioner.configure(given);
+            configured.map_err(|error| format!("it refuses the properties: {error}"))?;
             Ok(Partitioning::Custom(Arc::clone(partitioner)))
         }
         Meaning::Object(object) => Err(format!("{} is not a partitioner", object.described())),
@@ -95,25 +128,33 @@ type Named = (String, Arc<dyn ProducerInterceptor>);
 pub(super) fn find_interceptors(
     properties: &Properties,
     value: &Parsed,
+    given: &GivenProperties<'_>,
 ) -> Result<Vec<Named>, String> {
-    match value {
+    let found: Result<Vec<Named>, String> = match value {
         Parsed::Object(PropertyObject(Object::List(objects))) => {
             let named = |object: &PropertyObject| interceptor(object, None);
             objects.iter().map(named).collect()
         }
-        Parsed::Object(object) => Ok(vec![interceptor(object, None)?]),
+        Parsed::Object(object) => interceptor(object, None).map(|named| vec![named]),
         Parsed::List(names) => {
             let named = |name: &String| match properties.class(name) {
                 Some(object) => interceptor(object, Some(name)),
                 None => Err(format!(
-                    "there is no interceptor {name:?}; there are what the program registers under \
-                     a name, and objects"
+                    "there is no interceptor {:?}; there are what the program registers under \
+                     a name, and objects",
+                    shown::plain(name)
                 )),
             };
             names.iter().map(named).collect()
         }
         other => unreachable!("interceptors are names or objects: {other:?}"),
+    };
+    let found = found?;
+    for (name, interceptor) in &found {
+        let configured = interceptor.configure(given);
+        configured.map_err(|error| format!("{name} refuses the properties: {error}"))?;
     }
+    Ok(found)
 }
 
 fn interceptor(object: &PropertyObject, name: Option<&str>) -> Result<Named, String> {
@@ -159,9 +200,10 @@ fn built_in_partitioner(name: &str) -> Result<Partitioning, String> {
              choice does its work"
         )),
         _ => Err(format!(
-            "there is no partitioner {name:?}; there are round_robin (or {JAVA_PRODUCER_PACKAGE}\
+            "there is no partitioner {:?}; there are round_robin (or {JAVA_PRODUCER_PACKAGE}\
              RoundRobinPartitioner), librdkafka's {}, what the program registers under a name, and \
              objects",
+            shown::plain(name),
             ByKey::NAMES.join(", "),
         )),
     }

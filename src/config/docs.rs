@@ -38,7 +38,10 @@ fn written() -> String {
         class == Class::Supported
     });
     write_section(&mut out, LATER, &definitions, |class| {
-        !matches!(class, Class::Supported | Class::Inert)
+        !matches!(class, Class::Supported | Class::Accepted | Class::Inert)
+    });
+    write_section(&mut out, ACCEPTED, &definitions, |class| {
+        class == Class::Accepted
     });
     write_section(&mut out, INERT, &definitions, |class| class == Class::Inert);
     write_librdkafkas_names(&mut out);
@@ -64,6 +67,16 @@ column says which values are accepted.
 |---|---|---|---|---|
 ";
 
+const ACCEPTED: &str = "
+## Accepted, without effect
+
+Every value is accepted, without a word: what it asks for is always so, or always otherwise and nothing that a
+program could tell.
+
+| name | default | range | meaning |
+|---|---|---|---|
+";
+
 const INERT: &str = "
 ## JVM only
 
@@ -86,7 +99,7 @@ fn write_section(
         .filter(|definition| belongs(definition.class))
     {
         let passes = match definition.class {
-            Class::Supported | Class::Inert => String::new(),
+            Class::Supported | Class::Accepted | Class::Inert => String::new(),
             Class::Later => " the default |".to_owned(),
             Class::LaterSwitch => " both |".to_owned(),
             Class::LaterWith(switch) => {
@@ -134,6 +147,15 @@ Any other value is an error.
 |---|---|---|
 ";
 
+const ALWAYS: &str = "
+### Always so
+
+Any other value changes nothing, and gives a warning.
+
+| librdkafka | always | why |
+|---|---|---|
+";
+
 const REFUSED: &str = "
 ### Refused
 
@@ -175,6 +197,10 @@ fn write_librdkafkas_names(out: &mut String) {
     });
     section(ONE_VALUE, &|name, row| match row.fate {
         Fate::Only(value) => Some(format!("| `{name}` | `{value}` | {} |\n", row.remark)),
+        _ => None,
+    });
+    section(ALWAYS, &|name, row| match row.fate {
+        Fate::Always(value) => Some(format!("| `{name}` | `{value}` | {} |\n", row.remark)),
         _ => None,
     });
     section(REFUSED, &|name, row| {
@@ -219,6 +245,7 @@ fn defaults(row: &Row, name: &str) -> (String, String) {
 fn default(definition: &Definition) -> String {
     match definition.default {
         Preset::Required => "must be set".to_owned(),
+        Preset::Null if definition.name.ends_with(".serializer") => "by the type".to_owned(),
         Preset::Null => "none".to_owned(),
         Preset::Text("") if matches!(definition.kind, Kind::List | Kind::Classes) => {
             "an empty list".to_owned()

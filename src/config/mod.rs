@@ -11,10 +11,14 @@
 //! 2. `table` has a row for each of Kafka's properties: kind, default, meaning, whether it is supported.
 //! 3. `properties` holds names and values as the user gave them. Nothing is checked there.
 //! 4. `librdkafka` translates librdkafka's names into Kafka's.
-//! 5. `values` checks each value against its row; `nearest` suggests a name for a misspelled one.
+//! 5. `values` checks each value against its row. `unknown` speaks of names without one: `strangers`
+//!    knows whose they are, and `nearest` what a misspelled one was meant to be.
 //! 6. `classes` finds serializers, partitioners and interceptors; `topic_rules` makes the settings of
 //!    each topic (`topics`, `choices`); `producer_config` applies the rules that span properties.
 //! 7. `builder` sets properties through typed methods.
+//!
+//! What is wrong goes to `findings`, and is reported in one round. What `shown` and `torn` say is secret
+//! is never part of a message.
 //!
 //! `docs` (a test) writes the tables of `docs/CONFIGURATION.md` from the rows.
 
@@ -36,11 +40,14 @@ mod choices;
 mod classes;
 #[cfg(test)]
 mod docs;
+mod findings;
 mod librdkafka;
 mod nearest;
 mod object;
 mod producer_config;
 mod properties;
+mod shown;
+mod strangers;
 mod syntax;
 mod table;
 #[cfg(test)]
@@ -48,12 +55,15 @@ mod table;
 mod tests;
 mod topic_rules;
 mod topics;
+mod torn;
+mod unknown;
 mod values;
 
-pub use builder::ProducerConfigBuilder;
-pub use choices::{Acks, CompressionType, MetadataRecovery};
+pub use builder::{ProducerConfigBuilder, ServerList};
+pub use choices::{Acks, AddressFamily, CompressionType, MetadataRecovery};
 use classes::SerializerChoice;
 pub use object::PropertyObject;
+use producer_config::Misfits;
 pub use properties::Properties;
 pub(crate) use topics::{TopicSettings, TopicTable};
 
@@ -91,6 +101,7 @@ pub struct ProducerConfig {
     reconnect_backoff: Backoff,
     connection_setup_timeout: Backoff,
     connections_max_idle: Option<Duration>,
+    address_family: AddressFamily,
     send_buffer: Option<usize>,
     receive_buffer: Option<usize>,
 
@@ -112,7 +123,21 @@ impl ProducerConfig {
     /// property that is unknown, malformed, out of range, missing, not supported yet, or that
     /// contradicts another one.
     pub fn from_properties(properties: &Properties) -> Result<Self> {
-        let (config, warnings) = producer_config::check(properties)?;
+        Self::check(properties, &|_, _| Vec::new())
+    }
+
+    /// The same for keys of type `K` and values of type `V`, so that serializers that do not serve them
+    /// are among the problems.
+    pub(crate) fn for_types<K: ?Sized + 'static, V: ?Sized + 'static>(
+        properties: &Properties,
+    ) -> Result<Self> {
+        Self::check(properties, &|key, value| {
+            misfits::<K, V>(key, value).err().unwrap_or_default()
+        })
+    }
+
+    fn check(properties: &Properties, misfits: Misfits<'_>) -> Result<Self> {
+        let (config, warnings) = producer_config::check(properties, misfits)?;
         for warning in warnings {
             log_warn!("{warning}");
         }
@@ -124,15 +149,13 @@ impl ProducerConfig {
         ProducerConfigBuilder::default()
     }
 
-    /// The serializer for keys of type `K`; an error that names both types if the configured one
-    /// serves another.
-    pub(crate) fn key_serializer<K: ?Sized + 'static>(&self) -> Result<Arc<dyn Serializer<K>>> {
-        self.key_serializer.serving("key")
-    }
-
-    /// As [`key_serializer`](Self::key_serializer), for values.
-    pub(crate) fn value_serializer<V: ?Sized + 'static>(&self) -> Result<Arc<dyn Serializer<V>>> {
-        self.value_serializer.serving("value")
+    /// The serializers for keys of type `K` and values of type `V`; an error that names the types if a
+    /// configured one serves others.
+    pub(crate) fn serializers<K: ?Sized + 'static, V: ?Sized + 'static>(
+        &self,
+    ) -> Result<Serializers<K, V>> {
+        misfits(&self.key_serializer, &self.value_serializer)
+            .map_err(|complaints| findings::error(complaints, 0))
     }
 
     /// At least one.
@@ -242,6 +265,10 @@ impl ProducerConfig {
         self.connections_max_idle
     }
 
+    pub(crate) fn address_family(&self) -> AddressFamily {
+        self.address_family
+    }
+
     /// `SO_SNDBUF` in bytes; `None`: the operating system's default.
     pub(crate) fn send_buffer(&self) -> Option<usize> {
         self.send_buffer
@@ -280,6 +307,20 @@ impl ProducerConfig {
     /// again with the bootstrap servers.
     pub(crate) fn rebootstrap_trigger(&self) -> Duration {
         self.rebootstrap_trigger
+    }
+}
+
+/// Serializers of keys and of values.
+pub(crate) type Serializers<K, V> = (Arc<dyn Serializer<K>>, Arc<dyn Serializer<V>>);
+
+/// The serializers that were chosen, as far as they fit; the errors say for each why it does not.
+fn misfits<K: ?Sized + 'static, V: ?Sized + 'static>(
+    key: &SerializerChoice,
+    value: &SerializerChoice,
+) -> Result<Serializers<K, V>, Vec<String>> {
+    match (key.serving("key"), value.serving("value")) {
+        (Ok(key), Ok(value)) => Ok((key, value)),
+        (key, value) => Err([key.err(), value.err()].into_iter().flatten().collect()),
     }
 }
 

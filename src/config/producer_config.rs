@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use super::classes::{self, SerializerChoice};
+use super::findings::Findings;
 use super::topic_rules::{Times, acks, topics};
-use super::values::{Findings, Values};
-use super::{Acks, MetadataRecovery, ProducerConfig, Properties, librdkafka};
+use super::values::Values;
+use super::{
+    Acks, AddressFamily, MetadataRecovery, ProducerConfig, Properties, librdkafka, shown, unknown,
+};
 use crate::address::Address;
 use crate::backoff::Backoff;
 use crate::error::Result;
+use crate::given::GivenProperties;
 use crate::interceptor::Interceptors;
 use crate::partitioner::Partitioning;
 use crate::sync::{Arc, AtomicU64, Ordering};
@@ -17,20 +21,32 @@ use crate::sync::{Arc, AtomicU64, Ordering};
 /// batch of 2 GiB, which `batch.size` could ask for, would fit no request.
 const LARGEST_REQUEST: usize = 1 << 30;
 
-/// The configuration that the properties describe, and warnings for the user.
-pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<String>)> {
+/// What is wrong with the serializers of keys and values, if the types of both are known.
+pub(super) type Misfits<'a> = &'a dyn Fn(&SerializerChoice, &SerializerChoice) -> Vec<String>;
+
+/// The configuration that the properties describe, and warnings for the user. All problems are found
+/// before any is reported.
+pub(super) fn check(
+    properties: &Properties,
+    misfits: Misfits<'_>,
+) -> Result<(ProducerConfig, Vec<String>)> {
+    let given = GivenProperties::new(properties.iter());
     let translated = librdkafka::translate(properties);
     let properties = &*translated.properties;
     let mut findings = Findings::new(properties);
     findings.begin_with(translated.problems, translated.warnings);
     let values = Values::read(properties, &mut findings);
-    findings.no_problems()?;
 
     let bootstrap_servers = bootstrap_servers(&values, &mut findings);
-    let key_serializer = serializer(properties, &values, "key.serializer", &mut findings);
-    let value_serializer = serializer(properties, &values, "value.serializer", &mut findings);
-    let partitioner = partitioner(properties, &values, &mut findings);
-    let interceptors = interceptors(properties, &values, &mut findings);
+    let classes = Classes {
+        properties,
+        values: &values,
+        given: &given,
+    };
+    let serializers = classes.serializers(misfits, &mut findings);
+    let partitioner = classes.partitioner(&mut findings);
+    let interceptors = classes.interceptors(&mut findings);
+    unknown::report(properties, &given, &mut findings);
     check_sizes(&values, &mut findings);
     check_client_id(&values, &mut findings);
     let idempotence = idempotence(&values, &mut findings);
@@ -45,12 +61,13 @@ pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<Stri
     let topics = topics(&values, &times, idempotence, &mut findings);
     findings.no_problems()?;
 
-    let checked = "a missing serializer is a problem";
+    let (key_serializer, value_serializer) =
+        serializers.expect("a missing serializer is a problem");
     let config = ProducerConfig {
         bootstrap_servers,
         client_id: client_id(&values),
-        key_serializer: key_serializer.expect(checked),
-        value_serializer: value_serializer.expect(checked),
+        key_serializer,
+        value_serializer,
         partitioner,
         ignore_keys: values.boolean("partitioner.ignore.keys"),
         adaptive_partitioning: values.boolean("partitioner.adaptive.partitioning.enable"),
@@ -72,6 +89,7 @@ pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<Stri
         reconnect_backoff: reconnect_backoff(&values),
         connection_setup_timeout: backoff(&values, setup),
         connections_max_idle: connections_max_idle(&values),
+        address_family: address_family(&values),
         send_buffer: values.optional_size("send.buffer.bytes"),
         receive_buffer: values.optional_size("receive.buffer.bytes"),
         metadata_max_age: values.millis("metadata.max.age.ms"),
@@ -88,61 +106,94 @@ pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<Stri
 fn bootstrap_servers(values: &Values, findings: &mut Findings<'_>) -> Vec<Address> {
     let name = "bootstrap.servers";
     let mut servers = Vec::new();
-    for text in values.list(name) {
+    let list = values.list(name);
+    if list.is_empty() && values.are_sound(&[name]) {
+        findings.problem(name, format!("{name} is empty; it takes host:port,…"));
+    }
+    // A password may have a comma in it, so that no single address is safe to be shown.
+    let has_user = list.iter().any(|text| text.contains('@'));
+    let whole = list.join(",");
+    for text in list {
         match Address::parse(text) {
             Ok(server) if servers.contains(&server) => {
                 let warning = format!("{name} has {text:?} more than once");
                 findings.warnings.push(warning);
             }
             Ok(server) => servers.push(server),
-            Err(complaint) => findings.problem(name, format!("{name}={text:?}: {complaint}")),
+            Err(_) if has_user && !text.contains('@') => {}
+            Err(complaint) => {
+                let shown = shown::value(name, if has_user { &whole } else { text });
+                findings.problem(name, format!("{name}={shown:?}: {complaint}"));
+            }
         }
-    }
-    if values.list(name).is_empty() {
-        findings.problem(name, format!("{name} is empty; it takes host:port,…"));
     }
     servers
 }
 
-fn serializer(
-    properties: &Properties,
-    values: &Values,
-    name: &str,
-    findings: &mut Findings<'_>,
-) -> Option<SerializerChoice> {
-    let value = values.value(name).expect("required properties are set");
-    SerializerChoice::find(properties, value)
-        .map_err(|complaint| findings.problem(name, format!("{name}: {complaint}")))
-        .ok()
+/// Finds what class properties name.
+struct Classes<'a> {
+    properties: &'a Properties,
+    values: &'a Values,
+    given: &'a GivenProperties<'a>,
 }
 
-fn partitioner(
-    properties: &Properties,
-    values: &Values,
-    findings: &mut Findings<'_>,
-) -> Option<Partitioning> {
-    let name = "partitioner.class";
-    classes::find_partitioner(properties, values.value(name)?)
-        .map_err(|complaint| findings.problem(name, format!("{name}: {complaint}")))
-        .ok()
-}
+impl Classes<'_> {
+    fn serializers(
+        &self,
+        misfits: Misfits<'_>,
+        findings: &mut Findings<'_>,
+    ) -> Option<(SerializerChoice, SerializerChoice)> {
+        let mut find = |name: &str, is_key| {
+            let value = self.values.value(name);
+            SerializerChoice::find(self.properties, value, self.given, is_key)
+                .map_err(|complaint| findings.problem(name, format!("{name}: {complaint}")))
+                .ok()
+                .filter(|_| self.values.are_sound(&[name]))
+        };
+        let key = find("key.serializer", true);
+        let value = find("value.serializer", false);
+        let (key, value) = (key?, value?);
+        for misfit in misfits(&key, &value) {
+            let name = match misfit.starts_with("key") {
+                true => "key.serializer",
+                false => "value.serializer",
+            };
+            findings.problem(name, misfit);
+        }
+        Some((key, value))
+    }
 
-fn interceptors(
-    properties: &Properties,
-    values: &Values,
-    findings: &mut Findings<'_>,
-) -> Option<Arc<Interceptors>> {
-    let name = "interceptor.classes";
-    let value = values.value(name).expect("it has a default");
-    let found = classes::find_interceptors(properties, value);
-    let named = found.map_err(|complaint| findings.problem(name, format!("{name}: {complaint}")));
-    Interceptors::new(named.ok()?)
+    fn partitioner(&self, findings: &mut Findings<'_>) -> Option<Partitioning> {
+        let name = "partitioner.class";
+        classes::find_partitioner(self.properties, self.values.value(name)?, self.given)
+            .map_err(|complaint| findings.problem(name, format!("{name}: {complaint}")))
+            .ok()
+    }
+
+    fn interceptors(&self, findings: &mut Findings<'_>) -> Option<Arc<Interceptors>> {
+        let name = "interceptor.classes";
+        let value = self.values.value(name).expect("it has a default");
+        let found = classes::find_interceptors(self.properties, value, self.given);
+        let named =
+            found.map_err(|complaint| findings.problem(name, format!("{name}: {complaint}")));
+        Interceptors::new(named.ok()?)
+    }
 }
 
 /// A batch has to fit into memory. Java notices at the first `send`.
 fn check_sizes(values: &Values, findings: &mut Findings<'_>) {
+    if !values.are_sound(&["batch.size", "buffer.memory", "max.request.size"]) {
+        return;
+    }
     let batch = values.integer("batch.size").max(1);
     let memory = values.integer("buffer.memory");
+    let request = values.integer("max.request.size");
+    if request > memory {
+        findings.warnings.push(format!(
+            "max.request.size ({request}) is more than buffer.memory ({memory}), so a record of that \
+             size is always refused"
+        ));
+    }
     if batch > memory {
         let message = format!("batch.size ({batch}) is more than buffer.memory ({memory})");
         let culprit = if values.is_set("batch.size") {
@@ -169,7 +220,7 @@ fn check_client_id(values: &Values, findings: &mut Findings<'_>) {
 /// producer, so more in flight is an error either way.
 fn idempotence(values: &Values, findings: &mut Findings<'_>) -> bool {
     let name = "enable.idempotence";
-    if !values.boolean(name) {
+    if !values.boolean(name) || !values.are_sound(&[name]) {
         return false;
     }
     let in_flight = values.integer("max.in.flight.requests.per.connection");
@@ -239,6 +290,14 @@ fn reconnect_backoff(values: &Values) -> Backoff {
 fn connections_max_idle(values: &Values) -> Option<Duration> {
     let name = "connections.max.idle.ms";
     (values.integer(name) >= 0).then(|| values.millis(name))
+}
+
+fn address_family(values: &Values) -> AddressFamily {
+    match values.text("broker.address.family") {
+        "v4" => AddressFamily::V4,
+        "v6" => AddressFamily::V6,
+        _ => AddressFamily::Any,
+    }
 }
 
 fn metadata_recovery(values: &Values) -> MetadataRecovery {

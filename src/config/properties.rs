@@ -1,12 +1,16 @@
 //! Names and values as the user gave them, from code or from a file. Nothing is checked here.
 
 use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
 use std::fmt;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::object::PropertyObject;
-use super::{syntax, table};
+use super::torn::TornText;
+use super::{findings, shown, syntax};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EventListener, ProducerEvent};
 
@@ -39,6 +43,8 @@ pub struct Properties {
     listener: Option<EventListener>,
     /// Where the newest entries come from.
     source: Source,
+    /// Whether a name that nobody knows is a warning, and not an error.
+    is_lenient: bool,
 }
 
 /// Where entries come from: a file, or a run of calls in the program.
@@ -50,16 +56,21 @@ struct Source {
 }
 
 /// One property's value, and where it was written if that was in a file.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) value: Value,
-    /// As `producer.properties:3`.
+    /// As `producer.properties:3`, or the name of an environment variable.
     pub(super) place: Option<String>,
+    /// In a file; 0 elsewhere.
+    pub(super) line: usize,
+    pub(super) is_from_environment: bool,
+    /// Its value goes on in the next lines, without the backslash that would say so.
+    pub(super) is_torn: bool,
     /// If a property is set under two names, the one from the later source counts.
     pub(super) source: usize,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) enum Value {
     Text(String),
     Object(PropertyObject),
@@ -77,7 +88,7 @@ impl Properties {
         reason = "numbers and texts are written down here, and read better without a reference"
     )]
     pub fn set(mut self, name: impl Into<String>, value: impl ToString) -> Self {
-        self.insert(name.into(), Value::Text(value.to_string()), None);
+        self.insert(name.into(), Value::Text(value.to_string()));
         self
     }
 
@@ -104,7 +115,7 @@ impl Properties {
     ///     .set("value.serializer", "string");
     /// ```
     pub fn set_object(mut self, name: impl Into<String>, object: PropertyObject) -> Self {
-        self.insert(name.into(), Value::Object(object), None);
+        self.insert(name.into(), Value::Object(object));
         self
     }
 
@@ -112,6 +123,17 @@ impl Properties {
     /// `value.serializer=com.example.OrderSerializer`, and the program registers that serializer.
     pub fn register(mut self, class_name: impl Into<String>, object: PropertyObject) -> Self {
         self.classes.insert(class_name.into(), object);
+        self
+    }
+
+    /// Makes a name that nobody knows a warning in the log, as with Kafka's own producer, and not an
+    /// error: for files that have properties of other programs, too. A misspelled name is then easily
+    /// overlooked. It holds for all properties here, and for what this is merged with.
+    ///
+    /// Names that a serializer, partitioner or interceptor asks for in `configure` are known without
+    /// this.
+    pub fn lenient(mut self) -> Self {
+        self.is_lenient = true;
         self
     }
 
@@ -142,11 +164,11 @@ impl Properties {
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), with file and line, if the file cannot be
-    /// read, is not UTF-8, or has a malformed `\u` escape. Errors in the values are found later, when
-    /// a producer is made; they name file and line, too.
+    /// read, has more than 16 MiB, is not UTF-8, or has a malformed `\u` escape. Errors in the values are
+    /// found later, when a producer is made; they name file and line, too.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = fs::read(path).map_err(|error| {
+        let bytes = read_file(path).map_err(|error| {
             let message = format!(
                 "cannot read the properties file {}: {error}",
                 path.display()
@@ -177,15 +199,113 @@ impl Properties {
 
     fn read(text: &str, place: impl Fn(usize) -> String) -> Result<Self> {
         let mut properties = Self::new();
+        properties.begin_source(true);
+        let mut torn = TornText::default();
+        let mut problems = Vec::new();
         for property in syntax::Reader::new(text) {
-            let property = property.map_err(|error| {
-                let message = format!("{}: {}", place(error.line), error.message);
-                Error::new(ErrorKind::Config, message)
-            })?;
-            let value = Value::Text(property.value);
-            properties.insert(property.name, value, Some(place(property.line)));
+            let property = match property {
+                Ok(property) => property,
+                Err(_) if torn.is_in_pem() => continue,
+                Err(error) => {
+                    problems.push(format!("{}: {}", place(error.line), error.message));
+                    continue;
+                }
+            };
+            if let Some(whole) = torn.belongs_to(&property) {
+                if let Some(entry) = properties.entries.get_mut(&whole) {
+                    entry.is_torn = true;
+                }
+                continue;
+            }
+            let mut entry = properties.entry_of(Value::Text(property.value));
+            entry.place = Some(place(property.line));
+            entry.line = property.line;
+            properties.entries.insert(property.name, entry);
         }
-        Ok(properties)
+        match problems.len() {
+            0 => Ok(properties),
+            count => {
+                problems.truncate(MOST_TOLD);
+                let untold = count - problems.len();
+                Err(findings::error(problems, untold))
+            }
+        }
+    }
+
+    /// The environment variables whose names begin with `prefix`: `KAFKA_BOOTSTRAP_SERVERS` sets
+    /// `bootstrap.servers` with the prefix `KAFKA_`.
+    ///
+    /// The rest of the name is made lower case; in it `_` stands for a dot, `__` for an underscore, and
+    /// `___` for a dash, as in Kafka's container images. So a topic whose name has capital letters
+    /// cannot be set like this. The environment is shared with other programs: names that nobody knows
+    /// (`KAFKA_HEAP_OPTS`) are a warning, and not an error. The prefix is compared with its case.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config): the value of such a variable is not UTF-8.
+    pub fn from_env(prefix: &str) -> Result<Self> {
+        Self::from_variables(prefix, env::vars_os())
+    }
+
+    pub(super) fn from_variables(
+        prefix: &str,
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Self> {
+        let mut properties = Self::new();
+        properties.begin_source(true);
+        let mut problems = Vec::new();
+        for (variable, value) in variables {
+            let Some(name) = variable.to_str().and_then(|name| name.strip_prefix(prefix)) else {
+                continue;
+            };
+            if name.is_empty() {
+                continue;
+            }
+            let place = format!("{prefix}{name}");
+            let name = name.to_lowercase();
+            let name = name.replace("___", "-").replace("__", "\0");
+            let name = name.replace('_', ".").replace('\0', "_");
+            match value.into_string() {
+                Ok(value) => {
+                    let mut entry = properties.entry_of(Value::Text(value));
+                    entry.place = Some(place);
+                    entry.is_from_environment = true;
+                    properties.entries.insert(name, entry);
+                }
+                Err(_) => problems.push(format!("{place}: its value is not UTF-8")),
+            }
+        }
+        match problems.is_empty() {
+            true => Ok(properties),
+            false => Err(findings::error(problems, 0)),
+        }
+    }
+
+    /// Takes out one property, whether it is text or an object.
+    pub fn remove(mut self, name: &str) -> Self {
+        self.take_out(name);
+        self
+    }
+
+    /// Keeps the properties whose names pass, texts and objects alike. What is registered stays.
+    pub fn retain(mut self, mut keep: impl FnMut(&str) -> bool) -> Self {
+        self.entries.retain(|name, _| keep(name));
+        self
+    }
+
+    /// The properties whose names begin with `prefix`, which is taken off: `subset("producer.")` makes
+    /// `linger.ms` of `producer.linger.ms`, and leaves out what has another beginning. Objects and what
+    /// is registered come along, and messages go on to say where in which file a property stands.
+    pub fn subset(&self, prefix: &str) -> Self {
+        let within = |(name, entry): (&String, &Entry)| {
+            let name = name.strip_prefix(prefix).filter(|name| !name.is_empty())?;
+            Some((name.to_owned(), entry.clone()))
+        };
+        Self {
+            entries: self.entries.iter().filter_map(within).collect(),
+            classes: self.classes.clone(),
+            listener: self.listener.clone(),
+            ..*self
+        }
     }
 
     /// Adds all of `other`'s properties and registered names; where both have one, `other`'s wins.
@@ -197,6 +317,7 @@ impl Properties {
         });
         self.entries.extend(later);
         self.classes.extend(other.classes);
+        self.is_lenient |= other.is_lenient;
         self.listener = other.listener.or(self.listener);
         self.source = Source {
             order: before + other.source.order,
@@ -217,21 +338,32 @@ impl Properties {
             .filter_map(|(name, entry)| Some((name.as_str(), entry.text()?)))
     }
 
-    fn insert(&mut self, name: String, value: Value, place: Option<String>) {
-        let is_file = place.is_some();
+    /// Sets a property from the program.
+    fn insert(&mut self, name: String, value: Value) {
+        self.begin_source(false);
+        let entry = self.entry_of(value);
+        self.entries.insert(name, entry);
+    }
+
+    /// What is set next comes from a file or the environment, or else from the program.
+    fn begin_source(&mut self, is_file: bool) {
         if self.source.is_file != is_file {
             self.source = Source {
                 order: self.source.order + 1,
                 is_file,
             };
         }
-        let source = self.source.order;
-        let entry = Entry {
+    }
+
+    fn entry_of(&self, value: Value) -> Entry {
+        Entry {
             value,
-            place,
-            source,
-        };
-        self.entries.insert(name, entry);
+            place: None,
+            line: 0,
+            is_from_environment: false,
+            is_torn: false,
+            source: self.source.order,
+        }
     }
 
     pub(super) fn entry(&self, name: &str) -> Option<&Entry> {
@@ -242,7 +374,7 @@ impl Properties {
         self.entries.insert(name.to_owned(), entry);
     }
 
-    pub(super) fn remove(&mut self, name: &str) {
+    pub(super) fn take_out(&mut self, name: &str) {
         self.entries.remove(name);
     }
 
@@ -252,9 +384,8 @@ impl Properties {
             .map(|(name, entry)| (name.as_str(), entry))
     }
 
-    /// Where a property was written, if that was in a file.
-    pub(super) fn place(&self, name: &str) -> Option<&str> {
-        self.entries.get(name)?.place.as_deref()
+    pub(super) fn is_lenient(&self) -> bool {
+        self.is_lenient
     }
 
     pub(super) fn listener(&self) -> Option<&EventListener> {
@@ -268,7 +399,7 @@ impl Properties {
 }
 
 impl Entry {
-    fn text(&self) -> Option<&str> {
+    pub(super) fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Text(text) => Some(text),
             Value::Object(_) => None,
@@ -279,7 +410,7 @@ impl Entry {
 impl<K: Into<String>, V: ToString> Extend<(K, V)> for Properties {
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, pairs: I) {
         for (name, value) in pairs {
-            self.insert(name.into(), Value::Text(value.to_string()), None);
+            self.insert(name.into(), Value::Text(value.to_string()));
         }
     }
 }
@@ -298,17 +429,39 @@ impl<K: Into<String>, V: ToString, const N: usize> From<[(K, V); N]> for Propert
     }
 }
 
-/// Passwords and keys are not shown.
+/// Secrets are not shown, nor are the values of names that nobody knows; what is long is cut.
 impl fmt::Debug for Properties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = f.debug_map();
         for (name, entry) in &self.entries {
+            let name_shown = match shown::is_known(name) {
+                true => Some(shown::cut(name)),
+                false => shown::unknown_name(name),
+            };
+            let name_shown = name_shown.as_deref().unwrap_or(shown::HIDDEN);
             match &entry.value {
-                Value::Text(_) if table::is_secret(name) => map.entry(name, &table::HIDDEN),
-                Value::Text(text) => map.entry(name, text),
-                Value::Object(object) => map.entry(name, object),
+                Value::Text(text) => map.entry(&name_shown, &shown::value(name, text)),
+                Value::Object(object) => map.entry(&name_shown, object),
             };
         }
         map.finish()
     }
 }
+
+/// At most [`MOST_READ`]: a file that is no properties file may be of any size, or have no end.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    file.take(MOST_READ + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_READ {
+        let text = "it has more than 16 MiB, so it is no properties file";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    Ok(bytes)
+}
+
+/// In bytes.
+const MOST_READ: u64 = 16 * 1024 * 1024;
+
+/// So many malformed lines are told.
+const MOST_TOLD: usize = 50;

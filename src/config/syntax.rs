@@ -5,8 +5,8 @@
 //! count. In names and values, `\t`, `\n`, `\r`, `\f` and `\uXXXX` are what they are in Java, and
 //! a backslash before any other character means that character.
 //!
-//! This reader is stricter than Java in two cases, in which a file is broken and Java hides it: a value
-//! without a name, and a `\u` escape that is only half of a character.
+//! This reader is stricter than Java in three cases, in which a file is broken and Java hides it: a value
+//! without a name, a backslash with nothing behind it, and a `\u` escape that is only half of a character.
 
 /// The properties of a text, in order.
 pub(super) struct Reader<'a> {
@@ -43,8 +43,10 @@ impl<'a> Reader<'a> {
     fn next_logical_line(&mut self) -> Option<(usize, String)> {
         let mut logical = String::new();
         let mut first_line = self.line;
+        let mut is_continued = false;
         while let Some((line, natural)) = self.next_natural_line() {
             let natural = natural.trim_start_matches(WHITE);
+            is_continued = false;
             if logical.is_empty() {
                 if natural.is_empty() || natural.starts_with(['#', '!']) {
                     continue;
@@ -52,14 +54,17 @@ impl<'a> Reader<'a> {
                 first_line = line;
             }
             match natural.strip_suffix('\\') {
-                Some(continued) if ends_unescaped(continued) => logical.push_str(continued),
+                Some(continued) if ends_unescaped(continued) => {
+                    logical.push_str(continued);
+                    is_continued = true;
+                }
                 _ => {
                     logical.push_str(natural);
                     return Some((first_line, logical));
                 }
             }
         }
-        (!logical.is_empty()).then_some((first_line, logical))
+        (is_continued || !logical.is_empty()).then_some((first_line, logical))
     }
 
     fn next_natural_line(&mut self) -> Option<(usize, &'a str)> {
@@ -99,6 +104,10 @@ fn read_property(line: usize, logical: &str) -> Result<Property, &'static str> {
     let (name, after_name) = logical.split_at(end_of_name(logical));
     let after_name = after_name.trim_start_matches(WHITE);
     let value = after_name.strip_prefix(['=', ':']).unwrap_or(after_name);
+    let is_bare = logical.trim_matches(['\\', ' ', '\t', '\x0c']).is_empty();
+    if is_bare {
+        return Err("a backslash with nothing behind it");
+    }
     if name.is_empty() {
         return Err("a value without a name");
     }
@@ -299,6 +308,19 @@ mod tests {
             let error = refused(&format!("a=1\n# c\nb={text}\n"));
             assert_eq!(error.line, 3, "{text}");
             assert!(error.message.starts_with("malformed escape"), "{text}");
+        }
+    }
+
+    /// Java makes a property of it whose name is empty or a space.
+    #[test]
+    fn refuses_a_lone_backslash() {
+        for text in ["a=1\n\\", "a=1\n \\\n", "a=1\n\\ \nb=2", "a=1\n\\\\\n"] {
+            let error = refused(text);
+            assert_eq!(
+                error.message, "a backslash with nothing behind it",
+                "{text:?}"
+            );
+            assert_eq!(error.line, 2);
         }
     }
 

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use super::findings::Findings;
 use super::table::{Parsed, TOPIC_PREFIX};
-use super::values::{Findings, Values};
+use super::values::Values;
 use super::{Acks, TopicSettings, TopicTable};
 use crate::compression::{Codec, Compression};
 
@@ -14,6 +15,8 @@ pub(super) struct Times {
     pub(super) request_timeout: Duration,
     /// For topics without their own; at least as long as the other two together.
     delivery_timeout: Duration,
+    /// Whether none of them is wrong by itself.
+    are_sound: bool,
 }
 
 /// The longest that Kafka's timeouts can be.
@@ -26,6 +29,7 @@ impl Times {
             linger: values.millis("linger.ms").min(LONGEST),
             request_timeout: values.millis("request.timeout.ms"),
             delivery_timeout: values.millis(name),
+            are_sound: values.are_sound(&["linger.ms", "request.timeout.ms", name]),
         };
         if let Some(complaint) = times.complaint(name, times.delivery_timeout) {
             let least = times.least();
@@ -44,7 +48,7 @@ impl Times {
     fn complaint(&self, name: &str, delivery_timeout: Duration) -> Option<String> {
         let delivery = delivery_timeout.as_millis();
         let (linger, request) = (self.linger.as_millis(), self.request_timeout.as_millis());
-        (delivery_timeout < self.least()).then(|| {
+        (self.are_sound && delivery_timeout < self.least()).then(|| {
             format!(
                 "{name} ({delivery}) is less than linger.ms ({linger}) + request.timeout.ms \
                  ({request})"

@@ -4,59 +4,11 @@
 use crate::sorted_map::SortedMap;
 use std::time::Duration;
 
-use super::librdkafka;
-use super::nearest::nearest;
+use super::findings::{self, Findings};
 use super::properties::{Entry, Properties, Value};
-use super::table::{self, Class, Definition, HIDDEN, Kind, Parsed, Preset, TOPIC_PREFIX};
-use crate::error::{Error, ErrorKind, Result};
+use super::table::{self, Class, Definition, Kind, Parsed, Preset};
+use super::{shown, unknown};
 use crate::ids::topic_name_fault;
-
-/// The problems and warnings that were found in the properties.
-#[derive(Debug)]
-pub(super) struct Findings<'a> {
-    properties: &'a Properties,
-    problems: Vec<String>,
-    pub(super) warnings: Vec<String>,
-}
-
-impl<'a> Findings<'a> {
-    pub(super) fn new(properties: &'a Properties) -> Self {
-        Self {
-            properties,
-            problems: Vec::new(),
-            warnings: Vec::new(),
-        }
-    }
-
-    /// Starts with what the translation of librdkafka's names has found.
-    pub(super) fn begin_with(&mut self, problems: Vec<String>, warnings: Vec<String>) {
-        self.problems = problems;
-        self.warnings = warnings;
-    }
-
-    /// Something is wrong with the property `name`. If it was set in a file, the message begins with
-    /// file and line.
-    pub(super) fn problem(&mut self, name: &str, message: String) {
-        let problem = match self.properties.place(name) {
-            Some(place) => format!("{place}: {message}"),
-            None => message,
-        };
-        // A problem that concerns all topics is found again for each topic with its own settings.
-        if !self.problems.contains(&problem) {
-            self.problems.push(problem);
-        }
-    }
-
-    /// An error that names all problems so far, if there are any.
-    pub(super) fn no_problems(&self) -> Result<()> {
-        let message = match self.problems.as_slice() {
-            [] => return Ok(()),
-            [problem] => problem.clone(),
-            problems => format!("{} problems: {}", problems.len(), problems.join("; ")),
-        };
-        Err(Error::new(ErrorKind::Config, message))
-    }
-}
 
 /// A value for each property that has one. The getters panic if a property has another type, which
 /// would be a bug of this crate; a test asks for all of them.
@@ -64,6 +16,8 @@ impl<'a> Findings<'a> {
 pub(super) struct Values {
     parsed: SortedMap<&'static str, Parsed>,
     set: SortedMap<&'static str, ()>,
+    /// Set to what is no value of theirs; they have their defaults here.
+    unsound: SortedMap<&'static str, ()>,
     /// By topic, what is set for it alone.
     topics: SortedMap<String, TopicValues>,
 }
@@ -77,6 +31,7 @@ impl Values {
         let mut values = Self {
             parsed: SortedMap::new(),
             set: SortedMap::new(),
+            unsound: SortedMap::new(),
             topics: SortedMap::new(),
         };
         for (name, entry) in properties.entries() {
@@ -89,34 +44,44 @@ impl Values {
                 Ok(value) => {
                     values.parsed.insert(definition.name, value);
                 }
-                Err(complaint) => findings.problem(name, complaint),
+                Err(complaint) => {
+                    values.unsound.insert(definition.name, ());
+                    findings.problem(name, complaint);
+                }
             }
         }
         values.warn_of_the_ignored(findings);
+        values.warn_of_what_is_not_replaced(properties, findings);
         for definition in table::all() {
-            if values.set.contains_key(definition.name) {
-                continue;
-            }
-            if definition.default == Preset::Required {
+            if !values.is_set(definition.name) && definition.default == Preset::Required {
                 let meaning = definition.meaning.trim_end_matches('.');
                 let message = format!("{} must be set: {meaning}", definition.name);
                 findings.problem(definition.name, message);
-            } else if let Some(value) = definition.default_value() {
+                values.unsound.insert(definition.name, ());
+            }
+            if let (None, Some(value)) = (values.value(definition.name), definition.default_value())
+            {
                 values.parsed.insert(definition.name, value);
             }
         }
         values
     }
 
-    /// Reads a property for one topic. Any other name is unknown.
+    /// Reads a property for one topic. Any other name is unknown, and reported elsewhere.
     fn read_for_topic(&mut self, name: &str, entry: &Entry, findings: &mut Findings<'_>) {
         let Some((topic, definition)) = table::find_per_topic(name) else {
-            return findings.problem(name, unknown(name));
+            if entry.is_torn {
+                findings.problem(name, unknown::torn(name));
+            }
+            return;
         };
         let value = match topic_name_fault(topic) {
-            Some(fault) => Err(format!(
-                "{name}: {topic:?} is not a legal topic name: {fault}"
-            )),
+            Some(fault) => {
+                let (name, topic) = (shown::cut(name), shown::cut(topic));
+                Err(format!(
+                    "{name}: {topic:?} is not a legal topic name: {fault}"
+                ))
+            }
             None => read_value(name, definition, entry),
         };
         match value {
@@ -138,7 +103,7 @@ impl Values {
             let reason = match definition.class {
                 Class::Inert => None,
                 Class::LaterWith(switch) => Some(switch),
-                Class::Supported | Class::Later | Class::LaterSwitch => continue,
+                Class::Supported | Class::Accepted | Class::Later | Class::LaterSwitch => continue,
             };
             if definition.default_value().as_ref() != Some(value) {
                 ignored.get_or_insert_with(reason, Vec::new).push(name);
@@ -156,6 +121,29 @@ impl Values {
             let warning = format!("{push}=true has no effect yet: no metrics are pushed");
             findings.warnings.push(warning);
         }
+    }
+
+    /// A client id may be any text, but this was hardly meant to be part of one.
+    fn warn_of_what_is_not_replaced(&self, properties: &Properties, findings: &mut Findings<'_>) {
+        let name = "client.id";
+        let Some(entry) = properties.entry(name) else {
+            return;
+        };
+        let text = entry.text().unwrap_or_default().trim();
+        let shown = shown::value(name, text);
+        if findings::has_placeholder(text) {
+            let warning = format!("{name}={shown:?}: a placeholder like ${{…}} is not replaced");
+            findings.warnings.push(warning);
+        } else if entry.line > 0 && findings::has_comment(text) {
+            let warning = format!("{name}={shown:?}: a comment needs a line of its own");
+            findings.warnings.push(warning);
+        }
+    }
+
+    /// Whether none of these was set to what is no value of theirs. A rule that joins properties says
+    /// nothing if one of them is wrong already.
+    pub(super) fn are_sound(&self, names: &[&str]) -> bool {
+        names.iter().all(|name| !self.unsound.contains_key(*name))
     }
 
     /// The topics that have properties of their own.
@@ -232,23 +220,11 @@ pub(super) fn not_asked_for(switch: &str) -> String {
     }
 }
 
-fn unknown(name: &str) -> String {
-    if name.starts_with(TOPIC_PREFIX) {
-        let known: Vec<_> = table::per_topic()
-            .map(|definition| format!("{TOPIC_PREFIX}NAME.{}", definition.name))
-            .collect();
-        let known = known.join(", ");
-        return format!("unknown property {name:?}; for one topic there are {known}");
-    }
-    let known = table::all()
-        .map(|definition| definition.name)
-        .chain(librdkafka::names());
-    let nearest = nearest(name, known).expect("the table has rows");
-    format!("unknown property {name:?}; did you mean {nearest:?}?")
-}
-
 /// The value of a property that is set; the error says why it cannot be set to this.
 fn read_value(name: &str, definition: &Definition, entry: &Entry) -> Result<Parsed, String> {
+    if entry.is_torn {
+        return Err(unknown::torn(name));
+    }
     let text = match &entry.value {
         Value::Text(text) => text.trim(),
         Value::Object(object) => {
@@ -261,10 +237,7 @@ fn read_value(name: &str, definition: &Definition, entry: &Entry) -> Result<Pars
             };
         }
     };
-    let shown = match definition.kind {
-        Kind::Secret => HIDDEN,
-        _ => text,
-    };
+    let shown = shown::value(name, text);
     let value = definition
         .kind
         .parse(text)

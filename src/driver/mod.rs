@@ -272,6 +272,7 @@ fn connect_settings(config: &ProducerConfig) -> ConnectSettings {
             send_buffer_bytes: config.send_buffer(),
             receive_buffer_bytes: config.receive_buffer(),
             user_timeout: Some(config.request_timeout()),
+            family: config.address_family(),
         },
     }
 }

@@ -9,6 +9,7 @@ use std::error::Error as StdError;
 
 use crate::error::Error;
 use crate::foreign::Held;
+use crate::given::GivenProperties;
 use crate::record::metadata::RecordMetadata;
 use crate::sync::Arc;
 
@@ -61,8 +62,6 @@ pub use record::InterceptedRecord;
 /// let origin = Arc::new(Origin::default());
 /// let properties = Properties::new()
 ///     .set("bootstrap.servers", cluster.bootstrap_servers())
-///     .set("key.serializer", "string")
-///     .set("value.serializer", "string")
 ///     .set_object("interceptor.classes", PropertyObject::interceptor(Arc::clone(&origin)));
 /// let producer: Producer<str, str> = Producer::new(&properties)?;
 /// producer.send(ProducerRecord::new("orders", "order_placed"), |_| ())?;
@@ -123,6 +122,24 @@ pub trait ProducerInterceptor: Send + Sync {
     fn on_acknowledgement(&self, acknowledgement: &Acknowledgement<'_>) {
         let _unheard = acknowledgement;
     }
+
+    /// Looks at the properties that a producer is made with, before the first record: called whenever
+    /// a configuration is made from properties that name this interceptor. Does nothing unless
+    /// implemented.
+    ///
+    /// Names that it asks for are not refused as unknown, so it may have properties of its own in the
+    /// same file. What it wants to keep goes into a `OnceLock` or the like. A panic unwinds to the caller
+    /// of [`Producer::new`](crate::Producer::new).
+    ///
+    /// # Errors
+    /// Whatever is wrong with the properties: it is reported with the other problems of the configuration.
+    fn configure(
+        &self,
+        properties: &GivenProperties<'_>,
+    ) -> Result<(), Box<dyn StdError + Send + Sync>> {
+        let _unused = properties;
+        Ok(())
+    }
 }
 
 /// Lets a program keep a reference to the interceptor that it hands over.
@@ -137,6 +154,13 @@ impl<I: ProducerInterceptor + ?Sized> ProducerInterceptor for Arc<I> {
     fn on_acknowledgement(&self, acknowledgement: &Acknowledgement<'_>) {
         (**self).on_acknowledgement(acknowledgement);
     }
+
+    fn configure(
+        &self,
+        properties: &GivenProperties<'_>,
+    ) -> Result<(), Box<dyn StdError + Send + Sync>> {
+        (**self).configure(properties)
+    }
 }
 
 impl<I: ProducerInterceptor> ProducerInterceptor for Held<I> {
@@ -149,6 +173,13 @@ impl<I: ProducerInterceptor> ProducerInterceptor for Held<I> {
 
     fn on_acknowledgement(&self, acknowledgement: &Acknowledgement<'_>) {
         (**self).on_acknowledgement(acknowledgement);
+    }
+
+    fn configure(
+        &self,
+        properties: &GivenProperties<'_>,
+    ) -> Result<(), Box<dyn StdError + Send + Sync>> {
+        (**self).configure(properties)
     }
 }
 

@@ -7,6 +7,7 @@
 use std::error::Error;
 
 use crate::foreign::Held;
+use crate::given::GivenProperties;
 use crate::sync::Arc;
 
 mod by_key;
@@ -64,6 +65,24 @@ pub trait Partitioner: Send + Sync {
         record: &PartitionRequest<'_>,
         partitions: &TopicPartitions<'_>,
     ) -> Result<i32, Box<dyn Error + Send + Sync>>;
+
+    /// Looks at the properties that a producer is made with, before the first record: called whenever
+    /// a configuration is made from properties that name this partitioner. Does nothing unless
+    /// implemented.
+    ///
+    /// Names that it asks for are not refused as unknown, so it may have properties of its own in the
+    /// same file. What it wants to keep goes into a `OnceLock` or the like. A panic unwinds to the caller
+    /// of [`Producer::new`](crate::Producer::new).
+    ///
+    /// # Errors
+    /// Whatever is wrong with the properties: it is reported with the other problems of the configuration.
+    fn configure(
+        &self,
+        properties: &GivenProperties<'_>,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let _unused = properties;
+        Ok(())
+    }
 }
 
 /// Lets a program keep a reference to the partitioner that it hands over.
@@ -75,6 +94,13 @@ impl<P: Partitioner + ?Sized> Partitioner for Arc<P> {
     ) -> Result<i32, Box<dyn Error + Send + Sync>> {
         (**self).partition(record, partitions)
     }
+
+    fn configure(
+        &self,
+        properties: &GivenProperties<'_>,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        (**self).configure(properties)
+    }
 }
 
 impl<P: Partitioner> Partitioner for Held<P> {
@@ -84,6 +110,13 @@ impl<P: Partitioner> Partitioner for Held<P> {
         partitions: &TopicPartitions<'_>,
     ) -> Result<i32, Box<dyn Error + Send + Sync>> {
         (**self).partition(record, partitions)
+    }
+
+    fn configure(
+        &self,
+        properties: &GivenProperties<'_>,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        (**self).configure(properties)
     }
 }
 

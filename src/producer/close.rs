@@ -69,9 +69,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// # use std::time::Duration;
     /// # use linger::{Fate, Producer, ProducerRecord, Properties};
     /// # let properties = Properties::new()
-    /// #     .set("bootstrap.servers", linger::testing::MockCluster::start()?.bootstrap_servers())
-    /// #     .set("key.serializer", "string")
-    /// #     .set("value.serializer", "string");
+    /// #     .set("bootstrap.servers", linger::testing::MockCluster::start()?.bootstrap_servers());
     /// # let producer: Producer<str, str> = Producer::new(&properties)?;
     /// let (report, records) = producer.close_and_return(Duration::from_secs(5))?;
     /// assert_eq!(report.failed, records.len() as u64);

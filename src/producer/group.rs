@@ -18,10 +18,7 @@ use crate::sync::Arc;
 /// use linger::{Producer, ProducerRecord};
 /// # use linger::Properties;
 /// # let cluster = linger::testing::MockCluster::start()?;
-/// # let properties = Properties::new()
-/// #     .set("bootstrap.servers", cluster.bootstrap_servers())
-/// #     .set("key.serializer", "string")
-/// #     .set("value.serializer", "string");
+/// # let properties = Properties::new().set("bootstrap.servers", cluster.bootstrap_servers());
 /// let producer: Producer<str, str> = Producer::new(&properties)?;
 /// let lines = producer.group(|line: u64, result| match result {
 ///     Ok(metadata) => println!("line {line}: {metadata}"),

@@ -20,10 +20,7 @@ use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank, Ranked};
 /// use linger::{Producer, ProducerRecord};
 /// # use linger::Properties;
 /// # let cluster = linger::testing::MockCluster::start()?;
-/// # let properties = Properties::new()
-/// #     .set("bootstrap.servers", cluster.bootstrap_servers())
-/// #     .set("key.serializer", "string")
-/// #     .set("value.serializer", "string");
+/// # let properties = Properties::new().set("bootstrap.servers", cluster.bootstrap_servers());
 /// let producer: Producer<str, str> = Producer::new(&properties)?;
 /// let file = producer.group_once(|report| {
 ///     println!("{} lines are written", report.acknowledged);

@@ -65,18 +65,16 @@ use wait_limit::{Limit, WaitLimit};
 
 /// Sends records from any thread; clones share one I/O thread, and the last one closes it.
 ///
-/// `K` and `V` are the types of keys and values; the serializers named in the properties must fit
-/// them.
+/// `K` and `V` are the types of keys and values. For text (`str`, `String`) and bytes (`[u8]`, `Vec<u8>`)
+/// that is all there is to say; for other types the properties must name serializers that fit. Where a
+/// `Producer<[u8], [u8]>` meets text, write `"text".as_bytes()`.
 ///
 /// ```
 /// use linger::{Producer, ProducerRecord, Properties};
 /// use linger::testing::MockCluster;
 ///
 /// let cluster = MockCluster::start()?;
-/// let properties = Properties::new()
-///     .set("bootstrap.servers", cluster.bootstrap_servers())
-///     .set("key.serializer", "string")
-///     .set("value.serializer", "string");
+/// let properties = Properties::new().set("bootstrap.servers", cluster.bootstrap_servers());
 /// let producer: Producer<str, str> = Producer::new(&properties)?;
 /// producer.send(ProducerRecord::new("orders", "order_placed").key("user123"), |result| match result {
 ///     Ok(metadata) => println!("{metadata}"),
@@ -190,7 +188,7 @@ impl<K: ?Sized + 'static, V: ?Sized + 'static> Producer<K, V> {
     /// [`Config`](ErrorKind::Config): a property is missing, unknown, malformed, not supported yet,
     /// or a serializer does not fit `K` or `V`.
     pub fn new(properties: &Properties) -> Result<Self> {
-        Self::with_config(&ProducerConfig::from_properties(properties)?)
+        Self::with_config(&ProducerConfig::for_types::<K, V>(properties)?)
     }
 
     /// The same, from a typed configuration.
@@ -198,10 +196,8 @@ impl<K: ?Sized + 'static, V: ?Sized + 'static> Producer<K, V> {
     /// # Errors
     /// A serializer is missing or does not fit `K` or `V`.
     pub fn with_config(config: &ProducerConfig) -> Result<Self> {
-        let serializers = Serializers {
-            key: config.key_serializer::<K>()?,
-            value: config.value_serializer::<V>()?,
-        };
+        let (key, value) = config.serializers::<K, V>()?;
+        let serializers = Serializers { key, value };
         let settings = Settings {
             max_block: config.max_block(),
             max_request_size: config.max_request_size(),

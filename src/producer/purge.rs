@@ -44,9 +44,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// # let cluster = linger::testing::MockCluster::start()?;
     /// # let properties = Properties::new()
     /// #     .set("bootstrap.servers", cluster.bootstrap_servers())
-    /// #     .set("linger.ms", 60_000)
-    /// #     .set("key.serializer", "string")
-    /// #     .set("value.serializer", "string");
+    /// #     .set("linger.ms", 60_000);
     /// # let producer: Producer<str, str> = Producer::new(&properties)?;
     /// producer.send(ProducerRecord::new("positions", "old"), |result| {
     ///     println!("{}", result.unwrap_err()); // "positions"-0: purged by the program before ...

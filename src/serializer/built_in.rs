@@ -5,6 +5,7 @@ use std::error::Error;
 use std::io::Write;
 
 use super::{Context, ErasedSerializer, Serialized, Serializer};
+use crate::sync::Arc;
 
 /// The serializer of a short name (`string`) or of Java's class name
 /// (`org.apache.kafka.common.serialization.StringSerializer`).
@@ -26,6 +27,13 @@ pub(crate) fn built_in(name: &str) -> Option<ErasedSerializer> {
         "void" => ErasedSerializer::void(),
         _ => return None,
     })
+}
+
+/// The serializer of `T` if none is configured: only bytes and text leave no doubt about theirs.
+pub(crate) fn default_for<T: ?Sized + 'static>() -> Option<Arc<dyn Serializer<T>>> {
+    ["bytes", "string"]
+        .into_iter()
+        .find_map(|name| built_in(name)?.serving::<T>())
 }
 
 /// The short name of the built-in serializer that is made for `T`, to suggest it.

@@ -2,10 +2,12 @@
 //! for the one that serves its own.
 
 use std::any::{Any, type_name};
+use std::error::Error;
 use std::fmt;
 
 use super::Serializer;
 use super::built_in::Void;
+use crate::given::GivenProperties;
 use crate::sync::Arc;
 
 /// One serializer, for one data type or for several. Cloning counts references.
@@ -24,8 +26,29 @@ enum Serves {
 #[derive(Clone)]
 struct ServedType {
     name: &'static str,
-    /// Invariant: an `Arc<dyn Serializer<T>>`, where `name` is the name of `T`.
-    serializer: Arc<dyn Any + Send + Sync>,
+    /// Invariant: a `Typed<T>`, where `name` is the name of `T`.
+    serializer: Arc<dyn Untyped>,
+}
+
+struct Typed<T: ?Sized>(Arc<dyn Serializer<T>>);
+
+/// What can be asked of a serializer without its type, which [`Any`] gets back.
+trait Untyped: Any + Send + Sync {
+    fn configure(
+        &self,
+        properties: &GivenProperties<'_>,
+        is_key: bool,
+    ) -> Result<(), Box<dyn Error + Send + Sync>>;
+}
+
+impl<T: ?Sized + 'static> Untyped for Typed<T> {
+    fn configure(
+        &self,
+        properties: &GivenProperties<'_>,
+        is_key: bool,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.0.configure(properties, is_key)
+    }
 }
 
 impl ErasedSerializer {
@@ -59,8 +82,25 @@ impl ErasedSerializer {
             Serves::Everything => Some(Arc::new(Void)),
             Serves::Types(types) => types
                 .iter()
-                .find_map(|served| served.serializer.downcast_ref::<Arc<dyn Serializer<T>>>())
-                .map(Arc::clone),
+                .find_map(|served| {
+                    let serializer: &dyn Any = &*served.serializer;
+                    serializer.downcast_ref::<Typed<T>>()
+                })
+                .map(|typed| Arc::clone(&typed.0)),
+        }
+    }
+
+    /// Lets the serializer look at the properties.
+    pub(crate) fn configure(
+        &self,
+        properties: &GivenProperties<'_>,
+        is_key: bool,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        match &self.serves {
+            Serves::Everything => Ok(()),
+            Serves::Types(types) => types
+                .iter()
+                .try_for_each(|served| served.serializer.configure(properties, is_key)),
         }
     }
 
@@ -81,7 +121,7 @@ impl ServedType {
         let serializer: Arc<dyn Serializer<T>> = Arc::new(serializer);
         Self {
             name: type_name::<T>(),
-            serializer: Arc::new(serializer),
+            serializer: Arc::new(Typed(serializer)),
         }
     }
 }

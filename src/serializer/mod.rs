@@ -6,13 +6,14 @@
 use std::error::Error;
 
 use crate::foreign::Held;
+use crate::given::GivenProperties;
 use crate::record::Header;
 use crate::sync::Arc;
 
 mod built_in;
 mod erased;
 
-pub(crate) use built_in::{SHORT_NAMES, built_in, name_serving};
+pub(crate) use built_in::{SHORT_NAMES, built_in, default_for, name_serving};
 pub(crate) use erased::ErasedSerializer;
 
 /// Turns keys or values of type `T` into bytes.
@@ -57,6 +58,25 @@ pub trait Serializer<T: ?Sized>: Send + Sync {
         data: &'a T,
         buffer: &mut Vec<u8>,
     ) -> Result<Serialized<'a>, Box<dyn Error + Send + Sync>>;
+
+    /// Looks at the properties that a producer is made with, before the first record: called whenever
+    /// a configuration is made from properties that name this serializer. `is_key` says whether it
+    /// is to serialize keys. Does nothing unless implemented.
+    ///
+    /// Names that it asks for are not refused as unknown, so it may have properties of its own in the
+    /// same file. What it wants to keep goes into a `OnceLock` or the like. A panic unwinds to the caller
+    /// of [`Producer::new`](crate::Producer::new).
+    ///
+    /// # Errors
+    /// Whatever is wrong with the properties: it is reported with the other problems of the configuration.
+    fn configure(
+        &self,
+        properties: &GivenProperties<'_>,
+        is_key: bool,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let _unused = (properties, is_key);
+        Ok(())
+    }
 }
 
 /// Lets a program keep a reference to the serializer that it hands over.
@@ -69,6 +89,14 @@ impl<T: ?Sized, S: Serializer<T> + ?Sized> Serializer<T> for Arc<S> {
     ) -> Result<Serialized<'a>, Box<dyn Error + Send + Sync>> {
         (**self).serialize(context, data, buffer)
     }
+
+    fn configure(
+        &self,
+        properties: &GivenProperties<'_>,
+        is_key: bool,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        (**self).configure(properties, is_key)
+    }
 }
 
 impl<T: ?Sized, S: Serializer<T>> Serializer<T> for Held<S> {
@@ -79,6 +107,14 @@ impl<T: ?Sized, S: Serializer<T>> Serializer<T> for Held<S> {
         buffer: &mut Vec<u8>,
     ) -> Result<Serialized<'a>, Box<dyn Error + Send + Sync>> {
         (**self).serialize(context, data, buffer)
+    }
+
+    fn configure(
+        &self,
+        properties: &GivenProperties<'_>,
+        is_key: bool,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        (**self).configure(properties, is_key)
     }
 }
 

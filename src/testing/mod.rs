@@ -15,10 +15,7 @@
 //!     .times(2)
 //!     .answer(ErrorCode::NOT_LEADER_OR_FOLLOWER);
 //!
-//! let properties = Properties::new()
-//!     .set("bootstrap.servers", cluster.bootstrap_servers())
-//!     .set("key.serializer", "string")
-//!     .set("value.serializer", "string");
+//! let properties = Properties::new().set("bootstrap.servers", cluster.bootstrap_servers());
 //! let producer: Producer<str, str> = Producer::new(&properties)?;
 //! let metadata = producer.send_wait(ProducerRecord::new("orders", "order_placed").partition(2))?;
 //! assert_eq!(metadata.to_string(), "orders-2@0");

@@ -19,6 +19,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use super::Token;
 use super::tcp::{SocketOptions, Stream};
 use super::waker::Waker;
+use crate::config::AddressFamily;
 use crate::sync::{Arc, AtomicBool, Ordering};
 
 /// One broker to connect to.
@@ -118,8 +119,8 @@ pub(crate) struct ConnectError {
 #[derive(Debug)]
 enum Cause {
     Resolve(io::Error),
-    /// The name resolves to no address at all.
-    NoAddress,
+    /// The name resolves to no address, or to none of this family.
+    NoAddress(AddressFamily),
     /// The resolver took all the time there was.
     ResolvedTooLate(Duration),
     /// Each address that was tried, in order, and what was wrong with it.
@@ -139,9 +140,10 @@ fn run(attempt: &ConnectAttempt, gone: &AtomicBool) -> Result<Stream, ConnectErr
 
 fn connect(attempt: &ConnectAttempt, gone: &AtomicBool) -> Result<Stream, Cause> {
     let started = now();
-    let mut addresses = resolve(&attempt.host, attempt.port).map_err(Cause::Resolve)?;
+    let mut addresses =
+        resolve(&attempt.host, attempt.port, attempt.options.family).map_err(Cause::Resolve)?;
     if addresses.is_empty() {
-        return Err(Cause::NoAddress);
+        return Err(Cause::NoAddress(attempt.options.family));
     }
     let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     let first = (attempt.first_address % count) as usize;
@@ -177,19 +179,24 @@ fn connect_to_any(
     Err(Cause::Addresses(failures))
 }
 
-/// All addresses of the host, each once, in the system's order. The system's resolver may take its
+/// The host's addresses of this family, each once, in the system's order. The system's resolver may take its
 /// time, and cannot be interrupted.
 ///
 /// # Errors
 /// There is no such name, or no name server answers.
-pub(crate) fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+pub(crate) fn resolve(host: &str, port: u16, family: AddressFamily) -> io::Result<Vec<SocketAddr>> {
     let bare = host
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(host);
     let mut addresses = Vec::new();
     for address in (bare, port).to_socket_addrs()? {
-        if !addresses.contains(&address) {
+        let is_wanted = match family {
+            AddressFamily::Any => true,
+            AddressFamily::V4 => address.is_ipv4(),
+            AddressFamily::V6 => address.is_ipv6(),
+        };
+        if is_wanted && !addresses.contains(&address) {
             addresses.push(address);
         }
     }
@@ -234,7 +241,7 @@ impl ConnectError {
             Cause::Addresses(failures) => failures
                 .iter()
                 .all(|(_, error)| error.kind() == io::ErrorKind::TimedOut),
-            Cause::Resolve(_) | Cause::NoAddress | Cause::Thread(_) | Cause::Abandoned => false,
+            Cause::Resolve(_) | Cause::NoAddress(_) | Cause::Thread(_) | Cause::Abandoned => false,
         }
     }
 }
@@ -244,7 +251,14 @@ impl fmt::Display for ConnectError {
         let Self { host, port, cause } = self;
         match cause {
             Cause::Resolve(error) => write!(f, "cannot resolve host {host}: {error}"),
-            Cause::NoAddress => write!(f, "cannot resolve host {host}: it has no address"),
+            Cause::NoAddress(family) => {
+                let kind = match family {
+                    AddressFamily::Any => "address",
+                    AddressFamily::V4 => "IPv4 address (broker.address.family)",
+                    AddressFamily::V6 => "IPv6 address (broker.address.family)",
+                };
+                write!(f, "cannot resolve host {host}: it has no {kind}")
+            }
             Cause::ResolvedTooLate(timeout) => {
                 write!(f, "cannot resolve host {host}: timed out after {timeout:?}")
             }
@@ -270,7 +284,7 @@ impl StdError for ConnectError {
         match &self.cause {
             Cause::Resolve(error) | Cause::Thread(error) => Some(error),
             Cause::Addresses(failures) => failures.last().map(|(_, error)| error as _),
-            Cause::NoAddress | Cause::ResolvedTooLate(_) | Cause::Abandoned => None,
+            Cause::NoAddress(_) | Cause::ResolvedTooLate(_) | Cause::Abandoned => None,
         }
     }
 }
@@ -282,14 +296,14 @@ impl ConnectError {
             Cause::Thread(_) => true,
             Cause::Resolve(error) => is_out_of_files(error),
             Cause::Addresses(failures) => failures.iter().any(|(_, error)| is_out_of_files(error)),
-            Cause::NoAddress | Cause::ResolvedTooLate(_) | Cause::Abandoned => false,
+            Cause::NoAddress(_) | Cause::ResolvedTooLate(_) | Cause::Abandoned => false,
         }
     }
 
     /// Whether the host's name led to no address.
     pub(crate) fn is_unresolved(&self) -> bool {
         match &self.cause {
-            Cause::Resolve(_) | Cause::NoAddress | Cause::ResolvedTooLate(_) => true,
+            Cause::Resolve(_) | Cause::NoAddress(_) | Cause::ResolvedTooLate(_) => true,
             Cause::Thread(_) | Cause::Addresses(_) | Cause::Abandoned => false,
         }
     }
@@ -440,7 +454,8 @@ mod tests {
 
     #[test]
     fn resolves_each_address_once() {
-        let addresses = resolve("localhost", 9092).expect("every system knows localhost");
+        let addresses =
+            resolve("localhost", 9092, AddressFamily::Any).expect("every system knows localhost");
         for (index, address) in addresses.iter().enumerate() {
             assert!(!addresses[..index].contains(address), "{addresses:?}");
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::net::sockopt;
 
 use super::byte_stream::{ByteStream, Progress};
+use crate::config::AddressFamily;
 
 /// What is asked of the operating system for a new socket, beside `TCP_NODELAY` and keep-alive,
 /// which are always on.
@@ -24,6 +25,8 @@ pub(crate) struct SocketOptions {
     /// dead. Linux counts the time, too, in which a peer lives and takes no bytes; no request that
     /// waits for that long is waited for any longer. `None` and zero leave it to the system.
     pub(crate) user_timeout: Option<Duration>,
+    /// Which of a host's addresses are connected to.
+    pub(crate) family: AddressFamily,
 }
 
 /// A connected socket. Dropping it closes the connection.

@@ -186,6 +186,7 @@ mod streams {
             send_buffer_bytes: Some(20_000),
             receive_buffer_bytes: Some(30_000),
             user_timeout: Some(Duration::from_millis(4_711)),
+            ..SocketOptions::default()
         });
         let socket = stream.socket();
         assert!(socket.nodelay().unwrap());
@@ -371,6 +372,7 @@ mod waking {
 
 mod connecting {
     use super::*;
+    use crate::config::AddressFamily;
 
     /// A connector, and the poller that it wakes.
     fn connector() -> (Connector, Poller) {
@@ -439,6 +441,22 @@ mod connecting {
         let message = error.to_string();
         let start = format!("cannot resolve host {host}: ");
         assert!(message.starts_with(&start), "{message}");
+    }
+
+    #[test]
+    fn connects_to_addresses_of_the_wanted_family_only() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let of = |family| {
+            let mut attempt = attempt("127.0.0.1", port);
+            attempt.options.family = family;
+            finish(attempt)
+        };
+        assert!(of(AddressFamily::V4).is_ok());
+        assert_eq!(
+            of(AddressFamily::V6).expect_err("IPv4").to_string(),
+            "cannot resolve host 127.0.0.1: it has no IPv6 address (broker.address.family)"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::process::Command;
 const LAYERS: [&[&str]; 9] = [
     &["ids", "sync", "compression", "random", "sorted_map"],
     &["protocol", "address", "backoff", "foreign"],
-    &["record", "error"],
+    &["record", "error", "given"],
     &["serializer", "partitioner", "interceptor", "event"],
     &["config", "metrics"],
     &["accumulator", "connection", "cluster", "transport"],

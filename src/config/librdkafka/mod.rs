@@ -9,8 +9,10 @@ use crate::sorted_map::SortedMap;
 use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
 
+use super::findings::Problem;
 use super::properties::{Entry, Properties, Value as Given};
-use super::table::{self, HIDDEN, Preset};
+use super::table::{self, Preset};
+use super::{shown, unknown};
 use rows::ROWS;
 pub(super) use value::Value;
 use value::levels;
@@ -42,6 +44,8 @@ pub(super) enum Fate {
     NoEffect,
     /// This value describes what is always done here; any other is an error.
     Only(&'static str),
+    /// This value describes what is always done here; any other changes nothing, and a warning says why.
+    Always(&'static str),
     /// An error.
     Refused,
 }
@@ -51,7 +55,7 @@ pub(super) enum Fate {
 pub(super) struct Translated<'a> {
     pub(super) properties: Cow<'a, Properties>,
     pub(super) warnings: Vec<String>,
-    pub(super) problems: Vec<String>,
+    pub(super) problems: Vec<Problem>,
 }
 
 /// All rows; no order is promised.
@@ -59,9 +63,15 @@ pub(super) fn all() -> impl Iterator<Item = &'static Row> {
     ROWS.iter()
 }
 
-/// All of librdkafka's names, for suggestions.
+/// All of librdkafka's names.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     all().flat_map(|row| row.names.iter().copied())
+}
+
+/// The names that somebody may have meant who misspelled one.
+pub(super) fn settings() -> impl Iterator<Item = &'static str> {
+    let settings = all().filter(|row| row.fate != Fate::Refused);
+    settings.flat_map(|row| row.names.iter().copied())
 }
 
 /// The row of a name that is librdkafka's and not Kafka's.
@@ -97,7 +107,7 @@ struct Translation<'a> {
     /// As the user has set them.
     given: &'a Properties,
     properties: Properties,
-    problems: Vec<String>,
+    problems: Vec<Problem>,
     /// By reason.
     without_effect: SortedMap<&'static str, Vec<String>>,
     warnings: Vec<String>,
@@ -115,8 +125,9 @@ impl<'a> Translation<'a> {
     }
 
     fn put(&mut self, name: &str, entry: &Entry, row: &Row) {
-        self.properties.remove(name);
+        self.properties.take_out(name);
         let result = match row.fate {
+            _ if entry.is_torn => return self.problem(entry, &unknown::torn(name)),
             Fate::Same => Ok(()),
             Fate::Alias(of, value) => self.put_alias(name, entry, of, value),
             Fate::Levels => text(entry).and_then(levels).map(|levels| {
@@ -124,7 +135,8 @@ impl<'a> Translation<'a> {
                     self.set(name, entry, of, Given::Text(level));
                 }
             }),
-            Fate::NoEffect => {
+            Fate::Always(value) if text(entry).is_ok_and(|text| is_the_same(text, value)) => Ok(()),
+            Fate::NoEffect | Fate::Always(_) => {
                 let names = self.without_effect.get_or_insert_with(row.remark, Vec::new);
                 names.push(name.to_owned());
                 Ok(())
@@ -137,11 +149,10 @@ impl<'a> Translation<'a> {
         };
         if let Err(complaint) = result {
             let shown = match &entry.value {
-                Given::Text(_) if table::is_secret(name) => format!("={HIDDEN:?}"),
-                Given::Text(text) => format!("={:?}", text.trim()),
+                Given::Text(text) => format!("={:?}", shown::value(name, text.trim())),
                 Given::Object(_) => String::new(),
             };
-            self.problem(entry, format!("{name}{shown}: {complaint}"));
+            self.problem(entry, &format!("{name}{shown}: {complaint}"));
         }
     }
 
@@ -172,7 +183,7 @@ impl<'a> Translation<'a> {
             match other.source.cmp(&entry.source) {
                 Ordering::Greater => return,
                 Ordering::Less => {
-                    self.properties.remove(of);
+                    self.properties.take_out(of);
                     return self.set(name, entry, of, value);
                 }
                 Ordering::Equal => {}
@@ -185,7 +196,7 @@ impl<'a> Translation<'a> {
                 self.warnings.push(format!(
                     "{of} is taken from {name}, and not used as it is set: {remark}"
                 ));
-                self.properties.remove(of);
+                self.properties.take_out(of);
                 return self.set(name, entry, of, value);
             }
             if !agree {
@@ -193,7 +204,7 @@ impl<'a> Translation<'a> {
                     "{name} is librdkafka's name for {of}, and they are set to different values; \
                      leave one of them out"
                 );
-                self.problem(entry, message);
+                self.problem(entry, &message);
             }
             return;
         }
@@ -204,16 +215,13 @@ impl<'a> Translation<'a> {
         let entry = Entry {
             value,
             place: Some(place),
-            source: entry.source,
+            ..entry.clone()
         };
         self.properties.put(of, entry);
     }
 
-    fn problem(&mut self, entry: &Entry, message: String) {
-        self.problems.push(match &entry.place {
-            Some(place) => format!("{place}: {message}"),
-            None => message,
-        });
+    fn problem(&mut self, entry: &Entry, message: &str) {
+        self.problems.push(Problem::with_value(entry, message));
     }
 
     /// In librdkafka a request may take as long as the first of its records. Here, as in Kafka, a
@@ -249,6 +257,7 @@ impl<'a> Translation<'a> {
                 value: Given::Text(room_ms.to_string()),
                 place: None,
                 source: usize::MAX,
+                ..given.clone()
             };
             self.properties.put(request, entry);
         }

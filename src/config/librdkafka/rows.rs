@@ -100,6 +100,7 @@ pub(super) const ROWS: &[Row] = &[
     same(&[
         "acks",
         "bootstrap.servers",
+        "broker.address.family",
         "client.dns.lookup",
         "compression.type",
         "enable.metrics.push",
@@ -274,27 +275,22 @@ pub(super) const ROWS: &[Row] = &[
         "it is about consumers",
     ),
     // One value is how it always is here; the others would change what a program sees.
-    only(
+    always(
         "true",
         &["socket.nagle.disable"],
         "no request waits for the one before it",
     ),
-    only(
+    always(
         "1",
         &["socket.max.fails"],
         "a connection ends with the first request that times out",
     ),
-    only(
-        "any",
-        &["broker.address.family"],
-        "all addresses of a broker are tried in turn",
-    ),
-    only(
+    always(
         "true",
         &["topic.metadata.refresh.sparse"],
         "only topics in use are asked about",
     ),
-    only(
+    always(
         "true",
         &["api.version.request"],
         "all brokers since 2.1 say their versions",
@@ -304,7 +300,7 @@ pub(super) const ROWS: &[Row] = &[
         &["allow.auto.create.topics"],
         "as with Kafka's own producer, it is up to the broker whether a topic is made",
     ),
-    only(
+    always(
         "0",
         &["statistics.interval.ms"],
         "nothing calls with statistics; producer.metrics() has the counters at any time",
@@ -409,6 +405,10 @@ const fn no_effect(names: &'static [&'static str], why: &'static str) -> Row {
 
 const fn only(value: &'static str, names: &'static [&'static str], why: &'static str) -> Row {
     row(names, Fate::Only(value), why)
+}
+
+const fn always(value: &'static str, names: &'static [&'static str], why: &'static str) -> Row {
+    row(names, Fate::Always(value), why)
 }
 
 const fn refused(names: &'static [&'static str], why: &'static str) -> Row {

@@ -1,6 +1,8 @@
 //! Every property of Kafka's producer, and what becomes of it here: one row each, and nothing is
-//! decided anywhere else. The rows of `producing` and `security` together are those of Kafka 4.3.
+//! decided anywhere else. The rows of `producing` and `security` together are those of Kafka 4.4;
+//! `beyond` has the few that are not Kafka's.
 
+mod beyond;
 mod kind;
 mod producing;
 mod security;
@@ -36,6 +38,9 @@ pub(super) enum Class {
     LaterWith(&'static str),
     /// A switch for a feature that does not exist yet: both values are accepted.
     LaterSwitch,
+    /// Every legal value is accepted and changes nothing that a program could tell; the meaning says
+    /// why.
+    Accepted,
 }
 
 /// The value of a property that is not set.
@@ -50,6 +55,11 @@ pub(super) enum Preset {
 
 /// All properties; no order is promised.
 pub(super) fn all() -> impl Iterator<Item = &'static Definition> {
+    kafkas().chain(beyond::ROWS)
+}
+
+/// Those that Kafka's producer has.
+pub(super) fn kafkas() -> impl Iterator<Item = &'static Definition> {
     producing::ROWS.iter().chain(security::ROWS)
 }
 
@@ -72,32 +82,6 @@ pub(super) fn per_topic() -> impl Iterator<Item = &'static Definition> {
 
 /// The prefix of properties for one topic.
 pub(super) const TOPIC_PREFIX: &str = "topic.";
-
-/// Whether a value must not be shown in messages and logs. Properties that are not Kafka's are judged
-/// by their names: a misspelled password is still a password.
-pub(super) fn is_secret(name: &str) -> bool {
-    match find(name).or_else(|| Some(find_per_topic(name)?.1)) {
-        Some(definition) => matches!(definition.kind, Kind::Secret),
-        None => {
-            let name = name.to_lowercase();
-            [
-                "password",
-                "passphrase",
-                "secret",
-                "credential",
-                "jaas",
-                "token",
-                ".key",
-                "ssl_key",
-            ]
-            .into_iter()
-            .any(|word| name.contains(word))
-        }
-    }
-}
-
-/// What is shown in place of a secret.
-pub(super) const HIDDEN: &str = "[hidden]";
 
 const fn supported(
     name: &'static str,
@@ -131,10 +115,12 @@ impl Definition {
         self
     }
 
-    /// The default as a value; `None` if there is none.
+    /// The default as a value; `None` if there is none. What must be set counts as empty, which lets
+    /// the other checks go on.
     pub(super) fn default_value(&self) -> Option<Parsed> {
         match self.default {
-            Preset::Required | Preset::Null => None,
+            Preset::Null => None,
+            Preset::Required => self.kind.parse("").ok(),
             Preset::Text(text) => Some(
                 self.kind
                     .parse(text)

@@ -3,7 +3,6 @@
 use super::{Class, Definition, Kind, Preset, inert, later, required, supported};
 
 pub(super) const ROWS: &[Definition] = &[
-    // The ones that must be set.
     required(
         "bootstrap.servers",
         Kind::List,
@@ -19,18 +18,24 @@ pub(super) const ROWS: &[Definition] = &[
          is not known yet fails at once. 0: for ever, within the limits of each call. Unlike \
          Kafka's, a new producer looks up no name, and is made even if none resolves.",
     ),
-    required(
+    supported(
         "key.serializer",
         Kind::Class,
+        "",
         "What turns keys into bytes: `bytes`, `string`, `short`, `integer`, `long`, `float`, \
          `double`, `boolean`, `uuid`, `void`, the name of Java's class for one of these, a name \
-         that the program has registered, or an object.",
-    ),
-    required(
+         that the program has registered, or an object. If it is not set, the type of the keys \
+         decides: `bytes` for `[u8]` and `Vec<u8>`, `string` for `str` and `String`; for any other \
+         type it must be set, as it must in Kafka.",
+    )
+    .with_preset(Preset::Null),
+    supported(
         "value.serializer",
         Kind::Class,
+        "",
         "What turns values into bytes; as `key.serializer`.",
-    ),
+    )
+    .with_preset(Preset::Null),
     supported(
         "client.id",
         Kind::Text,
@@ -105,6 +110,19 @@ pub(super) const ROWS: &[Definition] = &[
          A batch reserves up to 16 KiB ahead. Memory that is kept for reuse and the codecs' \
          tables are extra.",
     ),
+    supported(
+        "buffer.memory.allocation.strategy",
+        Kind::Choice {
+            values: &["full", "incremental"],
+            later: &[],
+            ignores_case: true,
+        },
+        "full",
+        "Whether a new batch takes `batch.size` bytes of `buffer.memory` at once, or grows as \
+         records come (KIP-1332). Batches here always grow, in steps of up to 16 KiB. In upper or \
+         lower case.",
+    )
+    .of_class(Class::Accepted),
     supported(
         "max.block.ms",
         Kind::long(0),

@@ -397,6 +397,18 @@ pub(super) const ROWS: &[Definition] = &[
         "The issuer that a token must have.",
     ),
     sasl(
+        "sasl.oauthbearer.allow.unverified.audience",
+        Kind::Boolean,
+        Preset::Text("false"),
+        "Whether a token is taken whatever audience it names, if none is expected.",
+    ),
+    sasl(
+        "sasl.oauthbearer.allow.unverified.issuer",
+        Kind::Boolean,
+        Preset::Text("false"),
+        "Whether a token is taken whoever issued it, if no issuer is expected.",
+    ),
+    sasl(
         "sasl.oauthbearer.jwks.endpoint.url",
         Kind::Text,
         Preset::Null,

@@ -39,6 +39,7 @@ fn full() -> ProducerConfigBuilder {
         .connection_setup_timeout(ms(16))
         .connection_setup_timeout_max(ms(17))
         .connections_max_idle(Some(ms(18)))
+        .address_family(AddressFamily::V6)
         .send_buffer(Some(19))
         .receive_buffer(Some(20))
         .metadata_max_age(ms(21))
@@ -60,6 +61,30 @@ fn has_a_method_for_every_supported_property() {
         .map(|definition| definition.name)
         .collect();
     assert_eq!(set, supported);
+}
+
+#[test]
+fn takes_servers_as_one_text_and_as_several() {
+    let builder = ProducerConfig::builder;
+    let owned = "a:1,b:2".to_owned();
+    let list = vec!["a:1".to_owned(), "b:2".to_owned()];
+    for config in [
+        builder().bootstrap_servers("a:1,b:2"),
+        builder().bootstrap_servers(&owned),
+        builder().bootstrap_servers(owned),
+        builder().bootstrap_servers(["a:1", "b:2"]),
+        builder().bootstrap_servers(&["a:1", "b:2"]),
+        builder().bootstrap_servers(&list),
+        builder().bootstrap_servers(list.as_slice()),
+        builder().bootstrap_servers(list),
+    ] {
+        let config = config.build().unwrap();
+        let servers = config.bootstrap_servers().iter().map(ToString::to_string);
+        assert_eq!(servers.collect::<Vec<_>>(), ["a:1", "b:2"]);
+    }
+    let none: [&str; 0] = [];
+    let empty = builder().bootstrap_servers(none).build().unwrap_err();
+    assert!(empty.to_string().starts_with("bootstrap.servers is empty"));
 }
 
 #[test]
@@ -92,6 +117,7 @@ fn sets_what_it_says() {
     assert_eq!(config.reconnect_backoff(), backoff(14, 15));
     assert_eq!(config.connection_setup_timeout(), backoff(16, 17));
     assert_eq!(config.connections_max_idle(), Some(ms(18)));
+    assert_eq!(config.address_family(), AddressFamily::V6);
     assert_eq!(config.send_buffer(), Some(19));
     assert_eq!(config.receive_buffer(), Some(20));
     assert_eq!(config.metadata_max_age(), ms(21));

@@ -273,9 +273,9 @@ fn are_refused_with_a_reason_where_nothing_is_like_them() {
             "=\"1000\": it must be 0: records are limited by",
         ),
         (
-            "socket.nagle.disable",
-            "false",
-            "=\"false\": it must be true: no request waits",
+            "delivery.report.only.error",
+            "true",
+            "=\"true\": it must be false: callbacks are told",
         ),
         (
             "batch.num.messages",
@@ -319,6 +319,44 @@ fn are_ignored_with_the_reason_where_they_change_nothing() {
         ]
     );
     assert!(!format!("{properties:?}{warnings:?}").contains("hush"));
+}
+
+#[test]
+fn are_ignored_with_the_reason_unless_they_say_what_is_always_so() {
+    let silent = [
+        ("statistics.interval.ms", "0"),
+        ("socket.nagle.disable", "t"),
+    ];
+    let told = [
+        ("statistics.interval.ms", "60000"),
+        ("socket.nagle.disable", "0"),
+    ];
+    let about = |pairs: &[(&str, &str)]| -> Vec<String> {
+        let warnings = warnings(&with(pairs));
+        let about = |one: &String| one.starts_with("without effect");
+        warnings.into_iter().filter(about).collect()
+    };
+    assert!(about(&silent).is_empty());
+    assert_eq!(
+        about(&told),
+        [
+            "without effect, as no request waits for the one before it: socket.nagle.disable",
+            "without effect, as nothing calls with statistics; producer.metrics() has the counters at \
+             any time: statistics.interval.ms",
+        ]
+    );
+}
+
+#[test]
+fn have_an_address_family_that_kafka_lacks() {
+    for (value, family) in [
+        ("any", AddressFamily::Any),
+        ("v4", AddressFamily::V4),
+        ("V6", AddressFamily::V6),
+    ] {
+        let config = config(&with(&[("broker.address.family", value)]));
+        assert_eq!(config.address_family(), family);
+    }
 }
 
 #[test]
@@ -378,7 +416,10 @@ fn have_a_row_each_that_fits_kafkas_table() {
             assert_eq!(row.fate == Fate::Same, is_kafkas, "{name}");
         }
         let has_reason = !row.remark.is_empty();
-        let needs_reason = matches!(row.fate, Fate::NoEffect | Fate::Only(_) | Fate::Refused);
+        let needs_reason = matches!(
+            row.fate,
+            Fate::NoEffect | Fate::Only(_) | Fate::Always(_) | Fate::Refused
+        );
         assert!(has_reason || !needs_reason, "{row:?}");
         assert!(!row.remark.ends_with('.'), "{row:?}");
         if let Fate::Alias(of, _) = row.fate {

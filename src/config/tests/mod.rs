@@ -15,16 +15,21 @@ use crate::partitioner::{PartitionRequest, Partitioner, TopicPartitions};
 use crate::serializer::{Context, Serialized};
 
 mod builder;
+mod configure;
 mod defaults;
+mod in_one_round;
 mod interceptors;
 mod kafkas_table;
 mod librdkafkas_names;
+mod names_of_others;
 mod of_one_topic;
 mod properties;
 mod rules_across_properties;
+mod secrets;
 mod serializers_and_partitioners;
 mod values;
 mod what_is_not_supported;
+mod wrong_files;
 
 /// Everything that must be set.
 fn minimal() -> Properties {
@@ -53,7 +58,20 @@ fn refused(properties: &Properties) -> String {
 
 #[track_caller]
 fn warnings(properties: &Properties) -> Vec<String> {
-    producer_config::check(properties).unwrap().1
+    producer_config::check(properties, &|_, _| Vec::new())
+        .unwrap()
+        .1
+}
+
+/// One serializer of the two, whatever the other would serve.
+impl ProducerConfig {
+    fn key_serializer<K: ?Sized + 'static>(&self) -> Result<Arc<dyn Serializer<K>>, String> {
+        self.key_serializer.serving("key")
+    }
+
+    fn value_serializer<V: ?Sized + 'static>(&self) -> Result<Arc<dyn Serializer<V>>, String> {
+        self.value_serializer.serving("value")
+    }
 }
 
 /// What is set in place of the built-in choice; and what holds for a topic of which nothing is said.

@@ -66,12 +66,11 @@ fn other_ends_are_refused_with_the_known_ones() {
     }
     // Without the dot it is another misspelled name.
     let message = refused(&minimal().set("topics.orders.acks", "1"));
-    assert!(message.contains("; did you mean "), "{message}");
+    assert!(message.contains("; for one topic there are "), "{message}");
 }
 
 #[test]
 fn illegal_topic_names_are_refused() {
-    let long = "x".repeat(250);
     for (topic, why) in [
         ("", "it is empty"),
         (".", "it must not be . or .."),
@@ -84,7 +83,6 @@ fn illegal_topic_names_are_refused() {
             "*",
             "only ASCII letters, digits, '.', '_' and '-' are allowed",
         ),
-        (&long, "it is longer than 249 characters"),
     ] {
         let name = format!("topic.{topic}.acks");
         assert_eq!(
@@ -92,6 +90,12 @@ fn illegal_topic_names_are_refused() {
             format!("{name}: {topic:?} is not a legal topic name: {why}")
         );
     }
+    let long = format!("topic.{}.acks", "x".repeat(250));
+    let message = refused(&minimal().set(&*long, "all"));
+    assert!(
+        message.ends_with("it is longer than 249 characters"),
+        "{message}"
+    );
 }
 
 #[test]

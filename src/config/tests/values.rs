@@ -111,8 +111,8 @@ fn are_all_checked_before_anything_is_reported() {
     ]));
     assert_eq!(
         message,
-        "3 problems: acks=\"2\": it takes all, -1, 0, 1; linger.ms=\"-1\": out of range; it \
-         takes 0 or more; unknown property \"lingerms\"; did you mean \"linger.ms\"?"
+        "3 problems:\n  acks=\"2\": it takes all, -1, 0, 1\n  linger.ms=\"-1\": out of range; it \
+         takes 0 or more\n  unknown property \"lingerms\"; did you mean \"linger.ms\"?"
     );
 }
 
@@ -156,7 +156,8 @@ fn with_unknown_names_are_refused_with_the_nearest_name() {
             "max_in_flight_requests_per_connection",
             "max.in.flight.requests.per.connection",
         ),
-        ("compression.kind", "compression.type"),
+        ("compresion.typ", "compression.type"),
+        ("compression-type", "compression.type"),
     ];
     for (name, nearest) in cases {
         assert_eq!(

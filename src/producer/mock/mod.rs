@@ -114,11 +114,9 @@ where
             .filter_map(|(name, value)| Some((name, value?)))
             .collect();
         let config = ProducerConfig::from_properties(&defaults.merge(properties.clone()))?;
+        let (key, value) = config.serializers::<K, V>()?;
         let shared = Shared {
-            serializers: Serializers {
-                key: config.key_serializer::<K>()?,
-                value: config.value_serializer::<V>()?,
-            },
+            serializers: Serializers { key, value },
             partitioning: config.partitioning(),
             max_request_size: config.max_request_size(),
             state: Mutex::ranked(Rank::MockCluster, State::new()),
