@@ -4,6 +4,7 @@
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ProcessId;
 use crate::sender::{Command, CommandId, PurgeId, PurgeOrder, Purged};
@@ -138,11 +139,6 @@ impl Mailbox {
         Ok(Ticket(slot))
     }
 
-    /// The topics that callers have wanted to know of, at most [`MOST_SOUGHT`].
-    pub(super) fn sought(&self) -> Vec<Arc<str>> {
-        self.0.lock().sought.clone()
-    }
-
     /// Takes everything posted. Runs on: I/O thread.
     pub(super) fn take(&self) -> Vec<Posted> {
         std::mem::take(&mut self.0.lock().posted)
@@ -168,6 +164,13 @@ impl Mailbox {
     /// Why the I/O thread does nothing any more, if that is so.
     pub(crate) fn ending(&self) -> Option<End> {
         self.0.lock().ending
+    }
+}
+
+impl Shared {
+    /// The topics that callers have wanted to know of, at most [`MOST_SOUGHT`].
+    pub(crate) fn sought(&self) -> Vec<Arc<str>> {
+        self.mailbox.0.lock().sought.clone()
     }
 }
 

@@ -113,11 +113,6 @@ impl Shared {
         self.mailbox.ending()
     }
 
-    /// The topics that callers have wanted to know of.
-    pub(crate) fn sought(&self) -> Vec<Arc<str>> {
-        self.mailbox.sought()
-    }
-
     pub(crate) fn view(&self) -> Arc<ClusterView> {
         Arc::clone(&self.view.lock())
     }

@@ -31,7 +31,7 @@ use std::thread;
 
 use env_logger::Env;
 use linger::testing::MockCluster;
-use linger::{Error, Producer, ProducerMetrics, ProducerRecord, Properties};
+use linger::{Producer, ProducerMetrics, ProducerRecord, Properties};
 
 use crate::args::Args;
 use crate::keys::Keys;
@@ -173,7 +173,7 @@ fn produce(
             Err(error) => observer.failed(&error),
         });
         if let Err(refused) = accepted {
-            meter.failed(&Error::from(refused));
+            meter.failed(&refused);
         }
         match throttle.pause_after(index, sent_at) {
             None => {}

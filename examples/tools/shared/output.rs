@@ -23,6 +23,10 @@ impl Output {
 
     /// Prints the line that `line` makes. No other thread makes one meanwhile, so that whoever reads a
     /// clock for it prints in the order of time.
+    #[expect(
+        clippy::significant_drop_tightening,
+        reason = "no other line may come between"
+    )]
     pub(crate) fn print<L: Display>(&self, line: impl FnOnce() -> L) {
         let mut writer = self.writer.lock();
         let Some(open) = writer.as_mut() else { return };
