@@ -59,6 +59,10 @@ impl ProducerConfigBuilder {
     /// ProducerConfig::builder().bootstrap_servers(["a:9092", "b:9092"]).build()?;
     /// # Ok::<(), linger::Error>(())
     /// ```
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a text or an array reads better without a reference"
+    )]
     pub fn bootstrap_servers(self, servers: impl ServerList) -> Self {
         self.set("bootstrap.servers", servers.joined())
     }
