@@ -99,7 +99,7 @@ impl Sending {
                 | Output::Publish(_)
                 | Output::Finish(..)
                 | Output::Purged(..) => {}
-                Output::Wait(_) | Output::Stop => return delivered,
+                Output::Wait(_) | Output::Yield | Output::Stop => return delivered,
             }
         }
     }

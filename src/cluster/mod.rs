@@ -19,6 +19,8 @@ use crate::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClusterView {
     pub(crate) brokers: SortedMap<NodeId, Address>,
+    /// The racks of those that have one.
+    pub(crate) racks: SortedMap<NodeId, Arc<str>>,
     pub(crate) topics: BTreeMap<Arc<str>, TopicView>,
     /// Topics in use that the last response refused or did not know, with its reason.
     pub(crate) refused: BTreeMap<Arc<str>, ErrorCode>,
@@ -58,6 +60,21 @@ impl ClusterView {
         self.topics.get(topic)?.partitions.get(index)?.leader
     }
 
+    /// The rack that a broker is in, if it says so.
+    pub(crate) fn rack(&self, broker: NodeId) -> Option<&str> {
+        self.racks.get(&broker).map(|rack| &**rack)
+    }
+
+    /// A broker that metadata has not named yet.
+    pub(crate) fn add_broker(&mut self, id: NodeId, address: Address, rack: Option<&str>) {
+        if self.brokers.get(&id).is_none() {
+            self.brokers.insert(id, address);
+            if let Some(rack) = rack {
+                self.racks.insert(id, Arc::from(rack));
+            }
+        }
+    }
+
     /// The same topics, without leaders.
     pub(crate) fn without_brokers(&self) -> Self {
         let mut topics = self.topics.clone();
@@ -66,6 +83,7 @@ impl ClusterView {
         }
         Self {
             brokers: SortedMap::new(),
+            racks: SortedMap::new(),
             topics,
             refused: self.refused.clone(),
         }
@@ -93,9 +111,11 @@ impl ClusterView {
         let mut is_incomplete = false;
         let mut view = Self {
             brokers: brokers(response),
+            racks: SortedMap::new(),
             topics: self.topics.clone(),
             refused: BTreeMap::new(),
         };
+        view.racks = racks(response, &view.brokers);
         // What was known of a topic may name a broker that is gone.
         for partition in view
             .topics
@@ -218,6 +238,17 @@ fn brokers(response: &MetadataResponse) -> SortedMap<NodeId, Address> {
         .collect()
 }
 
+fn racks(
+    response: &MetadataResponse,
+    known: &SortedMap<NodeId, Address>,
+) -> SortedMap<NodeId, Arc<str>> {
+    let brokers = response.brokers.iter();
+    let known = brokers.filter(|one| known.contains_key(&one.node));
+    known
+        .filter_map(|one| Some((one.node, Arc::from(one.rack.as_deref()?))))
+        .collect()
+}
+
 /// Far more than any cluster has; a broker that tells of more costs no memory for them.
 const MAX_BROKERS: usize = 10_000;
 const MAX_PARTITIONS: usize = 200_000;
@@ -274,6 +305,27 @@ mod tests {
         assert_eq!(view.leader("orders", 0), Some(NodeId(1)));
         let Update { view, .. } = view.merged(&response(2, 6), all);
         assert_eq!(view.leader("orders", 0), Some(NodeId(2)));
+    }
+
+    #[test]
+    fn each_answer_says_anew_which_broker_is_in_which_rack() {
+        let mut racks = response(1, 5);
+        racks.brokers[1].rack = Some("b".to_owned());
+        let Update { mut view, .. } = ClusterView::default().merged(&racks, all);
+        assert_eq!(
+            (view.rack(NodeId(1)), view.rack(NodeId(2))),
+            (None, Some("b"))
+        );
+        let address = view.brokers.get(&NodeId(1)).unwrap().clone();
+        view.add_broker(NodeId(2), address.clone(), Some("other"));
+        view.add_broker(NodeId(3), address, Some("c"));
+        assert_eq!(
+            (view.rack(NodeId(2)), view.rack(NodeId(3))),
+            (Some("b"), Some("c"))
+        );
+        assert_eq!(view.without_brokers().rack(NodeId(2)), None);
+        let Update { view, .. } = view.merged(&response(1, 6), all);
+        assert_eq!((view.rack(NodeId(2)), view.rack(NodeId(3))), (None, None));
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::cluster::ClusterView;
 use crate::config::{MetadataRecovery, ProducerConfig};
 use crate::connection;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ids::NodeId;
 use crate::metrics::Counters;
 use crate::protocol::frame::MAX_FRAME_BYTES;
 use crate::sender::{self, CommandId, Input, Output, PurgeId, Purged, Sender};
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     view: Mutex<Arc<ClusterView>>,
     /// What fails is kept here, batch by batch, once a caller that closes has asked for it.
     undelivered: Mutex<Option<SortedMap<BatchId, Vec<UndeliveredRecord>>>>,
+    /// The producer's own rack, if its keyless records are to stay there.
+    rack: Option<String>,
     waker: Waker,
     io_thread: OnceLock<ThreadId>,
 }
@@ -134,7 +137,7 @@ impl Shared {
         };
         let ended = outcome.run_callbacks(|result, called| {
             // Counted one by one: a close that runs out of time tells how many are left.
-            self.accumulator.tally().count(result);
+            self.accumulator.finish_record(result);
             note(called);
         });
         note(ended);
@@ -186,11 +189,13 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
             config.adaptive_partitioning(),
         )
         .with_settings(config.topics().clone())
+        .with_record_limits(config.batch_records(), config.pending_records())
         .with_interceptors(config.interceptors().cloned()),
         counters: Arc::clone(&counters),
         mailbox: Mailbox::default(),
         view: Mutex::ranked(Rank::View, Arc::default()),
         undelivered: Mutex::ranked(Rank::Undelivered, None),
+        rack: config.rack().map(str::to_owned),
         waker: poller.waker(),
         io_thread: OnceLock::new(),
     });
@@ -377,6 +382,10 @@ impl Driver {
                         return Some(deadline);
                     }
                 }
+                Output::Yield => {
+                    self.client.write_all(&mut self.inputs);
+                    return Some(Some(now));
+                }
                 Output::Stop => return None,
             }
         }
@@ -401,12 +410,17 @@ impl Driver {
     fn publish(&self, view: Arc<ClusterView>) {
         self.shared.accumulator.change(|topics| {
             for (name, topic) in &view.topics {
-                let leaders = (0i32..).zip(&topic.partitions);
-                let available = leaders
-                    .filter(|(_, one)| one.leader.is_some())
-                    .map(|(index, _)| index)
-                    .collect();
-                topics.publish(name, topic.partitions.len(), available);
+                let led = |is_meant: &dyn Fn(NodeId) -> bool| -> Vec<i32> {
+                    let leaders = (0i32..).zip(&topic.partitions);
+                    leaders
+                        .filter(|(_, one)| one.leader.is_some_and(is_meant))
+                        .map(|(index, _)| index)
+                        .collect()
+                };
+                let in_rack = self.shared.rack.as_deref().map_or_else(Vec::new, |rack| {
+                    led(&|leader| view.rack(leader) == Some(rack))
+                });
+                topics.publish(name, topic.partitions.len(), led(&|_| true), in_rack);
             }
         });
         *self.shared.view.lock() = view;

@@ -98,6 +98,9 @@ impl Sender {
         log::info!("{error}");
         self.nodes
             .handle_lost(step.now, id, error, &mut self.agenda);
+        for partition in self.partitions.iter().filter(|one| one.is_queued_for(id)) {
+            partition.queue().discount_left_batches();
+        }
         self.metadata.request();
         self.drop_requests(step, id, error);
     }

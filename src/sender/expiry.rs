@@ -28,7 +28,11 @@ impl Sender {
             let cause = cause
                 .map(|error| format!("; last error: {error}"))
                 .unwrap_or_default();
-            let text = format!("not acknowledged within {limit} ({timeout} ms), {tried}{cause}");
+            // Not "the record was": one that joined the batch late has waited for less.
+            let text = format!(
+                "the batch was not acknowledged within {limit} ({timeout} ms) after its first \
+                 record, {tried}{cause}"
+            );
             (ErrorKind::TimedOut, text)
         });
         self.update_stage(step, id);
@@ -59,10 +63,18 @@ impl Sender {
             return;
         }
         self.commands.handle_close_timeout();
-        log::warn!(
-            "closing with {} batches not acknowledged",
-            self.partitions.incomplete()
-        );
+        let partitions = self.partitions.iter();
+        let queued: usize = partitions.map(|one| one.queue().queued_records()).sum();
+        let partitions = self.partitions.iter();
+        let taken: u64 = partitions
+            .map(|one| one.records_taken(&self.requests))
+            .sum();
+        if queued > 0 || taken > 0 {
+            log::warn!(
+                "the time to close is over: {taken} records were sent and not acknowledged, and \
+                 {queued} were never sent"
+            );
+        }
         let describe = |attempts: u32, _: Option<&Error>| {
             let tried = if attempts == 0 {
                 "sent"

@@ -1,6 +1,8 @@
 //! Every property of Kafka's producer, and what becomes of it here: one row each, and nothing is
-//! decided anywhere else. The rows of `producing` and `security` together are those of Kafka 4.3.
+//! decided anywhere else. The rows of `producing` and `security` together are those of Kafka's
+//! producer; `beyond` has the few that are not Kafka's.
 
+mod beyond;
 mod kind;
 mod producing;
 mod security;
@@ -50,6 +52,11 @@ pub(super) enum Preset {
 
 /// All properties; no order is promised.
 pub(super) fn all() -> impl Iterator<Item = &'static Definition> {
+    kafkas().chain(beyond::ROWS)
+}
+
+/// Those that Kafka's producer has.
+pub(super) fn kafkas() -> impl Iterator<Item = &'static Definition> {
     producing::ROWS.iter().chain(security::ROWS)
 }
 

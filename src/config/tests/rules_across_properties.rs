@@ -88,3 +88,20 @@ fn a_server_that_is_named_twice_is_asked_once() {
         ["bootstrap.servers has \"a:1\" more than once"]
     );
 }
+
+#[test]
+fn the_choice_by_rack_needs_a_rack() {
+    let aware = ("partitioner.rack.aware", "true");
+    for rack in ["", "  "] {
+        assert_eq!(
+            refused(&with(&[aware, ("client.rack", rack)])),
+            "partitioner.rack.aware=true needs client.rack, which is not set"
+        );
+    }
+    assert_eq!(
+        config(&with(&[aware, ("client.rack", "r")])).rack(),
+        Some("r")
+    );
+    let unaware = config(&with(&[("client.rack", "r")]));
+    assert_eq!(unaware.rack(), None, "nothing asks for it");
+}

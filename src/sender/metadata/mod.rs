@@ -192,7 +192,7 @@ impl Metadata {
                 if let Some(endpoint) = endpoint.filter(|end| end.node.0 >= 0)
                     && let Some(address) = Address::advertised(&endpoint.host, endpoint.port)
                 {
-                    view.brokers.get_or_insert_with(hint.leader, || address);
+                    view.add_broker(hint.leader, address, endpoint.rack.as_deref());
                 }
                 let name = match topic.name.as_str() {
                     "" => view.name_of(topic.id),

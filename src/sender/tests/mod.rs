@@ -3,6 +3,7 @@
 
 mod batching;
 mod closing;
+mod compressing;
 mod connections;
 mod expiry;
 mod idempotence;
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::accumulator::{NewRecord, Outcome, OwnCallback, PartitionQueue, Target};
+use crate::accumulator::{Caller, NewRecord, Outcome, OwnCallback, PartitionQueue, Target};
 use crate::config::{Acks, TopicSettings, TopicTable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::TopicId;
@@ -130,9 +131,28 @@ struct World {
     stopped: bool,
     commands: u64,
     next_offset: i64,
+    /// Whether callers compress what they fill.
+    may_compress: bool,
+    /// How often the sender has asked for a look at the sockets.
+    yields: u32,
     /// Who leads each partition, as metadata names it; −1: none.
     leaders: Vec<i32>,
     leader_epoch: i32,
+}
+
+struct TestCaller {
+    now: Instant,
+    may_compress: bool,
+}
+
+impl Caller for TestCaller {
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn may_compress(&self) -> bool {
+        self.may_compress
+    }
 }
 
 /// A Produce request as a test looks at it: partition and values of each batch.
@@ -167,6 +187,8 @@ impl World {
             stopped: false,
             commands: 0,
             next_offset: 0,
+            may_compress: true,
+            yields: 0,
             leaders: vec![1, 1, 2],
             leader_epoch: 1,
         }
@@ -236,6 +258,7 @@ impl World {
                     let before = self.purged.replace((id, purged));
                     assert!(before.is_none(), "answered twice");
                 }
+                Output::Yield => self.yields += 1,
                 Output::Wait(deadline) => {
                     let is_future = deadline.is_none_or(|deadline| deadline > self.now);
                     assert!(is_future, "a deadline in the past makes the driver spin");
@@ -352,10 +375,13 @@ impl World {
             callback_bytes: 64,
             ..NewRecord::new(record, &mut callback)
         };
-        let clock = || self.now;
+        let caller = TestCaller {
+            now: self.now,
+            may_compress: self.may_compress,
+        };
         let appended = self
             .accumulator
-            .append(&clock, Target::Partition(queue), &mut new, None);
+            .append(&caller, Target::Partition(queue), &mut new, None);
         appended.unwrap();
     }
 

@@ -151,6 +151,12 @@ impl World {
                         return;
                     }
                 }
+                Output::Yield => {
+                    self.client
+                        .write_all(&mut self.stage, &mut self.network, &mut self.inputs);
+                    self.wait = Some(now);
+                    return;
+                }
                 Output::Stop => {
                     // The driver drops what it has left, without an outcome for the sender.
                     self.flights.forget();
