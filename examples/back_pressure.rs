@@ -1,10 +1,11 @@
-//! Sending without ever blocking: `try_send` hands a record back that does not fit into
+//! Sending without ever blocking: `try_send` refuses a record that does not fit into
 //! `buffer.memory`, and the program decides what to do with it.
 //!
 //! `cargo run --example back_pressure`
 #![expect(clippy::print_stdout, reason = "an example prints what happens")]
 
 use std::error::Error;
+use std::time::Duration;
 
 use linger::testing::MockCluster;
 use linger::{ErrorKind, Producer, ProducerRecord, Properties};
@@ -20,10 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let producer: Producer<[u8], [u8]> = Producer::new(&properties)?;
 
     // `try_send` waits for nothing, not even for the partitions of a topic that it does not know yet.
-    println!(
-        "{} partition(s)",
-        producer.partitions_for("readings")?.len()
-    );
+    producer.prepare(&["readings"], Duration::from_secs(10))?;
     // Nobody answers for a while, so that memory fills up.
     cluster.pause_broker(1);
 
@@ -32,15 +30,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for _ in 0..100 {
         match producer.try_send(ProducerRecord::new("readings", &reading), |_| ()) {
             Ok(()) => accepted += 1,
-            Err(refused) => {
-                // The record and its callback come back: they could be kept for later, or be sent
-                // again with `send`, which waits for memory, for max.block.ms at most.
-                let (error, _record, _callback) = refused.into_parts();
-                if error.kind() != ErrorKind::BufferFull {
-                    return Err(error.into());
-                }
-                dropped += 1;
-            }
+            // The record is still ours: it could be kept for later, or be sent again with `send`, which
+            // waits for memory, for max.block.ms at most. If the callback has captured something that
+            // is worth keeping, `send_or_return` hands it back.
+            Err(error) if error.kind() == ErrorKind::BufferFull => dropped += 1,
+            Err(error) => return Err(error.into()),
         }
     }
     println!("the broker is silent: {accepted} readings buffered, {dropped} dropped");

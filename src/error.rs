@@ -1,9 +1,10 @@
 //! What went wrong, on what, and whose fault it was. Cheap to clone, since one failed batch gives the
 //! same error to all of its callbacks.
 
-use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
+
+use smol_str::SmolStr;
 
 use crate::protocol::error_code::ErrorCode;
 use crate::sync::Arc;
@@ -12,14 +13,29 @@ use crate::sync::Arc;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What failed. [`kind`](Error::kind) tells what a program can do about it; the message tells a
-/// person what failed, on what, and whose fault it was. Cloning counts a reference.
+/// person what failed, on what, and whose fault it was. Cloning counts references.
+///
+/// Of a record it also says which one, as data: [`topic`](Error::topic), [`partition`](Error::partition),
+/// [`key_size`](Error::key_size) and [`value_size`](Error::value_size).
+///
+/// One pointer, so that a result that holds one is small where there is none.
 #[derive(Clone)]
-pub struct Error {
-    inner: Arc<Inner>,
+pub struct Error(Arc<OfRecord>);
+
+/// What an error says of one record.
+#[derive(Clone)]
+struct OfRecord {
+    cause: Arc<Cause>,
+    topic: Option<SmolStr>,
+    partition: Option<i32>,
+    /// Bytes of key and value; -1 for none, as in Kafka's format.
+    key_size: i32,
+    value_size: i32,
     fate: Fate,
 }
 
-struct Inner {
+/// What the records of a batch that has failed share.
+struct Cause {
     kind: ErrorKind,
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -58,7 +74,8 @@ pub enum ErrorKind {
     RecordTooLarge,
     /// `buffer.memory` is full, and stayed full for as long as the call may wait.
     BufferFull,
-    /// The topic or partition is not known (yet) to the brokers that were asked.
+    /// The brokers that were asked do not know the topic or partition (yet); if a broker said so,
+    /// [`broker_code`](Error::broker_code) has its code.
     UnknownTopicOrPartition,
     /// `delivery.timeout.ms`, `request.timeout.ms`, `max.block.ms` or the caller's own limit
     /// passed.
@@ -80,13 +97,6 @@ pub enum ErrorKind {
     Internal,
 }
 
-/// What a panic of the user's code said.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("(no text)")
-}
-
 impl Error {
     /// An error whose record was not written, until [`with_fate`](Self::with_fate) says otherwise.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
@@ -106,19 +116,47 @@ impl Error {
         message: String,
         source: Option<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                kind,
-                message,
-                source,
-            }),
+        let cause = Cause {
+            kind,
+            message,
+            source,
+        };
+        Self(Arc::new(OfRecord {
+            cause: Arc::new(cause),
+            topic: None,
+            partition: None,
+            key_size: -1,
+            value_size: -1,
             fate: Fate::NotWritten,
-        }
+        }))
     }
 
-    /// The same error, of a record with this fate. Allocates nothing.
-    pub(crate) fn with_fate(self, fate: Fate) -> Self {
-        Self { fate, ..self }
+    /// The same error, about this topic and partition, unless it names a topic already.
+    #[cold]
+    pub(crate) fn at(mut self, topic: impl Into<SmolStr>, partition: Option<i32>) -> Self {
+        if self.0.topic.is_none() {
+            let own = Arc::make_mut(&mut self.0);
+            own.topic = Some(topic.into());
+            own.partition = partition;
+        }
+        self
+    }
+
+    /// The same error, of a record with a key and a value of so many bytes; -1 for none.
+    #[cold]
+    pub(crate) fn of_record(mut self, (key_size, value_size): (i32, i32)) -> Self {
+        let own = Arc::make_mut(&mut self.0);
+        own.key_size = key_size;
+        own.value_size = value_size;
+        self
+    }
+
+    /// The same error, of a record with this fate.
+    pub(crate) fn with_fate(mut self, fate: Fate) -> Self {
+        if self.0.fate != fate {
+            Arc::make_mut(&mut self.0).fate = fate;
+        }
+        self
     }
 
     /// Whether the record may be in the log all the same. An error that is about no record, of
@@ -138,18 +176,47 @@ impl Error {
     /// for ever, whatever came after it. A record that [was not written](Fate::NotWritten) can be sent
     /// again safely; to send the other kind again is to risk having it twice.
     pub fn fate(&self) -> Fate {
-        self.fate
+        self.0.fate
+    }
+
+    /// The topic that it is about: that of the record, or the one that was asked for. `None` if it is
+    /// about no topic in particular.
+    pub fn topic(&self) -> Option<&str> {
+        self.0.topic.as_deref()
+    }
+
+    /// The partition that it is about. `None` if there is none, or the record was refused before one was
+    /// chosen.
+    pub fn partition(&self) -> Option<i32> {
+        self.0.partition
+    }
+
+    /// Bytes of the record's serialized key. `None` if the record has no key or was refused before it
+    /// was serialized, or the error is about no record.
+    pub fn key_size(&self) -> Option<usize> {
+        usize::try_from(self.0.key_size).ok()
+    }
+
+    /// Bytes of the record's serialized value. `None` if it is a tombstone or was refused before it was
+    /// serialized, or the error is about no record.
+    pub fn value_size(&self) -> Option<usize> {
+        usize::try_from(self.0.value_size).ok()
     }
 
     /// What kind of failure this is.
     pub fn kind(&self) -> ErrorKind {
-        self.inner.kind
+        self.0.cause.kind
     }
 
     /// The broker's code, if a broker said no.
     pub fn broker_code(&self) -> Option<ErrorCode> {
-        match self.inner.kind {
+        match self.0.cause.kind {
             ErrorKind::Broker(code) => Some(code),
+            // Brokers do not know a topic in several ways: not at all, or not who leads it.
+            ErrorKind::UnknownTopicOrPartition => {
+                let source = self.0.cause.source.as_deref()?;
+                source.downcast_ref::<Self>()?.broker_code()
+            }
             _ => None,
         }
     }
@@ -157,7 +224,7 @@ impl Error {
     /// Whether sending the same record again may succeed. If its [fate](Self::fate) is
     /// [`MayBeWritten`](Fate::MayBeWritten), that may also write it twice.
     pub fn is_retriable(&self) -> bool {
-        match self.inner.kind {
+        match self.0.cause.kind {
             ErrorKind::BufferFull
             | ErrorKind::UnknownTopicOrPartition
             | ErrorKind::TimedOut
@@ -169,20 +236,24 @@ impl Error {
         }
     }
 
-    /// Whether a time limit passed. That of `try_send`, which waits for no memory, passes at once.
+    /// Whether a time limit passed. That of `try_send`, which waits neither for memory nor for
+    /// metadata, passes at once.
     pub fn is_timeout(&self) -> bool {
-        matches!(self.inner.kind, ErrorKind::TimedOut | ErrorKind::BufferFull)
+        matches!(
+            self.0.cause.kind,
+            ErrorKind::TimedOut | ErrorKind::BufferFull
+        )
     }
 
     /// Whether the producer was closed.
     pub fn is_closed(&self) -> bool {
-        self.inner.kind == ErrorKind::Closed
+        self.0.cause.kind == ErrorKind::Closed
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.inner.message)
+        f.write_str(&self.0.cause.message)
     }
 }
 
@@ -190,10 +261,15 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Error");
         debug
-            .field("kind", &self.inner.kind)
-            .field("message", &self.inner.message)
-            .field("fate", &self.fate);
-        if let Some(source) = &self.inner.source {
+            .field("kind", &self.0.cause.kind)
+            .field("message", &self.0.cause.message)
+            .field("fate", &self.0.fate);
+        if let Some(topic) = &self.0.topic {
+            debug
+                .field("topic", topic)
+                .field("partition", &self.0.partition);
+        }
+        if let Some(source) = &self.0.cause.source {
             debug.field("source", source);
         }
         debug.finish()
@@ -202,7 +278,7 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.inner.source.as_deref().map(|source| source as _)
+        self.0.cause.source.as_deref().map(|source| source as _)
     }
 }
 
@@ -226,6 +302,20 @@ mod tests {
         assert_eq!(doubtful.kind(), code);
         assert_eq!(doubtful.to_string(), "late");
         assert!(doubtful.source().is_some());
+        assert_eq!((doubtful.topic(), doubtful.partition()), (None, None));
         assert_eq!(error.fate(), Fate::NotWritten);
+    }
+
+    #[test]
+    fn an_error_keeps_the_place_that_it_names_first() {
+        let error = Error::new(ErrorKind::TimedOut, "late");
+        let of_one = error.clone().at("orders", Some(2)).of_record((3, -1));
+        let named = (of_one.topic(), of_one.partition());
+        assert_eq!(named, (Some("orders"), Some(2)));
+        assert_eq!((of_one.key_size(), of_one.value_size()), (Some(3), None));
+        let again = of_one.clone().at("another", None);
+        assert_eq!(again.topic(), Some("orders"));
+        assert_eq!(error.topic(), None, "no other copy changes");
+        assert!(format!("{of_one:?}").contains("\"orders\""), "{of_one:?}");
     }
 }

@@ -57,6 +57,36 @@
 //! Without idempotence (`enable.idempotence=false`, or `acks` other than `all`) a retry can write a
 //! record twice, when the answer to the first attempt was lost.
 //!
+//! # Health
+//!
+//! [`Producer::state`] tells, at once and on any thread, whether brokers are connected, what failed last and
+//! what is pending; [`Properties::on_event`] calls a function of yours when that changes.
+//! # From async code
+//!
+//! No call here is async and no runtime is needed. A [`SendHandle`] is a future, for every runtime, which
+//! the I/O thread completes:
+//!
+//! ```
+//! # use linger::{BytesProducer, ProducerRecord, RecordMetadata};
+//! async fn place(producer: &BytesProducer, order: &[u8]) -> linger::Result<RecordMetadata> {
+//!     producer.try_send_with_handle(ProducerRecord::new("orders", order))?.await
+//! }
+//! ```
+//!
+//! | call | blocks | so |
+//! |---|---|---|
+//! | those whose names begin with `try_send`, and awaiting a handle | never | call them anywhere |
+//! | `send`, `send_with_handle`, [`partitions_for`](Producer::partitions_for) | while `buffer.memory` is full or the topic is not known yet: up to `max.block.ms` (60 s) | on a thread for blocking calls (`spawn_blocking` in Tokio) |
+//! | `send_wait`, [`SendHandle::wait`], `flush` | until records have their outcomes: up to `delivery.timeout.ms` (120 s) | await handles instead |
+//! | `close`, and dropping the last clone or group | up to `delivery.timeout.ms` | keep a clone outside of the tasks, and close it on a thread for blocking calls before the runtime ends |
+//! | [`Producer::new`] | not for the network: it starts a thread | call it anywhere |
+//!
+//! `try_send` refuses records for a topic that is not known yet: call `prepare` once, before the
+//! tasks start. When memory is full ([`BufferFull`](ErrorKind::BufferFull)) a task slows itself down: it
+//! awaits one of its older handles, or hands the record as [`OwnedProducerRecord`] to a thread for
+//! blocking calls, which calls `send_with_handle`. A task or future that is dropped does not take its
+//! record back. Callbacks and wakers run on the I/O thread: use them to wake, not to work.
+//!
 //! # A check before you start
 //!
 //! [`Producer::check`] looks at the cluster and reports what is wrong, where the fault most likely
@@ -80,7 +110,7 @@
 //! | `lz4` | yes | `compression.type=lz4` with all its levels; compiles C |
 //! | `lz4-flex` | no | `compression.type=lz4` at its default level, in Rust; no effect beside `lz4` |
 //! | `zstd` | yes | `compression.type=zstd`; compiles C |
-//! | `testing` | no | [`testing::MockCluster`](crate#features), a Kafka cluster in this process: real frames on loopback ports, readable logs, scripted faults |
+//! | `testing` | no | [`testing::MockCluster`](crate#features), a Kafka cluster in this process: real frames on loopback ports, readable logs, scripted faults; [`MockProducer`](crate#features), a [`Produce`] in memory |
 //!
 //! # Log levels
 //!
@@ -88,10 +118,13 @@
 //!
 //! | level | contains |
 //! |---|---|
-//! | error | what no call or callback reports: a panic in a callback, a failure of an interceptor, the death of the I/O thread |
+//! | error | what no call or callback reports: a panic in a callback or in `on_event`, a failure of an interceptor, the death of the I/O thread |
 //! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, a topic that brokers refuse, how many records failed when a producer was dropped, callbacks that take more than a second, properties that have no effect |
 //! | info | further failures in a row to reach the same broker, a batch that its broker finds too large, a broker that gives out no producer id |
 //! | debug | every batch that is sent again, and why |
+//!
+//! A logger that panics, as `println!` does when the pipe behind it is closed, ends no thread, and
+//! nothing is lost but the line: see [panics in your code](Producer#panics-in-your-code).
 
 // Model tests are built without the code that has no threads, and without the network.
 #![cfg_attr(
@@ -117,6 +150,8 @@ mod config;
 mod connection;
 mod driver;
 mod error;
+mod event;
+mod foreign;
 mod ids;
 mod interceptor;
 mod metrics;
@@ -135,23 +170,30 @@ mod sync;
 pub mod testing;
 mod transport;
 
-/// The README's code compiles.
+/// The code in README and in the pages for those who come from other clients compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct Readme;
+#[doc = include_str!("../docs/migrating/rust-rdkafka.md")]
+#[doc = include_str!("../docs/migrating/kafka-rust.md")]
+#[doc = include_str!("../docs/migrating/rskafka.md")]
+struct Documents;
 
-pub use accumulator::UndeliveredRecord;
+pub use accumulator::{PartitionFailures, UndeliveredRecord};
 pub use config::{
     Acks, CompressionType, MetadataRecovery, ProducerConfig, ProducerConfigBuilder, Properties,
     PropertyObject,
 };
 pub use error::{Error, ErrorKind, Fate, Result};
+pub use event::{Broker, ProducerEvent};
 pub use interceptor::{Acknowledgement, InterceptedRecord, ProducerInterceptor};
 pub use metrics::ProducerMetrics;
 pub use partitioner::{PartitionRequest, Partitioner, RoundRobinPartitioner, TopicPartitions};
+#[cfg(feature = "testing")]
+pub use producer::MockProducer;
 pub use producer::{
-    CloseReport, Group, GroupFailure, GroupOnce, GroupReport, Node, OwnedProducerRecord,
-    PartitionInfo, Producer, ProducerRecord, Purge, PurgeReport, SendError, SendHandle,
+    BrokerState, BytesProducer, Callback, CloseReport, CowHeader, Group, GroupFailure, GroupOnce,
+    GroupReport, IntoCow, IntoHeader, Node, OwnedProducerRecord, PartitionInfo, Produce, Producer,
+    ProducerRecord, ProducerState, Purge, PurgeReport, SendError, SendHandle,
 };
 pub use protocol::error_code::ErrorCode;
 pub use record::Header;

@@ -6,6 +6,8 @@
 use crate::accumulator::completion::Completions;
 use crate::accumulator::group::GroupFunction;
 use crate::error::Result;
+use crate::foreign::dispose;
+use crate::foreign::logging::log_error;
 use crate::record::Record;
 use crate::record::metadata::RecordMetadata;
 use crate::sync::Arc;
@@ -28,10 +30,11 @@ pub(crate) struct CallbackRef<'a> {
 }
 
 /// A callback of the record's own; boxed when it is attached, and not before, so that a refused
-/// record has cost no allocation.
+/// record has cost no allocation. Neither attached nor handed back, it is dropped while a panic of a
+/// serializer or partitioner unwinds, where another panic would abort the process.
 pub(crate) struct OwnCallback<F>(Option<F>);
 
-/// A token for the function that all records of a group share.
+/// A token for the function that all records of a group share; of its drop the same is true.
 pub(crate) struct GroupToken<'g, T> {
     group: &'g Arc<GroupFunction<T>>,
     token: Option<T>,
@@ -46,8 +49,14 @@ impl<F> OwnCallback<F> {
     }
 
     /// The callback of a record that was refused.
-    pub(crate) fn into_unused(self) -> F {
-        self.0.expect(UNUSED)
+    pub(crate) fn into_unused(mut self) -> F {
+        self.0.take().expect(UNUSED)
+    }
+}
+
+impl<F> Drop for OwnCallback<F> {
+    fn drop(&mut self) {
+        drop_uncalled(self.0.take());
     }
 }
 
@@ -73,8 +82,14 @@ impl<'g, T> GroupToken<'g, T> {
     }
 
     /// The token of a record that was refused.
-    pub(crate) fn into_unused(self) -> T {
-        self.token.expect(UNUSED)
+    pub(crate) fn into_unused(mut self) -> T {
+        self.token.take().expect(UNUSED)
+    }
+}
+
+impl<T> Drop for GroupToken<'_, T> {
+    fn drop(&mut self) {
+        drop_uncalled(self.token.take());
     }
 }
 
@@ -85,6 +100,13 @@ impl<T: Send + 'static> GroupToken<'_, T> {
             charged_bytes: size_of::<T>(),
             callback: self,
         }
+    }
+}
+
+#[inline]
+fn drop_uncalled<T>(left: Option<T>) {
+    if let Some(Err(panic)) = left.map(dispose) {
+        log_error!("a callback or token that is not needed panicked as it was dropped: {panic}");
     }
 }
 

@@ -5,16 +5,17 @@
 //! here. Never runs under a lock. HOT.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use smol_str::SmolStr;
 
 use crate::accumulator::group::{GroupFunction, Tokens};
-use crate::error::{Error, ErrorKind, Fate, Result, panic_text};
+use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::foreign;
+use crate::foreign::logging::log_error;
 use crate::interceptor::PartitionInterceptors;
 use crate::record::Record;
 use crate::record::metadata::RecordMetadata;
-use crate::sync::{Arc, assert_unlocked};
+use crate::sync::Arc;
 
 /// A record's own callback.
 pub(crate) type Callback = dyn FnOnce(Result<RecordMetadata>) + Send;
@@ -76,13 +77,22 @@ impl Failure {
         self.blamed.get(&index).unwrap_or(&self.error)
     }
 
+    /// The batch, and with it each of its records, is of this partition.
+    pub(crate) fn at(self, topic: &Arc<str>, partition: i32) -> Self {
+        self.map(|error| error.at(Arc::clone(topic), Some(partition)))
+    }
+
     /// The batch, and with it each of its records, has this fate.
     pub(crate) fn with_fate(self, fate: Fate) -> Self {
+        self.map(|error| error.with_fate(fate))
+    }
+
+    fn map(self, change: impl Fn(Error) -> Error) -> Self {
         let blamed = self.blamed.into_iter();
         Self {
-            error: self.error.with_fate(fate),
+            error: change(self.error),
             blamed: blamed
-                .map(|(index, error)| (index, error.with_fate(fate)))
+                .map(|(index, error)| (index, change(error)))
                 .collect(),
         }
     }
@@ -119,13 +129,12 @@ impl Written {
 impl Completion {
     #[inline]
     fn new(callback: Option<Box<Callback>>, group: u32, record: &Record<'_>) -> Self {
-        // A record is smaller than 2 GiB: the producer has checked it against max.request.size.
-        let size = |bytes: &[u8]| i32::try_from(bytes.len()).unwrap_or(i32::MAX);
+        let (key_size, value_size) = record.sizes();
         Self {
             callback,
             timestamp_ms: record.timestamp_ms,
-            key_size: record.key.map_or(-1, size),
-            value_size: record.value.map_or(-1, size),
+            key_size,
+            value_size,
             group,
         }
     }
@@ -238,12 +247,17 @@ impl Completions {
             let index = i64::try_from(self.called).unwrap_or(i64::MAX);
             // Before the call: whatever happens in it, none is called twice.
             self.called += 1;
+            let error;
             let answer = match &mut result {
                 Ok((written, metadata)) => {
                     written.describe(index, record, metadata);
                     Ok(&*metadata)
                 }
-                Err(failure) => Err(failure.of_record(index)),
+                Err(failure) => {
+                    let shared = failure.of_record(index).clone();
+                    error = shared.of_record((record.key_size, record.value_size));
+                    Err(&error)
+                }
             };
             if let Some(interceptors) = &self.interceptors {
                 interceptors.tell(answer);
@@ -261,18 +275,8 @@ impl Completions {
     }
 
     /// After the last call: drops the groups, which may be the end of some, and gives the memory back.
-    pub(super) fn finish(mut self) -> (Vec<Completion>, Result<(), Panicked>) {
-        let ended = self.release_groups();
-        (std::mem::take(&mut self.records), ended)
-    }
-
-    /// Drops the groups' functions. What they have captured is the user's, so the drop may panic.
-    fn release_groups(&mut self) -> Result<(), Panicked> {
-        let groups = std::mem::take(&mut self.groups);
-        match groups.is_empty() {
-            true => Ok(()),
-            false => caught(|| drop(groups)),
-        }
+    pub(super) fn finish(mut self) -> Vec<Completion> {
+        std::mem::take(&mut self.records)
     }
 }
 
@@ -280,14 +284,12 @@ impl Completions {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Panicked;
 
-/// Runs the user's code.
+/// Runs a callback, or what else of the user's comes with an outcome. A panic can leave nothing of ours
+/// half done: the callback is gone afterwards, and a group's function has no access to our state.
 #[inline]
 pub(crate) fn caught(callback: impl FnOnce()) -> Result<(), Panicked> {
-    assert_unlocked();
-    // A panic can leave nothing of ours half done: the callback is gone afterwards, and a group's
-    // function has no access to our state.
-    catch_unwind(AssertUnwindSafe(callback)).map_err(|panic| {
-        log::error!("a callback panicked: {}", panic_text(&*panic));
+    foreign::contain(callback).map_err(|panic| {
+        log_error!("a callback panicked: {panic}");
         Panicked
     })
 }
@@ -300,7 +302,6 @@ impl Drop for Completions {
             // A panic is in the log by then; no counter of panics can be reached from here.
             self.run(&Err(error.into()), |_, _| ());
         }
-        self.release_groups().ok();
     }
 }
 
@@ -323,10 +324,12 @@ impl std::fmt::Debug for Completion {
 #[cfg(test)]
 #[cfg(not(shuttle))]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
     use std::sync::mpsc::{self, Receiver, Sender};
 
     use super::*;
     use crate::interceptor::{Acknowledgement, Interceptors, ProducerInterceptor};
+    use crate::metrics::Counters;
 
     const RECORD: Record<'_> = Record {
         timestamp_ms: 7,
@@ -353,10 +356,11 @@ mod tests {
 
     fn group(name: &'static str, calls: &Sender<Call>) -> Arc<GroupFunction<i32>> {
         let calls = calls.clone();
-        GroupFunction::new(move |token, result: Result<&RecordMetadata, &Error>| {
+        let function = move |token, result: Result<&RecordMetadata, &Error>| {
             let offset = result.ok().and_then(RecordMetadata::offset);
             calls.send((name, token, offset)).unwrap();
-        })
+        };
+        GroupFunction::new(function, &Arc::default())
     }
 
     fn callback(token: i32, calls: &Sender<Call>) -> Box<Callback> {
@@ -501,15 +505,17 @@ mod tests {
     fn groups_whose_tokens_differ_in_type_share_a_batch() {
         let (calls, called) = mpsc::channel();
         let texts = calls.clone();
-        let texts = GroupFunction::new(move |text: String, _: Result<&RecordMetadata, &Error>| {
+        let texts = move |text: String, _: Result<&RecordMetadata, &Error>| {
             texts.send(text).unwrap();
-        });
-        let units = GroupFunction::new(move |(), result: Result<&RecordMetadata, &Error>| {
+        };
+        let texts = GroupFunction::new(texts, &Arc::default());
+        let units = move |(), result: Result<&RecordMetadata, &Error>| {
             let metadata = result.unwrap();
             let sizes = (metadata.key_size(), metadata.value_size());
             let text = format!("{metadata} {} {sizes:?}", metadata.timestamp_ms());
             calls.send(text).unwrap();
-        });
+        };
+        let units = GroupFunction::new(units, &Arc::default());
         let mut completions = Completions::default();
         completions.push_token(&texts, "one".to_owned(), &RECORD);
         completions.push_token(&units, (), &RECORD);
@@ -519,38 +525,72 @@ mod tests {
         assert_eq!(calls, ["one", "t-3@11 7 (None, Some(5))", "two"]);
     }
 
+    /// Panics when it is dropped, with another one as its payload.
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            resume_unwind(Box::new(Self));
+        }
+    }
+
     #[test]
     fn a_panic_stays_inside() {
         let mut completions = Completions::default();
         completions.push(Box::new(|_| panic!("a user's mistake")), &RECORD);
-        let group = GroupFunction::new(|token: i32, _: Result<&RecordMetadata, &Error>| {
-            assert!(token != 1, "another one");
-        });
-        for token in 0..3 {
+        let function = |token: i32, _: Result<&RecordMetadata, &Error>| match token {
+            1 | 2 => resume_unwind(Box::new(Bomb)),
+            _ => (),
+        };
+        let group = GroupFunction::new(function, &Arc::default());
+        for token in 0..4 {
             completions.push_token(&group, token, &RECORD);
         }
+        completions.push(Box::new(|_| resume_unwind(Box::new(Bomb))), &RECORD);
+        let mine = Bomb;
+        completions.push(Box::new(move |_| drop(mine)), &RECORD);
+        completions.push(Box::new(|_| ()), &RECORD);
         let mut calls = Vec::new();
         completions.run(&failed(), |_, call| calls.push(call));
-        assert_eq!(calls, [Err(Panicked), Ok(()), Err(Panicked), Ok(())]);
+        let (fine, panicked) = (Ok(()), Err(Panicked));
+        let expected = [
+            panicked, fine, panicked, panicked, fine, panicked, panicked, fine,
+        ];
+        assert_eq!(calls, expected);
     }
 
     #[test]
-    fn so_does_a_panic_where_a_group_ends() {
-        struct Mine;
-        impl Drop for Mine {
-            fn drop(&mut self) {
-                panic!("a user's mistake");
-            }
-        }
-        let mine = Mine;
-        let group = GroupFunction::new(move |(), _: Result<&RecordMetadata, &Error>| {
-            let _used = &mine;
-        });
+    fn so_do_panics_where_groups_end() {
+        let counters = Arc::new(Counters::default());
         let mut completions = Completions::default();
-        completions.push_token(&group, (), &RECORD);
-        drop(group);
+        for _ in 0..2 {
+            let mine = Bomb;
+            let function = move |(), _: Result<&RecordMetadata, &Error>| {
+                let _used = &mine;
+            };
+            let group = GroupFunction::new(function, &counters);
+            completions.push_token(&group, (), &RECORD);
+        }
         completions.run(&failed(), |_, call| call.unwrap());
-        assert_eq!(completions.finish().1, Err(Panicked));
+        drop(completions.finish());
+        let counted = format!("{:?}", counters.callbacks_panicked);
+        assert_eq!(counted, "Counter(2)");
+    }
+
+    #[test]
+    fn so_do_those_of_records_that_were_abandoned() {
+        let (tell, told) = mpsc::channel();
+        let mut completions = Completions::default();
+        for _ in 0..3 {
+            let tell = tell.clone();
+            let callback = move |_| {
+                tell.send(()).unwrap();
+                resume_unwind(Box::new(Bomb));
+            };
+            completions.push(Box::new(callback), &RECORD);
+        }
+        drop(completions);
+        assert_eq!(told.try_iter().count(), 3);
     }
 
     #[test]

@@ -7,11 +7,18 @@ use std::any::Any;
 use std::collections::VecDeque;
 
 use crate::error::{Error, Result};
+use crate::foreign::dispose;
+use crate::foreign::logging::log_error;
+use crate::metrics::Counters;
 use crate::record::metadata::RecordMetadata;
 use crate::sync::Arc;
 
-/// What a group calls for each of its records.
-pub(crate) struct GroupFunction<T>(Box<Function<T>>);
+/// What a group calls for each of its records. Dropped with the group's last clone or record, on
+/// whatever thread that is: what it captures is the user's, and a panic of that drop is counted.
+pub(crate) struct GroupFunction<T> {
+    function: Box<Function<T>>,
+    counters: Arc<Counters>,
+}
 
 type Function<T> = dyn Fn(T, Result<&RecordMetadata, &Error>) + Send + Sync;
 
@@ -32,8 +39,12 @@ struct TokensOf<T> {
 impl<T: Send + 'static> GroupFunction<T> {
     pub(crate) fn new(
         function: impl Fn(T, Result<&RecordMetadata, &Error>) + Send + Sync + 'static,
+        counters: &Arc<Counters>,
     ) -> Arc<Self> {
-        Arc::new(Self(Box::new(function)))
+        Arc::new(Self {
+            function: Box::new(function),
+            counters: Arc::clone(counters),
+        })
     }
 
     /// The tokens in this list, if it is this group's.
@@ -58,10 +69,21 @@ impl<T: Send + 'static> GroupFunction<T> {
     }
 }
 
+impl<T> Drop for GroupFunction<T> {
+    fn drop(&mut self) {
+        // What takes its place captures nothing, so this allocates nothing.
+        let function = std::mem::replace(&mut self.function, Box::new(|_, _| ()));
+        if let Err(panic) = dispose(function) {
+            log_error!("what a group's function captures panicked as it was dropped: {panic}");
+            self.counters.callbacks_panicked.add_from_any_thread(1);
+        }
+    }
+}
+
 impl<T: Send + 'static> Tokens for TokensOf<T> {
     fn call_next(&mut self, answer: Result<&RecordMetadata, &Error>) {
         if let Some(token) = self.tokens.pop_front() {
-            (self.group.0)(token, answer);
+            (self.group.function)(token, answer);
         }
     }
 

@@ -28,7 +28,7 @@
 //! | `callback` | a callback or token on its way into a batch |
 //! | `completion` | what a batch's records call when it is finished |
 //! | `topic_compression` | how a topic is compressed, and the compressors |
-//! | `group`, `lanes`, `ratio`, `tally`, `undelivered` | functions of groups; which partition a thread sticks to; how well records compress; what has become of all records; what a close or a purge hands back |
+//! | `group`, `lanes`, `losses`, `ratio`, `tally`, `undelivered` | functions of groups; which partition a thread sticks to; where records failed while a producer closes; how well records compress; what has become of all records; what a close or a purge hands back |
 //!
 //! Lock order: topics (to replace them; they are read without a lock), then one partition, then the
 //! notices, the recycler or the budget's queue. No lock is held while a caller waits for memory.
@@ -41,6 +41,7 @@ mod completion;
 mod compress_job;
 mod group;
 mod lanes;
+mod losses;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod model;
@@ -68,15 +69,17 @@ pub(crate) use batch::QueuedBatch;
 pub(crate) use budget::QueuedCaller;
 pub(crate) use budget::{MemoryBudget, NoMemory, Reservation};
 pub(crate) use callback::{CallbackRef, GroupToken, OwnCallback};
-pub(crate) use completion::{Failure, Panicked, caught};
+pub(crate) use completion::{Failure, caught};
 pub(crate) use group::GroupFunction;
+pub(crate) use losses::FailedByPartition;
+pub use losses::PartitionFailures;
 pub(crate) use notices::Notice;
 use notices::Notices;
 pub(crate) use outcome::Outcome;
 pub(crate) use queue::{Head, PartitionId, PartitionQueue};
 pub(crate) use record_limit::{Place, RecordLimit};
 pub(crate) use sealed::SealedBatch;
-pub(crate) use tally::{Tally, Totals};
+pub(crate) use tally::Tally;
 pub(crate) use topics::{CachedTopics, Topic, Topics};
 pub use undelivered::UndeliveredRecord;
 

@@ -32,18 +32,16 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// Runs the callback of each record, in the order of `send`; `after_each` gets the record's
-    /// result, and whether its callback has panicked. Returns whether anything has panicked that was
-    /// dropped with the last record of a group.
+    /// result, and whether its callback has panicked.
     ///
     /// Runs on: I/O thread, with no lock held.
     pub(crate) fn run_callbacks(
         mut self,
         after_each: impl FnMut(Result<(), &Error>, Result<(), Panicked>),
-    ) -> Result<(), Panicked> {
+    ) {
         self.completions.run(&self.result, after_each);
-        let (memory, ended) = self.completions.finish();
+        let memory = self.completions.finish();
         self.reservation.recycler().give_completions(memory);
-        ended
     }
 
     /// By when it was due.
@@ -72,11 +70,18 @@ impl Outcome {
             return Vec::new();
         };
         let (_, records) = decode(bytes.as_slice()).expect("the encoder sealed this batch");
-        let undelivered = |record: DecodedRecord| UndeliveredRecord {
-            topic: Arc::clone(self.queue.topic()),
-            partition: self.queue.index(),
-            error: failure.of_record(record.offset_delta.into()).clone(),
-            record,
+        let size = |bytes: &Option<Vec<u8>>| match bytes {
+            Some(bytes) => i32::try_from(bytes.len()).unwrap_or(i32::MAX),
+            None => -1,
+        };
+        let undelivered = |record: DecodedRecord| {
+            let error = failure.of_record(record.offset_delta.into()).clone();
+            UndeliveredRecord {
+                topic: Arc::clone(self.queue.topic()),
+                partition: self.queue.index(),
+                error: error.of_record((size(&record.key), size(&record.value))),
+                record,
+            }
         };
         records.into_iter().map(undelivered).collect()
     }

@@ -239,7 +239,8 @@ impl SealedBatch {
     /// Ends the batch as failed. Its own [fate](Self::fate) replaces the error's, which is about the last
     /// attempt only.
     pub(crate) fn fail(self, failure: impl Into<Failure>) -> Outcome {
-        let failure = failure.into().with_fate(self.fate());
+        let (topic, partition) = (self.queue.topic(), self.queue.index());
+        let failure = failure.into().with_fate(self.fate()).at(topic, partition);
         self.finish(Err(failure))
     }
 

@@ -25,6 +25,10 @@ impl UndeliveredRecord {
         &self.topic
     }
 
+    pub(crate) fn shared_topic(&self) -> &Arc<str> {
+        &self.topic
+    }
+
     /// The partition that was chosen for it, from 0.
     pub fn partition(&self) -> i32 {
         self.partition

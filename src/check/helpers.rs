@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::clock::now;
+use crate::foreign::logging::log_warn;
 use crate::sync::thread;
 
 /// See the [module](self).
@@ -74,7 +75,7 @@ impl<T: Send + 'static> HelperThreads<T> {
                 });
             match started {
                 Ok(_) => self.running += 1,
-                Err(error) => log::warn!("cannot start a thread for a check: {error}"),
+                Err(error) => log_warn!("cannot start a thread for a check: {error}"),
             }
         }
     }

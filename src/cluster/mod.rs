@@ -1,11 +1,13 @@
 //! The cluster as of the metadata that has come: who leads which partition, and where brokers can
 //! be reached. Immutable, replaced whole; owns no socket, reads no clock.
 
+mod missing;
 mod refresh;
 
 use crate::sorted_map::SortedMap;
 use std::collections::BTreeMap;
 
+pub(crate) use missing::refused_for_good;
 pub(crate) use refresh::{Due, Refresh};
 
 use crate::address::Address;
@@ -52,6 +54,15 @@ pub(crate) struct Update {
     pub(crate) view: ClusterView,
     /// Whether something is missing that will come: a leader, a topic that is being created.
     pub(crate) is_incomplete: bool,
+}
+
+impl TopicView {
+    /// The indexes of the partitions whose leader is one of those meant.
+    pub(crate) fn led_by(&self, is_meant: &dyn Fn(NodeId) -> bool) -> Vec<i32> {
+        let partitions = (0..).zip(&self.partitions);
+        let led = partitions.filter(|(_, one)| one.leader.is_some_and(is_meant));
+        led.map(|(index, _)| index).collect()
+    }
 }
 
 impl ClusterView {
@@ -251,7 +262,7 @@ fn racks(
 
 /// Far more than any cluster has; a broker that tells of more costs no memory for them.
 const MAX_BROKERS: usize = 10_000;
-const MAX_PARTITIONS: usize = 200_000;
+pub(crate) const MAX_PARTITIONS: usize = 200_000;
 
 #[cfg(test)]
 mod tests {

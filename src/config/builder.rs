@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Acks, CompressionType, MetadataRecovery, ProducerConfig, Properties, PropertyObject};
 use crate::error::Result;
+use crate::event::ProducerEvent;
 
 /// Makes a [`ProducerConfig`], setting by setting.
 ///
@@ -114,6 +115,13 @@ impl ProducerConfigBuilder {
         interceptors: impl IntoIterator<Item = PropertyObject>,
     ) -> Self {
         self.set_object("interceptor.classes", PropertyObject::list(interceptors))
+    }
+
+    /// Has the producer call `listener` for each [`ProducerEvent`], as
+    /// [`Properties::on_event`] does. Default: nothing is called.
+    pub fn on_event(mut self, listener: impl Fn(&ProducerEvent) + Send + Sync + 'static) -> Self {
+        self.properties = self.properties.on_event(listener);
+        self
     }
 
     /// Whether the built-in choice treats records with a key like those without. Default: false.

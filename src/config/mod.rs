@@ -24,6 +24,8 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::backoff::Backoff;
 use crate::error::Result;
+use crate::event::EventListener;
+use crate::foreign::logging::log_warn;
 use crate::interceptor::Interceptors;
 use crate::partitioner::{ByKey, Partitioning};
 use crate::serializer::Serializer;
@@ -72,6 +74,7 @@ pub struct ProducerConfig {
     partition_availability_timeout: Option<Duration>,
     rack: Option<String>,
     interceptors: Option<Arc<Interceptors>>,
+    listener: Option<EventListener>,
 
     topics: TopicTable,
     retries: u32,
@@ -112,7 +115,7 @@ impl ProducerConfig {
     pub fn from_properties(properties: &Properties) -> Result<Self> {
         let (config, warnings) = producer_config::check(properties)?;
         for warning in warnings {
-            log::warn!("{warning}");
+            log_warn!("{warning}");
         }
         Ok(config)
     }
@@ -161,6 +164,11 @@ impl ProducerConfig {
     /// `None`: they always do.
     pub(crate) fn partition_availability_timeout(&self) -> Option<Duration> {
         self.partition_availability_timeout
+    }
+
+    /// The program's function for events.
+    pub(crate) fn listener(&self) -> Option<&EventListener> {
+        self.listener.as_ref()
     }
 
     /// The interceptors in their order; `None` if there are none.

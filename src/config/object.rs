@@ -4,6 +4,7 @@
 use std::any::type_name;
 use std::fmt;
 
+use crate::foreign::Held;
 use crate::interceptor::ProducerInterceptor;
 use crate::partitioner::Partitioner;
 use crate::serializer::{ErasedSerializer, Serializer};
@@ -30,18 +31,21 @@ impl PropertyObject {
     /// `T` is inferred if the serializer serves one type only; otherwise write
     /// `PropertyObject::serializer::<T>(…)`.
     pub fn serializer<T: ?Sized + 'static>(serializer: impl Serializer<T> + 'static) -> Self {
-        Self(Object::Serializer(ErasedSerializer::new(serializer)))
+        Self(Object::Serializer(ErasedSerializer::new(Held::new(
+            serializer,
+        ))))
     }
 
     /// A partitioner, for `partitioner.class`.
     pub fn partitioner(partitioner: impl Partitioner + 'static) -> Self {
-        Self(Object::Partitioner(Arc::new(partitioner)))
+        Self(Object::Partitioner(Arc::new(Held::new(partitioner))))
     }
 
     /// An interceptor, for `interceptor.classes`. Log messages call it by the name that it is
     /// [registered](crate::Properties::register) under, or else by the name of its type.
     pub fn interceptor<I: ProducerInterceptor + 'static>(interceptor: I) -> Self {
-        Self(Object::Interceptor(type_name::<I>(), Arc::new(interceptor)))
+        let interceptor = Arc::new(Held::new(interceptor));
+        Self(Object::Interceptor(type_name::<I>(), interceptor))
     }
 
     /// For messages: "a partitioner", "an interceptor …".

@@ -55,6 +55,7 @@ pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<Stri
             .filter(|timeout| !timeout.is_zero()),
         rack,
         interceptors,
+        listener: properties.listener().cloned(),
         topics,
         idempotence,
         retries: u32::try_from(values.integer("retries")).expect("0 to i32::MAX in the table"),

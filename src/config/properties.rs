@@ -8,6 +8,7 @@ use std::path::Path;
 use super::object::PropertyObject;
 use super::{syntax, table};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::{EventListener, ProducerEvent};
 
 /// Kafka's properties: names with values, of which a later one wins over an earlier one.
 ///
@@ -34,6 +35,8 @@ pub struct Properties {
     entries: BTreeMap<String, Entry>,
     /// Objects that the user has registered under a name, which class properties can then use.
     classes: BTreeMap<String, PropertyObject>,
+    /// The program's function for events.
+    listener: Option<EventListener>,
     /// Where the newest entries come from.
     source: Source,
 }
@@ -112,6 +115,26 @@ impl Properties {
         self
     }
 
+    /// Has the producer call `listener` for each [`ProducerEvent`]: a broker went down or is up again, none
+    /// can be reached, a topic is refused, a broker asks for a pause. A later listener replaces an earlier
+    /// one.
+    ///
+    /// It is called on the I/O thread, as [callbacks](crate::Producer#inside-a-callback) are, and what is
+    /// said of them holds: it must not wait for the producer, one that takes long holds up everything, and
+    /// one that panics is caught, logged and counted. Nothing depends on it: what a program has missed,
+    /// [`Producer::state`](crate::Producer::state) tells.
+    ///
+    /// ```
+    /// # use linger::Properties;
+    /// let properties = Properties::new()
+    ///     .set("bootstrap.servers", "localhost:9092")
+    ///     .on_event(|event| eprintln!("{event}"));
+    /// ```
+    pub fn on_event(mut self, listener: impl Fn(&ProducerEvent) + Send + Sync + 'static) -> Self {
+        self.listener = Some(EventListener::new(listener));
+        self
+    }
+
     /// Reads a file in the syntax of Java's `.properties` files.
     ///
     /// The file is read as UTF-8. (Java's tools read ISO-8859-1. If both have to read a file alike,
@@ -174,6 +197,7 @@ impl Properties {
         });
         self.entries.extend(later);
         self.classes.extend(other.classes);
+        self.listener = other.listener.or(self.listener);
         self.source = Source {
             order: before + other.source.order,
             ..other.source
@@ -231,6 +255,10 @@ impl Properties {
     /// Where a property was written, if that was in a file.
     pub(super) fn place(&self, name: &str) -> Option<&str> {
         self.entries.get(name)?.place.as_deref()
+    }
+
+    pub(super) fn listener(&self) -> Option<&EventListener> {
+        self.listener.as_ref()
     }
 
     /// The object that is registered under a name.

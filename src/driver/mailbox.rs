@@ -1,12 +1,13 @@
 //! Where callers leave commands for the I/O thread and wait for the answers. Every wait ends: if
 //! the I/O thread dies, dropping a command answers it.
 
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ProcessId;
 use crate::sender::{Command, CommandId, PurgeId, PurgeOrder, Purged};
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard, Rank, Ranked};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, Rank, Ranked, assert_unlocked};
 
 /// Commands on their way to the I/O thread.
 #[derive(Debug)]
@@ -16,6 +17,9 @@ pub(crate) struct Mailbox(Mutex<State>);
 struct State {
     posted: Vec<Posted>,
     next: u64,
+    /// The topics that callers have waited for or asked about: what a check looks at while no broker
+    /// has ever answered. In the order of their names.
+    sought: Vec<Arc<str>>,
     /// Set once the I/O thread carries out no more commands; they are still queued.
     ending: Option<End>,
     /// Set once commands are refused.
@@ -64,6 +68,11 @@ pub(crate) trait Postable {
     type Answer;
 
     fn posted(self, number: u64, answer: Answer<Self::Answer>) -> Posted;
+
+    /// The topic that the caller wants to know more of.
+    fn topic(&self) -> Option<&Arc<str>> {
+        None
+    }
 }
 
 impl Postable for Command {
@@ -71,6 +80,13 @@ impl Postable for Command {
 
     fn posted(self, number: u64, answer: Answer<()>) -> Posted {
         Posted::Command(CommandId(number), self, answer)
+    }
+
+    fn topic(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::AwaitTopic { topic, .. } | Self::Track(topic) => Some(topic),
+            _ => None,
+        }
     }
 }
 
@@ -107,6 +123,12 @@ impl Mailbox {
         if let Some(end) = state.ended {
             return Err(end);
         }
+        if let Some(topic) = command.topic()
+            && state.sought.len() < MOST_SOUGHT
+            && let Err(place) = state.sought.binary_search(topic)
+        {
+            state.sought.insert(place, Arc::clone(topic));
+        }
         let slot = Arc::new(Slot::default());
         let answer = Answer(Some(Arc::clone(&slot)));
         let posted = command.posted(state.next, answer);
@@ -114,6 +136,11 @@ impl Mailbox {
         state.posted.push(posted);
         drop(state);
         Ok(Ticket(slot))
+    }
+
+    /// The topics that callers have wanted to know of, at most [`MOST_SOUGHT`].
+    pub(super) fn sought(&self) -> Vec<Arc<str>> {
+        self.0.lock().sought.clone()
     }
 
     /// Takes everything posted. Runs on: I/O thread.
@@ -144,6 +171,9 @@ impl Mailbox {
     }
 }
 
+/// A program that goes on to make up names must not fill the memory with them.
+const MOST_SOUGHT: usize = 10_000;
+
 /// The caller's half: waits for the answer.
 #[derive(Debug)]
 pub(crate) struct Ticket<T>(Arc<Slot<Result<T>>>);
@@ -151,7 +181,7 @@ pub(crate) struct Ticket<T>(Arc<Slot<Result<T>>>);
 impl<T> Ticket<T> {
     /// Takes the answer, or `None` if there is none by the deadline. Runs on: caller.
     pub(crate) fn take(self, deadline: Option<Instant>) -> Option<Result<T>> {
-        self.0.wait_for(deadline).take()
+        self.0.wait_for(deadline).value.take()
     }
 }
 
@@ -192,17 +222,28 @@ impl<T> Drop for Answer<T> {
     }
 }
 
-/// A value that another thread waits for.
+/// A value that another thread waits for, or a task of an async program.
 #[derive(Debug)]
 pub(crate) struct Slot<T> {
-    value: Mutex<Option<T>>,
+    state: Mutex<SlotState<T>>,
     filled: Condvar,
+}
+
+#[derive(Debug)]
+struct SlotState<T> {
+    value: Option<T>,
+    /// Of the task that polled last.
+    waker: Option<Waker>,
 }
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
+        let empty = SlotState {
+            value: None,
+            waker: None,
+        };
         Self {
-            value: Mutex::ranked(Rank::Answer, None),
+            state: Mutex::ranked(Rank::Answer, empty),
             filled: Condvar::new(),
         }
     }
@@ -210,36 +251,59 @@ impl<T> Default for Slot<T> {
 
 impl<T> Slot<T> {
     pub(crate) fn fill(&self, value: T) {
-        *self.value.lock() = Some(value);
+        let mut state = self.state.lock();
+        state.value = Some(value);
+        let waker = state.waker.take();
+        drop(state);
         self.filled.notify_all();
+        if let Some(waker) = waker {
+            // The code of the task's runtime.
+            assert_unlocked();
+            waker.wake();
+        }
     }
 
     /// Waits for the value, which is there unless the deadline has passed; `None` waits for ever.
-    fn wait_for(&self, deadline: Option<Instant>) -> MutexGuard<'_, Option<T>> {
-        let mut value = self.value.lock();
-        while value.is_none() {
+    fn wait_for(&self, deadline: Option<Instant>) -> MutexGuard<'_, SlotState<T>> {
+        let mut state = self.state.lock();
+        while state.value.is_none() {
             match deadline {
-                None => self.filled.wait(&mut value),
+                None => self.filled.wait(&mut state),
                 Some(deadline) => {
-                    if self.filled.wait_until(&mut value, deadline).timed_out() {
+                    if self.filled.wait_until(&mut state, deadline).timed_out() {
                         break;
                     }
                 }
             }
         }
-        value
+        state
     }
 }
 
 impl<T: Clone> Slot<T> {
     /// The value, if it is there.
     pub(crate) fn peek(&self) -> Option<T> {
-        self.value.lock().clone()
+        self.state.lock().value.clone()
+    }
+
+    /// The value, or else wakes this task once it is there; only the task that polled last.
+    pub(crate) fn poll(&self, context: &Context<'_>) -> Poll<T> {
+        // Cloned and dropped outside of the lock: it is the code of the task's runtime.
+        let waker = context.waker().clone();
+        let mut state = self.state.lock();
+        if let Some(value) = state.value.clone() {
+            drop(state);
+            return Poll::Ready(value);
+        }
+        let replaced = state.waker.replace(waker);
+        drop(state);
+        drop(replaced);
+        Poll::Pending
     }
 
     /// Waits for the value, at most until the deadline; `None` waits for ever.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<T> {
-        self.wait_for(deadline).clone()
+        self.wait_for(deadline).value.clone()
     }
 }
 

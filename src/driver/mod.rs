@@ -5,6 +5,7 @@
 
 #[cfg_attr(all(test, shuttle), path = "model/client.rs")]
 mod client;
+mod health;
 mod mailbox;
 #[cfg(test)]
 #[cfg(shuttle)]
@@ -12,25 +13,31 @@ mod mailbox;
 mod model;
 
 use crate::sorted_map::SortedMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 #[cfg(test)]
 #[cfg(shuttle)]
 pub(crate) use client::{DEADLY_TO_KNOW, DEADLY_TO_SEND};
+pub(crate) use health::Health;
 pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
 
-use crate::accumulator::{Accumulator, BatchId, Outcome, Panicked, UndeliveredRecord};
+use crate::accumulator::{
+    Accumulator, BatchId, FailedByPartition, Outcome, PartitionFailures, UndeliveredRecord,
+};
 use crate::cluster::ClusterView;
 use crate::config::{MetadataRecovery, ProducerConfig};
 use crate::connection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::NodeId;
+use crate::event::EventListener;
+use crate::foreign::contain;
+use crate::foreign::logging::{log_error, log_warn};
 use crate::metrics::Counters;
 use crate::protocol::frame::MAX_FRAME_BYTES;
-use crate::sender::{self, CommandId, Input, Output, PurgeId, Purged, Sender};
+use crate::sender::{self, CommandId, Input, Output, PurgeId, Purged, Report, Sender};
+#[cfg(feature = "testing")]
+use crate::sync::AtomicBool;
 use crate::sync::thread::{self, ThreadId};
-use crate::sync::{Arc, Mutex, OnceLock, Rank, Ranked};
+use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering, Rank, Ranked};
 use crate::transport::{Connector, Poller, SocketOptions, Waker};
 use client::{ConnectSettings, NetworkClient};
 use mailbox::{Answer, Postable, Posted};
@@ -42,15 +49,30 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     mailbox: Mailbox,
     view: Mutex<Arc<ClusterView>>,
-    /// What fails is kept here, batch by batch, once a caller that closes has asked for it.
-    undelivered: Mutex<Option<SortedMap<BatchId, Vec<UndeliveredRecord>>>>,
     /// The producer's own rack, if its keyless records are to stay there.
     rack: Option<String>,
+    health: Mutex<Health>,
+    /// Since when the callbacks of a batch have been running: milliseconds since `started`, plus one; 0
+    /// while none are.
+    callbacks_since: AtomicU64,
+    started: Instant,
+    /// What fails is kept here, once a caller closes.
+    losses: Mutex<Option<Losses>>,
     waker: Waker,
     io_thread: OnceLock<ThreadId>,
+    /// A test wants to see what happens when the I/O thread dies.
+    #[cfg(feature = "testing")]
+    doomed: AtomicBool,
 }
 
 impl Shared {
+    /// Makes the I/O thread panic. Nothing that a user or a broker does can, so tests have this.
+    #[cfg(feature = "testing")]
+    pub(crate) fn doom(&self) {
+        self.doomed.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
     /// Whether the I/O thread is in this process. A fork copies no threads: a child that waited for
     /// the I/O thread would wait for ever, so every call that may wait asks here first.
     ///
@@ -93,19 +115,67 @@ impl Shared {
         self.mailbox.ending()
     }
 
+    /// The topics that callers have wanted to know of.
+    pub(crate) fn sought(&self) -> Vec<Arc<str>> {
+        self.mailbox.sought()
+    }
+
     pub(crate) fn view(&self) -> Arc<ClusterView> {
         Arc::clone(&self.view.lock())
     }
 
-    /// Keeps what fails from now on.
-    pub(crate) fn keep_undelivered(&self) {
-        self.undelivered.lock().get_or_insert_default();
+    pub(crate) fn health(&self) -> Health {
+        self.health.lock().clone()
     }
 
-    /// What was kept, oldest batch first; keeps nothing any more.
+    /// The error of a call that wants a topic, with the partition if it names one, and must not wait for
+    /// it: as much as the I/O thread has learned by now.
+    pub(crate) fn missing(&self, topic: &str, partition: Option<i32>) -> Error {
+        let unreachable = self.health.lock().unreachable().cloned();
+        self.view()
+            .missing(topic, partition, unreachable.as_ref(), None)
+    }
+
+    /// For how long the callbacks of one batch have been running, if any are.
+    pub(crate) fn callbacks_running_for(&self) -> Option<Duration> {
+        let since = self
+            .callbacks_since
+            .load(Ordering::Relaxed)
+            .checked_sub(1)?;
+        let now = now().saturating_duration_since(self.started);
+        Some(now.saturating_sub(Duration::from_millis(since)))
+    }
+
+    /// Counts what fails from now on by its partition; gives this moment.
+    pub(crate) fn count_losses(&self) -> usize {
+        let mut losses = self.losses.lock();
+        losses.get_or_insert_default().by_partition.mark()
+    }
+
+    /// What was counted since then.
+    pub(crate) fn losses_since(&self, mark: usize) -> Vec<PartitionFailures> {
+        let losses = self.losses.lock();
+        let losses = losses
+            .as_ref()
+            .map(|losses| losses.by_partition.since(mark));
+        losses.unwrap_or_default()
+    }
+
+    /// Also keeps the records that fail from now on.
+    pub(crate) fn keep_undelivered(&self) {
+        let mut losses = self.losses.lock();
+        losses
+            .get_or_insert_default()
+            .records
+            .get_or_insert_default();
+    }
+
+    /// The records that were kept, oldest batch first; keeps no more of them.
     pub(crate) fn take_undelivered(&self) -> Vec<UndeliveredRecord> {
-        let kept = self.undelivered.lock().take().unwrap_or_default();
-        kept.into_values().flatten().collect()
+        let mut losses = self.losses.lock();
+        let kept = losses.as_mut().and_then(|losses| losses.records.take());
+        drop(losses);
+        kept.unwrap_or_default().into_values().flatten().collect()
     }
 
     /// The I/O thread has panicked: every record that is left fails, with a fate that is true.
@@ -117,38 +187,54 @@ impl Shared {
         for outcome in self.accumulator.abandon(&error) {
             self.deliver(outcome);
         }
-        log::error!("the I/O thread has panicked; every pending record has failed");
+        log_error!("the I/O thread has panicked; every pending record has failed");
     }
 
     /// Runs the callbacks of a batch, in the order of `send`.
     fn deliver(&self, outcome: Outcome) {
         let started = now();
         let records = outcome.completions.len();
+        let since = started.saturating_duration_since(self.started).as_millis();
+        let since = u64::try_from(since).unwrap_or(u64::MAX - 1) + 1;
+        self.callbacks_since.store(since, Ordering::Relaxed);
         if outcome.result.is_err()
-            && let Some(kept) = &mut *self.undelivered.lock()
+            && let Some(losses) = &mut *self.losses.lock()
+            && let Some(kept) = &mut losses.records
         {
             kept.insert(outcome.batch, outcome.undelivered());
         }
         let queue = Arc::clone(&outcome.queue);
-        let note = |called: Result<(), Panicked>| {
+        outcome.run_callbacks(|result, called| {
+            // Counted one by one: a close that runs out of time tells how many are left.
+            self.accumulator.finish_record(result);
             if called.is_err() {
                 self.counters.callbacks_panicked.add_from_any_thread(1);
             }
-        };
-        let ended = outcome.run_callbacks(|result, called| {
-            // Counted one by one: a close that runs out of time tells how many are left.
-            self.accumulator.finish_record(result);
-            note(called);
+            if let Err(error) = result
+                && let Some(losses) = &mut *self.losses.lock()
+            {
+                losses
+                    .by_partition
+                    .count(queue.topic(), queue.index(), error);
+            }
         });
-        note(ended);
+        self.callbacks_since.store(0, Ordering::Relaxed);
         let took = now().saturating_duration_since(started);
         if took > SLOW_CALLBACKS {
-            log::warn!(
+            log_warn!(
                 "the callbacks of {records} records of {} ran for {took:?}; nothing is sent meanwhile",
                 queue.name()
             );
         }
     }
+}
+
+/// What has failed since a caller began to close the producer.
+#[derive(Debug, Default)]
+struct Losses {
+    by_partition: FailedByPartition,
+    /// The records themselves, batch by batch, if a caller has asked for them.
+    records: Option<SortedMap<BatchId, Vec<UndeliveredRecord>>>,
 }
 
 /// Owns the sender and the sockets, and runs on the one thread.
@@ -163,6 +249,8 @@ pub(crate) struct Driver {
     /// Callers that wait for what a purge comes to.
     purging: SortedMap<PurgeId, Answer<Purged>>,
     inputs: Vec<Input>,
+    /// The program's function for events.
+    listener: Option<EventListener>,
 }
 
 /// A batch whose callbacks take longer than this holds everything else up.
@@ -194,10 +282,15 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         counters: Arc::clone(&counters),
         mailbox: Mailbox::default(),
         view: Mutex::ranked(Rank::View, Arc::default()),
-        undelivered: Mutex::ranked(Rank::Undelivered, None),
         rack: config.rack().map(str::to_owned),
+        health: Mutex::ranked(Rank::Health, Health::new(config.bootstrap_servers())),
+        callbacks_since: AtomicU64::new(0),
+        started: now(),
+        losses: Mutex::ranked(Rank::Losses, None),
         waker: poller.waker(),
         io_thread: OnceLock::new(),
+        #[cfg(feature = "testing")]
+        doomed: AtomicBool::new(false),
     });
     let connect = connect_settings(config);
     let sender = Sender::new(now(), sender_settings(config), counters);
@@ -209,6 +302,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         waiting: SortedMap::new(),
         purging: SortedMap::new(),
         inputs: Vec::new(),
+        listener: config.listener().cloned(),
     };
     // A client id may have a null byte, a thread's name may not.
     let name = format!("linger-io {}", config.client_id().replace('\0', "?"));
@@ -280,7 +374,7 @@ impl Driver {
     fn run(mut self) {
         self.shared.io_thread.get_or_init(|| thread::current().id());
         // What a panic leaves half done is not used any more, only taken apart.
-        let result = catch_unwind(AssertUnwindSafe(|| self.run_until_stopped()));
+        let result = contain(|| self.run_until_stopped());
         let end = match result {
             Ok(()) => End::Closed,
             Err(_) => End::Died,
@@ -298,8 +392,8 @@ impl Driver {
         shared.accumulator.close();
         drop(client);
         if end == End::Died {
-            // Not even another panic, in a logger perhaps, keeps callers waiting.
-            catch_unwind(AssertUnwindSafe(|| shared.fail_all(sender))).ok();
+            // Not even another panic keeps callers waiting.
+            contain(|| shared.fail_all(sender)).ok();
         }
         // Callers that wait, and those that come only now, are answered after the callbacks have
         // run: when a close returns, no callback is still to come.
@@ -320,9 +414,7 @@ impl Driver {
                 .flatten()
                 .min();
             let timeout = deadline.map(|deadline| deadline.saturating_duration_since(now()));
-            self.poller
-                .poll(self.client.interests(), timeout)
-                .unwrap_or_else(|error| panic!("the system cannot wait for sockets: {error}"));
+            self.poller.poll(self.client.interests(), timeout);
             let now = now();
             self.take_commands(now);
             self.client.poll_connected(now, &mut self.inputs);
@@ -376,6 +468,7 @@ impl Driver {
                         answer.give(Ok(purged));
                     }
                 }
+                Output::Report(report) => self.note(now, report),
                 Output::Wait(deadline) => {
                     self.client.write_all(&mut self.inputs);
                     if self.inputs.is_empty() {
@@ -392,6 +485,10 @@ impl Driver {
     }
 
     fn take_commands(&mut self, now: Instant) {
+        #[cfg(feature = "testing")]
+        if self.shared.doomed.load(Ordering::Acquire) {
+            std::panic::resume_unwind(Box::new("as a test has asked for"));
+        }
         for posted in self.shared.mailbox.take() {
             let input = match posted {
                 Posted::Command(id, command, answer) => {
@@ -410,19 +507,26 @@ impl Driver {
     fn publish(&self, view: Arc<ClusterView>) {
         self.shared.accumulator.change(|topics| {
             for (name, topic) in &view.topics {
-                let led = |is_meant: &dyn Fn(NodeId) -> bool| -> Vec<i32> {
-                    let leaders = (0i32..).zip(&topic.partitions);
-                    leaders
-                        .filter(|(_, one)| one.leader.is_some_and(is_meant))
-                        .map(|(index, _)| index)
-                        .collect()
-                };
-                let in_rack = self.shared.rack.as_deref().map_or_else(Vec::new, |rack| {
-                    led(&|leader| view.rack(leader) == Some(rack))
-                });
-                topics.publish(name, topic.partitions.len(), led(&|_| true), in_rack);
+                let rack = self.shared.rack.as_deref();
+                let is_near = |leader| rack.is_some() && view.rack(leader) == rack;
+                let (led, near) = (topic.led_by(&|_| true), topic.led_by(&is_near));
+                topics.publish(name, topic.partitions.len(), led, near);
             }
         });
+        self.shared.health.lock().follow(&view);
         *self.shared.view.lock() = view;
+    }
+
+    /// Keeps the report for callers who ask, and tells the program if it is an event.
+    fn note(&self, now: Instant, report: Report) {
+        let event = self.shared.health.lock().note(now, report);
+        if let Some((listener, event)) = self.listener.as_ref().zip(event)
+            && listener.tell(&event)
+        {
+            self.shared
+                .counters
+                .callbacks_panicked
+                .add_from_any_thread(1);
+        }
     }
 }

@@ -4,13 +4,14 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::error::{Error, panic_text};
+use crate::error::Error;
+use crate::foreign;
+use crate::foreign::logging::log_error;
 use crate::interceptor::record::InterceptedRecord;
 use crate::interceptor::{Acknowledgement, ProducerInterceptor};
 use crate::record::metadata::RecordMetadata;
-use crate::sync::{Arc, AtomicU64, Ordering, assert_unlocked};
+use crate::sync::{Arc, AtomicU64, Ordering};
 
 /// At least one interceptor.
 pub(crate) struct Interceptors(Vec<Link>);
@@ -81,29 +82,20 @@ impl Interceptors {
 struct Failed;
 
 impl Link {
-    /// Runs the user's code, and returns whatever it does. Not even a panic of the logger, which is
-    /// called for a failure, gets out: it would unwind past the record's callback, which would then
-    /// never be called.
+    /// Runs the user's code, and returns whatever it does: a panic would unwind past the record's
+    /// callback, which would then never be called.
     fn contain(
         &self,
         method: &str,
         call: impl FnOnce() -> Result<(), Box<dyn StdError + Send + Sync>>,
     ) -> Result<(), Failed> {
-        assert_unlocked();
-        let contained = catch_unwind(AssertUnwindSafe(|| {
-            // After a panic the caller takes the record from before, so nothing half-changed is seen.
-            match catch_unwind(AssertUnwindSafe(call)) {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(error)) => self.note_failure(method, "failed", &error),
-                Err(panic) => self.note_failure(method, "panicked", &panic_text(&*panic)),
-            }
-            Err(Failed)
-        }));
-        contained.unwrap_or_else(|panic| {
-            // Dropping the payload could panic again.
-            std::mem::forget(panic);
-            Err(Failed)
-        })
+        // After a panic the caller takes the record from before, so nothing half-changed is seen.
+        match foreign::contain(call) {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => self.note_failure(method, "failed", &foreign::into_text(error)),
+            Err(panic) => self.note_failure(method, "panicked", &panic),
+        }
+        Err(Failed)
     }
 
     /// Logs the 1st failure, the 2nd, the 4th, and so on.
@@ -112,7 +104,7 @@ impl Link {
         let count = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
         if count.is_power_of_two() {
             let name = &self.name;
-            log::error!("{method} of the interceptor {name:?} {what} (failure {count}): {why}");
+            log_error!("{method} of the interceptor {name:?} {what} (failure {count}): {why}");
         }
     }
 }

@@ -8,6 +8,7 @@
 use std::error::Error as StdError;
 
 use crate::error::Error;
+use crate::foreign::Held;
 use crate::record::metadata::RecordMetadata;
 use crate::sync::Arc;
 
@@ -82,7 +83,9 @@ pub use record::InterceptedRecord;
 /// An error of [`on_send`](Self::on_send) and a panic in either method change nothing: the record goes
 /// on as it was before that interceptor, the next one is called, and so are the callbacks, once each.
 /// The first failure of an interceptor is logged as an error with the interceptor's name, and then
-/// the 2nd, the 4th, the 8th and so on.
+/// the 2nd, the 4th, the 8th and so on. A panic of its drop is logged, too. A partitioner that panics
+/// ends the call that sends: [`on_acknowledgement`](Self::on_acknowledgement) then hears an error that
+/// says so and has its words.
 ///
 /// # What it costs
 ///
@@ -124,6 +127,19 @@ pub trait ProducerInterceptor: Send + Sync {
 
 /// Lets a program keep a reference to the interceptor that it hands over.
 impl<I: ProducerInterceptor + ?Sized> ProducerInterceptor for Arc<I> {
+    fn on_send(
+        &self,
+        record: &mut InterceptedRecord<'_>,
+    ) -> Result<(), Box<dyn StdError + Send + Sync>> {
+        (**self).on_send(record)
+    }
+
+    fn on_acknowledgement(&self, acknowledgement: &Acknowledgement<'_>) {
+        (**self).on_acknowledgement(acknowledgement);
+    }
+}
+
+impl<I: ProducerInterceptor> ProducerInterceptor for Held<I> {
     fn on_send(
         &self,
         record: &mut InterceptedRecord<'_>,

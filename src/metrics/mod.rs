@@ -27,7 +27,8 @@ pub struct ProducerMetrics {
     pub bytes_sent: u64,
     /// Requests of all kinds, without those of a connection's handshake.
     pub requests_sent: u64,
-    /// Callbacks and functions of groups that panicked. The panic was caught and logged.
+    /// Callbacks and functions of groups that panicked, as they were called or as what they capture was
+    /// dropped. The panic was caught and logged.
     pub callbacks_panicked: u64,
     /// Bytes of `buffer.memory` in use at this moment. A batch that takes records reserves ahead, as
     /// much again and at most 16 KiB, so this may be above what its records take.

@@ -6,6 +6,7 @@
 
 use std::error::Error;
 
+use crate::foreign::Held;
 use crate::sync::Arc;
 
 mod by_key;
@@ -30,7 +31,8 @@ pub(crate) enum Partitioning {
 ///
 /// It is asked for every record that does not name its partition, with the key and value as
 /// bytes. One partitioner serves all threads that send through a producer, so it must be
-/// [`Sync`]; it runs with no lock held. A panic in it unwinds to the caller of `send`.
+/// [`Sync`]; it runs with no lock held. A panic in it unwinds to the caller of `send`; one of its drop is
+/// logged.
 ///
 /// ```
 /// use linger::{PartitionRequest, Partitioner, TopicPartitions};
@@ -66,6 +68,16 @@ pub trait Partitioner: Send + Sync {
 
 /// Lets a program keep a reference to the partitioner that it hands over.
 impl<P: Partitioner + ?Sized> Partitioner for Arc<P> {
+    fn partition(
+        &self,
+        record: &PartitionRequest<'_>,
+        partitions: &TopicPartitions<'_>,
+    ) -> Result<i32, Box<dyn Error + Send + Sync>> {
+        (**self).partition(record, partitions)
+    }
+}
+
+impl<P: Partitioner> Partitioner for Held<P> {
     fn partition(
         &self,
         record: &PartitionRequest<'_>,

@@ -3,16 +3,17 @@
 
 use std::time::Duration;
 
-use crate::accumulator::{Totals, UndeliveredRecord};
+use crate::accumulator::{FailedByPartition, PartitionFailures, UndeliveredRecord};
 use crate::driver::End;
-use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::foreign::logging::{log_error, log_warn};
 use crate::producer::record::ProducerRecord;
 use crate::producer::{Handle, Producer, misuse, now};
 use crate::record::Header;
 use crate::sender::Command;
 
 /// What became of the records that were pending when `close` was called.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct CloseReport {
     /// Acknowledged while closing.
@@ -23,6 +24,8 @@ pub struct CloseReport {
     pub not_written: u64,
     /// Of those that failed: may be in the log ([`Fate::MayBeWritten`](crate::Fate::MayBeWritten)).
     pub may_be_written: u64,
+    /// Of those that failed: where, and why the first of each partition did.
+    pub failures: Vec<PartitionFailures>,
 }
 
 /// How long after the deadline the callbacks of the records that fail then are waited for. Calls return
@@ -97,7 +100,13 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         shared.keep_undelivered();
         let report = self.handle.close(timeout)?;
         let records = shared.take_undelivered();
-        Ok((report.with_failed(&records), records))
+        let mut failed = FailedByPartition::default();
+        for record in &records {
+            failed.count(record.shared_topic(), record.partition(), record.error());
+        }
+        // Whichever call to close has seen them fail.
+        let failures = failed.since(0);
+        Ok((CloseReport::new(report.acknowledged, failures), records))
     }
 }
 
@@ -115,6 +124,7 @@ impl UndeliveredRecord {
                 .headers()
                 .map(|(name, value)| Header { name, value })
                 .collect(),
+            owned: None,
         }
     }
 }
@@ -127,7 +137,8 @@ impl Handle {
             return Err(misuse("close"));
         }
         let tally = shared.accumulator.tally();
-        let before = tally.totals();
+        let before = shared.count_losses();
+        let acknowledged_before = tally.totals().acknowledged;
         let deadline = now().checked_add(timeout);
         shared.accumulator.close();
         match shared.post(Command::Close(deadline)) {
@@ -146,7 +157,9 @@ impl Handle {
             // Its panic, if any, is in the log.
             thread.join().ok();
         }
-        Ok(CloseReport::new(tally.totals().since(before)))
+        let acknowledged = tally.totals().acknowledged - acknowledged_before;
+        let failures = shared.losses_since(before);
+        Ok(CloseReport::new(acknowledged, failures))
     }
 
     fn still_busy(&self, timeout: Duration) -> Error {
@@ -161,23 +174,16 @@ impl Handle {
 }
 
 impl CloseReport {
-    fn new(totals: Totals) -> Self {
+    pub(super) fn new(acknowledged: u64, failures: Vec<PartitionFailures>) -> Self {
+        let not_written = failures.iter().map(|one| one.not_written).sum();
+        let may_be_written = failures.iter().map(|one| one.may_be_written).sum();
         Self {
-            acknowledged: totals.acknowledged,
-            failed: totals.failed(),
-            not_written: totals.not_written,
-            may_be_written: totals.may_be_written,
+            acknowledged,
+            failed: not_written + may_be_written,
+            not_written,
+            may_be_written,
+            failures,
         }
-    }
-
-    /// Counts these records as failed, whichever call to close has seen them fail.
-    fn with_failed(self, records: &[UndeliveredRecord]) -> Self {
-        let of = |fate| records.iter().filter(|one| one.fate() == fate).count() as u64;
-        Self::new(Totals {
-            acknowledged: self.acknowledged,
-            not_written: of(Fate::NotWritten),
-            may_be_written: of(Fate::MayBeWritten),
-        })
     }
 }
 
@@ -197,13 +203,20 @@ impl Drop for Handle {
             return;
         }
         match self.close(self.longest_delivery_timeout) {
-            Ok(report) if report.failed > 0 => log::warn!(
-                "closing a dropped producer: {} records were not written, {} may be written",
-                report.not_written,
-                report.may_be_written
-            ),
-            Ok(_) => {}
-            Err(error) => log::error!("closing a dropped producer: {error}"),
+            Ok(report) => {
+                if let Some(first) = report.failures.first() {
+                    log_warn!(
+                        "closing a dropped producer: {} records were not written, {} may be written; \
+                         those of \"{}\"-{} for this reason: {}",
+                        report.not_written,
+                        report.may_be_written,
+                        first.topic,
+                        first.partition,
+                        first.first_error
+                    );
+                }
+            }
+            Err(error) => log_error!("closing a dropped producer: {error}"),
         }
     }
 }

@@ -2,6 +2,8 @@
 //! the check of its size, the choice of a partition, and the wait for memory. HOT, and compiled once.
 //! Partitioners run with no lock and no reservation held. Runs on: caller.
 
+use std::cell::Cell;
+use std::error::Error as StdError;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{
@@ -10,6 +12,7 @@ use crate::accumulator::{
 };
 use crate::driver::{End, Shared};
 use crate::error::{Error, ErrorKind, Result};
+use crate::foreign;
 use crate::ids::topic_name_fault;
 use crate::partitioner::{PartitionRequest, Partitioning, TopicPartitions};
 use crate::producer::Settings;
@@ -28,6 +31,12 @@ pub(super) struct RecordTarget<'a> {
 }
 
 impl RecordTarget<'_> {
+    /// The error, about this topic and, if it is known, partition.
+    #[cold]
+    pub(super) fn blame(&self, error: Error) -> Error {
+        error.at(self.topic, self.partition)
+    }
+
     /// The index of the topic in `topics`, if the topic has the partition.
     #[inline]
     fn find_in(&self, topics: &Topics) -> Option<usize> {
@@ -44,9 +53,15 @@ pub(super) struct Gate<'a> {
     pub(super) settings: &'a Settings,
 }
 
+thread_local! {
+    /// A panic that unwinds on this thread is the partitioner's. Set only while one does, and looked at
+    /// only by calls with [interceptors](super::intercepted), which tell them whose panic it is.
+    pub(super) static PARTITIONER_PANICKED: Cell<bool> = const { Cell::new(false) };
+}
+
 /// How long after the deadline a caller still waits for the I/O thread's answer, which says better why
 /// there is no metadata than the caller can.
-const ANSWER_GRACE: Duration = Duration::from_millis(50);
+pub(super) const ANSWER_GRACE: Duration = Duration::from_millis(50);
 const _: () = assert!(
     ANSWER_GRACE.as_millis() < 100,
     "a tenth of a second is promised"
@@ -61,11 +76,12 @@ impl Gate<'_> {
         limit: &WaitLimit,
         cached: &'t mut Option<CachedTopics>,
     ) -> Result<&'t Topic> {
-        check(target)?;
+        check(target).map_err(|error| target.blame(error))?;
         let accumulator = &self.shared.accumulator;
         let mut index = target.find_in(accumulator.topics(cached));
         if index.is_none() {
-            self.await_topic(target.topic, target.partition, limit)?;
+            self.await_topic(target.topic, target.partition, limit)
+                .map_err(|error| target.blame(error))?;
             index = target.find_in(accumulator.topics(cached));
         }
         // From the same topics that the index is of: newer ones may not have the partition any more.
@@ -73,12 +89,12 @@ impl Gate<'_> {
         let topic = index.and_then(|index| topics?.at(index));
         topic.map(|topic| &**topic).ok_or_else(|| {
             let text = format!("topic \"{}\" was announced and is not there", target.topic);
-            Error::new(ErrorKind::Internal, text)
+            target.blame(Error::new(ErrorKind::Internal, text))
         })
     }
 
     /// Waits until metadata about the topic has come, and it has the partition if one is named. A call
-    /// that must not wait asks for the metadata and fails.
+    /// that must not wait asks for the metadata and fails with what is known by now.
     pub(super) fn await_topic(
         &self,
         name: &str,
@@ -90,12 +106,7 @@ impl Gate<'_> {
         let topic: Arc<str> = Arc::from(name);
         let Some((deadline, limit)) = self.wait_for(limit) else {
             shared.post(Command::Track(topic)).map_err(End::error)?;
-            let text = match partition {
-                Some(partition) => format!("partition {partition} of topic \"{name}\""),
-                None => format!("topic \"{name}\""),
-            };
-            let text = format!("{text} is not known yet; metadata has been asked for");
-            return Err(Error::new(ErrorKind::UnknownTopicOrPartition, text));
+            return Err(shared.missing(name, partition));
         };
         let command = Command::AwaitTopic {
             topic,
@@ -121,6 +132,18 @@ impl Gate<'_> {
         new: &mut NewRecord<'_>,
         limit: &WaitLimit,
     ) -> Result<Appended<'t>> {
+        let appended = self.append_or_wait(target, topic, new, limit);
+        appended.map_err(|error| target.blame(error).of_record(new.record.sizes()))
+    }
+
+    #[inline]
+    fn append_or_wait<'t>(
+        &self,
+        target: &RecordTarget<'_>,
+        topic: &'t Topic,
+        new: &mut NewRecord<'_>,
+        limit: &WaitLimit,
+    ) -> Result<Appended<'t>> {
         self.check_size(target, new)?;
         let destination = self.choose(target, topic, new)?;
         let accumulator = &self.shared.accumulator;
@@ -138,7 +161,13 @@ impl Gate<'_> {
                     }
                     return Ok(appended);
                 }
-                Err(Refused::NoMemory) => reserved = Some(self.reserve(new, limit)?),
+                Err(Refused::NoMemory) => {
+                    let memory = self.reserve(new, limit);
+                    reserved = Some(memory.map_err(|error| match destination {
+                        Target::Partition(queue) => error.at(target.topic, Some(queue.index())),
+                        Target::Sticky(_) => error,
+                    })?);
+                }
                 Err(Refused::Closed) => return Err(self.closed()),
                 Err(Refused::Forked) => return Err(End::Forked(accumulator.home()).error()),
             }
@@ -185,14 +214,13 @@ impl Gate<'_> {
             (None, Partitioning::Custom(partitioner)) => {
                 let request = PartitionRequest::new(target.topic, key, value);
                 assert_unlocked();
-                let refused = |error| {
-                    let topic = target.topic;
-                    let text = format!("the partitioner refused a record for \"{topic}\": {error}");
+                let refused = |error: Box<dyn StdError + Send + Sync>| {
+                    let (topic, why) = (target.topic, foreign::text(&*error));
+                    let text = format!("the partitioner refused a record for \"{topic}\": {why}");
                     Error::with_source(ErrorKind::InvalidRecord, text, error)
                 };
-                partitioner
-                    .partition(&request, &partitions)
-                    .map_err(refused)?
+                let choose = || partitioner.partition(&request, &partitions);
+                foreign::watch(choose, |_| PARTITIONER_PANICKED.set(true)).map_err(refused)?
             }
         };
         topic.queue(index).map(Target::Partition).ok_or_else(|| {
@@ -305,7 +333,7 @@ impl Caller for ThisCaller<'_> {
 
 /// Refuses what is wrong whatever the cluster looks like.
 #[inline]
-fn check(record: &RecordTarget<'_>) -> Result<()> {
+pub(super) fn check(record: &RecordTarget<'_>) -> Result<()> {
     let invalid = |text: String| Err(Error::new(ErrorKind::InvalidRecord, text));
     if let Some(timestamp) = record.timestamp_ms.filter(|timestamp| *timestamp < 0) {
         return invalid(format!(

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::accumulator::{GroupFunction, GroupToken};
 use crate::error::{Error, Result};
-use crate::producer::wait_limit::{Limit, WaitLimit};
+use crate::producer::wait_limit::WaitLimit;
 use crate::producer::{Producer, ProducerRecord, SendError};
 use crate::record::metadata::RecordMetadata;
 use crate::sync::Arc;
@@ -59,7 +59,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     {
         Group {
             producer: self.clone(),
-            function: GroupFunction::new(function),
+            function: GroupFunction::new(function, &self.handle.shared.counters),
         }
     }
 }
@@ -68,24 +68,16 @@ impl<K: ?Sized, V: ?Sized, T: Send + 'static> Group<K, V, T> {
     /// [`Producer::send`] with a token in place of a callback.
     ///
     /// # Errors
-    /// As [`Producer::send`]; the error hands the record and the token back.
-    pub fn send<'a>(
-        &self,
-        record: ProducerRecord<'a, K, V>,
-        token: T,
-    ) -> Result<(), SendError<'a, K, V, T>> {
+    /// As [`Producer::send`].
+    pub fn send(&self, record: ProducerRecord<'_, K, V>, token: T) -> Result<()> {
         self.send_within(record, token, &self.producer.max_block())
     }
 
     /// [`Producer::try_send`] with a token in place of a callback: never blocks.
     ///
     /// # Errors
-    /// As [`send`](Self::send).
-    pub fn try_send<'a>(
-        &self,
-        record: ProducerRecord<'a, K, V>,
-        token: T,
-    ) -> Result<(), SendError<'a, K, V, T>> {
+    /// As [`Producer::send`].
+    pub fn try_send(&self, record: ProducerRecord<'_, K, V>, token: T) -> Result<()> {
         self.send_within(record, token, &WaitLimit::none())
     }
 
@@ -93,27 +85,45 @@ impl<K: ?Sized, V: ?Sized, T: Send + 'static> Group<K, V, T> {
     /// `max.block.ms`.
     ///
     /// # Errors
-    /// As [`send`](Self::send).
-    pub fn send_timeout<'a>(
+    /// As [`Producer::send`].
+    pub fn send_timeout(
         &self,
-        record: ProducerRecord<'a, K, V>,
+        record: ProducerRecord<'_, K, V>,
         timeout: Duration,
         token: T,
-    ) -> Result<(), SendError<'a, K, V, T>> {
-        let limit = WaitLimit::at_most(Limit::Caller(timeout));
-        self.send_within(record, token, &limit)
+    ) -> Result<()> {
+        self.send_within(record, token, &WaitLimit::of_caller(timeout))
     }
 
-    fn send_within<'a>(
+    /// [`Producer::send_or_return`] with a token in place of a callback.
+    ///
+    /// # Errors
+    /// As [`Producer::send`]; the error hands the record and the token back.
+    pub fn send_or_return<'a>(
         &self,
         record: ProducerRecord<'a, K, V>,
+        timeout: Option<Duration>,
         token: T,
-        limit: &WaitLimit,
     ) -> Result<(), SendError<'a, K, V, T>> {
+        let limit = timeout.map_or_else(|| self.producer.max_block(), WaitLimit::of_caller);
         let mut token = GroupToken::new(&self.function, token);
         self.producer
-            .submit(&record, &mut token.by_ref(), limit)
+            .submit(&record, &mut token.by_ref(), &limit)
             .map_err(|error| SendError::new(error, record, token.into_unused()))
+    }
+
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "all ways to send take the record alike"
+    )]
+    fn send_within(
+        &self,
+        record: ProducerRecord<'_, K, V>,
+        token: T,
+        limit: &WaitLimit,
+    ) -> Result<()> {
+        let mut token = GroupToken::new(&self.function, token);
+        self.producer.submit(&record, &mut token.by_ref(), limit)
     }
 }
 

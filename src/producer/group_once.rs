@@ -104,24 +104,16 @@ impl<K: ?Sized, V: ?Sized, T: Send + 'static> GroupOnce<K, V, T> {
     /// [`Producer::send`] with a token in place of a callback; it comes back if the record fails.
     ///
     /// # Errors
-    /// As [`Producer::send`]; the error hands the record and the token back.
-    pub fn send<'a>(
-        &self,
-        record: ProducerRecord<'a, K, V>,
-        token: T,
-    ) -> Result<(), SendError<'a, K, V, T>> {
+    /// As [`Producer::send`].
+    pub fn send(&self, record: ProducerRecord<'_, K, V>, token: T) -> Result<()> {
         self.group.send(record, token)
     }
 
     /// [`Producer::try_send`] with a token in place of a callback: never blocks.
     ///
     /// # Errors
-    /// As [`send`](Self::send).
-    pub fn try_send<'a>(
-        &self,
-        record: ProducerRecord<'a, K, V>,
-        token: T,
-    ) -> Result<(), SendError<'a, K, V, T>> {
+    /// As [`Producer::send`].
+    pub fn try_send(&self, record: ProducerRecord<'_, K, V>, token: T) -> Result<()> {
         self.group.try_send(record, token)
     }
 
@@ -129,14 +121,27 @@ impl<K: ?Sized, V: ?Sized, T: Send + 'static> GroupOnce<K, V, T> {
     /// `max.block.ms`.
     ///
     /// # Errors
-    /// As [`send`](Self::send).
-    pub fn send_timeout<'a>(
+    /// As [`Producer::send`].
+    pub fn send_timeout(
         &self,
-        record: ProducerRecord<'a, K, V>,
+        record: ProducerRecord<'_, K, V>,
         timeout: Duration,
         token: T,
-    ) -> Result<(), SendError<'a, K, V, T>> {
+    ) -> Result<()> {
         self.group.send_timeout(record, timeout, token)
+    }
+
+    /// [`Producer::send_or_return`] with a token in place of a callback.
+    ///
+    /// # Errors
+    /// As [`Producer::send`]; the error hands the record and the token back.
+    pub fn send_or_return<'a>(
+        &self,
+        record: ProducerRecord<'a, K, V>,
+        timeout: Option<Duration>,
+        token: T,
+    ) -> Result<(), SendError<'a, K, V, T>> {
+        self.group.send_or_return(record, timeout, token)
     }
 }
 

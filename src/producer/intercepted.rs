@@ -3,14 +3,15 @@
 //! before. Interceptors hear of a record exactly once: here, if it is refused, or else with the
 //! outcome of its batch. A producer without interceptors never comes here. Runs on: caller.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::cell::RefCell;
 
 use crate::accumulator::{Appended, CachedTopics, CallbackRef, NewRecord};
 use crate::error::{Error, ErrorKind, Result};
+use crate::foreign;
 use crate::interceptor::{InterceptedRecord, Interceptors};
 use crate::producer::Producer;
 use crate::producer::clock::wall_clock_ms;
-use crate::producer::gate::{Gate, RecordTarget};
+use crate::producer::gate::{Gate, PARTITIONER_PANICKED, RecordTarget};
 use crate::producer::record::ProducerRecord;
 use crate::producer::send::SendBuffers;
 use crate::producer::wait_limit::WaitLimit;
@@ -60,25 +61,20 @@ impl Gate<'_> {
         let refused = |error: &Error| {
             interceptors.tell(target.topic, target.partition, Err(error));
         };
-        // The panic is resumed below, and nothing in between looks at what it may have left half done.
-        let lent = &mut *callback;
-        let appended = catch_unwind(AssertUnwindSafe(|| {
+        PARTITIONER_PANICKED.set(false);
+        let callback = RefCell::new(callback);
+        let append = || {
             let topics = topics; // Moved in: what is returned borrows from it.
-            self.append_intercepted(&target, record, lent, limit, topics)
-        }));
-        match appended {
-            Ok(appended) => appended.inspect_err(refused),
-            Err(panic) => {
-                // Once the record is in its batch, the batch tells the interceptors its outcome,
-                // whatever happens to this call. Without this check they would hear of it twice.
-                if !callback.callback.is_attached() {
-                    let topic = target.topic;
-                    let text = format!("the partitioner panicked over a record for \"{topic}\"");
-                    refused(&Error::new(ErrorKind::InvalidRecord, text));
-                }
-                resume_unwind(panic)
+            self.append_intercepted(&target, record, &mut callback.borrow_mut(), limit, topics)
+        };
+        let appended = foreign::watch(append, |words| {
+            // Once the record is in its batch, the batch tells the interceptors its outcome,
+            // whatever happens to this call. Without this check they would hear of it twice.
+            if !callback.borrow().callback.is_attached() {
+                refused(&target.blame(panicked(target.topic, words)));
             }
-        }
+        });
+        appended.inspect_err(refused)
     }
 
     fn append_intercepted<'t>(
@@ -100,4 +96,16 @@ impl Gate<'_> {
         let mut new = NewRecord::new(encoded, callback);
         self.append(target, topic, &mut new, limit)
     }
+}
+
+/// What interceptors hear when a panic ends the call that sends: whose it was, and its words.
+fn panicked(topic: &str, words: &str) -> Error {
+    let (kind, who) = match PARTITIONER_PANICKED.get() {
+        true => (ErrorKind::InvalidRecord, "the partitioner"),
+        false => (ErrorKind::Internal, "the call that sends"),
+    };
+    Error::new(
+        kind,
+        format!("{who} panicked over a record for \"{topic}\": {words}"),
+    )
 }

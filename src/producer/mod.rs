@@ -9,14 +9,21 @@ mod group;
 mod group_once;
 mod handle;
 mod intercepted;
+mod into;
+#[cfg(feature = "testing")]
+mod mock;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod model;
+mod owned;
 mod partitions;
+mod prepare;
+mod produce;
 mod purge;
 mod record;
 mod send;
 mod send_error;
+mod state;
 mod wait_limit;
 
 use std::fmt;
@@ -26,10 +33,16 @@ pub use close::CloseReport;
 pub use group::Group;
 pub use group_once::{GroupFailure, GroupOnce, GroupReport};
 pub use handle::SendHandle;
+pub use into::{CowHeader, IntoCow, IntoHeader};
+#[cfg(feature = "testing")]
+pub use mock::MockProducer;
+pub use owned::OwnedProducerRecord;
 pub use partitions::{Node, PartitionInfo};
+pub use produce::{Callback, Produce};
 pub use purge::{Purge, PurgeReport};
-pub use record::{OwnedProducerRecord, ProducerRecord};
+pub use record::ProducerRecord;
 pub use send_error::SendError;
+pub use state::{BrokerState, ProducerState};
 
 use crate::accumulator::OwnCallback;
 use crate::check;
@@ -80,6 +93,18 @@ use wait_limit::{Limit, WaitLimit};
 /// as [`Misuse`](ErrorKind::Misuse). A callback that panics is caught, logged and counted; the others
 /// still run. One that takes long holds up everything: hand the result to a thread of your own.
 ///
+/// # Panics in your code
+///
+/// Code of yours that panics ends no thread of the producer's and loses no record: neither callbacks,
+/// interceptors and loggers, nor what they capture as it is dropped, nor a panic's payload that panics
+/// in its turn. A panic of a serializer or partitioner unwinds to the caller of `send`, and nothing is
+/// accepted then; one of a callback or a group's function is logged and counted in
+/// [`callbacks_panicked`](crate::ProducerMetrics::callbacks_panicked); one of an interceptor is logged;
+/// one of the logger itself goes to the process's panic hook, which writes it to stderr, and no further.
+/// What nobody can catch is what Rust makes an abort: two panics at once on one thread, such as a
+/// callback that panics while what it captures panics as it is dropped, and a panic hook that panics;
+/// and `panic = "abort"`.
+///
 /// # Dropping
 ///
 /// Dropping the last clone closes as [`close`](Self::close) does, and waits like it; inside a
@@ -98,6 +123,10 @@ pub struct Producer<K: ?Sized, V: ?Sized> {
     serializers: Arc<Serializers<K, V>>,
     settings: Arc<Settings>,
 }
+
+/// A producer of keys and values that are bytes already: `b"…"`, `text.as_bytes()`, `&vec`. Its serializers
+/// are `bytes`.
+pub type BytesProducer = Producer<[u8], [u8]>;
 
 struct Serializers<K: ?Sized, V: ?Sized> {
     key: Arc<dyn Serializer<K>>,
@@ -174,24 +203,22 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// full. Inside a callback it acts as [`try_send`](Self::try_send).
     ///
     /// # Errors
-    /// The record is refused: the error says why, and hands the record and the callback back,
-    /// uncalled. The time is over ([`TimedOut`](ErrorKind::TimedOut),
-    /// [`BufferFull`](ErrorKind::BufferFull),
-    /// [`UnknownTopicOrPartition`](ErrorKind::UnknownTopicOrPartition)), the record is wrong
+    /// The record is refused, and the callback is dropped uncalled;
+    /// [`send_or_return`](Self::send_or_return) hands both back. The time is over, and memory was [full](ErrorKind::BufferFull), or the topic could not be
+    /// found out about: the brokers do not
+    /// [know it](ErrorKind::UnknownTopicOrPartition), none can be reached or asked
+    /// ([`Connect`](ErrorKind::Connect) and others, by what happened last), or none has answered yet
+    /// ([`TimedOut`](ErrorKind::TimedOut)). Without waiting: the brokers refuse the topic
+    /// ([`Broker`](ErrorKind::Broker)), the record is wrong
     /// ([`InvalidRecord`](ErrorKind::InvalidRecord), [`RecordTooLarge`](ErrorKind::RecordTooLarge),
-    /// [`Serialization`](ErrorKind::Serialization)), the brokers refuse its topic
-    /// ([`Broker`](ErrorKind::Broker)), or the producer is [`Closed`](ErrorKind::Closed).
+    /// [`Serialization`](ErrorKind::Serialization)), or the producer is [`Closed`](ErrorKind::Closed).
     ///
     /// # Panics
     /// If a serializer or partitioner of the user's own panics; nothing is accepted then. An
     /// [interceptor](crate::ProducerInterceptor) that panics is caught.
     ///
     /// Runs on: caller.
-    pub fn send<'a, F>(
-        &self,
-        record: ProducerRecord<'a, K, V>,
-        callback: F,
-    ) -> Result<(), SendError<'a, K, V, F>>
+    pub fn send<F>(&self, record: ProducerRecord<'_, K, V>, callback: F) -> Result<()>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
@@ -199,36 +226,73 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     }
 
     /// [`send`](Self::send), but never blocks. For a topic that is not known yet it asks for
-    /// metadata and refuses the record.
+    /// metadata and refuses the record, with what is known by now; once the answer is there, the record is
+    /// taken. [`prepare`](Self::prepare) waits for it before the first record.
     ///
     /// # Errors
-    /// As [`send`](Self::send).
-    pub fn try_send<'a, F>(
-        &self,
-        record: ProducerRecord<'a, K, V>,
-        callback: F,
-    ) -> Result<(), SendError<'a, K, V, F>>
+    /// As [`send`](Self::send), of the same kind for the same cause. That no broker has answered about the
+    /// topic yet is [`TimedOut`](ErrorKind::TimedOut): this call's time is over at once.
+    pub fn try_send<F>(&self, record: ProducerRecord<'_, K, V>, callback: F) -> Result<()>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
         self.send_within(record, callback, &WaitLimit::none())
     }
 
-    /// [`send`](Self::send) with a limit of its own for this call, in place of `max.block.ms`.
+    /// [`send`](Self::send) with a limit of its own for this call, in place of `max.block.ms`. With
+    /// `Duration::ZERO` it never blocks.
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub fn send_timeout<'a, F>(
+    pub fn send_timeout<F>(
+        &self,
+        record: ProducerRecord<'_, K, V>,
+        timeout: Duration,
+        callback: F,
+    ) -> Result<()>
+    where
+        F: FnOnce(Result<RecordMetadata>) + Send + 'static,
+    {
+        self.send_within(record, callback, &WaitLimit::of_caller(timeout))
+    }
+
+    /// [`send`](Self::send) for those who have a use for what is refused: the error hands the record
+    /// back, and the callback with all that it captures. `timeout` is the limit of this call, in place of
+    /// `max.block.ms`; `Duration::ZERO` never blocks.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use linger::{Producer, ProducerRecord, Properties};
+    /// # let properties = Properties::new()
+    /// #     .set("bootstrap.servers", linger::testing::MockCluster::start()?.bootstrap_servers())
+    /// #     .set("key.serializer", "string")
+    /// #     .set("value.serializer", "string");
+    /// # let producer: Producer<str, str> = Producer::new(&properties)?;
+    /// let record = ProducerRecord::new("orders", "order_placed");
+    /// let never_block = Some(Duration::ZERO);
+    /// if let Err(refused) = producer.send_or_return(record, never_block, |_| ()) {
+    ///     let (error, record, callback) = refused.into_parts();
+    ///     // To keep it: queue.push(record.to_owned_record())
+    ///     assert!(error.is_retriable());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_or_return<'a, F>(
         &self,
         record: ProducerRecord<'a, K, V>,
-        timeout: Duration,
+        timeout: Option<Duration>,
         callback: F,
     ) -> Result<(), SendError<'a, K, V, F>>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        let limit = WaitLimit::at_most(Limit::Caller(timeout));
-        self.send_within(record, callback, &limit)
+        let limit = timeout.map_or_else(|| self.max_block(), WaitLimit::of_caller);
+        let mut callback = OwnCallback::new(callback);
+        self.submit(&record, &mut callback.by_ref(), &limit)
+            .map_err(|error| SendError::new(error, record, callback.into_unused()))
     }
 
     /// Sends a record and blocks until it is acknowledged: for programs that send one at a time.
@@ -243,25 +307,38 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         self.send_with_handle(record)?.wait()
     }
 
-    /// Sends a record and returns a handle to wait for, for those who want many at once.
+    /// Sends a record and returns a handle to wait for, or to await, for those who want many at once.
+    /// Blocks as [`send`](Self::send) does.
     ///
     /// # Errors
     /// As [`send`](Self::send).
+    pub fn send_with_handle(&self, record: ProducerRecord<'_, K, V>) -> Result<SendHandle> {
+        self.handle_within(record, &self.max_block())
+    }
+
+    /// [`send_with_handle`](Self::send_with_handle), but never blocks, as [`try_send`](Self::try_send):
+    /// for [async code](crate#from-async-code).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn try_send_with_handle(&self, record: ProducerRecord<'_, K, V>) -> Result<SendHandle> {
+        self.handle_within(record, &WaitLimit::none())
+    }
+
     #[expect(
         clippy::needless_pass_by_value,
         reason = "all ways to send take the record alike"
     )]
-    pub fn send_with_handle(&self, record: ProducerRecord<'_, K, V>) -> Result<SendHandle> {
+    fn handle_within(
+        &self,
+        record: ProducerRecord<'_, K, V>,
+        limit: &WaitLimit,
+    ) -> Result<SendHandle> {
         let outcome = Arc::new(Slot::default());
         let filled = Arc::clone(&outcome);
         let mut callback = OwnCallback::new(move |result| filled.fill(result));
         let mut buffers = SendBuffers::take();
-        let appended = self.append(
-            &record,
-            &mut callback.by_ref(),
-            &self.max_block(),
-            &mut buffers,
-        );
+        let appended = self.append(&record, &mut callback.by_ref(), limit, &mut buffers);
         let handle = appended.map(|appended| SendHandle {
             shared: Arc::clone(&self.handle.shared),
             outcome,
@@ -326,18 +403,27 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         }
     }
 
-    fn send_within<'a, F>(
+    /// Makes the I/O thread panic, which nothing else can: for the tests of what happens then.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn kill_io_thread(&self) {
+        self.handle.shared.doom();
+    }
+
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "all ways to send take the record alike"
+    )]
+    fn send_within<F>(
         &self,
-        record: ProducerRecord<'a, K, V>,
+        record: ProducerRecord<'_, K, V>,
         callback: F,
         limit: &WaitLimit,
-    ) -> Result<(), SendError<'a, K, V, F>>
+    ) -> Result<()>
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        let mut callback = OwnCallback::new(callback);
-        self.submit(&record, &mut callback.by_ref(), limit)
-            .map_err(|error| SendError::new(error, record, callback.into_unused()))
+        self.submit(&record, &mut OwnCallback::new(callback).by_ref(), limit)
     }
 
     fn gate(&self) -> Gate<'_> {

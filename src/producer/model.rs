@@ -209,7 +209,7 @@ fn the_death_of_the_io_thread_lets_every_waiting_caller_go() {
         flusher.join().unwrap();
         assert_eq!(producer.close().unwrap_err().kind(), ErrorKind::Internal);
         let refused = producer.send(record(TOPIC), |_| {}).unwrap_err();
-        assert_eq!(refused.error().kind(), ErrorKind::Internal);
+        assert_eq!(refused.kind(), ErrorKind::Internal);
         drop(producer);
         assert_eq!(called.count(), accepted);
     });

@@ -2,7 +2,7 @@
 //! cluster; a topic that is not in it is asked for first. Runs on: caller.
 
 use crate::cluster::PartitionView;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::producer::Producer;
 use crate::producer::gate::check_topic_name;
 
@@ -39,13 +39,15 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// # Errors
     /// As [`send`](Self::send) for the topic.
     pub fn partitions_for(&self, topic: &str) -> Result<Vec<PartitionInfo>> {
-        check_topic_name(topic)?;
+        let named = |error: Error| error.at(topic, None);
+        check_topic_name(topic).map_err(named)?;
         let shared = &self.handle.shared;
         if shared.accumulator.is_closed() {
             return Err(self.gate().closed());
         }
         if !shared.view().topics.contains_key(topic) {
-            self.gate().await_topic(topic, None, &self.max_block())?;
+            let known = self.gate().await_topic(topic, None, &self.max_block());
+            known.map_err(named)?;
         }
         let view = shared.view();
         let partitions = view

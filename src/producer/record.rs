@@ -1,15 +1,18 @@
-//! What a user sends: borrowed for `send`, owned for queues between threads.
+//! What a user sends. Borrows, as `send` encodes a record before it returns.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 
+use crate::producer::into::{CowHeader, IntoCow, IntoHeader};
+use crate::producer::owned::OwnedProducerRecord;
 use crate::record::Header;
 
-/// A record to be sent. It borrows everything: `send` encodes it before it returns.
+/// A record to be sent. It borrows its key and its value: `send` encodes it before it returns. Its topic
+/// and its headers are borrowed or owned, as they are given ([`IntoCow`]); to borrow them costs nothing.
 ///
 /// `K` and `V` are the types that the producer's serializers take: `str`, `[u8]`, a type of the
 /// user's own. [`new`](Self::new) and [`key`](Self::key) take whatever borrows as them, so with
-/// `[u8]` all of `b"…"`, `&vec` and `&[u8]` will do.
+/// `[u8]` all of `b"…"`, `&vec` and `text.as_bytes()` will do.
 ///
 /// ```
 /// use linger::ProducerRecord;
@@ -19,6 +22,17 @@ use crate::record::Header;
 ///     .key(&name)
 ///     .header("trace", b"4bf92f35");
 /// ```
+///
+/// A function that makes a record lets it own what it has made; one that makes keys or values, too,
+/// returns an [`OwnedProducerRecord`].
+///
+/// ```
+/// # use linger::ProducerRecord;
+/// fn of_tenant<'a>(tenant: &str, id: u64, value: &'a str) -> ProducerRecord<'a, str, str> {
+///     ProducerRecord::new(format!("orders-{tenant}"), value).header("id", id.to_be_bytes())
+/// }
+/// # assert!(format!("{:?}", of_tenant("a", 1, "x")).contains("orders-a"));
+/// ```
 pub struct ProducerRecord<'a, K: ?Sized, V: ?Sized> {
     pub(crate) topic: &'a str,
     pub(crate) partition: Option<i32>,
@@ -26,13 +40,22 @@ pub struct ProducerRecord<'a, K: ?Sized, V: ?Sized> {
     pub(crate) key: Option<&'a K>,
     pub(crate) value: Option<&'a V>,
     pub(crate) headers: Vec<Header<'a>>,
+    /// What the record does not borrow. `None` in most, so that these pay one comparison for it.
+    pub(super) owned: Option<Box<Owned<'a>>>,
+}
+
+/// Takes the place of a record's topic and headers, if it owns any of them.
+#[derive(Clone)]
+pub(super) struct Owned<'a> {
+    topic: Cow<'a, str>,
+    headers: Vec<CowHeader<'a>>,
 }
 
 impl<'a, K: ?Sized, V: ?Sized> ProducerRecord<'a, K, V> {
     /// A record without key, for the partition that the producer chooses, stamped with the time of
     /// `send`: on Linux, records that a thread sends within one tick of the system's clock (usually
     /// 4 ms) share the time of the first of them.
-    pub fn new<B: Borrow<V> + ?Sized>(topic: &'a str, value: &'a B) -> Self {
+    pub fn new<B: Borrow<V> + ?Sized>(topic: impl IntoCow<'a, str>, value: &'a B) -> Self {
         Self {
             value: Some(value.borrow()),
             ..Self::tombstone(topic)
@@ -41,7 +64,14 @@ impl<'a, K: ?Sized, V: ?Sized> ProducerRecord<'a, K, V> {
 
     /// A record whose value is null: on a compacted topic it deletes what was written under its
     /// key before.
-    pub fn tombstone(topic: &'a str) -> Self {
+    pub fn tombstone(topic: impl IntoCow<'a, str>) -> Self {
+        let (topic, owned) = match topic.into_cow() {
+            Cow::Borrowed(topic) => (topic, None),
+            topic @ Cow::Owned(_) => {
+                let headers = Vec::new();
+                ("", Some(Box::new(Owned { topic, headers })))
+            }
+        };
         Self {
             topic,
             partition: None,
@@ -49,6 +79,7 @@ impl<'a, K: ?Sized, V: ?Sized> ProducerRecord<'a, K, V> {
             key: None,
             value: None,
             headers: Vec::new(),
+            owned,
         }
     }
 
@@ -57,6 +88,15 @@ impl<'a, K: ?Sized, V: ?Sized> ProducerRecord<'a, K, V> {
     pub fn key<B: Borrow<K> + ?Sized>(self, key: &'a B) -> Self {
         Self {
             key: Some(key.borrow()),
+            ..self
+        }
+    }
+
+    /// Sets the key, or leaves the record without one.
+    #[must_use]
+    pub fn key_opt<B: Borrow<K> + ?Sized>(self, key: Option<&'a B>) -> Self {
+        Self {
+            key: key.map(Borrow::borrow),
             ..self
         }
     }
@@ -82,19 +122,80 @@ impl<'a, K: ?Sized, V: ?Sized> ProducerRecord<'a, K, V> {
 
     /// Adds a header. Names may repeat; the order is kept.
     #[must_use]
-    pub fn header<B: AsRef<[u8]> + ?Sized>(mut self, name: &'a str, value: &'a B) -> Self {
-        self.headers.push(Header {
-            name,
-            value: Some(value.as_ref()),
-        });
+    pub fn header(mut self, name: impl IntoCow<'a, str>, value: impl IntoCow<'a, [u8]>) -> Self {
+        self.add((name.into_cow(), Some(value.into_cow())));
         self
     }
 
     /// Adds a header whose value is null, which is not the same as empty.
     #[must_use]
-    pub fn null_header(mut self, name: &'a str) -> Self {
-        self.headers.push(Header { name, value: None });
+    pub fn null_header(mut self, name: impl IntoCow<'a, str>) -> Self {
+        self.add((name.into_cow(), None));
         self
+    }
+
+    /// Adds headers, behind those that are there: pairs of a name and a value, or of a name and an
+    /// `Option` of a value, where `None` is null.
+    ///
+    /// ```
+    /// # use linger::ProducerRecord;
+    /// let record: ProducerRecord<'_, str, str> = ProducerRecord::new("orders", "order_placed")
+    ///     .headers([("source", "shop"), ("region", "eu")]);
+    /// ```
+    #[must_use]
+    pub fn headers<H: IntoHeader<'a>>(mut self, headers: impl IntoIterator<Item = H>) -> Self {
+        for header in headers {
+            self.add(header.into_header());
+        }
+        self
+    }
+
+    #[inline]
+    fn add(&mut self, header: CowHeader<'a>) {
+        let (name, value) = match (self.owned.is_none(), header) {
+            (true, (Cow::Borrowed(name), Some(Cow::Borrowed(value)))) => (name, Some(value)),
+            (true, (Cow::Borrowed(name), None)) => (name, None),
+            (_, header) => return self.add_owned(header),
+        };
+        self.headers.push(Header { name, value });
+    }
+
+    /// Adds a header to those that are owned, and moves the others there.
+    #[cold]
+    fn add_owned(&mut self, header: CowHeader<'a>) {
+        let topic = self.topic;
+        let owned = self.owned.get_or_insert_with(|| {
+            let headers = Vec::new();
+            let topic = Cow::Borrowed(topic);
+            Box::new(Owned { topic, headers })
+        });
+        let borrowed = std::mem::take(&mut self.headers).into_iter();
+        owned.headers.extend(borrowed.map(Header::into_header));
+        owned.headers.push(header);
+    }
+
+    /// A record that owns nothing and says the same, if this one owns anything.
+    #[inline]
+    pub(super) fn borrowed(&self) -> Option<ProducerRecord<'_, K, V>> {
+        let owned = self.owned.as_deref()?;
+        Some(self.borrow_from(owned))
+    }
+
+    #[cold]
+    fn borrow_from<'b>(&'b self, owned: &'b Owned<'_>) -> ProducerRecord<'b, K, V> {
+        let headers = owned.headers.iter().map(|(name, value)| Header {
+            name,
+            value: value.as_deref(),
+        });
+        ProducerRecord {
+            topic: &owned.topic,
+            partition: self.partition,
+            timestamp_ms: self.timestamp_ms,
+            key: self.key,
+            value: self.value,
+            headers: headers.collect(),
+            owned: None,
+        }
     }
 
     /// The same record, owning its parts, to be kept or given to another thread.
@@ -103,6 +204,9 @@ impl<'a, K: ?Sized, V: ?Sized> ProducerRecord<'a, K, V> {
         K: ToOwned,
         V: ToOwned,
     {
+        if let Some(record) = self.borrowed() {
+            return record.to_owned_record();
+        }
         let headers = self.headers.iter();
         OwnedProducerRecord {
             topic: self.topic.to_owned(),
@@ -121,6 +225,7 @@ impl<K: ?Sized, V: ?Sized> Clone for ProducerRecord<'_, K, V> {
     fn clone(&self) -> Self {
         Self {
             headers: self.headers.clone(),
+            owned: self.owned.clone(),
             ..*self
         }
     }
@@ -129,88 +234,10 @@ impl<K: ?Sized, V: ?Sized> Clone for ProducerRecord<'_, K, V> {
 impl<K: ?Sized, V: ?Sized> fmt::Debug for ProducerRecord<'_, K, V> {
     /// Names what the record is for, not what it holds: keys and values may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(record) = self.borrowed() {
+            return record.fmt(f);
+        }
         f.debug_struct("ProducerRecord")
-            .field("topic", &self.topic)
-            .field("partition", &self.partition)
-            .field("timestamp_ms", &self.timestamp_ms)
-            .field("has_key", &self.key.is_some())
-            .field("has_value", &self.value.is_some())
-            .field("headers", &self.headers.len())
-            .finish()
-    }
-}
-
-/// A record that owns its parts, for queues between threads.
-///
-/// ```
-/// use std::sync::mpsc;
-/// use linger::{OwnedProducerRecord, ProducerRecord};
-///
-/// let (queue, records) = mpsc::channel::<OwnedProducerRecord<String, Vec<u8>>>();
-/// let record: ProducerRecord<'_, str, [u8]> = ProducerRecord::new("orders", b"placed").key("user123");
-/// queue.send(record.to_owned_record())?;
-/// // On the other thread: producer.send(record.as_record(), …)
-/// let owned = records.recv()?;
-/// let record: ProducerRecord<'_, str, [u8]> = owned.as_record();
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct OwnedProducerRecord<K, V> {
-    /// The topic.
-    pub topic: String,
-    /// The partition, if not the producer chooses.
-    pub partition: Option<i32>,
-    /// Milliseconds since 1970, if not the time of `send`.
-    pub timestamp_ms: Option<i64>,
-    /// The key.
-    pub key: Option<K>,
-    /// The value; `None` is a tombstone.
-    pub value: Option<V>,
-    /// Names and values, in order.
-    pub headers: Vec<(String, Option<Vec<u8>>)>,
-}
-
-impl<K, V> OwnedProducerRecord<K, V> {
-    /// A record without key or headers, for the partition that the producer chooses.
-    pub fn new(topic: impl Into<String>, value: V) -> Self {
-        Self {
-            topic: topic.into(),
-            partition: None,
-            timestamp_ms: None,
-            key: None,
-            value: Some(value),
-            headers: Vec::new(),
-        }
-    }
-
-    /// The borrowed form, as `send` takes it.
-    pub fn as_record<B: ?Sized, C: ?Sized>(&self) -> ProducerRecord<'_, B, C>
-    where
-        K: Borrow<B>,
-        V: Borrow<C>,
-    {
-        let headers = self.headers.iter();
-        ProducerRecord {
-            topic: &self.topic,
-            partition: self.partition,
-            timestamp_ms: self.timestamp_ms,
-            key: self.key.as_ref().map(Borrow::borrow),
-            value: self.value.as_ref().map(Borrow::borrow),
-            headers: headers
-                .map(|(name, value)| Header {
-                    name,
-                    value: value.as_deref(),
-                })
-                .collect(),
-        }
-    }
-}
-
-impl<K, V> fmt::Debug for OwnedProducerRecord<K, V> {
-    /// As of [`ProducerRecord`]: what the record is for, not what it holds.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OwnedProducerRecord")
             .field("topic", &self.topic)
             .field("partition", &self.partition)
             .field("timestamp_ms", &self.timestamp_ms)

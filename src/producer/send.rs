@@ -6,6 +6,7 @@ use std::cell::Cell;
 
 use crate::accumulator::{Appended, CachedTopics, CallbackRef, NewRecord};
 use crate::error::{Error, ErrorKind, Result};
+use crate::foreign;
 use crate::producer::Producer;
 use crate::producer::clock::wall_clock_ms;
 use crate::producer::gate::RecordTarget;
@@ -76,6 +77,20 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         limit: &WaitLimit,
         buffers: &'b mut SendBuffers,
     ) -> Result<Appended<'b>> {
+        match record.borrowed() {
+            None => self.append_borrowed(record, callback, limit, buffers),
+            Some(record) => self.append_borrowed(&record, callback, limit, buffers),
+        }
+    }
+
+    #[inline]
+    fn append_borrowed<'b>(
+        &self,
+        record: &ProducerRecord<'_, K, V>,
+        callback: &mut CallbackRef<'_>,
+        limit: &WaitLimit,
+        buffers: &'b mut SendBuffers,
+    ) -> Result<Appended<'b>> {
         if let Some(interceptors) = &self.settings.interceptors {
             return self.append_intercepted(interceptors, record, callback, limit, buffers);
         }
@@ -118,7 +133,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     }
 }
 
-fn serialize<'b, T: ?Sized, K: ?Sized, V: ?Sized>(
+pub(super) fn serialize<'b, T: ?Sized, K: ?Sized, V: ?Sized>(
     serializer: &dyn Serializer<T>,
     record: &'b ProducerRecord<'_, K, V>,
     data: &'b T,
@@ -133,11 +148,10 @@ fn serialize<'b, T: ?Sized, K: ?Sized, V: ?Sized>(
         Ok(Serialized::Buffer) => Ok(Some(buffer)),
         Err(error) => {
             let part = if is_key { "key" } else { "value" };
-            let text = format!(
-                "cannot serialize the {part} of a record for \"{}\": {error}",
-                record.topic
-            );
-            Err(Error::with_source(ErrorKind::Serialization, text, error))
+            let (topic, why) = (record.topic, foreign::text(&*error));
+            let text = format!("cannot serialize the {part} of a record for \"{topic}\": {why}");
+            let error = Error::with_source(ErrorKind::Serialization, text, error);
+            Err(error.at(topic, record.partition))
         }
     }
 }

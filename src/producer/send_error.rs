@@ -6,8 +6,11 @@ use std::fmt;
 use crate::error::Error;
 use crate::producer::record::ProducerRecord;
 
-/// `send` refused a record: why, and the record and the callback, which was not and will not be
-/// called, or a [group](crate::Group)'s token. `?` turns it into an [`Error`], or a boxed one, and drops the two.
+/// [`send_or_return`](crate::Producer::send_or_return) refused a record: why, and the record and the
+/// callback, which was not and will not be called, or a [group](crate::Group)'s token.
+///
+/// It borrows what the record borrows, so it is no [`std::error::Error`] itself:
+/// [`into_error`](Self::into_error) is one, and drops the two.
 pub struct SendError<'a, K: ?Sized, V: ?Sized, F>(Box<Parts<'a, K, V, F>>);
 
 struct Parts<'a, K: ?Sized, V: ?Sized, F> {
@@ -28,6 +31,11 @@ impl<'a, K: ?Sized, V: ?Sized, F> SendError<'a, K, V, F> {
     /// Why the record was refused.
     pub fn error(&self) -> &Error {
         &self.0.error
+    }
+
+    /// Why the record was refused, for `?`.
+    pub fn into_error(self) -> Error {
+        self.0.error
     }
 
     /// The error, the record and the callback or token, to try again.

@@ -33,6 +33,14 @@ impl WaitLimit {
         Self::new(Some(limit))
     }
 
+    /// At most a caller's own `timeout`; with zero the call must not wait at all.
+    pub(super) fn of_caller(timeout: Duration) -> Self {
+        match timeout {
+            Duration::ZERO => Self::none(),
+            timeout => Self::at_most(Limit::Caller(timeout)),
+        }
+    }
+
     fn new(limit: Option<Limit>) -> Self {
         Self {
             limit,

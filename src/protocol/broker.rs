@@ -17,13 +17,7 @@ pub(crate) enum RequestError {
     /// The header is fine, but names an API or a version that this crate does not speak.
     Unsupported(RequestHeader),
     /// The bytes are not what the header says, or there is no header.
-    Malformed(DecodeError),
-}
-
-impl From<DecodeError> for RequestError {
-    fn from(error: DecodeError) -> Self {
-        Self::Malformed(error)
-    }
+    Malformed(Option<RequestHeader>, DecodeError),
 }
 
 impl fmt::Display for RequestError {
@@ -36,27 +30,40 @@ impl fmt::Display for RequestError {
                 }
                 None => write!(f, "API {} is not served", header.api_key),
             },
-            Self::Malformed(error) => error.fmt(f),
+            Self::Malformed(None, error) => write!(f, "not a request: {error}"),
+            Self::Malformed(Some(header), error) => {
+                let version = header.api_version;
+                match ApiKey::from_code(header.api_key) {
+                    Some(api) => write!(f, "not {api} version {version}: {error}"),
+                    None => error.fmt(f),
+                }
+            }
         }
     }
 }
 
 impl StdError for RequestError {}
 
-/// The header and the message in the body of a frame (its length is not part of it).
+/// The header and the message in the body of a frame (its length is not part of it). What stands behind
+/// the message is left alone, as Kafka's brokers do: librdkafka's `Metadata` requests had three bytes
+/// there.
 pub(crate) fn decode_request(body: &[u8]) -> Result<(RequestHeader, Request), RequestError> {
     let mut reader = Reader::new(body, false);
-    let header = RequestHeader::read(&mut reader)?;
+    let header =
+        RequestHeader::read(&mut reader).map_err(|error| RequestError::Malformed(None, error))?;
     let version = header.api_version;
     let api = ApiKey::from_code(header.api_key).filter(|api| api.versions().contains(version));
     let Some(api) = api else {
         return Err(RequestError::Unsupported(header));
     };
     reader.set_flexible(api.is_flexible(version));
-    reader.skip_tags()?;
-    let request = Request::decode(api, &mut reader, version)?;
-    reader.finish()?;
-    Ok((header, request))
+    let decoded = reader
+        .skip_tags()
+        .and_then(|()| Request::decode(api, &mut reader, version));
+    match decoded {
+        Ok(request) => Ok((header, request)),
+        Err(error) => Err(RequestError::Malformed(Some(header), error)),
+    }
 }
 
 /// A response as a frame. Answer an `ApiVersions` request of an unknown version in version 0, with

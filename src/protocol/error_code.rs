@@ -240,6 +240,9 @@ error_codes! {
     131 STREAMS_INVALID_TOPOLOGY_EPOCH Stop "the streams topology's epoch is not valid";
     132 STREAMS_TOPOLOGY_FENCED Stop "the streams topology's epoch is old";
     133 SHARE_SESSION_LIMIT_REACHED Retry "the broker has as many share sessions as it allows";
+    134 GROUP_DELETION_FAILED Stop "the group could not be deleted";
+    135 STREAMS_TOPOLOGY_DESCRIPTION_UPDATE_FAILED Stop "the description of the streams topology could not be stored";
+    136 CONTROLLER_ID_NOT_REGISTERED Stop "no controller is registered under this id";
 }
 
 #[cfg(test)]

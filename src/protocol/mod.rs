@@ -53,7 +53,8 @@ pub(crate) fn encode_request(
 }
 
 /// The correlation id and the message in the body of a frame (its length is not part of it) that
-/// answers a request of `api` in `version`.
+/// answers a request of `api` in `version`. What stands behind the message is left alone, as Kafka's own
+/// clients do: who refused it would never get on with a broker that adds a byte.
 pub(crate) fn decode_response(
     api: ApiKey,
     version: i16,
@@ -62,6 +63,5 @@ pub(crate) fn decode_response(
     let mut reader = Reader::new(body, api.is_flexible(version));
     let correlation_id = read_response_header(&mut reader, api)?;
     let response = Response::decode(api, &mut reader, version)?;
-    reader.finish()?;
     Ok((correlation_id, response))
 }

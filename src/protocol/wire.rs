@@ -73,15 +73,6 @@ impl<'a> Reader<'a> {
         !self.rest.is_empty()
     }
 
-    /// Checks that everything has been read. Bytes left over mean that this was not the expected
-    /// message, even if all its fields could be read.
-    pub(crate) fn finish(self) -> Result<(), DecodeError> {
-        if self.any_left() {
-            return Err(self.error("the message should end, but more follows"));
-        }
-        Ok(())
-    }
-
     pub(crate) fn i8(&mut self) -> Result<i8, DecodeError> {
         self.number(|bytes| bytes.read_i8())
     }
@@ -158,8 +149,8 @@ impl<'a> Reader<'a> {
 
     /// Reads the tagged fields at the end of every structure of a flexible version; other versions
     /// have none. `known` gets each tag and its payload. It may leave a payload alone, which is then
-    /// skipped, but has to read to the end of one that it begins to read. Tags come in ascending order
-    /// (KIP-482), so that none comes twice.
+    /// skipped, but has to read to the end of one that it begins to read. Tags should come in ascending
+    /// order (KIP-482); Kafka takes them in any, and of one that comes twice the last, so we do, too.
     pub(crate) fn tags(
         &mut self,
         mut known: impl FnMut(u32, &mut Self) -> Result<(), DecodeError>,
@@ -167,13 +158,8 @@ impl<'a> Reader<'a> {
         if !self.flexible {
             return Ok(());
         }
-        let mut last = None;
         for _ in 0..self.unsigned()? {
             let tag = self.unsigned()?;
-            if last.is_some_and(|last| last >= tag) {
-                return Err(self.error("a tagged field is out of order"));
-            }
-            last = Some(tag);
             let error = self.error("a tagged field reaches past the end");
             let length = usize::try_from(self.unsigned()?).map_err(|_| error)?;
             let payload = self.take(length)?;
@@ -534,16 +520,24 @@ mod tests {
             })
             .expect("well formed");
         assert_eq!(known, Some(9));
-        assert_eq!(reader.finish(), Ok(()));
+        assert!(!reader.any_left());
     }
 
     #[test]
-    fn refuses_a_tagged_field_that_comes_twice() {
-        let read = Reader::new(b"\x02\x07\x00\x07\x00", true).skip_tags();
-        assert_eq!(
-            read.expect_err("twice").what,
-            "a tagged field is out of order"
-        );
+    fn takes_tagged_fields_in_any_order_and_the_last_of_several() {
+        let bytes = b"\x03\x07\x00\x00\x04\0\0\0\x08\x00\x04\0\0\0\x09";
+        let mut known = None;
+        let mut reader = Reader::new(bytes, true);
+        reader
+            .tags(|tag, field| {
+                if tag == 0 {
+                    known = Some(field.i32()?);
+                }
+                Ok(())
+            })
+            .expect("as Kafka reads it");
+        assert_eq!(known, Some(9));
+        assert!(!reader.any_left());
     }
 
     #[test]

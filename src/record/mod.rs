@@ -41,6 +41,14 @@ pub(crate) struct Record<'a> {
 }
 
 impl Record<'_> {
+    /// Bytes of key and value; -1 for none, as in Kafka's format.
+    #[inline]
+    pub(crate) fn sizes(&self) -> (i32, i32) {
+        // A record is smaller than 2 GiB: the producer has checked it against max.request.size.
+        let size = |bytes: &[u8]| i32::try_from(bytes.len()).unwrap_or(i32::MAX);
+        (self.key.map_or(-1, size), self.value.map_or(-1, size))
+    }
+
     /// The encoded bytes that are the same in any batch: key, value and headers with their lengths.
     /// Computed once per record, and passed on.
     #[inline]

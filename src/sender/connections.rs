@@ -4,10 +4,11 @@
 use std::time::Instant;
 
 use crate::error::{Error, ErrorKind};
+use crate::foreign::logging::log_info;
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::Request;
 use crate::sender::Sender;
-use crate::sender::event::Output;
+use crate::sender::event::{Output, Report};
 use crate::sender::nodes::Choice;
 use crate::sender::requests::Content;
 use crate::sender::step::Step;
@@ -51,7 +52,11 @@ impl Sender {
     /// The connection has finished its handshake. When it is that of a broker of the cluster, those to
     /// bootstrap addresses have done their work.
     pub(super) fn handle_ready(&mut self, step: Step<'_>, id: NodeId) {
-        if self.nodes.handle_ready(step.now, id, &mut self.agenda) && id.0 >= 0 {
+        if !self.nodes.handle_ready(step.now, id, &mut self.agenda) {
+            return;
+        }
+        self.agenda.push(Output::Report(Report::Up(id)));
+        if id.0 >= 0 {
             for bootstrap in self.nodes.quiet_bootstrap() {
                 self.hang_up(step, bootstrap);
             }
@@ -67,6 +72,7 @@ impl Sender {
         if let Some(node) = self.nodes.get_mut(id) {
             node.hang_up();
         }
+        self.agenda.push(Output::Report(Report::HungUp(id)));
     }
 
     /// The driver lost a connection, or could not make it. Not a byte of the requests in `unwritten`
@@ -95,14 +101,24 @@ impl Sender {
     /// A connection is no more, and something is wrong with it: pauses before the next attempt, and
     /// asks who leads its partitions now.
     fn lose(&mut self, step: Step<'_>, id: NodeId, error: &Error) {
-        log::info!("{error}");
+        log_info!("{error}");
         self.nodes
             .handle_lost(step.now, id, error, &mut self.agenda);
         for partition in self.partitions.iter().filter(|one| one.is_queued_for(id)) {
             partition.queue().discount_left_batches();
         }
+        self.report_lost(id, error);
         self.metadata.request();
         self.drop_requests(step, id, error);
+    }
+
+    fn report_lost(&mut self, id: NodeId, error: &Error) {
+        let down = Report::Down(id, error.clone());
+        self.agenda.push(Output::Report(down));
+        if self.nodes.are_all_lost(self.metadata.uses_bootstrap()) {
+            let all_down = Report::AllDown(error.clone());
+            self.agenda.push(Output::Report(all_down));
+        }
     }
 
     /// A connection may have been idle for `connections.max.idle.ms`.
@@ -157,8 +173,10 @@ impl Sender {
         let is_too_old = error.kind() == ErrorKind::UnsupportedVersion;
         match self.end_request(step.now, id) {
             Some((node, Content::Metadata)) => {
-                if let Some(node) = self.nodes.get_mut(node).filter(|_| is_too_old) {
-                    node.set_error(error.clone());
+                if let Some(one) = self.nodes.get_mut(node).filter(|_| is_too_old) {
+                    one.set_error(error.clone());
+                    let unusable = Report::Unusable(node, error.clone());
+                    self.agenda.push(Output::Report(unusable));
                 }
                 self.metadata.handle_failure(step.now, &mut self.agenda);
             }

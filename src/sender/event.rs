@@ -7,6 +7,7 @@ use crate::address::Address;
 use crate::cluster::ClusterView;
 use crate::error::{Error, Result};
 use crate::ids::{NodeId, RequestId};
+use crate::protocol::error_code::ErrorCode;
 use crate::protocol::{Request, Response};
 use crate::sync::Arc;
 
@@ -101,6 +102,8 @@ pub(crate) enum Output {
     Finish(CommandId, Result<()>),
     /// Answer a purge.
     Purged(PurgeId, Purged),
+    /// Nothing to do, but something to know.
+    Report(Report),
     /// Nothing to do before this time or the next input. Ends a series of polls.
     Wait(Option<Instant>),
     /// More batches are to be compressed, but others should not wait for that: read and write what can
@@ -108,4 +111,23 @@ pub(crate) enum Output {
     Yield,
     /// Closed: nothing will ever be to do.
     Stop,
+}
+
+/// What has happened to a broker or a topic, for programs that watch the producer. Nothing follows from it.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// A connection has finished its handshake.
+    Up(NodeId),
+    /// A connection was lost, or could not be made.
+    Down(NodeId, Error),
+    /// The same, and that was the last hope: no broker can be reached.
+    AllDown(Error),
+    /// A connection was ended, and nothing was wrong with it.
+    HungUp(NodeId),
+    /// A broker is connected, and cannot be asked for metadata.
+    Unusable(NodeId, Error),
+    /// A broker that was not pausing asks for a pause.
+    Throttled(NodeId, Duration),
+    /// The brokers refuse a topic, or say something else of it than before.
+    Refused(Arc<str>, ErrorCode),
 }

@@ -4,6 +4,7 @@
 
 use crate::accumulator::{BatchId, Outcome, PartitionId, SealedBatch};
 use crate::error::{Error, ErrorKind};
+use crate::foreign::logging::log_warn;
 use crate::sender::Sender;
 use crate::sender::event::Output;
 use crate::sender::step::Step;
@@ -70,7 +71,7 @@ impl Sender {
             .map(|one| one.records_taken(&self.requests))
             .sum();
         if queued > 0 || taken > 0 {
-            log::warn!(
+            log_warn!(
                 "the time to close is over: {taken} records were sent and not acknowledged, and \
                  {queued} were never sent"
             );

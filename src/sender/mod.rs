@@ -65,7 +65,7 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
-pub(crate) use event::{Command, CommandId, Input, Output, PurgeId, PurgeOrder, Purged};
+pub(crate) use event::{Command, CommandId, Input, Output, PurgeId, PurgeOrder, Purged, Report};
 
 use crate::accumulator::{Accumulator, BatchId, Notice};
 use crate::address::Address;
@@ -234,7 +234,7 @@ impl Sender {
             Timer::Stagger | Timer::Identity => {}
             Timer::Rebootstrap => self.handle_metadata_overdue(step),
             Timer::Topic(id) => {
-                let unreachable = self.nodes.any_error();
+                let unreachable = self.nodes.unreachable();
                 self.metadata
                     .handle_wait_timeout(step.now, id, unreachable, &mut self.agenda);
             }

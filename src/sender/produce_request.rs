@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::accumulator::{PartitionId, SealedBatch};
 use crate::error::Fate;
+use crate::foreign::logging::log_debug;
 use crate::ids::NodeId;
 use crate::protocol::Request;
 use crate::protocol::messages::{ProducePartition, ProduceRequest, ProduceTopic};
@@ -142,7 +143,7 @@ impl Sender {
             && batch.has_several()
             && batch.attempts == 0
         {
-            log::debug!(
+            log_debug!(
                 "{} has a batch of {} bytes, which is more than max.request.size: splitting",
                 batch.name(),
                 batch.len()

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::accumulator::SealedBatch;
 use crate::error::{Error, ErrorKind, Fate};
+use crate::foreign::logging::{log_debug, log_info};
 use crate::ids::{NodeId, RequestId, TopicId};
 use crate::protocol::messages::{ProducePartitionResponse, ProduceResponse};
 use crate::sender::Sender;
@@ -159,7 +160,7 @@ impl Sender {
         if let Some(partition) = self.partitions.get_mut(sent.partition) {
             partition.end_in_flight(sent.id);
         }
-        log::info!(
+        log_info!(
             "{} has a batch of {} bytes that is too large: splitting",
             batch.name(),
             batch.len()
@@ -209,7 +210,7 @@ impl Sender {
             }
             self.partitions.settle(batch.fail(error), &mut self.agenda);
         } else {
-            log::debug!("sending {} again: {error}", batch.name());
+            log_debug!("sending {} again: {error}", batch.name());
             self.counters.records_retried.add(batch.completions.len());
             let failures = batch.attempts.saturating_sub(1);
             let pause = self.agenda.pause(self.settings.retry_backoff, failures);

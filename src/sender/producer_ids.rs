@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind};
+use crate::foreign::logging::{log_info, log_warn};
 use crate::ids::NodeId;
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
@@ -112,7 +113,7 @@ impl ProducerIds {
         let code = response.error;
         let (producer_id, epoch) = (response.producer_id, response.producer_epoch);
         if code == ErrorCode::NONE && (producer_id < 0 || epoch < 0) {
-            log::warn!("broker {node} gives {producer_id}, epoch {epoch}, for a producer id");
+            log_warn!("broker {node} gives {producer_id}, epoch {epoch}, for a producer id");
             self.handle_failure(now, agenda);
             return Answer::Later;
         }
@@ -123,7 +124,7 @@ impl ProducerIds {
             return Answer::Identified;
         }
         if code.is_retriable() {
-            log::info!("broker {node} has no producer id at the moment: {code}");
+            log_info!("broker {node} has no producer id at the moment: {code}");
             self.handle_failure(now, agenda);
             return Answer::Later;
         }

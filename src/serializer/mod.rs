@@ -5,6 +5,7 @@
 
 use std::error::Error;
 
+use crate::foreign::Held;
 use crate::record::Header;
 use crate::sync::Arc;
 
@@ -17,7 +18,7 @@ pub(crate) use erased::ErasedSerializer;
 /// Turns keys or values of type `T` into bytes.
 ///
 /// One serializer serves all threads that send through a producer, so it must be [`Sync`].
-/// A panic in it unwinds to the caller of `send`; nothing is leaked.
+/// A panic in it unwinds to the caller of `send`; nothing is leaked. One of its drop is logged.
 ///
 /// ```
 /// use linger::{Context, Serialized, Serializer};
@@ -60,6 +61,17 @@ pub trait Serializer<T: ?Sized>: Send + Sync {
 
 /// Lets a program keep a reference to the serializer that it hands over.
 impl<T: ?Sized, S: Serializer<T> + ?Sized> Serializer<T> for Arc<S> {
+    fn serialize<'a>(
+        &self,
+        context: &Context<'_>,
+        data: &'a T,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Serialized<'a>, Box<dyn Error + Send + Sync>> {
+        (**self).serialize(context, data, buffer)
+    }
+}
+
+impl<T: ?Sized, S: Serializer<T>> Serializer<T> for Held<S> {
     fn serialize<'a>(
         &self,
         context: &Context<'_>,

@@ -64,6 +64,7 @@ impl Group {
                 let result = result.cloned().map_err(Error::clone);
                 log.lock().push((id, result));
             },
+            &Arc::default(),
         ))
     }
 }

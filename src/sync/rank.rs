@@ -44,13 +44,15 @@ pub(crate) enum Rank {
     Answer,
     /// The published view of the cluster.
     View,
-    /// Records that failed, kept for the caller that closes the producer.
-    Undelivered,
+    /// How the brokers are.
+    Health,
+    /// What failed, kept for the caller that closes the producer.
+    Losses,
     /// What a group of records has gathered.
     Group,
     /// The handle by which the I/O thread is joined.
     Thread,
-    /// The state of the mock cluster.
+    /// The state of the mock cluster, or of a mock producer.
     #[cfg(feature = "testing")]
     MockCluster,
     /// A lock of a test's own.
@@ -109,7 +111,8 @@ mod held {
         Rank::Mailbox,
         Rank::Answer,
         Rank::View,
-        Rank::Undelivered,
+        Rank::Health,
+        Rank::Losses,
         Rank::Group,
         Rank::Thread,
         #[cfg(feature = "testing")]

@@ -296,7 +296,8 @@ impl MockCluster {
     /// The cluster accuses only where it is certain:
     ///
     /// - other records under sequences whose first records may be written: no answer to the producer
-    ///   said that they are not
+    ///   said that they are not. The same keys, values and headers in a batch that was made anew are
+    ///   not others
     /// - a producer id that the cluster never gave, or an id without an epoch or a sequence
     /// - an idempotent batch with `acks` other than all
     /// - a request that has idempotent batches and others, or two for the same partition

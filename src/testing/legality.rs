@@ -3,8 +3,8 @@
 //! a violation only if it is certain: a broker cannot know of records that wait unread in some
 //! connection, or that the producer has given up. No socket, no clock.
 //!
-//! - a batch goes out again under sequences that earlier records have, which may be written; parts
-//!   of a batch that was too large are none
+//! - a batch goes out under sequences that other records have, which may be written; parts of a batch
+//!   that was too large are none, and the same records in other bytes are not others
 //! - a producer id that no producer got, or without an epoch or a sequence
 //! - an idempotent batch with `acks` other than all
 //! - one request with idempotent batches and others, or twice for the same partition
@@ -13,10 +13,12 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
 use crate::ErrorCode;
+use crate::protocol::frame::SharedBytes;
 use crate::protocol::messages::ProduceRequest;
 use crate::record::batch::ProducerStamp;
 use crate::sync::Arc;
 use crate::testing::api::produce::name_of;
+use crate::testing::content::difference;
 use crate::testing::producers::advance;
 use crate::testing::recent::RecentProducers;
 use crate::testing::state::ClusterState;
@@ -26,6 +28,9 @@ const KEPT_VIOLATIONS: usize = 100;
 
 /// More than may be in flight, and few enough to search for each batch.
 const KEPT_ATTEMPTS: usize = 16;
+
+/// Of so many the bytes are kept: as many as may be in flight. What is older is not sent again.
+const KEPT_CONTENTS: usize = 5;
 
 /// What a batch's header says, unchecked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +103,11 @@ pub(super) struct Attempts {
 
 #[derive(Debug)]
 struct Attempt {
-    claim: Claim,
+    /// What it said about itself each time when that was new: most producers send the same bytes again,
+    /// but some encode the records anew.
+    claims: Vec<Claim>,
+    /// Its bytes when it came first; none of what is old.
+    content: Option<SharedBytes>,
     /// How often it arrived.
     came: u32,
     /// How often the answer was that it was not written.
@@ -109,29 +118,40 @@ struct Attempt {
 }
 
 impl Attempts {
-    /// Notes a batch that arrived; returns an earlier one that has sequences in common with it and
-    /// should not.
-    fn note(&mut self, claim: Claim) -> Option<Claim> {
+    /// Notes a batch that arrived; says which earlier one has sequences in common with it and should
+    /// not.
+    fn note(&mut self, claim: Claim, bytes: &SharedBytes) -> Option<String> {
         let producer_id = claim.stamp.producer_id;
         let attempts = self.producers.heard(producer_id, VecDeque::new);
-        if let Some(same) = attempts.iter_mut().find(|earlier| earlier.claim == claim) {
+        if let Some(same) = attempts.iter_mut().find(|earlier| earlier.is(&claim)) {
             same.came += 1;
             return None;
         }
-        let earlier = attempts
-            .iter()
-            .find(|earlier| !earlier.is_split && earlier.claim.overlaps(&claim))
-            .map(|earlier| earlier.claim);
+        let mut why = None;
+        for earlier in attempts.iter_mut().filter(|earlier| !earlier.is_split) {
+            match earlier.compare(&claim, bytes) {
+                Comparison::Apart => {}
+                Comparison::Same => {
+                    earlier.claims.push(claim);
+                    earlier.came += 1;
+                    return None;
+                }
+                Comparison::Other(words) => why = why.or(Some(words)),
+            }
+        }
         if attempts.len() == KEPT_ATTEMPTS {
             attempts.pop_front();
         }
         attempts.push_back(Attempt {
-            claim,
+            claims: vec![claim],
+            content: Some(bytes.clone()),
             came: 1,
             refused: 0,
             is_split: false,
         });
-        earlier
+        let old = attempts.iter_mut().rev().skip(KEPT_CONTENTS);
+        old.for_each(|attempt| attempt.content = None);
+        why
     }
 
     /// The answer was that this batch was not written. If that was the answer to every copy of it, the
@@ -140,7 +160,7 @@ impl Attempts {
         let Some(attempts) = self.producers.get_mut(claim.stamp.producer_id) else {
             return;
         };
-        for attempt in attempts.iter_mut().filter(|known| known.claim == claim) {
+        for attempt in attempts.iter_mut().filter(|known| known.is(&claim)) {
             attempt.refused += 1;
         }
         attempts.retain(|attempt| attempt.is_split || attempt.refused < attempt.came);
@@ -150,8 +170,42 @@ impl Attempts {
     /// may have written it: then no part follows the last sequence in the log, and all are refused.
     fn split(&mut self, claim: Claim) {
         if let Some(attempts) = self.producers.get_mut(claim.stamp.producer_id) {
-            let same = attempts.iter_mut().filter(|known| known.claim == claim);
+            let same = attempts.iter_mut().filter(|known| known.is(&claim));
             same.for_each(|attempt| attempt.is_split = true);
+        }
+    }
+}
+
+/// What a batch is to an earlier one of its producer.
+enum Comparison {
+    /// They have no sequence in common.
+    Apart,
+    /// It is the same one again, perhaps in other bytes.
+    Same,
+    /// It should not have these sequences; says why.
+    Other(String),
+}
+
+impl Attempt {
+    /// Whether it came in these bytes.
+    fn is(&self, claim: &Claim) -> bool {
+        self.claims.contains(claim)
+    }
+
+    /// Compares with what is not [the same bytes](Self::is).
+    fn compare(&self, claim: &Claim, bytes: &SharedBytes) -> Comparison {
+        let Some(earlier) = self.claims.first().filter(|known| known.overlaps(claim)) else {
+            return Comparison::Apart;
+        };
+        if (earlier.stamp, earlier.records) != (claim.stamp, claim.records) {
+            return Comparison::Other(format!("which may be among those of {earlier}"));
+        }
+        let Some(content) = &self.content else {
+            return Comparison::Other("which more than five batches have followed".to_owned());
+        };
+        match difference(content.as_slice(), bytes.as_slice()) {
+            None => Comparison::Same,
+            Some(difference) => Comparison::Other(format!("with other content: {difference}")),
         }
     }
 }
@@ -174,7 +228,8 @@ pub(super) fn observe(state: &mut ClusterState, request: &ProduceRequest) {
             idempotent |= claim.is_idempotent();
             others |= !claim.is_idempotent();
             if claim.is_idempotent() {
-                observe_batch(state, &name, partition.index, request.acks, claim);
+                let id = (&*name, partition.index);
+                observe_batch(state, id, request.acks, claim, &partition.records);
             }
         }
     }
@@ -184,7 +239,13 @@ pub(super) fn observe(state: &mut ClusterState, request: &ProduceRequest) {
     }
 }
 
-fn observe_batch(state: &mut ClusterState, topic: &str, index: i32, acks: i16, claim: Claim) {
+fn observe_batch(
+    state: &mut ClusterState,
+    (topic, index): (&str, i32),
+    acks: i16,
+    claim: Claim,
+    bytes: &SharedBytes,
+) {
     let ProducerStamp {
         producer_id,
         epoch,
@@ -209,8 +270,8 @@ fn observe_batch(state: &mut ClusterState, topic: &str, index: i32, acks: i16, c
     if claim.bytes > most_bytes {
         return;
     }
-    if let Some(earlier) = partition.attempts.note(claim) {
-        let why = format!("{claim}: may be written with other content, as {earlier}");
+    if let Some(words) = partition.attempts.note(claim, bytes) {
+        let why = format!("{claim}: may be written, {words}");
         accuse(state, topic, index, &why);
     }
 }

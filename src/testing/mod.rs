@@ -82,6 +82,7 @@ mod api;
 mod builder;
 mod chance;
 mod cluster;
+mod content;
 mod events;
 mod faults;
 mod legality;

@@ -225,7 +225,8 @@ impl ClusterState {
         }
         let (action, error) = match handler.handle(self, arrival) {
             Answer::Send(response, error) => {
-                let frame = encode_response(&response, arrival.version, correlation_id);
+                let version = answered_version(&response, arrival.version);
+                let frame = encode_response(&response, version, correlation_id);
                 (Action::Send(frame.to_vec()), error)
             }
             Answer::None => (Action::Continue, none),
@@ -364,14 +365,19 @@ impl ClusterState {
     }
 
     /// As Kafka does: `ApiVersions` in a version that the broker does not know is answered in
-    /// version 0 (KIP-511), everything else that it does not know costs the connection. But a client
-    /// that looks for a coordinator gets an answer, see [`find_coordinator`].
+    /// version 0 (KIP-511), everything else that it does not know or cannot read costs the connection.
+    /// But a client that looks for a coordinator gets an answer, see [`find_coordinator`].
     fn refuse(&mut self, node: NodeId, body: &[u8], error: RequestError) -> Reaction {
-        let (header, mut why) = match error {
-            RequestError::Unsupported(header) => (header, "the version is not offered".to_owned()),
-            RequestError::Malformed(error) => (UNREADABLE, error.to_string()),
+        let words = error.to_string();
+        let (header, is_known, mut why) = match error {
+            RequestError::Unsupported(header) => {
+                (header, false, "the version is not offered".to_owned())
+            }
+            RequestError::Malformed(header, _) => (header.unwrap_or(UNREADABLE), true, words),
         };
-        let (action, error) = if header.api_key == ApiKey::ApiVersions.code() {
+        let (action, error) = if is_known {
+            (Action::Close, ErrorCode::NONE)
+        } else if header.api_key == ApiKey::ApiVersions.code() {
             let response = api_versions::unsupported(self);
             let error = response.error;
             let response = Response::ApiVersions(response);
@@ -429,6 +435,15 @@ impl ClusterState {
             self.log.entries.push(request);
         }
         observed
+    }
+}
+
+/// The version of an answer: its request's, but `UNSUPPORTED_VERSION` to `ApiVersions` says that the
+/// broker does not know that one (KIP-511).
+fn answered_version(response: &Response, asked: i16) -> i16 {
+    match response {
+        Response::ApiVersions(answer) if answer.error == ErrorCode::UNSUPPORTED_VERSION => 0,
+        _ => asked,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The mock cluster as a client sees it: raw frames over TCP, through this crate's own codec.
 
 mod idempotence;
+mod strange;
 mod watching;
 
 use std::io::{ErrorKind, Read, Write};

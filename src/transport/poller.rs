@@ -1,6 +1,7 @@
 //! Sleeps until a socket is ready, the I/O thread is woken, or a deadline passes: one call of the
 //! system for all of them. Reads and writes nothing itself, and never wakes up without a
-//! reason. Runs on the I/O thread.
+//! reason. If the system refuses that call, it pauses instead and has every socket asked. Runs on the
+//! I/O thread.
 
 use std::io;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use rustix::io::Errno;
 use super::Token;
 use super::tcp::Stream;
 use super::waker::Waker;
+use crate::foreign::logging::log_warn;
 
 /// What the driver waits for on one socket. Failure and hang-up are always waited for.
 #[derive(Debug)]
@@ -39,7 +41,12 @@ pub(crate) struct Poller {
     /// Empty between calls; kept for its memory.
     descriptors: Vec<PollFd<'static>>,
     ready: Vec<Ready>,
+    /// How often in a row the system has refused the call.
+    refusals: u64,
 }
+
+/// How long to pause when the system refuses to wait for sockets.
+const PAUSE: Duration = Duration::from_millis(10);
 
 impl Poller {
     /// # Errors
@@ -50,6 +57,7 @@ impl Poller {
             tokens: Vec::new(),
             descriptors: Vec::new(),
             ready: Vec::new(),
+            refusals: 0,
         })
     }
 
@@ -65,14 +73,15 @@ impl Poller {
     /// The timeout has the system's finest granularity and is never rounded down, so a caller that
     /// waits for a deadline does not come back before it.
     ///
-    /// # Errors
-    /// The system refuses the call: it is out of memory, or there are more sockets than the
-    /// process may have.
+    /// The system may refuse the call: it is out of memory, or the process's limit of descriptors was
+    /// lowered below what is open. Then this pauses for [a moment](PAUSE), and all sockets count as
+    /// ready: to read or write what cannot be read or written does not wait. So records go on, more
+    /// slowly, and deadlines hold.
     pub(crate) fn poll<'a>(
         &mut self,
         interests: impl IntoIterator<Item = Interest<'a>>,
         timeout: Option<Duration>,
-    ) -> io::Result<bool> {
+    ) -> bool {
         self.ready.clear();
         self.tokens.clear();
         let waker = self.waker.clone();
@@ -91,13 +100,56 @@ impl Poller {
             };
             poll(&mut descriptors, timeout.map(timespec).as_ref())
         });
-        match outcome {
-            Ok(0) | Err(Errno::INTR) => {}
-            Ok(_) => self.sort_out(&descriptors),
-            Err(error) => return Err(error.into()),
-        }
+        let refused = match outcome {
+            Err(Errno::INTR) => None,
+            Err(error) => Some(error),
+            Ok(0) => None,
+            Ok(_) => self.sort_out(&descriptors).err(),
+        };
         self.descriptors = recycle(descriptors);
-        Ok(woken)
+        match refused {
+            None => {
+                self.refusals = 0;
+                woken
+            }
+            Some(error) => woken | self.do_without(error, timeout),
+        }
+    }
+
+    /// Pauses, unless it is woken, and takes all sockets for ready. True if it was woken.
+    #[cold]
+    fn do_without(&mut self, error: Errno, timeout: Option<Duration>) -> bool {
+        self.refusals += 1;
+        if self.refusals.is_power_of_two() {
+            let (count, error) = (self.refusals, io::Error::from(error));
+            log_warn!(
+                "the system cannot wait for sockets (time {count}), so all are asked every {PAUSE:?}: \
+                 {error}; has the limit of open files been lowered, or is memory short?"
+            );
+        }
+        let pause = timeout.map_or(PAUSE, |timeout| timeout.min(PAUSE));
+        let waker = self.waker.clone();
+        let (woken, ()) = waker.sleep(|may_sleep| {
+            let pause = timespec(if may_sleep { pause } else { Duration::ZERO });
+            let mut own = [PollFd::new(waker.pipe().receiving(), PollFlags::IN)];
+            match poll(&mut own, Some(&pause)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) if own.iter().any(is_readable) => {
+                    waker.pipe().drain();
+                }
+                // Without any descriptor nothing is left to refuse.
+                _ => {
+                    poll(&mut [], Some(&pause)).ok();
+                }
+            }
+        });
+        self.ready.clear();
+        self.ready.extend(self.tokens.iter().map(|token| Ready {
+            token: *token,
+            readable: true,
+            writable: true,
+        }));
+        woken
     }
 
     /// The sockets that the last call found ready.
@@ -105,12 +157,16 @@ impl Poller {
         &self.ready
     }
 
-    fn sort_out(&mut self, descriptors: &[PollFd<'_>]) {
+    /// # Errors
+    /// The waker's descriptor is not open any more: somebody has closed what is not his.
+    fn sort_out(&mut self, descriptors: &[PollFd<'_>]) -> Result<(), Errno> {
         let Some((wake_up, sockets)) = descriptors.split_first() else {
-            return;
+            return Ok(());
         };
-        if !wake_up.revents().is_empty() {
+        if is_readable(wake_up) {
             self.waker.pipe().drain();
+        } else if !wake_up.revents().is_empty() {
+            return Err(Errno::BADF);
         }
         for (&token, socket) in self.tokens.iter().zip(sockets) {
             let events = socket.revents();
@@ -124,7 +180,12 @@ impl Poller {
                 writable: broken || events.contains(PollFlags::OUT),
             });
         }
+        Ok(())
     }
+}
+
+fn is_readable(descriptor: &PollFd<'_>) -> bool {
+    descriptor.revents().contains(PollFlags::IN)
 }
 
 fn flags(interest: &Interest<'_>) -> PollFlags {

@@ -16,6 +16,7 @@
 use std::io;
 
 use super::pipe::Pipe;
+use crate::foreign::logging::log_error;
 use crate::sync::{Arc, AtomicUsize, Ordering};
 
 /// Wakes the poller it came from. Cloning counts a reference.
@@ -54,7 +55,7 @@ impl Waker {
         // At most one byte per sleep is ever on its way, so there is room for it. If the system
         // refuses all the same, then nothing can be done here that would help.
         if let Err(error) = self.0.pipe.write() {
-            log::error!("cannot wake the I/O thread: {error}");
+            log_error!("cannot wake the I/O thread: {error}");
         }
     }
 

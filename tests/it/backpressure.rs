@@ -96,7 +96,7 @@ fn buffer_memory_is_never_exceeded_and_all_of_it_comes_back() {
 }
 
 #[test]
-fn try_send_refuses_when_memory_is_full_and_hands_record_and_callback_back() {
+fn a_send_that_must_not_wait_hands_record_and_callback_back_when_memory_is_full() {
     let (cluster, producer, held) = full(small_buffer());
     assert!(used(&producer) <= SMALL_BUFFER);
     assert!(
@@ -108,7 +108,7 @@ fn try_send_refuses_when_memory_is_full_and_hands_record_and_callback_back() {
         .partition(0)
         .null_header("h");
     let refused = producer
-        .try_send(record, outcomes.callback("mine"))
+        .send_or_return(record, Some(Duration::ZERO), outcomes.callback("mine"))
         .unwrap_err();
     assert_eq!(refused.error().kind(), ErrorKind::BufferFull);
     assert!(refused.error().is_retriable());
@@ -167,7 +167,7 @@ fn send_blocks_for_max_block_ms_and_send_timeout_for_its_own_limit() {
         (Duration::from_millis(80)..PATIENCE).contains(&waited),
         "{waited:?}"
     );
-    assert_eq!(error.error().kind(), ErrorKind::BufferFull);
+    assert_eq!(error.kind(), ErrorKind::BufferFull);
     assert!(
         error
             .to_string()

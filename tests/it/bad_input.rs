@@ -34,7 +34,7 @@ fn one_refusal(producer: &Producer<str, str>, record: ProducerRecord<'_, str, st
     let outcomes = Outcomes::new();
     let before = format!("{record:?}");
     let refused = producer
-        .send(record, outcomes.callback("handed back"))
+        .send_or_return(record, None, outcomes.callback("handed back"))
         .unwrap_err();
     assert!(outcomes.is_empty());
     let (error, record, callback) = refused.into_parts();
@@ -193,11 +193,16 @@ fn error_of_bootstrap(servers: &str, phrase: &str) -> Error {
     let refuse = || {
         let (error, took) =
             timed(|| one_refusal(&producer, ProducerRecord::new("orders", "value")));
-        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
         assert!(took < PATIENCE);
         error
     };
     let error = meant_error(refuse, |error| error.to_string().contains(phrase));
+    let kind = error.kind();
+    let is_told = matches!(
+        kind,
+        ErrorKind::Connect | ErrorKind::Disconnected | ErrorKind::BadResponse
+    );
+    assert!(is_told, "{kind:?}: {error}");
     let (closed, took) = timed(|| producer.close());
     closed.unwrap();
     assert!(took < PATIENCE);

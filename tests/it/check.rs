@@ -127,6 +127,19 @@ fn it_also_looks_at_topics_that_were_sent_to_in_vain() {
     );
 }
 
+/// Nobody has ever answered, so nothing is known of the topic but that it was wanted.
+#[test]
+fn it_also_looks_at_topics_that_were_sent_to_while_nobody_answered() {
+    let (_cluster, address) = refusing();
+    let producer = producer_of(&address);
+    let record = ProducerRecord::new("orders", "value");
+    producer.try_send(record, |_| {}).unwrap_err();
+    let report = producer.check(PATIENCE).unwrap();
+    let names: Vec<_> = report.topics.iter().map(|topic| &topic.name).collect();
+    assert_eq!(names, ["orders"], "{report}");
+    assert_eq!(causes(&report), [Cause::Refused, Cause::NotChecked]);
+}
+
 #[test]
 fn a_topic_that_is_missing_is_a_problem_and_is_not_made() {
     let cluster = MockCluster::start().unwrap();

@@ -1,4 +1,4 @@
-//! The I/O thread dies, of a logger that panics: every record has its outcome, with a true fate, and
+//! The I/O thread dies, as a test has asked for: every record has its outcome, with a true fate, and
 //! nobody waits any more.
 
 use std::sync::mpsc;
@@ -11,13 +11,12 @@ use linger::{
     Result,
 };
 
-use crate::logged::{is_logged, panic_at};
+use crate::logged::{is_logged, keep_log};
 use crate::observe::{eventually, this_thread, timed, wait_until_asleep};
 use crate::support::{Outcomes, PATIENCE, Setup, ignore};
 
-/// Two brokers, of which the one that leads partition 1 falls silent. A topic kills: brokers refuse
-/// it, of which there is a warning.
-fn start(doomed: &str) -> (MockCluster, Producer<str, str>) {
+/// Two brokers, of which the one that leads partition 1 falls silent.
+fn start() -> (MockCluster, Producer<str, str>) {
     let (cluster, producer) = Setup::new()
         .brokers(2)
         .topic("orders", 2)
@@ -27,9 +26,7 @@ fn start(doomed: &str) -> (MockCluster, Producer<str, str>) {
         .set("buffer.memory", 20_000)
         .set("batch.size", 1_000)
         .start();
-    panic_at(&format!("\"{doomed}\""));
-    let refusal = cluster.on(Api::Metadata).topic(doomed).always();
-    refusal.answer(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    keep_log();
     for partition in [0, 1] {
         let record = ProducerRecord::new("orders", "x").partition(partition);
         producer.send_wait(record).unwrap();
@@ -40,12 +37,6 @@ fn start(doomed: &str) -> (MockCluster, Producer<str, str>) {
     (cluster, producer)
 }
 
-/// Makes the thread log what it dies of.
-fn kill(producer: &Producer<str, str>, doomed: &str) {
-    let record = ProducerRecord::new(doomed, "x");
-    assert!(producer.try_send(record, ignore).is_err());
-}
-
 fn died(error: &Error) {
     assert_eq!(error.kind(), ErrorKind::Internal, "{error}");
     assert!(error.to_string().contains("I/O thread"), "{error}");
@@ -53,7 +44,7 @@ fn died(error: &Error) {
 
 #[test]
 fn every_record_has_its_outcome_and_a_true_fate() {
-    let (_cluster, producer) = start("killer-1");
+    let (_cluster, producer) = start();
     let outcomes = Outcomes::new();
     let before = producer.metrics().batches_sent;
     for tag in ["on its way", "behind", "behind"] {
@@ -63,7 +54,7 @@ fn every_record_has_its_outcome_and_a_true_fate() {
             producer.metrics().batches_sent == before + 1
         });
     }
-    kill(&producer, "killer-1");
+    producer.kill_io_thread();
     for expected in ["on its way", "behind", "behind"] {
         let (tag, result) = outcomes.next();
         let error = result.unwrap_err();
@@ -87,7 +78,7 @@ fn every_record_has_its_outcome_and_a_true_fate() {
 
 #[test]
 fn groups_are_told_of_every_record_and_of_their_end() {
-    let (_cluster, producer) = start("killer-5");
+    let (_cluster, producer) = start();
     let outcomes = Outcomes::new();
     let callbacks = outcomes.callbacks();
     let group = producer.group(move |tag, result: Result<&RecordMetadata, &Error>| {
@@ -104,7 +95,7 @@ fn groups_are_told_of_every_record_and_of_their_end() {
         }
     }
     once.done();
-    kill(&producer, "killer-5");
+    producer.kill_io_thread();
     for tag in (0..100).filter(|tag| tag % 3 != 1) {
         let (told, result) = outcomes.next();
         assert_eq!(told, tag);
@@ -127,8 +118,8 @@ fn groups_are_told_of_every_record_and_of_their_end() {
 
 #[test]
 fn afterwards_every_call_is_refused_at_once() {
-    let (_cluster, producer) = start("killer-2");
-    kill(&producer, "killer-2");
+    let (_cluster, producer) = start();
+    producer.kill_io_thread();
     eventually("it is dead", || {
         producer
             .flush_timeout(Duration::ZERO)
@@ -136,8 +127,8 @@ fn afterwards_every_call_is_refused_at_once() {
     });
     let ((), took) = timed(|| {
         let record = || ProducerRecord::new("orders", "x");
-        died(producer.send(record(), ignore).unwrap_err().error());
-        died(producer.try_send(record(), ignore).unwrap_err().error());
+        died(&producer.send(record(), ignore).unwrap_err());
+        died(&producer.try_send(record(), ignore).unwrap_err());
         died(&producer.send_wait(record()).unwrap_err());
         died(
             &producer
@@ -166,7 +157,7 @@ fn waiting(call: impl FnOnce() -> Result<()> + Send + 'static) -> thread::JoinHa
 
 #[test]
 fn everybody_who_waits_is_told() {
-    let (cluster, producer) = start("killer-3");
+    let (cluster, producer) = start();
     let unknown = cluster.on(Api::Metadata).topic("unknown").always();
     unknown.answer(ErrorCode::LEADER_NOT_AVAILABLE);
     let before = producer.metrics().batches_sent;
@@ -195,7 +186,7 @@ fn everybody_who_waits_is_told() {
         waiting(move || for_flush.flush()),
         waiting(move || handle.wait().map(drop)),
     ];
-    kill(&producer, "killer-3");
+    producer.kill_io_thread();
     for call in calls {
         died(&call.join().unwrap());
     }
@@ -203,13 +194,13 @@ fn everybody_who_waits_is_told() {
 
 #[test]
 fn a_close_that_waits_is_told() {
-    let (cluster, producer) = start("killer-4");
-    let answers = cluster.on(Api::Metadata).topic("killer-4").always();
-    answers.delay(Duration::from_millis(300));
+    let (_cluster, producer) = start();
     let outcomes = Outcomes::new();
     let record = ProducerRecord::new("orders", "x").partition(1);
     producer.send(record, outcomes.callback(())).unwrap();
-    kill(&producer, "killer-4");
-    died(&producer.close().unwrap_err());
+    let closing = producer.clone();
+    let close = waiting(move || closing.close().map(drop));
+    producer.kill_io_thread();
+    died(&close.join().unwrap());
     died(&outcomes.next().1.unwrap_err());
 }

@@ -5,9 +5,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use linger::testing::{Api, MockRequestContent, MockView};
+use linger::testing::{Api, MockCluster, MockRequestContent, MockView};
 use linger::{ErrorKind, OwnedProducerRecord, Producer, ProducerRecord};
 
+use crate::fakes::Padder;
 use crate::support::{Outcomes, PATIENCE, Setup, ignore, values, wait_for_records};
 
 /// Longer than any test may take: whoever waits for it fails.
@@ -450,7 +451,8 @@ fn try_send_finds_a_partition_that_is_new() {
     let refused = producer.try_send(record.clone(), ignore).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "partition 2 of topic \"t\" is not known yet; metadata has been asked for"
+        "partition 2 of topic \"t\" does not exist: the topic has 1 partition (metadata has been \
+         asked for again)"
     );
     let asks = |now: &MockView<'_>| now.counters().metadata_requests > asked;
     assert!(cluster.wait_until(PATIENCE, asks), "as the error says");
@@ -516,4 +518,26 @@ fn producers_of_one_program_do_not_disturb_each_other() {
         .send_wait(ProducerRecord::new("t", b"second"))
         .unwrap();
     assert_eq!(values(&cluster, "t", 0), ["first", "second"]);
+}
+
+/// As Kafka's Java client does, and librdkafka.
+#[test]
+fn answers_with_bytes_behind_them_are_answers_all_the_same() {
+    let cluster = MockCluster::builder().topic("t", 1).start().unwrap();
+    let padder = Padder::start(cluster.address(1).parse().unwrap());
+    let address = padder.address();
+    cluster.advertise(1, &address.ip().to_string(), address.port());
+    let properties = linger::Properties::new()
+        .set("bootstrap.servers", address)
+        .set("key.serializer", "string")
+        .set("value.serializer", "string");
+    let producer: Producer<str, str> = Producer::new(&properties).unwrap();
+    producer
+        .send_wait(ProducerRecord::new("t", "value"))
+        .unwrap();
+    assert_eq!(values(&cluster, "t", 0), ["value"]);
+    let report = producer.check_topics(&["t"], PATIENCE).unwrap();
+    assert_eq!(report.findings().count(), 0, "{report}");
+    // ApiVersions, Metadata, InitProducerId, Produce, and what the check asks for.
+    assert!(padder.padded() >= 6, "{}", padder.padded());
 }

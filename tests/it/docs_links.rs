@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const FOLDERS: [&str; 6] = [
+const FOLDERS: [&str; 7] = [
     "",
     "docs",
+    "docs/migrating",
     "docs/results",
     "examples",
     "benches/peers",

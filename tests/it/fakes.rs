@@ -1,11 +1,12 @@
 //! Ports that are no brokers: they speak something else, garbage, or nothing at all. Each has a
-//! thread, which ends when the fake is dropped.
+//! thread, which ends when the fake is dropped. And one with a broker behind it whose answers are
+//! longer than they should be.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{Builder, JoinHandle};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, Builder, JoinHandle};
 use std::time::Duration;
 
 /// What a fake does with a connection.
@@ -119,3 +120,85 @@ impl DeafPort {
         self.address.to_string()
     }
 }
+
+/// A loopback port with a broker behind it, whose every answer gets bytes behind it on the way.
+pub(crate) struct Padder {
+    address: SocketAddr,
+    /// How many answers got them.
+    padded: Arc<AtomicUsize>,
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Padder {
+    pub(crate) fn start(broker: SocketAddr) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let padded = Arc::new(AtomicUsize::new(0));
+        let (ended, count) = (Arc::clone(&over), Arc::clone(&padded));
+        let thread = Builder::new()
+            .name("padder".to_owned())
+            .spawn(move || {
+                for client in listener.incoming() {
+                    if ended.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    let count = Arc::clone(&count);
+                    // Ends with the connection of the client, or the broker's.
+                    thread::spawn(move || relay(client.ok()?, broker, &count).ok());
+                }
+            })
+            .unwrap();
+        Self {
+            address,
+            padded,
+            over,
+            thread: Some(thread),
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn padded(&self) -> usize {
+        self.padded.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Padder {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        let _knock = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+/// Passes on requests as they come, and answers with `BEHIND` behind them.
+fn relay(client: TcpStream, broker: SocketAddr, padded: &AtomicUsize) -> io::Result<()> {
+    let broker = TcpStream::connect(broker)?;
+    let (mut requests, mut to_broker) = (client.try_clone()?, broker.try_clone()?);
+    thread::spawn(move || {
+        let _ended = io::copy(&mut requests, &mut to_broker);
+        to_broker.shutdown(Shutdown::Both)
+    });
+    let (mut answers, mut to_client) = (broker, client);
+    loop {
+        let mut length = [0; 4];
+        if answers.read_exact(&mut length).is_err() {
+            return to_client.shutdown(Shutdown::Both);
+        }
+        let length = usize::try_from(i32::from_be_bytes(length)).expect("a good answer");
+        let mut body = vec![0; length];
+        answers.read_exact(&mut body)?;
+        body.extend(BEHIND);
+        let longer = i32::try_from(body.len()).expect("a small answer");
+        padded.fetch_add(1, Ordering::SeqCst);
+        to_client.write_all(&[&longer.to_be_bytes()[..], &body].concat())?;
+    }
+}
+
+const BEHIND: [u8; 3] = [0, 1, 0xff];

@@ -13,7 +13,7 @@ fn a_refused_record_was_not_written() {
     let (cluster, producer) = Setup::new().topic("t", 1).start();
     let record = ProducerRecord::new("t", "v").timestamp(-1);
     let refused = producer.send(record, ignore).unwrap_err();
-    assert_eq!(refused.error().fate(), Fate::NotWritten);
+    assert_eq!(refused.fate(), Fate::NotWritten);
     assert!(cluster.batches("t", 0).is_empty());
 }
 

@@ -156,22 +156,21 @@ fn a_refused_record_comes_back_with_its_token_and_is_not_told() {
     let (function, reported) = once();
     let once = producer.group_once(function);
     let wrong = || ProducerRecord::new("orders", "x").partition(-1);
-    let refused = group.send(wrong(), 7).unwrap_err();
+    let refused = group.send_or_return(wrong(), None, 7).unwrap_err();
     let (error, record, token) = refused.into_parts();
     assert_eq!((error.kind(), token), (ErrorKind::InvalidRecord, 7));
     assert_eq!(format!("{record:?}"), format!("{:?}", wrong()));
     assert!(group.try_send(wrong(), 8).is_err());
     assert!(group.send_timeout(wrong(), PATIENCE, 9).is_err());
-    let refused = [
-        once.send(wrong(), 1).unwrap_err(),
-        once.try_send(wrong(), 1).unwrap_err(),
-        once.send_timeout(wrong(), PATIENCE, 1).unwrap_err(),
-    ];
-    assert!(refused.into_iter().all(|one| one.into_parts().2 == 1));
+    let refused = once.send_or_return(wrong(), Some(PATIENCE), 1);
+    assert_eq!(refused.unwrap_err().into_parts().2, 1);
+    assert!(once.send(wrong(), 1).is_err());
+    assert!(once.try_send(wrong(), 1).is_err());
+    assert!(once.send_timeout(wrong(), PATIENCE, 1).is_err());
     once.done();
     producer.close().unwrap();
     let error = group.send(ProducerRecord::new("orders", "x"), 10);
-    assert_eq!(error.unwrap_err().error().kind(), ErrorKind::Closed);
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Closed);
     assert!(told.try_recv().is_err());
     let report = reported.recv().unwrap();
     assert_eq!((report.acknowledged, report.failures.len()), (0, 0));

@@ -1,11 +1,16 @@
-//! What the library logs in this process.
+//! What the library logs in this process, and a logger that panics.
 
 use std::panic::resume_unwind;
 use std::sync::{Mutex, Once};
+use std::thread;
 
 static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
-/// What the logger panics at.
-static FATAL: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// The levels of what was logged on fatal threads.
+static FATAL: Mutex<Vec<log::Level>> = Mutex::new(Vec::new());
+
+/// On threads with this in their names the logger panics at every line. The name of an I/O thread has
+/// its producer's client id.
+pub(crate) const FATAL_THREAD: &str = "logs-no-more";
 
 struct Logger;
 
@@ -15,27 +20,23 @@ impl log::Log for Logger {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        if self.enabled(record.metadata()) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        if record.level() <= log::Level::Warn {
             let line = format!("{} {}", record.level(), record.args());
-            let is_fatal = contains_any(&line, &FATAL.lock().unwrap());
             LOGGED.lock().unwrap().push(line);
-            if is_fatal {
-                resume_unwind(Box::new("a logger's mistake"));
-            }
+        }
+        if thread::current()
+            .name()
+            .is_some_and(|name| name.contains(FATAL_THREAD))
+        {
+            FATAL.lock().unwrap().push(record.level());
+            resume_unwind(Box::new("a logger's mistake"));
         }
     }
 
     fn flush(&self) {}
-}
-
-fn contains_any(line: &str, parts: &[String]) -> bool {
-    parts.iter().any(|part| line.contains(part))
-}
-
-/// From now on the logger panics when a warning has this part: the thread that logs it dies.
-pub(crate) fn panic_at(part: &str) {
-    keep_log();
-    FATAL.lock().unwrap().push(part.to_owned());
 }
 
 /// From now on the library's warnings are kept.
@@ -43,7 +44,7 @@ pub(crate) fn keep_log() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         log::set_logger(&Logger).unwrap();
-        log::set_max_level(log::LevelFilter::Warn);
+        log::set_max_level(log::LevelFilter::Trace);
     });
 }
 
@@ -53,4 +54,9 @@ pub(crate) fn is_logged(parts: &[&str]) -> bool {
     logged
         .iter()
         .any(|line| parts.iter().all(|part| line.contains(part)))
+}
+
+/// Whether the logger has panicked at a line of this level.
+pub(crate) fn has_panicked_at(level: log::Level) -> bool {
+    FATAL.lock().unwrap().contains(&level)
 }

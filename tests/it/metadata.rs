@@ -160,43 +160,6 @@ fn a_send_waits_for_a_partition_that_is_not_there_yet() {
     assert_eq!(values(&cluster, "orders", 4), ["x"]);
 }
 
-/// Repeats a `try_send` that is refused for want of metadata until it is taken.
-fn try_until_taken(
-    cluster: &MockCluster,
-    producer: &Producer<str, str>,
-    record: &ProducerRecord<'_, str, str>,
-) {
-    let before = cluster.counters().metadata_requests;
-    let refused = producer.try_send(record.clone(), ignore).unwrap_err();
-    assert_eq!(refused.error().kind(), ErrorKind::UnknownTopicOrPartition);
-    // That was enough to have the cluster asked.
-    assert!(cluster.wait_until(PATIENCE, |view| {
-        view.counters().metadata_requests > before
-    }));
-    eventually("the record is taken", || {
-        producer.try_send(record.clone(), ignore).is_ok()
-    });
-    producer.flush().unwrap();
-}
-
-#[test]
-fn try_send_asks_for_an_unknown_topic_and_succeeds_later() {
-    let (cluster, producer) = setup().start();
-    let record = ProducerRecord::new("new", "x");
-    try_until_taken(&cluster, &producer, &record);
-    assert_eq!(values(&cluster, "new", 0), ["x"]);
-}
-
-#[test]
-fn try_send_asks_for_an_unknown_partition_and_succeeds_later() {
-    let (cluster, producer) = setup().topic("orders", 1).start();
-    send_all(&producer, "orders", &["the topic is known"]);
-    cluster.add_partitions("orders", 2);
-    let record = ProducerRecord::new("orders", "x").partition(1);
-    try_until_taken(&cluster, &producer, &record);
-    assert_eq!(values(&cluster, "orders", 1), ["x"]);
-}
-
 #[test]
 fn topics_that_many_threads_ask_for_are_found_together() {
     let (cluster, producer) = setup().start();

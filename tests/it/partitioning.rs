@@ -272,7 +272,7 @@ fn a_partitioner_of_the_users_own_decides_and_its_mistakes_are_told() {
         let refused = producer
             .send(ProducerRecord::new("t", value), ignore)
             .unwrap_err();
-        assert_eq!(refused.error().kind(), ErrorKind::InvalidRecord);
+        assert_eq!(refused.kind(), ErrorKind::InvalidRecord);
         assert_eq!(refused.to_string(), told);
     }
     for value in ["2", "0", "2"] {

@@ -156,7 +156,7 @@ fn a_serializer_that_fails_hands_record_and_callback_back() {
     let outcomes = Outcomes::new();
     let record = ProducerRecord::new("t", &REFUSED).header("h", b"x");
     let refused = producer
-        .send(record, outcomes.callback("mine"))
+        .send_or_return(record, None, outcomes.callback("mine"))
         .unwrap_err();
     assert_eq!(refused.error().kind(), ErrorKind::Serialization);
     let text = "cannot serialize the value of a record for \"t\": orders are numbered from 1";

@@ -103,9 +103,9 @@ fn close_closes_all_clones() {
     producer.close().unwrap();
     assert_eq!(values(&cluster, "orders", 0).len(), 1);
     let refused = clone.send(ProducerRecord::new("orders", "late"), ignore);
-    assert!(refused.unwrap_err().error().is_closed());
+    assert!(refused.unwrap_err().is_closed());
     let refused = clone.try_send(ProducerRecord::new("orders", "late"), ignore);
-    assert!(refused.unwrap_err().error().is_closed());
+    assert!(refused.unwrap_err().is_closed());
     let refused = clone.send_wait(ProducerRecord::new("unknown", "late"));
     assert!(refused.unwrap_err().is_closed());
     assert!(clone.flush().unwrap_err().is_closed());
@@ -218,7 +218,7 @@ fn close_ends_a_send_that_waits_for_memory() {
             loop {
                 tell.send(this_thread()).unwrap();
                 if let Err(refused) = producer.send(ProducerRecord::new("orders", &value), ignore) {
-                    return refused.error().clone();
+                    return refused;
                 }
             }
         });
@@ -267,7 +267,7 @@ fn a_send_that_comes_while_others_close_is_refused_at_once() {
         for topic in ["orders", "unknown"] {
             let (refused, took) = timed(|| producer.send(ProducerRecord::new(topic, "x"), ignore));
             let refused = refused.unwrap_err();
-            assert!(refused.error().is_closed(), "{topic}: {refused}");
+            assert!(refused.is_closed(), "{topic}: {refused}");
             assert!(took < PATIENCE, "{topic}: {took:?}");
         }
         assert_eq!(called.load(Ordering::SeqCst), 0);
@@ -287,7 +287,7 @@ fn send_until_closed(
         let called = Arc::clone(called);
         let count = move |_: Result<_>| _ = called.fetch_add(1, Ordering::SeqCst);
         if let Err(refused) = producer.send(ProducerRecord::new(topic, "x"), count) {
-            assert!(refused.error().is_closed(), "{refused}");
+            assert!(refused.is_closed(), "{refused}");
             return accepted;
         }
         accepted += 1;
@@ -385,7 +385,7 @@ fn close_tells_how_many_wait_when_a_callback_does_not_return() {
     inside.recv_timeout(PATIENCE).unwrap();
     assert_eq!(called.load(Ordering::SeqCst), 0);
     let refused = producer.send(ProducerRecord::new("orders", "late"), ignore);
-    assert!(refused.unwrap_err().error().is_closed());
+    assert!(refused.unwrap_err().is_closed());
 
     release.send(()).unwrap();
     producer.close().unwrap();

@@ -1,4 +1,4 @@
-//! The command line: the flags of Kafka 4.3.1's ConsoleProducer with their defaults, the deprecated
+//! The command line: the flags of Kafka 4.4.0's ConsoleProducer with their defaults, the deprecated
 //! ones included, and its rules about which of them go together.
 
 use std::ffi::OsString;

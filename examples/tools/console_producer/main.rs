@@ -4,8 +4,12 @@
 mod args;
 mod failures;
 mod lines;
+#[path = "../shared/output.rs"]
+mod output;
 mod parser;
 mod refusal;
+#[path = "../shared/signals.rs"]
+mod signals;
 mod spelling;
 mod stop;
 
@@ -25,18 +29,19 @@ use crate::lines::Lines;
 use crate::parser::Parser;
 use crate::stop::Stop;
 
+/// Its name in messages.
+const TOOL: &str = "console_producer";
+
 fn main() -> ExitCode {
     env_logger::init_from_env(Env::default().default_filter_or("warn"));
     let args = match Args::read(env::args_os()) {
         Ok(args) => args,
-        Err(refusal) => {
-            refusal.tell();
-            return refusal.exit_code();
-        }
+        Err(refusal) => return refusal.tell(),
     };
-    // Whoever does not listen to warnings may have closed the pipe.
     for warning in args.deprecations() {
-        writeln!(io::stdout(), "{warning}").ok();
+        if !output::print(TOOL, warning) {
+            return ExitCode::FAILURE;
+        }
     }
     if !args.ignored().is_empty() {
         log::warn!("these arguments belong to no option: {:?}", args.ignored());
@@ -123,7 +128,7 @@ fn produce(
             }
             continue;
         }
-        if let Err(refused) = records.send(record, Sent::new(&line, &parts)) {
+        if let Err(refused) = records.send_or_return(record, None, Sent::new(&line, &parts)) {
             let (error, _, sent) = refused.into_parts();
             failures.report(&sent, &error);
             if error.is_closed() {
@@ -159,7 +164,7 @@ fn sum_up(failures: &Failures) {
 }
 
 fn complain(error: impl Display) {
-    writeln!(io::stderr(), "console_producer: {error}").ok();
+    writeln!(io::stderr(), "{TOOL}: {error}").ok();
 }
 
 #[cfg(test)]

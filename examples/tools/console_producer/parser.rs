@@ -210,8 +210,8 @@ impl<'a> Parts<'a> {
         }
         for (name, value) in &self.headers {
             record = match value {
-                Some(value) => record.header(name, *value),
-                None => record.null_header(name),
+                Some(value) => record.header(*name, *value),
+                None => record.null_header(*name),
             };
         }
         record

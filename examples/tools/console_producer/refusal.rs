@@ -9,6 +9,7 @@ use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::args::Args;
+use crate::{TOOL, output};
 
 /// A command line that sends nothing.
 #[derive(Debug, PartialEq)]
@@ -22,14 +23,17 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// Says it. Nobody left to read it is no failure.
-    pub(crate) fn tell(&self) {
+    /// Says it, and returns the exit code.
+    pub(crate) fn tell(&self) -> ExitCode {
         match self {
-            Self::Version => writeln!(io::stdout(), "{self}"),
-            // Also the help: so does Kafka's tool.
-            Self::Help | Self::Usage(_) | Self::Value(_) => writeln!(io::stderr(), "{self}"),
+            Self::Version if !output::print(TOOL, self) => return ExitCode::FAILURE,
+            Self::Version => {}
+            // Also the help: so does Kafka's tool. Nobody may be left to read it.
+            Self::Help | Self::Usage(_) | Self::Value(_) => {
+                writeln!(io::stderr(), "{self}").ok();
+            }
         }
-        .ok();
+        self.exit_code()
     }
 
     /// As Kafka's tool has it, help included.
@@ -48,7 +52,7 @@ impl fmt::Display for Refusal {
             Self::Help => write!(f, "{}", command.render_long_help().to_string().trim_end()),
             Self::Version => write!(
                 f,
-                "{} (with the flags of Kafka 4.3.1)",
+                "{} (with the flags of Kafka 4.4.0)",
                 env!("CARGO_PKG_VERSION")
             ),
             Self::Usage(reason) => {

@@ -1,6 +1,6 @@
-//! Ends the program on SIGINT and SIGTERM as Java's does: what was accepted is sent first, and the
-//! exit code is 128 and the signal's number. A thread of its own waits for signals, because the main
-//! one waits for input; it lets that one finish its line. A second signal ends the program at once.
+//! Ends the program on SIGINT and SIGTERM as Java's does: what was accepted is sent first. A thread of
+//! its own does that, because the main one waits for input; it lets that one finish its line. A second
+//! signal ends the program at once.
 
 use std::io;
 use std::process;
@@ -8,9 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
-use signal_hook::iterator::Signals;
+use crate::{TOOL, signals};
 
 /// Whether the program was asked to end. By default, nobody can ask.
 #[derive(Default)]
@@ -27,26 +25,16 @@ impl Stop {
         close: impl FnOnce() + Send + 'static,
         sum_up: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
-        let asked = Arc::new(AtomicBool::new(false));
-        let line = Arc::default();
-        for signal in [SIGINT, SIGTERM] {
-            // In this order: the first signal finds the flag down, and the second one up.
-            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))?;
-            flag::register(signal, Arc::clone(&asked))?;
-        }
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
-        let last_line = Arc::clone(&line);
-        thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(move || {
-                if let Some(signal) = signals.forever().next() {
-                    close();
-                    drop(hold(&last_line));
-                    sum_up();
-                    process::exit(128 + signal);
-                }
-            })?;
-        Ok(Self { asked, line })
+        let stop = Self::default();
+        let (asked, last_line) = (Arc::clone(&stop.asked), Arc::clone(&stop.line));
+        signals::listen(TOOL, move |signal| {
+            asked.store(true, Ordering::SeqCst);
+            close();
+            drop(hold(&last_line));
+            sum_up();
+            process::exit(signals::exit_code(signal));
+        })?;
+        Ok(stop)
     }
 
     /// Until this is dropped, the program does not end by a first signal.

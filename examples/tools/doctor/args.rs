@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use linger::Properties;
+
+use crate::one_dash;
 
 /// Checks a Kafka cluster before a producer is started, and says what is wrong and what to do.
 ///
@@ -14,8 +16,8 @@ use linger::Properties;
 /// advertises; asks for versions, for the cluster, and for the topics given. Sends no records and
 /// creates no topics.
 ///
-/// Exit codes: 0 if a producer can work (there may be warnings), 1 if there are problems, 2 if the
-/// flags or the properties are wrong.
+/// Exit codes: 0 if a producer can work (there may be warnings), 1 if there are problems, 2 if there
+/// is no report: the flags or the properties are wrong, or it cannot be printed.
 #[derive(Debug, Parser)]
 #[command(name = "doctor", verbatim_doc_comment, version)]
 pub(crate) struct Args {
@@ -36,7 +38,12 @@ pub(crate) struct Args {
     command_property: Vec<String>,
 
     /// How long the check may take, in milliseconds.
-    #[arg(long, value_name = "MS", default_value_t = 10_000)]
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 10_000,
+        allow_negative_numbers = true
+    )]
     timeout_ms: u64,
 
     /// Print the report as one line of JSON.
@@ -47,7 +54,13 @@ pub(crate) struct Args {
 impl Args {
     /// Reads the command line; the error may also be its help.
     pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let args = Self::try_parse_from(arguments)?;
+        let arguments: Vec<_> = arguments.collect();
+        let args = Self::try_parse_from(&arguments).map_err(|error| {
+            match one_dash::hint(&arguments, &Self::command(), &error) {
+                hint if hint.is_empty() => error,
+                hint => Self::refuse(error.kind(), format!("unexpected argument{hint}")),
+            }
+        })?;
         let mut properties = args.command_property.iter();
         if let Some(wrong) = properties.find(|property| !property.contains('=')) {
             let text = format!("--command-property takes NAME=VALUE, not '{wrong}'");
@@ -68,8 +81,6 @@ impl Args {
     }
 
     fn refuse(kind: ErrorKind, text: String) -> clap::Error {
-        use clap::CommandFactory;
-
         Self::command().error(kind, text)
     }
 
@@ -152,7 +163,11 @@ mod tests {
             ("--bootstrap-server h:1 --timeout-ms soon", "invalid digit"),
             (
                 "--bootstrap-server h:1 --timeout-ms -1",
-                "unexpected argument",
+                "invalid value '-1' for '--timeout-ms <MS>'",
+            ),
+            (
+                "-bootstrap-server h:1",
+                "(a flag has two dashes: --bootstrap-server)",
             ),
             ("--bootstrap-server h:1 --command-property a", "NAME=VALUE"),
             (

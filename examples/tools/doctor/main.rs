@@ -4,6 +4,10 @@
 
 mod args;
 mod json;
+#[path = "../shared/one_dash.rs"]
+mod one_dash;
+#[path = "../shared/output.rs"]
+mod output;
 mod paint;
 
 use std::env;
@@ -28,24 +32,31 @@ fn main() -> ExitCode {
     let args = match Args::read(env::args_os()) {
         Ok(args) => args,
         Err(refusal) => {
-            // If the output is closed, that is no failure.
-            refusal.print().ok();
-            return match refusal.use_stderr() {
-                true => ExitCode::from(MISUSED),
-                false => ExitCode::from(HEALTHY),
-            };
+            return ExitCode::from(match refusal.use_stderr() {
+                true => {
+                    // Nobody may be left to read it.
+                    refusal.print().ok();
+                    MISUSED
+                }
+                false => told(&refusal.render().to_string(), HEALTHY),
+            });
         }
     };
     ExitCode::from(match examine(&args) {
-        Ok(report) => {
-            writeln!(io::stdout(), "{}", page(&args, &report)).ok();
-            verdict(&report)
-        }
+        Ok(report) => told(&page(&args, &report), verdict(&report)),
         Err(error) => {
             writeln!(io::stderr(), "doctor: {error}").ok();
             MISUSED
         }
     })
+}
+
+/// Prints this, and returns the exit code: the given one, if it could be printed.
+fn told(text: &str, exit_code: u8) -> u8 {
+    match output::print("doctor", text.trim_end()) {
+        true => exit_code,
+        false => MISUSED,
+    }
 }
 
 fn examine(args: &Args) -> Result<CheckReport> {

@@ -1,17 +1,19 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::str::FromStr;
 
 use clap::{CommandFactory, Parser, ValueEnum};
 
 use crate::faults::{Close, Delay, Fail};
+use crate::one_dash;
 
 /// A Kafka cluster for tests, in one process and on loopback ports: producers of any language can
 /// send to it. It stores no records, so its memory does not grow however long it runs.
 ///
 /// The first line of output is the address to connect to, such as bootstrap.servers=127.0.0.1:9092.
-/// Ctrl-C or SIGTERM ends it, with a summary.
+/// Ctrl-C or SIGTERM ends it, with a summary; a second one ends it at once.
 ///
 /// It checks batches as a broker does: checksums, codecs, producer ids, epochs and sequences.
 /// It has no consumers, no transactions, no TLS and no SASL.
@@ -24,6 +26,7 @@ pub(crate) struct Args {
         long,
         value_name = "NUMBER",
         default_value_t = 1,
+        allow_negative_numbers = true,
         value_parser = clap::value_parser!(u16).range(1..=MOST_BROKERS)
     )]
     pub(crate) brokers: u16,
@@ -37,12 +40,13 @@ pub(crate) struct Args {
         long,
         value_name = "PARTITIONS",
         default_value_t = 1,
+        allow_negative_numbers = true,
         value_parser = clap::value_parser!(i32).range(0..=MOST_PARTITIONS)
     )]
     pub(crate) auto_create: i32,
 
     /// The port of the first broker; the others get the ports after it. 0: any free ports.
-    #[arg(long, default_value_t = 9092)]
+    #[arg(long, default_value_t = 9092, allow_negative_numbers = true)]
     pub(crate) port: u16,
 
     /// Print a line for each batch and each other request; with --print=records also the records. In
@@ -64,22 +68,26 @@ pub(crate) struct Args {
 
     /// Delay the answer by this time, such as 20ms; may be repeated, and the times add up. Later
     /// requests on the same connection wait as well.
-    #[arg(long, value_name = "[API:]TIME[:HOW-OFTEN]")]
+    #[arg(
+        long,
+        value_name = "[API:]TIME[:HOW-OFTEN]",
+        allow_hyphen_values = true
+    )]
     pub(crate) delay: Vec<Delay>,
 
     /// Close the connection without an answer and before the request is processed: its records are not
     /// written. May be repeated.
-    #[arg(long, value_name = "[API:]HOW-OFTEN")]
+    #[arg(long, value_name = "[API:]HOW-OFTEN", allow_negative_numbers = true)]
     pub(crate) close_before: Vec<Close>,
 
     /// Close the connection without an answer, but after the request is processed: its records are
     /// written, and the producer does not know. May be repeated.
-    #[arg(long, value_name = "[API:]HOW-OFTEN")]
+    #[arg(long, value_name = "[API:]HOW-OFTEN", allow_negative_numbers = true)]
     pub(crate) close_after: Vec<Close>,
 
     /// The seed of random faults: with the same seed, the same batches of each partition are hit.
     /// Default: a new one each time, which is printed.
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
 }
 
@@ -146,9 +154,15 @@ impl Args {
     /// says so with exit code 2.
     pub(crate) fn read<S>(arguments: impl IntoIterator<Item = S>) -> Result<Self, clap::Error>
     where
-        S: Into<std::ffi::OsString> + Clone,
+        S: Into<OsString>,
     {
-        let args = Self::try_parse_from(arguments)?;
+        let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+        let args = Self::try_parse_from(&arguments).map_err(|error| {
+            match one_dash::hint(&arguments, &Self::command(), &error) {
+                hint if hint.is_empty() => error,
+                hint => Self::command().error(error.kind(), format!("unexpected argument{hint}")),
+            }
+        })?;
         let wrong = |reason: String| {
             let kind = clap::error::ErrorKind::ValueValidation;
             Err(Self::command().error(kind, reason))
@@ -259,7 +273,13 @@ mod tests {
                 "--print",
                 "possible values: batches, records",
             ),
-            ("--seed -1", "-1", "unexpected argument"),
+            ("--seed -1", "--seed", "invalid digit"),
+            ("--brokers -1", "--brokers", "-1 is not in 1..=100"),
+            ("--port -1", "--port", "-1 is not in 0..=65535"),
+            ("--auto-create -1", "--auto-create", "-1 is not in"),
+            ("--close-before -0.1", "--close-before", "probability"),
+            ("--delay -5ms", "--delay", "-5ms"),
+            ("-topic orders", "--topic", "a flag has two dashes"),
             ("--fail produce", "--fail", "an API and an error"),
             ("--delay 20", "--delay", "needs a unit"),
             ("--close-after 2", "--close-after", "probability"),

@@ -2,22 +2,25 @@
 
 mod args;
 mod faults;
+#[path = "../shared/one_dash.rs"]
+mod one_dash;
+#[path = "../shared/output.rs"]
+mod output;
 mod printer;
 mod report;
+#[path = "../shared/signals.rs"]
+mod signals;
 
 use std::env;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use linger::testing::{MockCluster, MockEvent};
 use parking_lot::Mutex;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
-use signal_hook::iterator::Signals;
 
 use crate::args::Args;
 use crate::printer::Printer;
@@ -26,17 +29,34 @@ use crate::report::{Style, Tally};
 fn main() -> ExitCode {
     let args = match Args::read(env::args_os()) {
         Ok(args) => args,
-        Err(error) => error.exit(),
+        Err(error) => return refuse(&error),
     };
     run(&args).unwrap_or_else(|error| {
         // Nobody left to read it is no failure.
-        writeln!(io::stderr(), "mock_cluster: {error}").ok();
+        writeln!(io::stderr(), "{TOOL}: {error}").ok();
         ExitCode::FAILURE
     })
 }
 
+/// Its name in messages.
+const TOOL: &str = "mock_cluster";
+
+/// Says what is wrong with the command line, or what it asks for: its help.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        // Nobody left to read it is no failure.
+        error.print().ok();
+        return ExitCode::from(2);
+    }
+    match output::print(TOOL, error.render().to_string().trim_end()) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
 fn run(args: &Args) -> io::Result<ExitCode> {
-    let mut signals = signals()?;
+    let (asked, signal) = mpsc::channel();
+    signals::listen(TOOL, move |signal| asked.send(signal).unwrap_or_default())?;
     let started = now();
     let printer = Arc::new(Printer::new(io::stdout())?);
     let tally = Arc::new(Mutex::new(Tally::default()));
@@ -44,7 +64,8 @@ fn run(args: &Args) -> io::Result<ExitCode> {
     let cluster = start(args, seed, watch(args, started, &printer, &tally))?;
     printer.begin(&greeting(args, &cluster, seed));
 
-    let signal = signals.forever().next().unwrap_or(SIGTERM);
+    // Nobody hangs up before the signal.
+    let signal = signal.recv().unwrap_or(SIGTERM);
     printer.hurry();
     for node in cluster.nodes() {
         cluster.stop_broker(node);
@@ -52,22 +73,12 @@ fn run(args: &Args) -> io::Result<ExitCode> {
     let mut last_words = farewell(signal, started.elapsed());
     last_words.push_str(&report::summary(&cluster, &tally.lock()));
     printer.finish(&last_words, PATIENCE);
-    Ok(u8::try_from(128 + signal).map_or(ExitCode::FAILURE, ExitCode::from))
+    let exit_code = u8::try_from(signals::exit_code(signal));
+    Ok(exit_code.map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 /// How long a reader that does not read may hold up the end.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// The signals that end the program; a second one does so at once.
-fn signals() -> io::Result<Signals> {
-    let asked = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // In this order: the first signal finds the flag down, and the second one up.
-        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))?;
-        flag::register(signal, Arc::clone(&asked))?;
-    }
-    Signals::new([SIGINT, SIGTERM])
-}
 
 /// The cluster that the flags describe, which tells `observer` of all that comes.
 fn start(
@@ -170,10 +181,7 @@ fn greeting(args: &Args, cluster: &MockCluster, seed: u64) -> String {
 }
 
 fn farewell(signal: i32, elapsed: Duration) -> String {
-    let name = match signal {
-        SIGINT => "SIGINT",
-        _ => "SIGTERM",
-    };
+    let name = signals::name(signal);
     // On a terminal the line has begun with ^C.
     let new_line = match signal == SIGINT && io::stdout().is_terminal() {
         true => "\n",

@@ -2,7 +2,7 @@
 //! do wait if more than a screenful is left to print: nothing is dropped, and memory stays flat. When
 //! nobody reads any more, all else goes on without.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -114,9 +114,7 @@ impl Shared {
             self.changed.notify_all();
             let written = output.write_all(text.as_bytes());
             let written = written.and_then(|()| output.flush());
-            if let Err(error) = &written
-                && error.kind() != ErrorKind::BrokenPipe
-            {
+            if let Err(error) = &written {
                 let words = "mock_cluster: continues without printing";
                 writeln!(io::stderr(), "{words}: {error}").ok();
             }
@@ -133,6 +131,7 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     use super::*;

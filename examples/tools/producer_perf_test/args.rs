@@ -1,4 +1,4 @@
-//! The command line: the flags of Kafka 4.3.1's ProducerPerformance, the deprecated ones included,
+//! The command line: the flags of Kafka 4.4.0's ProducerPerformance, the deprecated ones included,
 //! and its rules about which of them go together.
 
 use std::path::PathBuf;
@@ -12,6 +12,8 @@ use crate::command_line::number;
 /// Prints a line for every reporting interval and a summary, in the format of Kafka's own
 /// producer performance tool, to standard output. Without a bootstrap server it measures against
 /// a mock cluster inside this process.
+///
+/// Exit codes: 0 if all records were acknowledged, 1 if one failed or a line could not be printed.
 #[derive(Debug, Parser)]
 #[command(
     name = "producer_perf_test",
@@ -32,7 +34,8 @@ pub(crate) struct Args {
     #[arg(long, value_parser = number::<i64>, allow_hyphen_values = true)]
     pub(crate) num_records: i64,
 
-    /// Send at most about this many records a second; -1 for as many as possible.
+    /// Send at most about this many records a second; -1 for as many as possible. 0 would never end
+    /// and is refused.
     #[arg(long, value_parser = number::<f64>, allow_hyphen_values = true)]
     pub(crate) throughput: f64,
 
@@ -108,6 +111,10 @@ impl Args {
             (
                 self.num_records <= 0,
                 "--num-records should be greater than zero.",
+            ),
+            (
+                self.throughput == 0.0 || self.throughput.is_nan(),
+                "--throughput should be a number of records a second, or -1 for as many as possible.",
             ),
             (
                 self.warmup_records >= self.num_records,
@@ -265,6 +272,17 @@ mod tests {
         let wrong = args("--command-property linger.ms");
         let refusal = wrong.properties().next().unwrap().unwrap_err();
         assert_eq!(refusal, "Invalid property: linger.ms");
+    }
+
+    /// Kafka's tool would wait for ever after the second record.
+    #[test]
+    fn refuses_a_throughput_of_nothing() {
+        for throughput in ["0", "-0", "0.0", "NaN"] {
+            let line =
+                format!("perf --topic t --num-records 5 --record-size 9 --throughput {throughput}");
+            let rule = bare(&line).check().unwrap_err();
+            assert!(rule.starts_with("--throughput should be"), "{rule}");
+        }
     }
 
     #[test]

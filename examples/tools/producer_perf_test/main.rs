@@ -11,6 +11,10 @@ mod args;
 mod command_line;
 mod meter;
 mod metrics;
+#[path = "../shared/one_dash.rs"]
+mod one_dash;
+#[path = "../shared/output.rs"]
+mod output;
 mod payload;
 mod screen;
 mod stats;
@@ -37,9 +41,12 @@ use crate::throttle::{Pause, Throttle};
 /// Partitions of the topic on the mock cluster.
 const MOCK_PARTITIONS: i32 = 3;
 
+/// Its name in messages.
+const TOOL: &str = "producer_perf_test";
+
 fn main() -> ExitCode {
     env_logger::init_from_env(Env::default().default_filter_or("warn"));
-    let args: Args = match command_line::parse(env::args_os()) {
+    let args: Args = match command_line::parse(TOOL, env::args_os()) {
         Ok(args) => args,
         Err(exit_code) => return exit_code,
     };
@@ -51,7 +58,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             screen.remove_progress();
-            writeln!(io::stderr(), "producer_perf_test: {error}").ok();
+            writeln!(io::stderr(), "{TOOL}: {error}").ok();
             ExitCode::FAILURE
         }
     }
@@ -82,7 +89,14 @@ fn run(args: &Args, screen: &Arc<Screen>) -> Result<(), Box<dyn StdError>> {
         producer.close()?;
         meter.finish();
     }
-    Ok(())
+    match (meter.failed_records(), screen.is_lost()) {
+        (0, false) => Ok(()),
+        (0, true) => Err("lines of the measurement are lost".into()),
+        (failed, _) => {
+            let records = args.num_records;
+            Err(format!("{failed} of {records} records failed and are not measured").into())
+        }
+    }
 }
 
 /// The properties of the file, over them the single ones, over them what this tool decides.
@@ -162,9 +176,8 @@ fn produce(
             None => {}
             // May end early now and then; the throttle makes up for it.
             Some(Pause::For(time)) => thread::park_timeout(time),
-            Some(Pause::UntilStopped) => loop {
-                thread::park();
-            },
+            // The flags do not allow a target of no record at all.
+            Some(Pause::UntilStopped) => {}
         }
     }
     meter

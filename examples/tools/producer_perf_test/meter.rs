@@ -2,6 +2,7 @@
 //! producer's callbacks what became of it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -13,6 +14,7 @@ pub(crate) struct Meter {
     started: Instant,
     report: Mutex<Report>,
     screen: Arc<Screen>,
+    failed: AtomicU64,
 }
 
 /// A record on its way.
@@ -30,6 +32,7 @@ impl Meter {
             started: Instant::now(),
             report,
             screen,
+            failed: AtomicU64::new(0),
         }
     }
 
@@ -73,7 +76,13 @@ impl Meter {
 
     /// The record was given up. It is left out of the measurements, as with Kafka's tool.
     pub(crate) fn failed(&self, error: &linger::Error) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
         self.screen.complain(error);
+    }
+
+    /// How many records were given up.
+    pub(crate) fn failed_records(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// Prints the closing lines.

@@ -5,13 +5,15 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use parking_lot::Mutex;
+
+use crate::TOOL;
+use crate::output::Output;
 
 /// Milliseconds between two looks at the count; the bar is not worth more of the run.
 const REFRESH_MS: u64 = 100;
 
 pub(crate) struct Screen {
-    output: Mutex<Box<dyn Write + Send>>,
+    output: Output,
     bar: ProgressBar,
     next_refresh_ms: AtomicU64,
 }
@@ -24,17 +26,22 @@ impl Screen {
         )
         .expect("the template is well-formed");
         Self {
-            output: Mutex::new(Box::new(output)),
+            output: Output::new(TOOL, output),
             // Draws on standard error, and only if that is a terminal.
             bar: ProgressBar::new(records).with_style(style),
             next_refresh_ms: AtomicU64::new(0),
         }
     }
 
-    /// Prints a line. A reader that has gone away is no reason to stop measuring.
+    /// Prints a line. A reader that has gone away is no reason to stop measuring: the load may be what
+    /// somebody wants.
     pub(crate) fn print(&self, line: &str) {
-        self.bar
-            .suspend(|| writeln!(self.output.lock(), "{line}").ok());
+        self.bar.suspend(|| self.output.print(|| line));
+    }
+
+    /// Whether a line could not be printed.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.output.is_lost()
     }
 
     /// Says what went wrong.

@@ -8,22 +8,30 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::Parser;
+use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// The arguments, or the exit code, once everything that has to be printed is printed. If the output is
-/// closed, that is no failure.
-pub(crate) fn parse<A: Parser>(arguments: impl Iterator<Item = OsString>) -> Result<A, ExitCode> {
+use crate::{one_dash, output};
+
+/// The arguments, or the exit code, once everything that has to be printed is printed.
+pub(crate) fn parse<A: Parser>(
+    tool: &'static str,
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<A, ExitCode> {
     let arguments: Vec<_> = arguments.collect();
+    let tell = |text: StyledStr| match output::print(tool, text.to_string().trim_end()) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    };
     if arguments.len() <= 1 {
-        A::command().print_help().ok();
-        return Err(ExitCode::SUCCESS);
+        return Err(tell(A::command().render_help()));
     }
-    A::try_parse_from(arguments).map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            error.print().ok();
-            ExitCode::SUCCESS
+    A::try_parse_from(arguments.clone()).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => tell(error.render()),
+        _ => {
+            let hint = one_dash::hint(&arguments, &A::command(), &error);
+            refuse::<A>(&format!("{}{hint}", sentence(&error)))
         }
-        _ => refuse::<A>(&sentence(&error)),
     })
 }
 

@@ -1,4 +1,4 @@
-//! The command line: flags and defaults of Kafka 4.3.1's VerifiableProducer.
+//! The command line: flags and defaults of Kafka 4.4.0's VerifiableProducer.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,10 @@ use crate::command_line::number;
 /// and which need not be.
 ///
 /// On SIGINT or SIGTERM it closes the producer, which sends the records that were accepted, and prints
-/// the totals.
+/// the totals. A second signal ends it at once.
+///
+/// Exit codes: 0 once all messages have their line, acknowledged or not; 1 if it cannot start or a line
+/// cannot be printed; 130 and 143 after SIGINT and SIGTERM.
 #[derive(Debug, Parser)]
 #[command(
     name = "verifiable_producer",
@@ -36,7 +39,8 @@ pub(crate) struct Args {
     )]
     pub(crate) max_messages: i32,
 
-    /// Send at most about this many messages a second; -1 for as many as possible.
+    /// Send at most about this many messages a second; -1 for as many as possible, 0 for none more
+    /// after the first two: it waits for a signal.
     #[arg(
         long,
         value_parser = number::<i32>,

@@ -1,5 +1,5 @@
 //! The JSON lines on standard output, one for each event: character for character those of Kafka
-//! 4.3.1's VerifiableProducer, whose readers are test tools; an error's last field, `fate`, is ours.
+//! 4.4.0's VerifiableProducer, whose readers are test tools; an error's last field, `fate`, is ours.
 
 use std::fmt::{self, Write as _};
 

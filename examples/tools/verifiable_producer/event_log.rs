@@ -7,21 +7,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use linger::{Error, RecordMetadata};
-use parking_lot::Mutex;
 
 use crate::args::Args;
 use crate::event::{Event, Failed, Landed, Sent};
-use crate::{java, millis};
+use crate::output::Output;
+use crate::{TOOL, java, millis};
 
 pub(crate) struct EventLog {
-    output: Mutex<Box<dyn Write + Send>>,
+    output: Output,
     acked: AtomicU64,
 }
 
 impl EventLog {
     pub(crate) fn new(output: impl Write + Send + 'static) -> Self {
         Self {
-            output: Mutex::new(Box::new(output)),
+            output: Output::new(TOOL, output),
             acked: AtomicU64::new(0),
         }
     }
@@ -29,8 +29,13 @@ impl EventLog {
     /// Prints an event as a line of its own. A reader that has gone away is no reason to stop
     /// sending.
     pub(crate) fn print(&self, event: &Event<'_>) {
-        // Under the lock the clock is read, too, so that no line is older than the one before.
-        writeln!(self.output.lock(), "{}", event.line(now_ms())).ok();
+        // The clock is read there, so that no line is older than the one before.
+        self.output.print(|| event.line(now_ms()));
+    }
+
+    /// Whether an event could not be printed.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.output.is_lost()
     }
 
     /// A broker has the message, or was at least sent it.

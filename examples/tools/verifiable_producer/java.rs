@@ -2,8 +2,8 @@
 
 use linger::ErrorKind;
 
-/// Every error code of Kafka 4.3.1 with its name and class, tab-separated, below a headline.
-const CLASSES: &str = include_str!("kafka-4.3.1-exceptions.tsv");
+/// Every error code of Kafka 4.4.0 with its name and class, tab-separated, below a headline.
+const CLASSES: &str = include_str!("kafka-4.4.0-exceptions.tsv");
 
 /// The class of exception that Kafka's own producer would have reported.
 pub(crate) fn class(kind: ErrorKind) -> &'static str {
@@ -62,7 +62,7 @@ mod tests {
             assert_eq!(class(ErrorKind::Broker(code)), columns[2]);
             codes += 1;
         }
-        assert_eq!(codes, 135);
+        assert_eq!(codes, 138);
     }
 
     #[test]

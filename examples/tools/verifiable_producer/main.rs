@@ -12,6 +12,12 @@ mod command_line;
 mod event;
 mod event_log;
 mod java;
+#[path = "../shared/one_dash.rs"]
+mod one_dash;
+#[path = "../shared/output.rs"]
+mod output;
+#[path = "../shared/signals.rs"]
+mod signals;
 mod stop;
 #[path = "../shared/throttle.rs"]
 mod throttle;
@@ -32,25 +38,30 @@ use crate::event_log::{EventLog, Message};
 use crate::stop::Stop;
 use crate::throttle::Throttle;
 
+/// Its name in messages.
+const TOOL: &str = "verifiable_producer";
+
 fn main() -> ExitCode {
     env_logger::init_from_env(Env::default().default_filter_or("warn"));
-    let args: Args = match command_line::parse(env::args_os()) {
+    let args: Args = match command_line::parse(TOOL, env::args_os()) {
         Ok(args) => args,
         Err(exit_code) => return exit_code,
     };
     if let Err(rule) = args.check() {
         return command_line::refuse::<Args>(rule);
     }
-    // Whoever does not listen may have closed the pipe.
-    if let Some(warning) = args.warning() {
-        writeln!(io::stdout(), "{warning}").ok();
+    if args
+        .warning()
+        .is_some_and(|warning| !output::print(TOOL, warning))
+    {
+        return ExitCode::FAILURE;
     }
     let properties = match properties(&args) {
         Ok(properties) => properties,
         Err(unreadable) => return command_line::refuse::<Args>(&unreadable.to_string()),
     };
     start(&args, &properties).unwrap_or_else(|error| {
-        writeln!(io::stderr(), "verifiable_producer: {error}").ok();
+        writeln!(io::stderr(), "{TOOL}: {error}").ok();
         ExitCode::FAILURE
     })
 }
@@ -60,8 +71,11 @@ fn start(args: &Args, properties: &Properties) -> Result<ExitCode, Box<dyn StdEr
     let closer = producer.clone();
     // Closing from there wakes the main thread, too, if it waits inside of `send`.
     let stop = Stop::on_signals(move || report(closer.close()))?;
-    run(args, &producer, &stop, io::stdout());
-    Ok(stop.exit_code())
+    let is_told = run(args, &producer, &stop, io::stdout());
+    match stop.signal() {
+        None if !is_told => Ok(ExitCode::FAILURE),
+        _ => Ok(stop.exit_code()),
+    }
 }
 
 /// The flags as properties, and over them those of the file. A refused record is not sent again
@@ -80,13 +94,13 @@ fn properties(args: &Args) -> linger::Result<Properties> {
         .set("value.serializer", "string"))
 }
 
-/// Sends, closes and tells all of it.
+/// Sends, closes and tells all of it; false if some of it could not be told.
 fn run(
     args: &Args,
     producer: &Producer<str, str>,
     stop: &Stop,
     output: impl Write + Send + 'static,
-) {
+) -> bool {
     let started = Instant::now();
     let log = Arc::new(EventLog::new(output));
     log.print(&Event::StartupComplete);
@@ -103,6 +117,7 @@ fn run(
         target_throughput: args.throughput,
         elapsed_ms: millis(started.elapsed()),
     }));
+    !log.is_lost()
 }
 
 /// Sends one record after the other, at the wished rate; returns how many.

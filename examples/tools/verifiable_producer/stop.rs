@@ -1,17 +1,14 @@
-//! Turns SIGINT and SIGTERM into a wish to stop, which ends pauses early. A thread of its own
-//! waits for the signals; it runs what has to be done at once and then ends, so that a second
-//! signal changes nothing.
+//! Turns SIGINT and SIGTERM into a wish to stop, which ends pauses early, and does what has to be done
+//! at once. A second signal ends the program.
 
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
 
 use parking_lot::{Condvar, Mutex};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 use crate::throttle::Pause;
+use crate::{TOOL, signals};
 
 /// Whether, and by which signal, the process was asked to stop.
 #[derive(Default)]
@@ -31,17 +28,12 @@ impl Stop {
     /// Listens for signals; the first one runs `at_once`, on the listening thread.
     pub(crate) fn on_signals(at_once: impl FnOnce() + Send + 'static) -> io::Result<Arc<Self>> {
         let stop = Arc::new(Self::default());
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
         let listener = Arc::clone(&stop);
-        thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(move || {
-                if let Some(signal) = signals.forever().next() {
-                    listener.change(|state| state.signal = Some(signal));
-                    at_once();
-                    listener.change(|state| state.handled = true);
-                }
-            })?;
+        signals::listen(TOOL, move |signal| {
+            listener.change(|state| state.signal = Some(signal));
+            at_once();
+            listener.change(|state| state.handled = true);
+        })?;
         Ok(stop)
     }
 
@@ -78,10 +70,15 @@ impl Stop {
         }
     }
 
+    /// The signal that asked to stop.
+    pub(crate) fn signal(&self) -> Option<i32> {
+        self.state.lock().signal
+    }
+
     /// How a process ends that did its work, or was stopped by a signal: 130 or 143, as shells
     /// and Java have it.
     pub(crate) fn exit_code(&self) -> ExitCode {
-        let code = self.state.lock().signal.map_or(0, |signal| 128 + signal);
+        let code = self.signal().map_or(0, signals::exit_code);
         u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
     }
 }
@@ -89,7 +86,10 @@ impl Stop {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
     use std::time::{Duration, Instant};
+
+    use signal_hook::consts::{SIGINT, SIGTERM};
 
     use super::*;
 

@@ -171,20 +171,34 @@ fn names_the_request_whose_version_is_not_served() {
 }
 
 #[test]
-fn refuses_what_follows_a_message() {
+fn leaves_alone_what_stands_behind_a_message() {
     for api in ApiKey::ALL.iter().copied() {
         for version in api.versions().iter() {
-            let mut body = request_body(&messages::example_request(api), version);
-            body.push(0);
-            let error = decode_request(&body).expect_err("one byte too many");
-            assert!(error.to_string().contains("more follows"), "{error}");
+            let request = messages::example_request(api);
+            let mut body = request_body(&request, version);
+            let alone = decode_request(&body).expect("our own bytes");
+            body.extend([0, 1, 0xff]);
+            assert_eq!(decode_request(&body), Ok(alone), "{api} {version}");
 
             let mut body = response_body(&messages::example_response(api), version);
-            body.push(0);
-            let error = decode_response(api, version, &body).expect_err("one byte too many");
-            assert_eq!(error.offset, body.len() - 1);
+            let alone = decode_response(api, version, &body).expect("our own bytes");
+            body.extend([0, 1, 0xff]);
+            let decoded = decode_response(api, version, &body);
+            assert_eq!(decoded, Ok(alone), "{api} {version}");
         }
     }
+}
+
+#[test]
+fn names_the_request_that_cannot_be_read() {
+    let body = request_body(&messages::example_request(ApiKey::Metadata), 12);
+    let error = decode_request(&body[..body.len() - 1]).expect_err("cut short");
+    assert!(
+        error.to_string().starts_with("not Metadata version 12: "),
+        "{error}"
+    );
+    let error = decode_request(&body[..5]).expect_err("no header");
+    assert!(error.to_string().starts_with("not a request: "), "{error}");
 }
 
 #[test]

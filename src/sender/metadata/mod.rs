@@ -13,11 +13,12 @@ use crate::address::Address;
 use crate::backoff::Backoff;
 use crate::cluster::{ClusterView, Due, Refresh, Update};
 use crate::error::Error;
+use crate::foreign::logging::log_warn;
 use crate::ids::NodeId;
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{MetadataRequest, MetadataResponse, ProduceResponse};
 use crate::sender::Settings;
-use crate::sender::event::{CommandId, Output};
+use crate::sender::event::{CommandId, Output, Report};
 use crate::sender::step::Agenda;
 use crate::sender::timers::Timer;
 use crate::sync::Arc;
@@ -147,7 +148,7 @@ impl Metadata {
         agenda: &mut Agenda,
     ) -> Option<ClusterView> {
         if response.brokers.is_empty() || response.error != ErrorCode::NONE {
-            log::warn!("broker {node} answered with metadata that names no broker");
+            log_warn!("broker {node} answered with metadata that names no broker");
             self.handle_failure(now, agenda);
             let start_over = response.error == ErrorCode::REBOOTSTRAP_REQUIRED;
             return (start_over && self.rebootstrap.is_some())
@@ -165,7 +166,7 @@ impl Metadata {
             is_incomplete,
         } = update;
         for (topic, code) in &view.refused {
-            log::warn!("broker {node} has no metadata for topic \"{topic}\": {code}");
+            log_warn!("broker {node} has no metadata for topic \"{topic}\": {code}");
         }
         let is_incomplete = is_incomplete || self.waits.any_short_of(&view);
         let backoff = self.backoff;
@@ -208,8 +209,14 @@ impl Metadata {
 
     /// From now on this is what is known, to callers as well.
     pub(super) fn set_view(&mut self, view: ClusterView, agenda: &mut Agenda) {
-        self.view = Arc::new(view);
+        let before = std::mem::replace(&mut self.view, Arc::new(view));
         agenda.push(Output::Publish(Arc::clone(&self.view)));
+        let is_news =
+            |(topic, code): &(&Arc<str>, &ErrorCode)| before.refused.get(*topic) != Some(*code);
+        for (topic, code) in self.view.refused.iter().filter(is_news) {
+            let refused = Report::Refused(Arc::clone(topic), *code);
+            agenda.push(Output::Report(refused));
+        }
     }
 }
 
@@ -238,7 +245,7 @@ impl Metadata {
 
     /// The clock has run out. Returns the view without brokers, if there were any.
     pub(super) fn handle_overdue(&mut self, agenda: &mut Agenda) -> Option<ClusterView> {
-        log::warn!("no broker has answered with metadata for long");
+        log_warn!("no broker has answered with metadata for long");
         self.wanted_since = None;
         self.start_over(agenda)
     }
@@ -248,7 +255,7 @@ impl Metadata {
         if self.view.brokers.is_empty() {
             return None;
         }
-        log::warn!("starting over with the bootstrap servers");
+        log_warn!("starting over with the bootstrap servers");
         self.refresh.request();
         Some(self.view.without_brokers())
     }
@@ -295,7 +302,8 @@ impl Metadata {
         self.waits.refuse_all(agenda);
     }
 
-    /// A caller has waited for as long as it may. `unreachable` is why some broker could not be asked.
+    /// A caller has waited for as long as it may. `unreachable` is why no broker can be asked, if
+    /// none can.
     pub(super) fn handle_wait_timeout(
         &mut self,
         now: Instant,

@@ -3,9 +3,8 @@
 use crate::sorted_map::SortedMap;
 use std::time::Instant;
 
-use crate::cluster::ClusterView;
+use crate::cluster::{ClusterView, refused_for_good};
 use crate::error::{Error, ErrorKind, Result};
-use crate::protocol::error_code::ErrorCode;
 use crate::sender::event::{CommandId, Output};
 use crate::sender::step::Agenda;
 use crate::sender::timers::Timer;
@@ -73,8 +72,8 @@ impl TopicWaits {
         }
     }
 
-    /// The caller has waited for as long as it may. `unreachable` is why some broker could not be
-    /// asked.
+    /// The caller has waited for as long as it may. `unreachable` is why no broker can be asked, if none
+    /// can.
     pub(super) fn handle_timeout(
         &mut self,
         now: Instant,
@@ -99,52 +98,26 @@ impl TopicWait {
         self.partition.is_some_and(|partition| partition >= count)
     }
 
-    /// Why the brokers refuse the topic, if one has said so since.
-    fn refusal(&self, known: Known<'_>) -> Option<ErrorCode> {
-        let code = known.view.refused.get(&*self.topic).copied();
-        code.filter(|_| known.answers > self.answers_before)
-    }
-
-    /// The answer, if there is one yet. What a broker refuses for the moment only may be there at the
-    /// next look: one that lags behind does not know a topic that its neighbour knows (KAFKA-6833).
+    /// The answer, if there is one yet. A refusal counts if a broker has said so since the caller came:
+    /// the topic may be allowed by now.
     fn answer(&self, known: Known<'_>) -> Option<Result<()>> {
         if !self.is_short_of(known.view) {
             return Some(Ok(()));
         }
-        let is_final = |code: &ErrorCode| *code != ErrorCode::NONE && !code.is_retriable();
-        let code = self.refusal(known).filter(is_final)?;
-        let text = format!("the brokers refuse topic \"{}\": {code}", self.topic);
-        Some(Err(Error::new(ErrorKind::Broker(code), text)))
+        let code = known.view.refused.get(&*self.topic).copied();
+        let code = code.filter(|_| known.answers > self.answers_before)?;
+        refused_for_good(&self.topic, code).map(Err)
     }
 
     /// The error of a caller whose time is over: as much as is known.
     fn overdue(&self, now: Instant, known: Known<'_>, unreachable: Option<&Error>) -> Error {
-        let waited = now.saturating_duration_since(self.since).as_millis();
-        let topic = &self.topic;
-        if let Some(view) = known.view.topics.get(&**topic) {
-            let (count, partition) = (view.partitions.len(), self.partition.unwrap_or(-1));
-            let text = format!(
-                "partition {partition} of topic \"{topic}\" does not exist: the topic has {count} \
-                 partitions (waited {waited} ms for more)"
-            );
-            return Error::new(ErrorKind::UnknownTopicOrPartition, text);
-        }
-        if let Some(code) = self.refusal(known) {
-            let text = format!("topic \"{topic}\" is not available: {code}, for {waited} ms");
-            return Error::new(ErrorKind::UnknownTopicOrPartition, text);
-        }
-        let text = format!("no metadata for topic \"{topic}\" within {waited} ms");
-        match unreachable {
-            Some(error) => Error::with_source(
-                ErrorKind::TimedOut,
-                format!("{text}: no broker could be asked; last error: {error}"),
-                error.clone(),
-            ),
-            None => Error::new(
-                ErrorKind::TimedOut,
-                format!("{text}: no broker has answered yet"),
-            ),
-        }
+        let waited = now.saturating_duration_since(self.since);
+        let Self {
+            topic, partition, ..
+        } = self;
+        known
+            .view
+            .missing(topic, *partition, unreachable, Some(waited))
     }
 
     fn end(&self, id: CommandId, answer: Result<()>, agenda: &mut Agenda) {
@@ -159,6 +132,7 @@ impl TopicWait {
 #[cfg(not(shuttle))]
 mod tests {
     use super::*;
+    use crate::protocol::error_code::ErrorCode;
 
     #[expect(clippy::disallowed_methods, reason = "an Instant has no other source")]
     fn now() -> Instant {
@@ -210,17 +184,21 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_whose_time_is_over_gets_the_refusal_that_came_while_it_waited() {
+    fn a_caller_whose_time_is_over_gets_what_was_said_last() {
         let view = refusing(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-        let kind = |answers_before: u64| {
-            let known = Known {
-                view: &view,
-                answers: 1,
-            };
-            let error = wait(answers_before).overdue(now(), known, None);
-            error.kind()
+        let known = Known {
+            view: &view,
+            answers: 1,
         };
-        assert_eq!(kind(0), ErrorKind::UnknownTopicOrPartition);
-        assert_eq!(kind(1), ErrorKind::TimedOut);
+        for answers_before in [0, 1] {
+            let error = wait(answers_before).overdue(now(), known, None);
+            assert_eq!(error.kind(), ErrorKind::UnknownTopicOrPartition);
+        }
+        let nothing = Known {
+            view: &ClusterView::default(),
+            answers: 0,
+        };
+        let error = wait(0).overdue(now(), nothing, None);
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
     }
 }

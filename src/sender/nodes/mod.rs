@@ -19,7 +19,7 @@ use crate::address::Address;
 use crate::backoff::Backoff;
 use crate::error::Error;
 use crate::ids::NodeId;
-use crate::sender::event::Output;
+use crate::sender::event::{Output, Report};
 use crate::sender::step::Agenda;
 use crate::sender::timers::Timer;
 use crate::sender::{SHORTEST, Settings};
@@ -85,9 +85,23 @@ impl Nodes {
         self.by_id.get(&id)?.error()
     }
 
-    /// Why some broker cannot be reached: one of the cluster rather than a bootstrap address.
-    pub(super) fn any_error(&self) -> Option<&Error> {
+    /// Why no broker can be asked: one of the cluster rather than a bootstrap address. `None` while one
+    /// can, or if none has failed.
+    pub(super) fn unreachable(&self) -> Option<&Error> {
+        if self.by_id.values().any(Node::can_be_asked) {
+            return None;
+        }
         self.by_id.values().rev().find_map(Node::error)
+    }
+
+    /// Whether none is connected, and the last attempt to reach each of them has failed. Bootstrap
+    /// addresses count if they are used.
+    pub(super) fn are_all_lost(&self, use_bootstrap: bool) -> bool {
+        let mut usable = self
+            .by_id
+            .iter()
+            .filter(|(id, _)| use_bootstrap || id.0 >= 0);
+        usable.all(|(_, node)| !node.is_ready() && node.error().is_some())
     }
 
     /// Takes over the brokers of a metadata response. Returns those that are gone or have moved, to
@@ -219,7 +233,10 @@ impl Nodes {
         if pause > Duration::ZERO
             && let Some(node) = self.get_mut(id)
         {
-            node.throttle(now + pause);
+            if node.throttle(now + pause) {
+                let throttled = Report::Throttled(id, pause);
+                agenda.push(Output::Report(throttled));
+            }
             agenda.set(now + pause, Timer::Node(id));
         }
     }

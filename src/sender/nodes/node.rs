@@ -129,9 +129,11 @@ impl Node {
     }
 
     /// The broker asks for a pause until then; a longer one that it has asked for before is not
-    /// shortened (KIP-219).
-    pub(super) fn throttle(&mut self, until: Instant) {
+    /// shortened (KIP-219). Returns whether there was none.
+    pub(super) fn throttle(&mut self, until: Instant) -> bool {
+        let is_new = self.throttled_until.is_none();
         self.throttled_until = self.throttled_until.max(Some(until));
+        is_new
     }
 
     /// Whether a request may be handed to its connection now.
@@ -143,6 +145,11 @@ impl Node {
 
     pub(in crate::sender) fn is_ready(&self) -> bool {
         self.link == Link::Ready
+    }
+
+    /// Whether it is connected, and speaks what is needed to ask it.
+    pub(super) fn can_be_asked(&self) -> bool {
+        self.is_ready() && self.error.is_none()
     }
 
     pub(in crate::sender) fn is_down(&self) -> bool {

@@ -108,15 +108,15 @@ fn a_broker_that_moved_or_left_is_named() {
 }
 
 #[test]
-fn the_error_of_a_broker_that_failed_is_known_until_it_is_reached() {
+fn the_error_of_a_broker_that_failed_is_known_until_one_is_reached() {
     let start = now();
     let mut nodes = nodes(start, &[1]);
     fail(&mut nodes, start, NodeId(-1));
     let text = |error: Option<&Error>| error.map(ToString::to_string);
-    assert_eq!(text(nodes.any_error()).as_deref(), Some("refused"));
+    assert_eq!(text(nodes.unreachable()).as_deref(), Some("refused"));
     assert!(nodes.error_of(NodeId(7)).is_none());
     connect(&mut nodes, start, NodeId(-1));
-    assert!(nodes.any_error().is_none());
+    assert!(nodes.unreachable().is_none());
 }
 
 #[test]

@@ -140,6 +140,7 @@ impl World {
                 Output::Deliver(outcome) => self.deliver(outcome),
                 Output::Finish(id, result) => self.on_finish(id, &result),
                 Output::Purged(id, purged) => self.on_purged(id, &purged),
+                Output::Report(_) => {}
                 Output::Wait(deadline) => {
                     let inputs = &mut self.inputs;
                     self.client

@@ -39,10 +39,10 @@ impl Handler for ApiVersionsRequest {
         } else {
             ErrorCode::NONE
         };
-        let apis = if error == ErrorCode::NONE {
-            offered(state)
-        } else {
-            Vec::new()
+        let apis = match error {
+            ErrorCode::NONE => offered(state),
+            ErrorCode::UNSUPPORTED_VERSION => unsupported(state).apis,
+            _ => Vec::new(),
         };
         let response = ApiVersionsResponse {
             error,

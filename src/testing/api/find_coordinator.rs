@@ -58,7 +58,6 @@ fn read(version: i16, body: &[u8]) -> Result<(Vec<String>, i8), DecodeError> {
         keys = reader.array(|reader| reader.string().map(str::to_owned))?;
     }
     reader.skip_tags()?;
-    reader.finish()?;
     Ok((keys, key_type))
 }
 

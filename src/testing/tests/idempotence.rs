@@ -233,11 +233,89 @@ fn sequences_of_a_batch_that_may_be_written_are_taken() {
         assert_eq!(
             complaints[0],
             format!(
-                "2 records from sequence 0 of producer {id} in epoch 0: may be written with \
-                 other content, as 2 records from sequence 0 of producer {id} in epoch 0"
+                "2 records from sequence 0 of producer {id} in epoch 0: may be written, with \
+                 other content: record 1 had another value before"
+            )
+        );
+        assert_eq!(
+            complaints[1],
+            format!(
+                "1 records from sequence 1 of producer {id} in epoch 0: may be written, which may \
+                 be among those of 2 records from sequence 0 of producer {id} in epoch 0"
             )
         );
     }
+}
+
+/// A batch of these records: key, value and the value of a header.
+fn made_anew(first_timestamp_ms: i64, records: &[[&str; 3]], stamp: ProducerStamp) -> Vec<u8> {
+    let mut batch = BatchEncoder::new(16_384);
+    for (timestamp_ms, [key, value, header]) in (first_timestamp_ms..).zip(records) {
+        let record = Record {
+            timestamp_ms,
+            key: Some(key.as_bytes()),
+            value: Some(value.as_bytes()),
+            headers: &[Header {
+                name: "h",
+                value: Some(header.as_bytes()),
+            }],
+        };
+        batch.append(&record, batch.next(timestamp_ms, record.content_size()));
+    }
+    batch.seal(stamp)
+}
+
+/// As kafkajs does: each attempt has the time of its own in its records, so other bytes. What a broker
+/// compares are the sequences.
+#[test]
+fn a_retry_that_is_made_anew_of_the_same_records_is_no_offence() {
+    let cluster = one_broker();
+    let mut client = Client::connect(&cluster, 1);
+    let id = client.id();
+    let records = [["k", "a", "h"], ["k", "b", "h"]];
+    let attempt = |time| one("t", 0, made_anew(time, &records, stamp(id, 0, 0)));
+    cluster.on(Api::Produce).close_after();
+    client.send(&attempt(1_000), 12);
+    assert!(client.is_closed());
+    let mut client = Client::connect(&cluster, 1);
+    for time in [2_000, 3_000, 2_000] {
+        let response = client.produce_at(12, &attempt(time));
+        let answer = &response.topics[0].partitions[0];
+        assert_eq!((answer.error, answer.base_offset), (ErrorCode::NONE, 0));
+    }
+    assert_eq!(cluster.violations(), [""; 0]);
+    assert_eq!(values(&cluster, "t", 0), ["a", "b"]);
+
+    // What is refused each time is not written, in whichever bytes it came.
+    let gap = |time| one("t", 0, made_anew(time, &records, stamp(id, 0, 9)));
+    for time in [1_000, 2_000] {
+        client.produce_at(12, &gap(time));
+    }
+    client.refused(stamp(id, 0, 9), &["another"]);
+    assert_eq!(cluster.violations(), [""; 0]);
+
+    let others = [
+        (
+            [["k", "a", "h"], ["x", "b", "h"]],
+            "record 1 had another key before",
+        ),
+        (
+            [["k", "a", "x"], ["k", "b", "h"]],
+            "record 0 had other headers before",
+        ),
+        (
+            [["k", "x", "h"], ["k", "b", "h"]],
+            "record 0 had another value before",
+        ),
+    ];
+    for (records, difference) in others {
+        let other = made_anew(1_000, &records, stamp(id, 0, 0));
+        client.produce_at(12, &one("t", 0, other));
+        let complaints = complaints(&cluster);
+        let last = complaints.last().unwrap();
+        assert!(last.ends_with(difference), "{last}");
+    }
+    assert_eq!(cluster.violations().len(), others.len());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 const COPY_GOAL: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
 
 /// The release of the helper and the tools, and of the brokers unless `KAFKA_VERSION` names another.
-const CLIENT_VERSION: &str = "4.3.1";
+const CLIENT_VERSION: &str = "4.4.0";
 
 /// A client or tool starts in half the time when the JVM compiles quickly rather than well; the
 /// brokers run long enough for neither to matter.

@@ -7,3 +7,4 @@ mod librdkafka;
 mod partitioners;
 mod program;
 mod properties;
+mod tools;
