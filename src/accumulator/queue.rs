@@ -230,9 +230,8 @@ impl PartitionQueue {
 
     /// Records in batches that the I/O thread has not taken. Runs on: I/O thread.
     pub(crate) fn queued_records(&self) -> usize {
-        let state = self.state.lock();
-        let batches = state.batches.iter();
-        batches.map(|batch| batch.completions.len()).sum()
+        let records = |batch: &QueuedBatch| batch.completions.len();
+        self.state.lock().batches.iter().map(records).sum()
     }
 
     /// Marks the batch so that it leaves without lingering, if it has not left.

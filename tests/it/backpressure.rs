@@ -362,15 +362,15 @@ fn no_more_records_are_accepted_than_there_are_places() {
         producer.try_send(record(), ignore).unwrap();
     }
     let refused = producer.try_send(record(), ignore).unwrap_err();
-    assert_eq!(refused.error().kind(), ErrorKind::BufferFull);
+    assert_eq!(refused.kind(), ErrorKind::BufferFull);
     assert_eq!(
-        refused.error().to_string(),
+        refused.to_string(),
         "queue.buffering.max.messages (3 records) is full: records come faster than the brokers \
          take them"
     );
     let moment = Duration::from_millis(1);
     let refused = producer.send_timeout(record(), moment, ignore).unwrap_err();
-    assert_eq!(refused.error().kind(), ErrorKind::BufferFull);
+    assert_eq!(refused.kind(), ErrorKind::BufferFull);
     cluster.resume_broker(1);
     producer.flush().unwrap();
     // Each place is free again, and no more than these.
@@ -406,10 +406,7 @@ fn a_refused_record_and_a_purged_one_give_their_places_back() {
     let too_large = "x".repeat(2_000);
     for _ in 0..2 * PLACES {
         let refused = producer.try_send(ProducerRecord::new("t", &too_large), ignore);
-        assert_eq!(
-            refused.unwrap_err().error().kind(),
-            ErrorKind::RecordTooLarge
-        );
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::RecordTooLarge);
         let unknown = ProducerRecord::new("t", "v").partition(7);
         producer.try_send(unknown, ignore).unwrap_err();
     }
