@@ -36,21 +36,19 @@ fn long() -> String {
     "x".repeat(12_000)
 }
 
+/// The topic and partition of each batch in a request.
+type Batches = Vec<(String, i32)>;
+
 impl World {
     /// Polls the sender until it yields or waits; gives the topics and partitions of each request, and
     /// whether it yields.
-    fn series(&mut self) -> (Vec<Vec<(String, i32)>>, bool) {
+    fn series(&mut self) -> (Vec<Batches>, bool) {
         let mut sent = Vec::new();
         loop {
             match self.sender.poll(self.now, &self.accumulator) {
                 Output::Send(node, id, request) => {
                     if let Request::Produce(produce) = &request {
-                        let topics = produce.topics.iter();
-                        let batches = topics.flat_map(|topic| {
-                            let partitions = topic.partitions.iter();
-                            partitions.map(|one| (topic.name.to_string(), one.index))
-                        });
-                        sent.push(batches.collect());
+                        sent.push(batches_of(produce));
                     }
                     self.sent.insert(id, (node, request));
                 }
@@ -68,7 +66,16 @@ impl World {
     }
 }
 
-fn batch_of(topic: &str, partition: i32) -> Vec<(String, i32)> {
+fn batches_of(request: &ProduceRequest) -> Batches {
+    let topics = request.topics.iter();
+    let batches = topics.flat_map(|topic| {
+        let partitions = topic.partitions.iter();
+        partitions.map(|one| (topic.name.to_string(), one.index))
+    });
+    batches.collect()
+}
+
+fn batch_of(topic: &str, partition: i32) -> Batches {
     vec![(topic.to_owned(), partition)]
 }
 
