@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use crate::ids::misleads;
+use crate::ids::{NodeId, misleads};
+use crate::sync::Arc;
 
 /// A host and a port. The host is a name or an IP address that is not resolved yet; an IPv6 address
 /// has no brackets here, but is printed with them, as `bootstrap.servers` takes it.
@@ -11,6 +12,16 @@ use crate::ids::misleads;
 pub(crate) struct Address {
     pub(crate) host: String,
     pub(crate) port: u16,
+}
+
+/// Whom a connection is meant to reach. Where a broker was, another one may answer by now, even one of
+/// another cluster: an address is no identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Destination {
+    pub(crate) cluster_id: Arc<str>,
+    pub(crate) node: NodeId,
+    /// Whether the broker may be told, to compare it with itself (KIP-1242).
+    pub(crate) is_named: bool,
 }
 
 impl Address {

@@ -57,7 +57,8 @@ pub enum Fate {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// A property is missing, unknown, malformed or contradicts another one.
+    /// A property is missing, unknown, malformed or contradicts another one; or none of the bootstrap
+    /// servers' names has led to an address within `bootstrap.resolve.timeout.ms`.
     Config,
     /// The call is not possible here: `flush` inside a callback, for example, or a producer of the
     /// parent's in a forked child.
@@ -93,6 +94,9 @@ pub enum ErrorKind {
     /// The broker refused other records of the same batch, and none of the batch was written. On its
     /// own, this record may be taken.
     BatchRejected,
+    /// The operating system has no thread, socket or other resource to give: see the limits of the
+    /// process (`ulimit -n`, `ulimit -u`).
+    System,
     /// The I/O thread has died; the log has its panic.
     Internal,
 }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::foreign::contain;
 use crate::foreign::logging::log_error;
+use crate::foreign::{Held, contain};
 use crate::protocol::error_code::ErrorCode;
 use crate::sync::Arc;
 
@@ -106,11 +106,11 @@ pub(crate) struct EventListener(Arc<dyn Fn(&ProducerEvent) + Send + Sync>);
 
 impl EventListener {
     pub(crate) fn new(listener: impl Fn(&ProducerEvent) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(listener))
+        let listener = Held::new(listener);
+        Self(Arc::new(move |event: &ProducerEvent| (*listener)(event)))
     }
 
-    /// Runs the user's code, which may panic, and returns whether it did. Not even a panic of the logger
-    /// gets out: it would end the I/O thread, which calls this.
+    /// Runs the user's function, and returns whether it panicked, which is logged.
     pub(crate) fn tell(&self, event: &ProducerEvent) -> bool {
         let told = contain(|| (self.0)(event));
         if let Err(panic) = &told {

@@ -76,7 +76,7 @@
 //! | call | blocks | so |
 //! |---|---|---|
 //! | those whose names begin with `try_send`, and awaiting a handle | never | call them anywhere |
-//! | `send`, `send_with_handle`, [`partitions_for`](Producer::partitions_for) | while `buffer.memory` is full or the topic is not known yet: up to `max.block.ms` (60 s) | on a thread for blocking calls (`spawn_blocking` in Tokio) |
+//! | `send`, `send_with_handle`, [`partitions_for`](Producer::partitions_for), [`prepare`](Producer::prepare) | while `buffer.memory` is full or the topic is not known yet: up to `max.block.ms` (60 s) | on a thread for blocking calls (`spawn_blocking` in Tokio) |
 //! | `send_wait`, [`SendHandle::wait`], `flush` | until records have their outcomes: up to `delivery.timeout.ms` (120 s) | await handles instead |
 //! | `close`, and dropping the last clone or group | up to `delivery.timeout.ms` | keep a clone outside of the tasks, and close it on a thread for blocking calls before the runtime ends |
 //! | [`Producer::new`] | not for the network: it starts a thread | call it anywhere |
@@ -119,9 +119,12 @@
 //! | level | contains |
 //! |---|---|
 //! | error | what no call or callback reports: a panic in a callback or in `on_event`, a failure of an interceptor, the death of the I/O thread |
-//! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, a topic that brokers refuse, how many records failed when a producer was dropped, callbacks that take more than a second, properties that have no effect |
-//! | info | further failures in a row to reach the same broker, a batch that its broker finds too large, a broker that gives out no producer id |
+//! | warn | what an operator should look at: a broker that cannot be reached or whose connection was lost, that no broker can be reached, a topic that brokers refuse or do not know, a broker that gives out no producer id, how many records failed when a producer was dropped, callbacks that take more than a second, properties that have no effect |
+//! | info | that a broker can be reached again or knows a topic again, that one has left the cluster, a batch that its broker finds too large |
 //! | debug | every batch that is sent again, and why |
+//!
+//! What goes wrong again and again is said the first time, again as soon as it is something else, and
+//! then once a minute with how often it has happened.
 //!
 //! A logger that panics, as `println!` does when the pipe behind it is closed, ends no thread, and
 //! nothing is lost but the line: see [panics in your code](Producer#panics-in-your-code).

@@ -55,6 +55,10 @@ impl<K, V> SortedMap<K, V> {
         self.0.iter_mut().map(|(key, value)| (&*key, value))
     }
 
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.0.iter_mut().map(|(_, value)| value)
+    }
+
     pub(crate) fn into_values(self) -> impl Iterator<Item = V> {
         self.0.into_iter().map(|(_, value)| value)
     }
@@ -82,6 +86,15 @@ impl<K: Ord, V> SortedMap<K, V> {
     {
         let index = self.find(key).ok()?;
         self.0.get(index).map(|(_, value)| value)
+    }
+
+    /// The map's own copy of a key.
+    pub(crate) fn get_key<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&K>
+    where
+        K: Borrow<Q>,
+    {
+        let index = self.find(key).ok()?;
+        self.0.get(index).map(|(key, _)| key)
     }
 
     pub(crate) fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>

@@ -49,6 +49,11 @@ impl Topic {
         self.live().get(usize::try_from(partition).ok()?)
     }
 
+    /// Those that stand behind as well.
+    pub(crate) fn all_queues(&self) -> &[Arc<PartitionQueue>] {
+        &self.queues
+    }
+
     #[inline]
     fn live(&self) -> &[Arc<PartitionQueue>] {
         self.queues.get(..self.partitions).unwrap_or(&self.queues)
@@ -153,11 +158,16 @@ impl CachedTopics {
 }
 
 /// All topics known by now. Callers see it behind an `Arc`; a change makes a new copy.
+///
+/// The copy shares the older topics with the original, and only the [`MOST_RECENT`] are copied one by
+/// one: programs that send to thousands of topics meet them one after the other.
 #[derive(Clone, Debug)]
 pub(crate) struct Topics {
-    topics: Vec<Arc<Topic>>,
-    /// Their indexes in `topics`.
-    by_name: HashMap<Arc<str>, usize, RandomState>,
+    older: Arc<[Arc<Topic>]>,
+    recent: Vec<Arc<Topic>>,
+    /// The indexes of topics: of an older one in `older`, of another one behind these.
+    older_by_name: Arc<Indexes>,
+    recent_by_name: Indexes,
     partitions: usize,
     adaptive: bool,
     /// The settings of each topic, known or not.
@@ -166,11 +176,18 @@ pub(crate) struct Topics {
     compressors: Arc<Compressors>,
 }
 
+type Indexes = HashMap<Arc<str>, usize, RandomState>;
+
+/// So many topics are added before they become older ones.
+const MOST_RECENT: usize = 256;
+
 impl Topics {
     pub(super) fn new(adaptive: bool) -> Self {
         Self {
-            topics: Vec::new(),
-            by_name: HashMap::default(),
+            older: Arc::new([]),
+            recent: Vec::new(),
+            older_by_name: Arc::default(),
+            recent_by_name: HashMap::default(),
             partitions: 0,
             adaptive,
             settings: Arc::default(),
@@ -203,14 +220,26 @@ impl Topics {
         if self.at(last).is_some_and(|topic| *topic.name == *name) {
             return Some(last);
         }
-        let index = *self.by_name.get(name)?;
+        let index = self.search(name)?;
         LAST.set(index);
         Some(index)
     }
 
+    fn search(&self, name: &str) -> Option<usize> {
+        let older = self.older_by_name.get(name);
+        older.or_else(|| self.recent_by_name.get(name)).copied()
+    }
+
     #[inline]
     pub(crate) fn at(&self, index: usize) -> Option<&Arc<Topic>> {
-        self.topics.get(index)
+        match self.older.get(index) {
+            Some(topic) => Some(topic),
+            None => self.recent.get(index - self.older.len()),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.older.len() + self.recent.len()
     }
 
     pub(super) fn compressors(&self) -> &Compressors {
@@ -230,11 +259,14 @@ impl Topics {
         available: Vec<i32>,
         in_rack: Vec<i32>,
     ) {
-        let index = self.by_name.get(name).copied();
-        let old = index.and_then(|index| self.topics.get(index));
-        let mut queues = old.map(|topic| topic.queues.clone()).unwrap_or_default();
+        let index = self.search(name);
+        let old = index.and_then(|index| self.at(index)).cloned();
+        let mut queues = old
+            .as_ref()
+            .map(|topic| topic.queues.clone())
+            .unwrap_or_default();
         let settings = self.settings.of(name);
-        let compression = match old {
+        let compression = match &old {
             Some(topic) => topic.compression.clone(),
             None => settings
                 .compression
@@ -251,7 +283,7 @@ impl Topics {
             queues.push(Arc::new(queue));
             self.partitions += 1;
         }
-        let sticky = match old {
+        let sticky = match &old {
             Some(topic) => Arc::clone(&topic.sticky),
             None => Arc::new(Sticky {
                 lanes: Lanes::new(),
@@ -268,18 +300,41 @@ impl Topics {
             sticky,
             compression,
         };
-        match index.and_then(|index| self.topics.get_mut(index)) {
-            Some(old) => *old = Arc::new(topic),
-            None => {
-                self.by_name.insert(Arc::clone(name), self.topics.len());
-                self.topics.push(Arc::new(topic));
+        self.put(index, Arc::new(topic));
+    }
+
+    /// Puts a topic in the place of the one with this index, or at the end.
+    fn put(&mut self, index: Option<usize>, topic: Arc<Topic>) {
+        let Some(index) = index else {
+            self.recent_by_name
+                .insert(Arc::clone(&topic.name), self.len());
+            self.recent.push(topic);
+            if self.recent.len() > MOST_RECENT {
+                self.older = self
+                    .older
+                    .iter()
+                    .cloned()
+                    .chain(self.recent.drain(..))
+                    .collect();
+                Arc::make_mut(&mut self.older_by_name).extend(self.recent_by_name.drain());
             }
+            return;
+        };
+        let behind = index.checked_sub(self.older.len());
+        let place = match behind {
+            Some(index) => self.recent.get_mut(index),
+            // Copied once for all topics that one answer changes.
+            None => Arc::make_mut(&mut self.older).get_mut(index),
+        };
+        if let Some(place) = place {
+            *place = topic;
         }
     }
 
     /// Every queue there is.
     pub(super) fn queues(&self) -> impl Iterator<Item = &Arc<PartitionQueue>> {
-        self.topics.iter().flat_map(|topic| &topic.queues)
+        let topics = self.older.iter().chain(&self.recent);
+        topics.flat_map(|topic| &topic.queues)
     }
 
     /// Refuses appends to every partition, known and to come.

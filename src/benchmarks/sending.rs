@@ -96,7 +96,7 @@ impl Sending {
                     delivered += 1;
                 }
                 Output::Disconnect(_)
-                | Output::Publish(_)
+                | Output::Publish { .. }
                 | Output::Finish(..)
                 | Output::Report(_)
                 | Output::Purged(..) => {}
@@ -167,7 +167,9 @@ fn settings() -> Settings {
         },
         metadata_max_age: Duration::from_secs(300),
         metadata_max_idle: Duration::from_secs(300),
+        checks_cluster: true,
         rebootstrap: None,
+        resolve_timeout: None,
         connections_max_idle: None,
         availability_timeout: None,
         seed: 1,

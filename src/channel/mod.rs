@@ -26,6 +26,7 @@ use std::time::Instant;
 
 pub(crate) use layer::{Layer, Plain};
 
+use crate::address::Destination;
 use crate::connection::{
     Connection, ConnectionError, Event, LostRequest, Settings, UnsupportedRequest,
 };
@@ -57,10 +58,15 @@ pub(crate) enum Failure {
 
 impl<L: Layer> Channel<L> {
     /// A channel over a socket that is connected; its first bytes want to be written.
-    pub(crate) fn new(now: Instant, layer: L, settings: Arc<Settings>) -> Self {
+    pub(crate) fn new(
+        now: Instant,
+        layer: L,
+        settings: Arc<Settings>,
+        destination: Option<Destination>,
+    ) -> Self {
         Self {
             layer,
-            connection: Connection::new(now, settings),
+            connection: Connection::new(now, settings, destination),
         }
     }
 

@@ -83,7 +83,7 @@ impl Scene {
         let now = now();
         Self {
             now,
-            channel: Channel::new(now, client, settings()),
+            channel: Channel::new(now, client, settings(), None),
             socket: Socket::default(),
             server,
             opened: 0,
@@ -355,7 +355,7 @@ fn what_is_no_record_ends_the_channel_and_answers_before_it_count() {
 
 #[test]
 fn without_a_layer_the_socket_gets_the_very_slices_of_the_connection() {
-    let mut channel = Channel::new(now(), Plain, settings());
+    let mut channel = Channel::new(now(), Plain, settings(), None);
     let mut socket = Socket {
         room: 10,
         ..Socket::default()
@@ -372,7 +372,7 @@ fn without_a_layer_the_socket_gets_the_very_slices_of_the_connection() {
 #[test]
 fn reads_until_there_is_no_more_but_not_without_end() {
     for (arrived, reads) in [(9, 1), (10, 2), (39, 4), (40, 5), (1_000, 16)] {
-        let mut channel = Channel::new(now(), Plain, settings());
+        let mut channel = Channel::new(now(), Plain, settings(), None);
         let mut socket = Socket {
             room: usize::MAX,
             arrived: vec![0; arrived],

@@ -116,7 +116,7 @@ impl Talk {
     fn begin(stream: BlockingStream, settings: Arc<Settings>) -> Self {
         Self {
             stream,
-            channel: Channel::new(now(), Plain, settings),
+            channel: Channel::new(now(), Plain, settings, None),
             buffer: vec![0; READ_BUFFER_BYTES],
         }
     }

@@ -46,7 +46,7 @@ impl ClusterView {
             );
             return Error::new(ErrorKind::UnknownTopicOrPartition, text);
         }
-        let refused = self.refused.get(topic);
+        let refused = self.refused.get(topic).map(|refusal| refusal.code);
         if let Some(error) = unreachable {
             let within = waited.map_or_else(String::new, |ms| format!(" within {ms} ms"));
             let before = refused.map_or_else(String::new, |code| format!("; before that {code}"));
@@ -68,7 +68,7 @@ impl ClusterView {
             };
             return Error::new(ErrorKind::TimedOut, text);
         };
-        if let Some(error) = refused_for_good(topic, *code) {
+        if let Some(error) = refused_for_good(topic, code) {
             return error;
         }
         let asked = match waited {
@@ -76,7 +76,7 @@ impl ClusterView {
             None => "; it has been asked for again".to_owned(),
         };
         let text = format!("topic \"{topic}\" is not available: {code}{asked}");
-        let source = Error::new(ErrorKind::Broker(*code), code.to_string());
+        let source = Error::new(ErrorKind::Broker(code), code.to_string());
         Error::with_source(ErrorKind::UnknownTopicOrPartition, text, source)
     }
 }
@@ -84,15 +84,14 @@ impl ClusterView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::{PartitionView, TopicView};
+    use crate::cluster::{PartitionView, Refusal, TopicView};
     use crate::sync::Arc;
-    use std::collections::BTreeMap;
 
     fn refusing(code: ErrorCode) -> ClusterView {
-        ClusterView {
-            refused: BTreeMap::from([(Arc::from("orders"), code)]),
-            ..ClusterView::default()
-        }
+        let mut view = ClusterView::default();
+        let refusal = Refusal { code, answer: 1 };
+        view.refused.insert(Arc::from("orders"), refusal);
+        view
     }
 
     fn knowing() -> ClusterView {
@@ -106,10 +105,9 @@ mod tests {
             partitions: vec![partition; 3],
             ..TopicView::default()
         };
-        ClusterView {
-            topics: BTreeMap::from([(Arc::from("orders"), topic)]),
-            ..ClusterView::default()
-        }
+        let mut view = ClusterView::default();
+        view.topics.insert(Arc::from("orders"), Arc::new(topic));
+        view
     }
 
     #[test]

@@ -267,7 +267,7 @@ impl ProducerConfigBuilder {
     }
 
     /// How long to wait for the answer to a request before its connection is given up. Default:
-    /// 30 s. Kafka's name: `request.timeout.ms`.
+    /// 30 s; at least 1 ms. Kafka's name: `request.timeout.ms`.
     pub fn request_timeout(self, timeout: Duration) -> Self {
         self.set("request.timeout.ms", int_millis(timeout))
     }
@@ -388,6 +388,14 @@ impl ProducerConfigBuilder {
         self.set("metadata.max.idle.ms", millis(idle))
     }
 
+    /// How long the names of the bootstrap servers may lead to no address before the producer gives up
+    /// for good; `None`: for ever. Default: `None`. Kafka's name: `bootstrap.resolve.timeout.ms`, with 0
+    /// for `None`.
+    pub fn bootstrap_resolve_timeout(self, timeout: Option<Duration>) -> Self {
+        let timeout = timeout.map_or(0, |timeout| millis(timeout).max(1));
+        self.set("bootstrap.resolve.timeout.ms", timeout)
+    }
+
     /// What to do when none of the known brokers can be reached. Default:
     /// [`MetadataRecovery::Rebootstrap`]. Kafka's name: `metadata.recovery.strategy`.
     pub fn metadata_recovery(self, strategy: MetadataRecovery) -> Self {
@@ -396,6 +404,12 @@ impl ProducerConfigBuilder {
             MetadataRecovery::Rebootstrap => "rebootstrap",
         };
         self.set("metadata.recovery.strategy", name)
+    }
+
+    /// Whether brokers of Kafka 4.4 are told which cluster and broker a connection is meant to reach, so
+    /// that another one refuses it. Default: yes. Kafka's name: `metadata.cluster.check.enable`.
+    pub fn metadata_cluster_check(self, check: bool) -> Self {
+        self.set("metadata.cluster.check.enable", check)
     }
 
     /// With [`MetadataRecovery::Rebootstrap`]: begins again with the bootstrap servers after no

@@ -100,6 +100,8 @@ pub struct ProducerConfig {
     metadata_max_age: Duration,
     metadata_max_idle: Duration,
     metadata_recovery: MetadataRecovery,
+    bootstrap_resolve_timeout: Option<Duration>,
+    metadata_cluster_check: bool,
     rebootstrap_trigger: Duration,
 }
 
@@ -280,6 +282,16 @@ impl ProducerConfig {
 
     pub(crate) fn metadata_recovery(&self) -> MetadataRecovery {
         self.metadata_recovery
+    }
+
+    /// How long the bootstrap servers' names may lead to no address; `None`: for ever.
+    pub(crate) fn bootstrap_resolve_timeout(&self) -> Option<Duration> {
+        self.bootstrap_resolve_timeout
+    }
+
+    /// Whether brokers are told which cluster and broker a connection is meant to reach.
+    pub(crate) fn metadata_cluster_check(&self) -> bool {
+        self.metadata_cluster_check
     }
 
     /// With [`MetadataRecovery::Rebootstrap`]: after this long without metadata the producer starts

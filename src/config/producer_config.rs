@@ -77,6 +77,9 @@ pub(super) fn check(properties: &Properties) -> Result<(ProducerConfig, Vec<Stri
         metadata_max_age: values.millis("metadata.max.age.ms"),
         metadata_max_idle: values.millis("metadata.max.idle.ms"),
         metadata_recovery: metadata_recovery(&values),
+        bootstrap_resolve_timeout: Some(values.millis("bootstrap.resolve.timeout.ms"))
+            .filter(|timeout| !timeout.is_zero()),
+        metadata_cluster_check: values.boolean("metadata.cluster.check.enable"),
         rebootstrap_trigger: values.millis("metadata.recovery.rebootstrap.trigger.ms"),
     };
     Ok((config, findings.warnings))

@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 use handshake::{Handshake, Question, Step};
 use in_flight::{InFlight, Pending};
 
+use crate::address::Destination;
 use crate::compression::Codec;
 use crate::error::ErrorKind;
 use crate::ids::RequestId;
@@ -89,16 +90,23 @@ impl State {
     fn max_frame_bytes(&self, settings: &Settings) -> usize {
         let most = settings.max_response_bytes;
         match self {
-            Self::Handshake(_) => most.min(MAX_HANDSHAKE_BYTES),
-            Self::Ready(_) => most,
+            Self::Handshake(handshake) if !handshake.knows_broker() => {
+                most.min(MAX_HANDSHAKE_BYTES)
+            }
+            Self::Handshake(_) | Self::Ready(_) => most,
         }
     }
 }
 
 impl Connection {
-    /// A connection whose socket is connected; the first bytes of its handshake want to be written.
-    pub(crate) fn new(now: Instant, settings: Arc<Settings>) -> Self {
-        let (handshake, question) = Handshake::begin();
+    /// A connection whose socket is connected; the first bytes of its handshake want to be written. It
+    /// fails if somebody else answers than the `destination`.
+    pub(crate) fn new(
+        now: Instant,
+        settings: Arc<Settings>,
+        destination: Option<Destination>,
+    ) -> Self {
+        let (handshake, question) = Handshake::begin(destination);
         let state = State::Handshake(handshake);
         let mut connection = Self {
             in_flight: InFlight::new(),

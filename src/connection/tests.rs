@@ -37,7 +37,7 @@ impl Scene {
         });
         Self {
             now,
-            connection: Connection::new(now, settings),
+            connection: Connection::new(now, settings, None),
             received: FrameReader::new(1024 * 1024),
         }
     }
@@ -170,7 +170,7 @@ fn introduces_itself_and_becomes_ready() {
     let (header, request) = scene.take_request();
     assert_eq!(
         (header.api_key, header.api_version),
-        (ApiKey::ApiVersions.code(), 4)
+        (ApiKey::ApiVersions.code(), 5)
     );
     assert_eq!(header.client_id.as_deref(), Some("tester"));
     let Request::ApiVersions(request) = request else {
@@ -233,7 +233,7 @@ fn a_broker_that_refuses_every_version_is_given_up() {
             break error;
         }
     };
-    assert_eq!(asked, [4, 3, 2, 1, 0]);
+    assert_eq!(asked, [5, 4, 3, 2, 1, 0]);
     assert_eq!(error.kind(), ErrorKind::UnsupportedVersion);
     assert!(error.to_string().contains("ApiVersions"), "{error}");
 }

@@ -4,7 +4,7 @@
 use crate::sorted_map::SortedMap;
 use std::time::{Duration, Instant};
 
-use crate::address::Address;
+use crate::address::{Address, Destination};
 use crate::channel::{Channel, Failure, Plain};
 use crate::connection::{Event, Settings};
 use crate::error::{Error, ErrorKind};
@@ -37,6 +37,7 @@ pub(super) struct NetworkClient {
 struct Node {
     token: Token,
     address: Address,
+    destination: Option<Destination>,
     /// When the handshake must be over; `None` once it is.
     setup_deadline: Option<Instant>,
     /// `None` while connecting.
@@ -76,6 +77,7 @@ impl NetworkClient {
         address: Address,
         setup_timeout: Duration,
         first_address: u32,
+        destination: Option<Destination>,
     ) {
         let token = Token(self.next_token);
         self.next_token += 1;
@@ -90,6 +92,7 @@ impl NetworkClient {
         let attempt = Node {
             token,
             address,
+            destination,
             setup_deadline: now.checked_add(setup_timeout),
             link: None,
         };
@@ -110,14 +113,16 @@ impl NetworkClient {
         request: Request,
     ) -> Option<Input> {
         let Some(link) = self.link(node) else {
-            let text = format!("broker {node} is not connected");
+            let text = format!("{} is not connected", role(node));
             return Some(Input::Refused(
                 id,
                 Error::new(ErrorKind::Disconnected, text),
             ));
         };
         let refused = link.channel.send(now, id, request).err()?;
-        let text = format!("broker {node}: {refused}");
+        let address = self.nodes.get(&node).map(|node| &node.address);
+        let address = address.map(|address| format!(" ({address})"));
+        let text = format!("{}{}: {refused}", role(node), address.unwrap_or_default());
         Some(Input::Refused(
             id,
             Error::new(ErrorKind::UnsupportedVersion, text),
@@ -158,15 +163,22 @@ impl NetworkClient {
             };
             match result {
                 Ok(stream) => {
-                    let channel = Channel::new(now, Plain, Arc::clone(&self.settings.connection));
                     if let Some(node) = self.nodes.get_mut(&id) {
+                        let settings = Arc::clone(&self.settings.connection);
+                        let channel = Channel::new(now, Plain, settings, node.destination.take());
                         node.link = Some(Link { stream, channel });
                     }
                     self.write(id, inputs);
                 }
                 Err(error) => {
-                    let text = format!("{}: {error}{}", role(id), hint(id));
-                    let error = Error::with_source(ErrorKind::Connect, text, error);
+                    let hint = if error.is_local() { "" } else { hint(id) };
+                    let text = format!("{}: {error}{hint}", role(id));
+                    let kind = ErrorKind::Connect;
+                    let is_unresolved = error.is_unresolved();
+                    let error = Error::with_source(kind, text, error);
+                    if is_unresolved {
+                        inputs.push(Input::Unresolved(id));
+                    }
                     self.lose(id, error, inputs);
                 }
             }
@@ -226,6 +238,7 @@ impl NetworkClient {
                 {
                     let host = &node.address.host;
                     let text = format!("{}: no answer from the resolver for {host}", role(*id));
+                    inputs.push(Input::Unresolved(*id));
                     late.push((*id, Error::new(ErrorKind::Connect, text)));
                 }
                 continue;

@@ -6,6 +6,7 @@
 #[cfg_attr(all(test, shuttle), path = "model/client.rs")]
 mod client;
 mod health;
+mod losses;
 mod mailbox;
 #[cfg(test)]
 #[cfg(shuttle)]
@@ -19,11 +20,10 @@ use std::time::{Duration, Instant};
 #[cfg(shuttle)]
 pub(crate) use client::{DEADLY_TO_KNOW, DEADLY_TO_SEND};
 pub(crate) use health::Health;
+use losses::Losses;
 pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
 
-use crate::accumulator::{
-    Accumulator, BatchId, FailedByPartition, Outcome, PartitionFailures, UndeliveredRecord,
-};
+use crate::accumulator::{Accumulator, Outcome};
 use crate::cluster::ClusterView;
 use crate::config::{MetadataRecovery, ProducerConfig};
 use crate::connection;
@@ -146,38 +146,6 @@ impl Shared {
         Some(now.saturating_sub(Duration::from_millis(since)))
     }
 
-    /// Counts what fails from now on by its partition; gives this moment.
-    pub(crate) fn count_losses(&self) -> usize {
-        let mut losses = self.losses.lock();
-        losses.get_or_insert_default().by_partition.mark()
-    }
-
-    /// What was counted since then.
-    pub(crate) fn losses_since(&self, mark: usize) -> Vec<PartitionFailures> {
-        let losses = self.losses.lock();
-        let losses = losses
-            .as_ref()
-            .map(|losses| losses.by_partition.since(mark));
-        losses.unwrap_or_default()
-    }
-
-    /// Also keeps the records that fail from now on.
-    pub(crate) fn keep_undelivered(&self) {
-        let mut losses = self.losses.lock();
-        losses
-            .get_or_insert_default()
-            .records
-            .get_or_insert_default();
-    }
-
-    /// The records that were kept, oldest batch first; keeps no more of them.
-    pub(crate) fn take_undelivered(&self) -> Vec<UndeliveredRecord> {
-        let mut losses = self.losses.lock();
-        let kept = losses.as_mut().and_then(|losses| losses.records.take());
-        drop(losses);
-        kept.unwrap_or_default().into_values().flatten().collect()
-    }
-
     /// The I/O thread has panicked: every record that is left fails, with a fate that is true.
     fn fail_all(&self, sender: Sender) {
         let error = End::Died.error();
@@ -197,11 +165,8 @@ impl Shared {
         let since = started.saturating_duration_since(self.started).as_millis();
         let since = u64::try_from(since).unwrap_or(u64::MAX - 1) + 1;
         self.callbacks_since.store(since, Ordering::Relaxed);
-        if outcome.result.is_err()
-            && let Some(losses) = &mut *self.losses.lock()
-            && let Some(kept) = &mut losses.records
-        {
-            kept.insert(outcome.batch, outcome.undelivered());
+        if outcome.result.is_err() {
+            self.keep_records_of(&outcome);
         }
         let queue = Arc::clone(&outcome.queue);
         outcome.run_callbacks(|result, called| {
@@ -210,12 +175,8 @@ impl Shared {
             if called.is_err() {
                 self.counters.callbacks_panicked.add_from_any_thread(1);
             }
-            if let Err(error) = result
-                && let Some(losses) = &mut *self.losses.lock()
-            {
-                losses
-                    .by_partition
-                    .count(queue.topic(), queue.index(), error);
+            if let Err(error) = result {
+                self.count_loss(&queue, error);
             }
         });
         self.callbacks_since.store(0, Ordering::Relaxed);
@@ -227,14 +188,6 @@ impl Shared {
             );
         }
     }
-}
-
-/// What has failed since a caller began to close the producer.
-#[derive(Debug, Default)]
-struct Losses {
-    by_partition: FailedByPartition,
-    /// The records themselves, batch by batch, if a caller has asked for them.
-    records: Option<SortedMap<BatchId, Vec<UndeliveredRecord>>>,
 }
 
 /// Owns the sender and the sockets, and runs on the one thread.
@@ -261,14 +214,12 @@ const SLOW_CALLBACKS: Duration = Duration::from_secs(1);
 /// # Errors
 /// The system has no thread or file descriptor to give.
 pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::JoinHandle<()>)> {
-    let refused = |error| {
-        Error::with_source(
-            ErrorKind::Internal,
-            format!("cannot start the I/O thread: {error}"),
-            error,
-        )
+    let refused = |what: &str, error| {
+        let text =
+            format!("cannot start the I/O thread: the system has no {what} to give: {error}");
+        Error::with_source(ErrorKind::System, text, error)
     };
-    let poller = Poller::new().map_err(refused)?;
+    let poller = Poller::new().map_err(|error| refused("file descriptor", error))?;
     let counters = Arc::new(Counters::default());
     let shared = Arc::new(Shared {
         accumulator: Accumulator::new(
@@ -309,7 +260,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
     let thread = thread::Builder::new()
         .name(name)
         .spawn(move || driver.run())
-        .map_err(refused)?;
+        .map_err(|error| refused("thread", error))?;
     Ok((shared, thread))
 }
 
@@ -344,6 +295,8 @@ fn sender_settings(config: &ProducerConfig) -> sender::Settings {
         setup_timeout: config.connection_setup_timeout(),
         metadata_max_age: config.metadata_max_age(),
         metadata_max_idle: config.metadata_max_idle(),
+        resolve_timeout: config.bootstrap_resolve_timeout(),
+        checks_cluster: config.metadata_cluster_check(),
         rebootstrap: match config.metadata_recovery() {
             MetadataRecovery::None => None,
             MetadataRecovery::Rebootstrap => Some(config.rebootstrap_trigger()),
@@ -449,14 +402,20 @@ impl Driver {
                     address,
                     setup_timeout,
                     first_address,
-                } => self
-                    .client
-                    .connect(now, node, address, setup_timeout, first_address),
+                    destination,
+                } => self.client.connect(
+                    now,
+                    node,
+                    address,
+                    setup_timeout,
+                    first_address,
+                    destination,
+                ),
                 Output::Disconnect(node) => self.client.disconnect(node),
                 Output::Send(node, id, request) => {
                     self.inputs.extend(self.client.send(now, node, id, request));
                 }
-                Output::Publish(view) => self.publish(view),
+                Output::Publish { view, changed } => self.publish(view, &changed),
                 Output::Deliver(outcome) => self.shared.deliver(outcome),
                 Output::Finish(id, result) => {
                     if let Some(answer) = self.waiting.remove(&id) {
@@ -504,15 +463,19 @@ impl Driver {
         }
     }
 
-    fn publish(&self, view: Arc<ClusterView>) {
-        self.shared.accumulator.change(|topics| {
-            for (name, topic) in &view.topics {
-                let rack = self.shared.rack.as_deref();
-                let is_near = |leader| rack.is_some() && view.rack(leader) == rack;
-                let (led, near) = (topic.led_by(&|_| true), topic.led_by(&is_near));
-                topics.publish(name, topic.partitions.len(), led, near);
-            }
-        });
+    fn publish(&self, view: Arc<ClusterView>, changed: &[Arc<str>]) {
+        let rack = self.shared.rack.as_deref();
+        if !changed.is_empty() {
+            self.shared.accumulator.change(|topics| {
+                for name in changed {
+                    if let Some(topic) = view.topics.get(name) {
+                        let is_near = |leader| rack.is_some() && view.rack(leader) == rack;
+                        let (led, near) = (topic.available(), topic.led_by(&is_near));
+                        topics.publish(name, topic.partitions.len(), led, near);
+                    }
+                }
+            });
+        }
         self.shared.health.lock().follow(&view);
         *self.shared.view.lock() = view;
     }

@@ -112,10 +112,6 @@ impl<K: ?Sized, V: ?Sized, T: Send + 'static> Group<K, V, T> {
             .map_err(|error| SendError::new(error, record, token.into_unused()))
     }
 
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "all ways to send take the record alike"
-    )]
     fn send_within(
         &self,
         record: ProducerRecord<'_, K, V>,
@@ -123,7 +119,9 @@ impl<K: ?Sized, V: ?Sized, T: Send + 'static> Group<K, V, T> {
         limit: &WaitLimit,
     ) -> Result<()> {
         let mut token = GroupToken::new(&self.function, token);
-        self.producer.submit(&record, &mut token.by_ref(), limit)
+        let result = self.producer.submit(&record, &mut token.by_ref(), limit);
+        record.let_go();
+        result
     }
 }
 

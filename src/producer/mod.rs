@@ -204,8 +204,8 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     ///
     /// # Errors
     /// The record is refused, and the callback is dropped uncalled;
-    /// [`send_or_return`](Self::send_or_return) hands both back. The time is over, and memory was [full](ErrorKind::BufferFull), or the topic could not be
-    /// found out about: the brokers do not
+    /// [`send_or_return`](Self::send_or_return) hands both back. The time is over, and memory was
+    /// [full](ErrorKind::BufferFull), or the topic could not be found out about: the brokers do not
     /// [know it](ErrorKind::UnknownTopicOrPartition), none can be reached or asked
     /// ([`Connect`](ErrorKind::Connect) and others, by what happened last), or none has answered yet
     /// ([`TimedOut`](ErrorKind::TimedOut)). Without waiting: the brokers refuse the topic
@@ -334,6 +334,9 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         record: ProducerRecord<'_, K, V>,
         limit: &WaitLimit,
     ) -> Result<SendHandle> {
+        if let Some(record) = record.borrowed() {
+            return self.handle_within(record, limit);
+        }
         let outcome = Arc::new(Slot::default());
         let filled = Arc::clone(&outcome);
         let mut callback = OwnCallback::new(move |result| filled.fill(result));
@@ -410,10 +413,6 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         self.handle.shared.doom();
     }
 
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "all ways to send take the record alike"
-    )]
     fn send_within<F>(
         &self,
         record: ProducerRecord<'_, K, V>,
@@ -423,7 +422,9 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     where
         F: FnOnce(Result<RecordMetadata>) + Send + 'static,
     {
-        self.submit(&record, &mut OwnCallback::new(callback).by_ref(), limit)
+        let result = self.submit(&record, &mut OwnCallback::new(callback).by_ref(), limit);
+        record.let_go();
+        result
     }
 
     fn gate(&self) -> Gate<'_> {

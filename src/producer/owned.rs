@@ -146,8 +146,9 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     ///
     /// ```
     /// # use linger::{OwnedProducerRecord, Producer, Properties};
+    /// # let cluster = linger::testing::MockCluster::start()?;
     /// # let properties = Properties::new()
-    /// #     .set("bootstrap.servers", linger::testing::MockCluster::start()?.bootstrap_servers())
+    /// #     .set("bootstrap.servers", cluster.bootstrap_servers())
     /// #     .set("key.serializer", "string")
     /// #     .set("value.serializer", "bytes");
     /// let producer: Producer<str, [u8]> = Producer::new(&properties)?;

@@ -1,6 +1,5 @@
 //! Getting to know topics before the first record: what `send` would wait for. Runs on: caller.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::driver::{End, Ticket};
@@ -59,7 +58,9 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
             shared.post(command).map_err(End::error)
         };
         // All are asked for before any is waited for.
-        let each_once: BTreeSet<&str> = topics.iter().copied().collect();
+        let mut each_once = topics.to_vec();
+        each_once.sort_unstable();
+        each_once.dedup();
         let asked: Vec<_> = each_once.iter().map(|topic| (*topic, ask(topic))).collect();
         let mut errors = Vec::new();
         for (topic, asked) in asked {
@@ -71,10 +72,10 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
             match known {
                 Ok(()) => {}
                 Err(error) if error.is_closed() => return Err(error),
-                Err(error) => errors.push(error),
+                Err(error) => errors.push(error.at(topic, None)),
             }
         }
-        all_in_one(errors, each_once.len())
+        all_in_one(&errors, each_once.len())
     }
 }
 
@@ -87,16 +88,16 @@ fn late(topic: &str, timeout: Duration) -> Error {
 }
 
 /// One error that tells of all.
-pub(super) fn all_in_one(errors: Vec<Error>, topics: usize) -> Result<()> {
+pub(super) fn all_in_one(errors: &[Error], topics: usize) -> Result<()> {
     let lasting = errors.iter().find(|error| !error.is_retriable());
-    let Some(worst) = lasting.or(errors.first()) else {
+    let Some(worst) = lasting.or_else(|| errors.first()) else {
         return Ok(());
     };
     if errors.len() == 1 {
         return Err(worst.clone());
     }
     let mut text = format!("{} of {topics} topics are not ready:", errors.len());
-    for error in &errors {
+    for error in errors {
         text.push_str(&format!("\n  {error}"));
     }
     Err(Error::with_source(worst.kind(), text, worst.clone()))

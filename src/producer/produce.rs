@@ -3,10 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::metrics::ProducerMetrics;
 use crate::producer::{
     CloseReport, PartitionInfo, Producer, ProducerRecord, ProducerState, Purge, PurgeReport,
+    SendError,
 };
 use crate::record::metadata::RecordMetadata;
 
@@ -36,8 +37,8 @@ pub type Callback = Box<dyn FnOnce(Result<RecordMetadata>) + Send>;
 /// }
 /// ```
 ///
-/// Each method does what the producer's own method of that name does. The differences: a callback is boxed,
-/// and a record that is refused does not come back with the error.
+/// Each method does what the producer's own method of that name does, with a boxed callback. Groups and
+/// handles are not among them: a group's function has a type of its own, and a callback does what a handle does.
 pub trait Produce<K: ?Sized, V: ?Sized>: fmt::Debug + Send + Sync {
     /// As [`Producer::send`].
     ///
@@ -61,6 +62,17 @@ pub trait Produce<K: ?Sized, V: ?Sized>: fmt::Debug + Send + Sync {
         timeout: Duration,
         callback: Callback,
     ) -> Result<()>;
+
+    /// As [`Producer::send_or_return`].
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), with the record and the callback.
+    fn send_or_return<'a>(
+        &self,
+        record: ProducerRecord<'a, K, V>,
+        timeout: Option<Duration>,
+        callback: Callback,
+    ) -> Result<(), SendError<'a, K, V, Callback>>;
 
     /// As [`Producer::send_wait`].
     ///
@@ -119,11 +131,11 @@ pub trait Produce<K: ?Sized, V: ?Sized>: fmt::Debug + Send + Sync {
 
 impl<K: ?Sized, V: ?Sized> Produce<K, V> for Producer<K, V> {
     fn send(&self, record: ProducerRecord<'_, K, V>, callback: Callback) -> Result<()> {
-        Self::send(self, record, callback).map_err(Error::from)
+        Self::send(self, record, callback)
     }
 
     fn try_send(&self, record: ProducerRecord<'_, K, V>, callback: Callback) -> Result<()> {
-        Self::try_send(self, record, callback).map_err(Error::from)
+        Self::try_send(self, record, callback)
     }
 
     fn send_timeout(
@@ -132,7 +144,16 @@ impl<K: ?Sized, V: ?Sized> Produce<K, V> for Producer<K, V> {
         timeout: Duration,
         callback: Callback,
     ) -> Result<()> {
-        Self::send_timeout(self, record, timeout, callback).map_err(Error::from)
+        Self::send_timeout(self, record, timeout, callback)
+    }
+
+    fn send_or_return<'a>(
+        &self,
+        record: ProducerRecord<'a, K, V>,
+        timeout: Option<Duration>,
+        callback: Callback,
+    ) -> Result<(), SendError<'a, K, V, Callback>> {
+        Self::send_or_return(self, record, timeout, callback)
     }
 
     fn send_wait(&self, record: ProducerRecord<'_, K, V>) -> Result<RecordMetadata> {

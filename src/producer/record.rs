@@ -174,6 +174,18 @@ impl<'a, K: ?Sized, V: ?Sized> ProducerRecord<'a, K, V> {
         owned.headers.push(header);
     }
 
+    /// Drops the record. A drop left to the compiler is a call, also for a record that owns nothing.
+    #[inline]
+    pub(super) fn let_go(self) {
+        #[cold]
+        #[inline(never)]
+        fn drop_owned(_: Box<Owned<'_>>) {}
+
+        if let Some(owned) = self.owned {
+            drop_owned(owned);
+        }
+    }
+
     /// A record that owns nothing and says the same, if this one owns anything.
     #[inline]
     pub(super) fn borrowed(&self) -> Option<ProducerRecord<'_, K, V>> {

@@ -62,6 +62,9 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         callback: &mut CallbackRef<'_>,
         limit: &WaitLimit,
     ) -> Result<()> {
+        if let Some(record) = record.borrowed() {
+            return self.submit(&record, callback, limit);
+        }
         let mut buffers = SendBuffers::take();
         let appended = self.append(record, callback, limit, &mut buffers);
         let result = appended.map(drop);
@@ -69,22 +72,8 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         result
     }
 
-    /// Serializes the record and appends it to a batch of its partition.
+    /// Serializes the record, which owns nothing, and appends it to a batch of its partition.
     pub(super) fn append<'b>(
-        &self,
-        record: &ProducerRecord<'_, K, V>,
-        callback: &mut CallbackRef<'_>,
-        limit: &WaitLimit,
-        buffers: &'b mut SendBuffers,
-    ) -> Result<Appended<'b>> {
-        match record.borrowed() {
-            None => self.append_borrowed(record, callback, limit, buffers),
-            Some(record) => self.append_borrowed(&record, callback, limit, buffers),
-        }
-    }
-
-    #[inline]
-    fn append_borrowed<'b>(
         &self,
         record: &ProducerRecord<'_, K, V>,
         callback: &mut CallbackRef<'_>,

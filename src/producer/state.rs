@@ -110,7 +110,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
             all_brokers_down: health.all_down().cloned(),
             last_error: health.last_error().cloned(),
             refused_topics: refused
-                .map(|(topic, code)| (topic.to_string(), *code))
+                .map(|(topic, refusal)| (topic.to_string(), refusal.code))
                 .collect(),
             pending_records: shared.accumulator.pending(),
             callbacks_running_for: shared.callbacks_running_for(),

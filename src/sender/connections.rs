@@ -4,9 +4,10 @@
 use std::time::Instant;
 
 use crate::error::{Error, ErrorKind};
-use crate::foreign::logging::log_info;
+use crate::foreign::logging::{log_info, log_warn};
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::Request;
+use crate::protocol::error_code::ErrorCode;
 use crate::sender::Sender;
 use crate::sender::event::{Output, Report};
 use crate::sender::nodes::Choice;
@@ -17,13 +18,18 @@ use crate::sender::timers::Timer;
 impl Sender {
     /// The driver makes a connection.
     pub(super) fn connect(&mut self, now: Instant, id: NodeId) {
-        self.nodes.connect(now, id, &mut self.agenda);
+        if id.0 < 0 {
+            self.metadata.resolving().begin(now, &mut self.agenda);
+        }
+        let destination = self.metadata.destination(id);
+        self.nodes.connect(now, id, destination, &mut self.agenda);
     }
 
-    /// A broker that can be asked now what any broker knows; connects to one if there is none.
-    pub(super) fn any_broker(&mut self, now: Instant) -> Option<NodeId> {
+    /// A broker that can be asked now what any broker knows; connects to one if there is none. With
+    /// `members_only`, one that certainly belongs to the cluster.
+    pub(super) fn any_broker(&mut self, now: Instant, members_only: bool) -> Option<NodeId> {
         let use_bootstrap = self.metadata.uses_bootstrap();
-        match self.nodes.choose_any(now, use_bootstrap) {
+        match self.nodes.choose_any(now, use_bootstrap, members_only) {
             Choice::Ask(node) => return Some(node),
             Choice::Connect(node) => self.connect(now, node),
             Choice::Wait(Some(until)) => self.agenda.set(until, Timer::Stagger),
@@ -52,11 +58,16 @@ impl Sender {
     /// The connection has finished its handshake. When it is that of a broker of the cluster, those to
     /// bootstrap addresses have done their work.
     pub(super) fn handle_ready(&mut self, step: Step<'_>, id: NodeId) {
+        self.metadata.resolving().handle_resolved(&mut self.agenda);
         if !self.nodes.handle_ready(step.now, id, &mut self.agenda) {
             return;
         }
+        for line in self.nodes.praise(id) {
+            log_info!("{line}");
+        }
         self.agenda.push(Output::Report(Report::Up(id)));
         if id.0 >= 0 {
+            self.metadata.handle_member();
             for bootstrap in self.nodes.quiet_bootstrap() {
                 self.hang_up(step, bootstrap);
             }
@@ -65,10 +76,14 @@ impl Sender {
 
     /// Ends a connection that nothing is wrong with.
     fn hang_up(&mut self, step: Step<'_>, id: NodeId) {
-        self.agenda.push(Output::Disconnect(id));
         let text = "the connection was not needed any more";
-        let error = Error::new(ErrorKind::Disconnected, text);
-        self.drop_requests(step, id, &error);
+        self.hang_up_with(step, id, &Error::new(ErrorKind::Disconnected, text));
+    }
+
+    /// The same; what was sent on it fails with this error, if it is not sent again.
+    pub(super) fn hang_up_with(&mut self, step: Step<'_>, id: NodeId, error: &Error) {
+        self.agenda.push(Output::Disconnect(id));
+        self.drop_requests(step, id, error);
         if let Some(node) = self.nodes.get_mut(id) {
             node.hang_up();
         }
@@ -87,28 +102,57 @@ impl Sender {
         for request in unwritten {
             self.requests.handle_unwritten(*request);
         }
+        let resolving = self.metadata.resolving();
+        match self.unresolved.take() {
+            Some(unresolved) if unresolved == id => resolving.handle_unresolved(error),
+            _ => resolving.handle_resolved(&mut self.agenda),
+        }
         if self.nodes.handle_disconnected(id) {
+            self.complain(step, id, error);
             self.lose(step, id, error);
+            let use_bootstrap = self.metadata.uses_bootstrap();
+            if let Some(times) = self.nodes.complain_of_all(step.now, use_bootstrap) {
+                log_warn!("no broker can be reached{times}; last error: {error}");
+            }
+            if id.0 >= 0 && error.broker_code() == Some(ErrorCode::REBOOTSTRAP_REQUIRED) {
+                self.handle_stranger(step);
+            }
         }
     }
 
-    /// Ends a connection because of what the broker did or because of where it is now.
+    /// Ends a connection because of what the broker did.
     pub(super) fn disconnect(&mut self, step: Step<'_>, id: NodeId, error: &Error) {
         self.agenda.push(Output::Disconnect(id));
+        self.complain(step, id, error);
         self.lose(step, id, error);
+    }
+
+    /// Ends the connection to a broker that is not there any more, as metadata says.
+    pub(super) fn leave(&mut self, step: Step<'_>, id: NodeId, error: &Error) {
+        log_info!("{error}");
+        self.agenda.push(Output::Disconnect(id));
+        self.lose(step, id, error);
+    }
+
+    /// Says in the log what is wrong with a connection, as often as is of use, and if there is no other
+    /// that is any better.
+    fn complain(&mut self, step: Step<'_>, id: NodeId, error: &Error) {
+        if let Some(times) = self.nodes.complain(step.now, id, error) {
+            log_warn!("{error}{times}");
+        }
     }
 
     /// A connection is no more, and something is wrong with it: pauses before the next attempt, and
     /// asks who leads its partitions now.
     fn lose(&mut self, step: Step<'_>, id: NodeId, error: &Error) {
-        log_info!("{error}");
         self.nodes
             .handle_lost(step.now, id, error, &mut self.agenda);
         for partition in self.partitions.iter().filter(|one| one.is_queued_for(id)) {
             partition.queue().discount_left_batches();
         }
         self.report_lost(id, error);
-        self.metadata.request();
+        self.metadata.request_all();
+        self.metadata.doubt_broker(id);
         self.drop_requests(step, id, error);
     }
 
@@ -135,13 +179,20 @@ impl Sender {
 
 /// Requests.
 impl Sender {
-    pub(super) fn send(&mut self, now: Instant, node: NodeId, content: Content, request: Request) {
+    pub(super) fn send(
+        &mut self,
+        now: Instant,
+        node: NodeId,
+        content: Content,
+        request: Request,
+    ) -> RequestId {
         let id = self.requests.add(node, content);
         if let Some(node) = self.nodes.get_mut(node) {
             node.add_request(now, id);
         }
         self.counters.requests_sent.add(1);
         self.agenda.push(Output::Send(node, id, request));
+        id
     }
 
     /// A request has ended, in whatever way.
@@ -149,6 +200,9 @@ impl Sender {
         let request = self.requests.remove(id)?;
         if let Some(node) = self.nodes.get_mut(request.node) {
             node.end_request(now, id);
+        }
+        if let Content::Metadata(_, until) = &request.content {
+            self.agenda.cancel(*until, Timer::Slow(id));
         }
         Some((request.node, request.content))
     }
@@ -172,13 +226,14 @@ impl Sender {
     fn drop_request(&mut self, step: Step<'_>, id: RequestId, error: &Error) {
         let is_too_old = error.kind() == ErrorKind::UnsupportedVersion;
         match self.end_request(step.now, id) {
-            Some((node, Content::Metadata)) => {
+            Some((node, Content::Metadata(inquiry, _))) => {
                 if let Some(one) = self.nodes.get_mut(node).filter(|_| is_too_old) {
                     one.set_error(error.clone());
                     let unusable = Report::Unusable(node, error.clone());
                     self.agenda.push(Output::Report(unusable));
                 }
-                self.metadata.handle_failure(step.now, &mut self.agenda);
+                self.metadata
+                    .handle_failure(step.now, &inquiry, &mut self.agenda);
             }
             Some((_, Content::InitProducerId)) if is_too_old => {
                 self.refuse_unidentified(step, error);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{BatchId, Outcome, UndeliveredRecord};
-use crate::address::Address;
+use crate::address::{Address, Destination};
 use crate::cluster::ClusterView;
 use crate::error::{Error, Result};
 use crate::ids::{NodeId, RequestId};
@@ -25,6 +25,8 @@ pub(crate) struct PurgeId(pub(crate) u64);
 pub(crate) enum Input {
     /// The connection has finished its handshake.
     Ready(NodeId),
+    /// The node's name leads to no address; [`Input::Disconnected`] follows.
+    Unresolved(NodeId),
     /// The connection was lost, or could not be made. Requests on it get no answer any more; of
     /// those named here not a byte had left.
     Disconnected(NodeId, Error, Vec<RequestId>),
@@ -90,12 +92,18 @@ pub(crate) enum Output {
         setup_timeout: Duration,
         /// Which of the host's addresses to try first, counted modulo their number.
         first_address: u32,
+        /// Whom the connection is meant to reach; `None`: whoever answers. If somebody else does, it
+        /// is lost with `REBOOTSTRAP_REQUIRED`.
+        destination: Option<Destination>,
     },
     /// Drop the connection or the attempt to make one; nothing follows.
     Disconnect(NodeId),
     Send(NodeId, RequestId, Request),
-    /// Make the view known to callers.
-    Publish(Arc<ClusterView>),
+    /// Make the view known to callers: these topics in it are not as they were.
+    Publish {
+        view: Arc<ClusterView>,
+        changed: Vec<Arc<str>>,
+    },
     /// Run the callbacks.
     Deliver(Outcome),
     /// Answer a command.

@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind};
 use crate::foreign::logging::log_warn;
 use crate::sender::Sender;
 use crate::sender::event::Output;
+use crate::sender::partitions::Unsendable;
 use crate::sender::step::Step;
 
 impl Sender {
@@ -20,6 +21,8 @@ impl Sender {
         let timeout = queue.settings().delivery_timeout.as_millis();
         let settings = step.accumulator.settings();
         let limit = settings.delivery_timeout_property(queue.topic());
+        let leader = partition.leader();
+        let throttled = leader.and_then(|leader| self.nodes.throttling(step.now, leader));
         self.fail_early(id, batch, |attempts, cause| {
             let tried = match attempts {
                 0 => "never sent".to_owned(),
@@ -29,10 +32,13 @@ impl Sender {
             let cause = cause
                 .map(|error| format!("; last error: {error}"))
                 .unwrap_or_default();
+            let throttled = throttled
+                .map(|text| format!("; {text}"))
+                .unwrap_or_default();
             // Not "the record was": one that joined the batch late has waited for less.
             let text = format!(
                 "the batch was not acknowledged within {limit} ({timeout} ms) after its first \
-                 record, {tried}{cause}"
+                 record, {tried}{throttled}{cause}"
             );
             (ErrorKind::TimedOut, text)
         });
@@ -115,16 +121,24 @@ impl Sender {
     /// unresolved: callbacks keep their order.
     pub(super) fn fail_unsendable(&mut self, id: PartitionId) {
         while let Some(partition) = self.partitions.get_mut(id)
-            && let Some(batch) = partition.take_unsendable()
+            && let Some((batch, why)) = partition.take_unsendable()
         {
             let last = batch.last_error.as_ref();
             let kind = last.map_or(ErrorKind::Disconnected, Error::kind);
             let cause = last.map(|error| format!(": {error}")).unwrap_or_default();
-            let text = format!(
-                "{}: it may be in the log, and an earlier batch failed, so it cannot be sent again \
-                 without the risk of a duplicate{cause}",
-                batch.name()
-            );
+            let (kind, why) = match why {
+                Unsendable::Gap => (
+                    kind,
+                    "it may be in the log, and an earlier batch failed, so it cannot be sent again \
+                     without the risk of a duplicate",
+                ),
+                Unsendable::OtherCluster => (
+                    ErrorKind::Disconnected,
+                    "the cluster that it was sent to may have it, so it is not sent to the one that \
+                     has taken its place",
+                ),
+            };
+            let text = format!("{}: {why}{cause}", batch.name());
             let outcome = batch.fail(Error::new(kind, text));
             self.partitions.settle(outcome, &mut self.agenda);
         }

@@ -40,6 +40,7 @@
 
 mod cluster_changes;
 mod commands;
+mod complaint;
 mod connections;
 mod event;
 mod expiry;
@@ -103,13 +104,21 @@ pub(crate) struct Settings {
     pub(crate) setup_timeout: Backoff,
     pub(crate) metadata_max_age: Duration,
     pub(crate) metadata_max_idle: Duration,
+    /// `metadata.cluster.check.enable`.
+    pub(crate) checks_cluster: bool,
     /// After how long without metadata to begin again with the bootstrap addresses; `None` never
     /// does (`metadata.recovery.strategy=none`).
     pub(crate) rebootstrap: Option<Duration>,
+    /// How long the bootstrap servers' names may lead nowhere; `None`: for ever.
+    pub(crate) resolve_timeout: Option<Duration>,
     pub(crate) connections_max_idle: Option<Duration>,
     pub(crate) availability_timeout: Option<Duration>,
     pub(crate) seed: u64,
 }
+
+/// Pauses are no shorter than this, whatever is set: without any, a broker that refuses, or a port where
+/// nobody listens, would be tried again as fast as it can say no.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// Minimum for limits that are looked at again and again: one of zero would be over before anything
 /// could happen, and the driver would never sleep.
@@ -131,6 +140,8 @@ pub(crate) struct Sender {
     hurried_before: BatchId,
     /// What was compressed since the driver looked at the sockets.
     work: Work,
+    /// The node whose name has led to no address just now.
+    unresolved: Option<NodeId>,
     /// Kept for its allocation.
     notices: Vec<Notice>,
 }
@@ -143,6 +154,10 @@ impl Sender {
         ] {
             *limit = limit.map(|limit| limit.max(SHORTEST));
         }
+        for pauses in [&mut settings.retry_backoff, &mut settings.reconnect_backoff] {
+            pauses.initial = pauses.initial.max(SHORTEST_PAUSE);
+            pauses.max = pauses.max.max(SHORTEST_PAUSE);
+        }
         Self {
             agenda: Agenda::new(settings.seed),
             metadata: Metadata::new(&settings),
@@ -153,6 +168,7 @@ impl Sender {
             commands: Commands::default(),
             hurried_before: BatchId::new(0),
             work: Work::default(),
+            unresolved: None,
             notices: Vec::new(),
             settings,
             counters,
@@ -166,6 +182,7 @@ impl Sender {
         self.handle_notices(step);
         match input {
             Input::Ready(node) => self.handle_ready(step, node),
+            Input::Unresolved(node) => self.unresolved = Some(node),
             Input::Disconnected(node, error, unwritten) => {
                 self.handle_disconnected(step, node, &error, &unwritten);
             }
@@ -232,11 +249,14 @@ impl Sender {
             Timer::Idle(id) => self.handle_idle(step, id),
             // What they are for is asked for later in this step, another broker if need be.
             Timer::Stagger | Timer::Identity => {}
+            Timer::Slow(id) => self.handle_slow(id),
             Timer::Rebootstrap => self.handle_metadata_overdue(step),
+            Timer::Resolve => self.metadata.handle_resolve_timeout(&mut self.agenda),
             Timer::Topic(id) => {
-                let unreachable = self.nodes.unreachable();
+                let unreachable = self.nodes.why_silent(step.now);
+                let agenda = &mut self.agenda;
                 self.metadata
-                    .handle_wait_timeout(step.now, id, unreachable, &mut self.agenda);
+                    .handle_wait_timeout(step.now, id, unreachable.as_ref(), agenda);
             }
             Timer::Close => self.handle_close_timeout(),
         }
@@ -278,10 +298,11 @@ impl Sender {
             return;
         };
         let pause = response.throttle_time();
-        self.nodes.throttle(step.now, node, pause, &mut self.agenda);
+        self.nodes
+            .handle_answer(step.now, node, pause, &mut self.agenda);
         match (content, response) {
-            (Content::Metadata, Response::Metadata(response)) => {
-                self.handle_metadata(step, node, response);
+            (Content::Metadata(inquiry, _), Response::Metadata(response)) => {
+                self.handle_metadata(step, node, &inquiry, response);
             }
             (Content::InitProducerId, Response::InitProducerId(response)) => {
                 self.handle_producer_id(step, node, response);
@@ -297,7 +318,7 @@ impl Sender {
     /// Asks for a producer id if one is wanted and a broker can be asked; else connects to one.
     fn poll_producer_id(&mut self, step: Step<'_>) {
         if self.producer_ids.is_due(step.now)
-            && let Some(node) = self.any_broker(step.now)
+            && let Some(node) = self.any_broker(step.now, true)
         {
             let request = Request::InitProducerId(self.producer_ids.start_request());
             self.send(step.now, node, Content::InitProducerId, request);
@@ -310,9 +331,11 @@ impl Sender {
         node: NodeId,
         response: &InitProducerIdResponse,
     ) {
+        let name = self.nodes.name(node);
+        let agenda = &mut self.agenda;
         let answer = self
             .producer_ids
-            .handle_response(step.now, node, response, &mut self.agenda);
+            .handle_response(step.now, &name, response, agenda);
         match answer {
             Answer::Identified => {
                 for id in self.partitions.take_unidentified() {

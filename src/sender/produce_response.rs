@@ -13,6 +13,7 @@ use crate::foreign::logging::{log_debug, log_info};
 use crate::ids::{NodeId, RequestId, TopicId};
 use crate::protocol::messages::{ProducePartitionResponse, ProduceResponse};
 use crate::sender::Sender;
+use crate::sender::metadata::LeaderHint;
 use crate::sender::refusal::{failure, refusal};
 use crate::sender::requests::{Content, SentBatch};
 use crate::sender::step::Step;
@@ -36,12 +37,20 @@ impl Sender {
             self.retry_unanswered(step, batches, &error);
             return self.disconnect(step, node, &error);
         };
+        let mut hints = Vec::new();
         for (sent, answer) in batches.into_iter().zip(answers) {
+            if let Some(leader) = answer.current_leader
+                && let Some(partition) = self.partitions.get(sent.partition)
+            {
+                hints.push(LeaderHint {
+                    topic: Arc::clone(partition.queue().topic()),
+                    partition: answer.index,
+                    leader,
+                });
+            }
             self.handle_answer(step, sent, node, answer);
         }
-        if let Some(view) = self.metadata.follow_hints(response) {
-            self.follow(step, view);
-        }
+        self.handle_hints(step, hints, &response.node_endpoints);
     }
 
     /// `acks=0`: written to the socket is all that will ever be known.
@@ -86,13 +95,15 @@ impl Sender {
         action: Action,
         left: Fate,
     ) {
-        if action == Action::RefreshAndRetry {
-            self.metadata.request();
-        }
         let Some(partition) = self.partitions.get_mut(sent.partition) else {
             return;
         };
         let queue = Arc::clone(partition.queue());
+        if action == Action::RefreshAndRetry {
+            self.metadata.request(queue.topic());
+            self.metadata
+                .doubt_leader(queue.topic(), queue.index(), node);
+        }
         let error = refusal(
             node,
             &queue,
@@ -146,6 +157,7 @@ impl Sender {
     ) {
         if let Some(partition) = self.partitions.get_mut(sent.partition) {
             partition.end_in_flight(sent.id);
+            partition.handle_taken();
         }
         if let Some(batch) = sent.batch {
             let outcome = batch.succeed(offset, log_append_time_ms);

@@ -4,15 +4,16 @@
 //! A transactional producer has the same state with other sources: the coordinator in place of any
 //! broker, an epoch from each EndTxn in place of [`bump`](ProducerIds::bump).
 
+use std::fmt;
 use std::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind};
-use crate::foreign::logging::{log_info, log_warn};
-use crate::ids::NodeId;
+use crate::foreign::logging::log_warn;
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
 use crate::sender::Settings;
+use crate::sender::complaint::Complaint;
 use crate::sender::sequence::Identity;
 use crate::sender::step::Agenda;
 use crate::sender::timers::Timer;
@@ -25,6 +26,8 @@ pub(super) struct ProducerIds {
     /// Inquiries in a row that brought no id.
     failures: u32,
     backoff: Backoff,
+    /// Answers without an id.
+    refusals: Complaint,
 }
 
 /// The identity that new batches get.
@@ -68,6 +71,7 @@ impl ProducerIds {
             inquiry: Inquiry::NotNeeded,
             failures: 0,
             backoff: settings.retry_backoff,
+            refusals: Complaint::default(),
         }
     }
 
@@ -106,31 +110,37 @@ impl ProducerIds {
     pub(super) fn handle_response(
         &mut self,
         now: Instant,
-        node: NodeId,
+        node: impl fmt::Display,
         response: &InitProducerIdResponse,
         agenda: &mut Agenda,
     ) -> Answer {
         let code = response.error;
         let (producer_id, epoch) = (response.producer_id, response.producer_epoch);
         if code == ErrorCode::NONE && (producer_id < 0 || epoch < 0) {
-            log_warn!("broker {node} gives {producer_id}, epoch {epoch}, for a producer id");
+            let text = format!("gives {producer_id}, epoch {epoch}, for a producer id");
+            if let Some(times) = self.refusals.raise(now, &text) {
+                log_warn!("{node} {text}{times}");
+            }
             self.handle_failure(now, agenda);
             return Answer::Later;
         }
         if code == ErrorCode::NONE {
+            self.refusals.end();
             self.inquiry = Inquiry::NotNeeded;
             self.failures = 0;
             self.state = ProducerIdState::Identified(Identity { producer_id, epoch });
             return Answer::Identified;
         }
         if code.is_retriable() {
-            log_info!("broker {node} has no producer id at the moment: {code}");
+            let text = format!("has no producer id at the moment: {code}");
+            if let Some(times) = self.refusals.raise(now, &text) {
+                log_warn!("{node} {text}{times}");
+            }
             self.handle_failure(now, agenda);
             return Answer::Later;
         }
         let words = code.message();
-        let text =
-            format!("broker {node} gives no producer id (enable.idempotence): {code}: {words}");
+        let text = format!("{node} gives no producer id (enable.idempotence): {code}: {words}");
         Answer::Refused(Error::new(ErrorKind::Broker(code), text))
     }
 
@@ -146,6 +156,16 @@ impl ProducerIds {
     /// There will be no id. What waits for it fails, and later records ask again.
     pub(super) fn give_up(&mut self) {
         self.inquiry = Inquiry::NotNeeded;
+    }
+
+    /// The cluster that gave the id has gone, and another one may have given the same to somebody else.
+    /// No inquiry is on its way any more.
+    pub(super) fn forget(&mut self) {
+        if self.state != ProducerIdState::Anonymous {
+            self.state = ProducerIdState::Unidentified;
+            self.give_up();
+            self.failures = 0;
+        }
     }
 
     /// A batch sent under `identity` left a gap in its partition's sequences: nothing new is sent
@@ -184,6 +204,7 @@ mod tests {
             state,
             inquiry: Inquiry::NotNeeded,
             failures: 0,
+            refusals: Complaint::default(),
             backoff: Backoff {
                 initial: PAUSE,
                 max: PAUSE,
@@ -246,7 +267,7 @@ mod tests {
         let mut answer = |error, id| {
             ids.start_request();
             let response = response(error, id);
-            let answer = ids.handle_response(start, NodeId(1), &response, agenda);
+            let answer = ids.handle_response(start, "broker 1", &response, agenda);
             (answer, ids.state())
         };
         let unidentified = ProducerIdState::Unidentified;

@@ -2,12 +2,14 @@
 //! late answer finds nothing here. What is on a connection is not found by its partitions' leaders:
 //! those may have changed since.
 
-use crate::sorted_map::SortedMap;
+use std::time::Instant;
 
 use crate::accumulator::{BatchId, PartitionId, SealedBatch};
+use crate::cluster::Inquiry;
 use crate::error::Fate;
 use crate::ids::{NodeId, RequestId, TopicId};
 use crate::record::batch::ProducerStamp;
+use crate::sorted_map::SortedMap;
 
 /// Everything sent and not answered.
 #[derive(Debug, Default)]
@@ -34,7 +36,8 @@ pub(super) struct RequestSlot {
 /// What a request is for, with what has to be known when it ends.
 #[derive(Debug)]
 pub(super) enum Content {
-    Metadata,
+    /// With the time when another broker is asked beside.
+    Metadata(Inquiry, Instant),
     InitProducerId,
     Produce(Vec<SentBatch>),
 }
@@ -68,6 +71,10 @@ impl Requests {
         id
     }
 
+    pub(super) fn get(&self, id: RequestId) -> Option<&SentRequest> {
+        self.by_id.get(&id)
+    }
+
     /// The request has ended, in whatever way.
     pub(super) fn remove(&mut self, id: RequestId) -> Option<SentRequest> {
         self.by_id.remove(&id)
@@ -78,7 +85,7 @@ impl Requests {
         let contents = self.by_id.into_values().map(|request| request.content);
         let sent = contents.flat_map(|content| match content {
             Content::Produce(batches) => batches,
-            Content::Metadata | Content::InitProducerId => Vec::new(),
+            Content::Metadata(..) | Content::InitProducerId => Vec::new(),
         });
         sent.filter_map(|sent| sent.batch)
     }
@@ -114,7 +121,7 @@ impl Requests {
                 let sent = batches.get(slot.index);
                 sent.filter(|sent| sent.id == batch)?.batch.as_ref()
             }
-            Content::Metadata | Content::InitProducerId => None,
+            Content::Metadata(..) | Content::InitProducerId => None,
         }
     }
 

@@ -100,7 +100,7 @@ impl Sender {
             }
             (Some(_), None) => {
                 partition.queue().discount_left_batches();
-                self.metadata.request();
+                self.metadata.request(partition.queue().topic());
                 Stage::Leaderless
             }
             (Some(_), Some(leader)) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::accumulator::{BatchId, PartitionId};
-use crate::ids::NodeId;
+use crate::ids::{NodeId, RequestId};
 use crate::sender::event::CommandId;
 
 /// Something that is due at a point in time.
@@ -24,8 +24,12 @@ pub(super) enum Timer {
     Stagger,
     /// A producer id may be asked for again.
     Identity,
+    /// The answer to a metadata request takes so long that another broker is asked beside.
+    Slow(RequestId),
     /// No broker has answered with metadata for `metadata.recovery.rebootstrap.trigger.ms`.
     Rebootstrap,
+    /// No bootstrap server's name has led to an address for `bootstrap.resolve.timeout.ms`.
+    Resolve,
     /// A caller has waited for a topic for as long as it may.
     Topic(CommandId),
     /// The time for closing is over.

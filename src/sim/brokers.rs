@@ -32,6 +32,8 @@ pub(super) struct Brokers {
     script: VecDeque<(Api, Blow)>,
     /// The leaders in the metadata of a broker that lags behind.
     old_leaders: Leaders,
+    /// How many clusters there have been.
+    pub(super) clusters: usize,
 }
 
 #[derive(Debug, Default)]
@@ -71,6 +73,7 @@ impl Brokers {
             machines: ids.map(|id| (id, Machine::default())).collect(),
             lanes: BTreeMap::new(),
             script: VecDeque::new(),
+            clusters: 1,
         }
     }
 
@@ -328,6 +331,13 @@ impl Brokers {
             self.lanes.remove(&id);
             network.lose_broker(stage, id, is_silent);
         }
+    }
+
+    /// Another cluster takes the place of this one, whose machines are gone.
+    pub(super) fn replace(&mut self) {
+        self.state = self.state.replaced(self.clusters, TOPIC);
+        self.clusters += 1;
+        self.remember_leaders();
     }
 
     pub(super) fn restart(&mut self, broker: NodeId) {

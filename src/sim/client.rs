@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
 
+use crate::address::Destination;
 use crate::channel::{Channel, Failure};
 use crate::connection::{Event, Settings};
 use crate::error::{Error, ErrorKind};
@@ -35,6 +36,7 @@ pub(super) struct Client {
 #[derive(Debug)]
 struct Node {
     link: LinkId,
+    destination: Option<Destination>,
     /// When the handshake must be over; `None` once it is.
     setup_deadline: Option<Instant>,
     /// `None` while connecting.
@@ -98,6 +100,7 @@ impl Client {
         node: NodeId,
         (broker, listens): (NodeId, bool),
         setup_timeout: Duration,
+        destination: Option<Destination>,
     ) {
         let link = network.connect(stage, broker, listens);
         let pause = self.lost.get(&node).map(|lost| stage.now - *lost);
@@ -112,6 +115,7 @@ impl Client {
         });
         let attempt = Node {
             link,
+            destination,
             setup_deadline: Some(stage.now + setup_timeout),
             channel: None,
             sent: BTreeMap::new(),
@@ -218,7 +222,8 @@ impl Client {
         }
         if let Some(peer) = self.nodes.get_mut(&node) {
             let layer = SimLayer::client(self.is_sealed);
-            let channel = Channel::new(stage.now, layer, Arc::clone(&self.settings));
+            let settings = Arc::clone(&self.settings);
+            let channel = Channel::new(stage.now, layer, settings, peer.destination.take());
             peer.channel = Some(channel);
         }
         self.write(stage, network, node, inputs);

@@ -22,6 +22,9 @@ pub(super) enum Stream {
     Topics,
     Purges,
     Answers,
+    Hints,
+    Clusters,
+    ClusterChecks,
 }
 
 impl Dice {

@@ -102,7 +102,11 @@ impl Flights {
             Input::Sent(id) | Input::Refused(id, _) => self.land(*id, None),
             Input::Response(_, Response::Metadata(_)) => self.hints.clear(),
             Input::Disconnected(node, ..) => self.on_disconnected(*node),
-            Input::Response(..) | Input::Ready(_) | Input::Command(..) | Input::Purge(..) => {}
+            Input::Response(..)
+            | Input::Ready(_)
+            | Input::Unresolved(_)
+            | Input::Command(..)
+            | Input::Purge(..) => {}
         }
     }
 

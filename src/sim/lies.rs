@@ -29,14 +29,24 @@ pub(super) fn concern(api: ApiKey) -> bool {
 /// Whether [`spoil`] could do anything at the moment.
 pub(super) fn may_spoil(weather: &Weather) -> bool {
     let mix = &weather.mix;
-    weather.is_bad && mix.hint + mix.shuffle + mix.mangle + mix.omit > 0
+    weather.is_bad && mix.hint + mix.far_hint + mix.shuffle + mix.mangle + mix.omit > 0
 }
 
-/// The broker names another leader than there is; it knows no later epoch than the true one.
+/// The broker names another leader than there is: as of an epoch that has been, or of one that is yet to
+/// come.
 fn mislead(weather: &mut Weather, response: &mut ProduceResponse) {
     let partitions = response.topics.iter_mut();
     let partitions = partitions.flat_map(|topic| &mut topic.partitions);
     for hint in partitions.filter_map(|one| one.current_leader.as_mut()) {
+        if weather.strikes("far hint", weather.mix.far_hint) {
+            // Each time a later one, so that each is news.
+            weather.far_epochs += 1;
+            *hint = CurrentLeader {
+                leader: NodeId(weather.dice.between(1, 3) as i32),
+                leader_epoch: hint.leader_epoch + weather.far_epochs,
+            };
+            continue;
+        }
         if weather.strikes("wrong hint", weather.mix.hint) {
             *hint = CurrentLeader {
                 leader: NodeId(weather.dice.between(0, 6) as i32),

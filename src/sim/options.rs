@@ -109,8 +109,12 @@ pub(super) struct FaultMix {
     pub(super) recreate: u32,
     /// The topic gets another partition.
     pub(super) grow: u32,
+    /// Another cluster takes the place of the one that there was.
+    pub(super) replace_cluster: u32,
     /// A broker names a wrong leader.
     pub(super) hint: u32,
+    /// A broker names a wrong leader, as of an epoch that is yet to come.
+    pub(super) far_hint: u32,
     /// Metadata leaves something out.
     pub(super) omit: u32,
     /// A Produce answer has its partitions in another order than the request.
@@ -179,7 +183,9 @@ impl Options {
                 },
                 metadata_max_age: ms(300_000),
                 metadata_max_idle: ms(300_000),
+                checks_cluster: true,
                 rebootstrap: None,
+                resolve_timeout: None,
                 connections_max_idle: None,
                 availability_timeout: None,
                 seed: 1,
@@ -256,6 +262,9 @@ impl Options {
             max: options.setup_timeout * 2,
         };
         options.faults.shuffle = shuffle(seed);
+        options.faults.far_hint = far_hint(seed);
+        options.faults.replace_cluster = replace_cluster(seed);
+        options.sender.checks_cluster = checks_cluster(seed);
         // Every record fits into such a batch alone, or most do.
         let most = value_bytes.1 as usize;
         options.max_message_bytes = d.pick(&[ANY_SIZE, ANY_SIZE, most + 150, most / 2 + 150]);
@@ -369,6 +378,8 @@ fn sender_settings(seed: u64, brokers: u16, d: &mut Dice) -> (Settings, TopicSet
         },
         metadata_max_age: ms(max_age),
         metadata_max_idle: ms(d.pick(&[1_000, 5_000])),
+        resolve_timeout: None,
+        checks_cluster: true,
         rebootstrap: d.pick(&[None, Some(300), Some(5_000)]).map(ms),
         connections_max_idle: d.pick(&[None, None, Some(200), Some(5_000)]).map(ms),
         availability_timeout: d.pick(&[None, Some(50)]).map(ms),
@@ -410,6 +421,27 @@ fn purges(seed: u64) -> u32 {
 fn shuffle(seed: u64) -> u32 {
     let d = &mut Dice::new(seed, Stream::Answers);
     d.pick(&[0, 0, 100, 500])
+}
+
+/// How often a broker invents a leader and its epoch. Not at all where nothing else is wrong.
+fn far_hint(seed: u64) -> u32 {
+    let d = &mut Dice::new(seed, Stream::Hints);
+    d.pick(&[0, 0, 0, 300, 900])
+}
+
+/// How often another cluster comes. Mostly never.
+fn replace_cluster(seed: u64) -> u32 {
+    let d = &mut Dice::new(seed, Stream::Clusters);
+    match d.chance(200) {
+        true => d.pick(&[20, 100, 300]),
+        false => 0,
+    }
+}
+
+/// Whether brokers are told which cluster is meant.
+fn checks_cluster(seed: u64) -> bool {
+    let d = &mut Dice::new(seed, Stream::ClusterChecks);
+    d.chance(700)
 }
 
 /// Mostly none, which is fastest.
@@ -492,6 +524,8 @@ impl FaultMix {
             mangle: draw(50),
             // From a stream of its own, like everything that came later.
             shuffle: 0,
+            far_hint: 0,
+            replace_cluster: 0,
             repeat_answer: draw(20),
             refuse_identity: draw(300),
             calamity_ms: d.pick(&[20, 100, 400]),

@@ -10,7 +10,8 @@ use std::panic::resume_unwind;
 pub(super) enum Promise {
     /// Every accepted record has one outcome, and only one.
     I1,
-    /// What is acknowledged lies in its log, where the outcome says.
+    /// What is acknowledged lies in its log, where the outcome says: in the log of the cluster that has
+    /// acknowledged it.
     I2,
     /// An idempotent producer writes nothing twice.
     I3,
@@ -37,9 +38,11 @@ pub(super) enum Promise {
     I15,
     /// A purge takes all that was never sent, and nothing else; none of it is sent afterwards.
     I16,
+    /// What one cluster may have does not go to the next one.
+    I17,
 }
 
-pub(super) use Promise::{I1, I2, I3, I4, I5, I6, I7, I8, I10, I11, I12, I13, I15, I16};
+pub(super) use Promise::{I1, I2, I3, I4, I5, I6, I7, I8, I10, I11, I12, I13, I15, I16, I17};
 
 impl fmt::Display for Promise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,6 +61,7 @@ impl fmt::Display for Promise {
             I13 => "flush waits",
             I15 => "same seed, same schedule",
             I16 => "purge",
+            I17 => "one cluster",
         };
         write!(f, "{self:?} ({words})")
     }

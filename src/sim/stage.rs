@@ -117,6 +117,8 @@ pub(super) struct Weather {
     /// Whether anything goes wrong at the moment.
     pub(super) is_bad: bool,
     pub(super) dice: Dice,
+    /// How many epochs brokers have invented.
+    pub(super) far_epochs: i32,
     /// How many decisions were taken; their number is their name.
     decisions: u64,
     /// Faults that happened: the decision, and what it was.
@@ -131,6 +133,7 @@ impl Weather {
             mix,
             is_bad: false,
             dice: Dice::new(seed, Stream::Faults),
+            far_epochs: 0,
             decisions: 0,
             struck: Vec::new(),
             spared: BTreeSet::new(),

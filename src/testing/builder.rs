@@ -1,12 +1,13 @@
 //! The settings of a mock cluster, and its start. No other logic.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::ops::RangeInclusive;
 
 use crate::protocol::version::VersionRange;
 use crate::testing::events::{MockEvent, Observer};
 use crate::testing::server::Server;
-use crate::testing::state::{ClusterState, Settings};
+use crate::testing::state::{FirstTopic, Settings};
 use crate::testing::{Api, MockCluster};
 
 /// The settings of a [`MockCluster`], each with the default that Kafka has unless stated.
@@ -15,8 +16,6 @@ use crate::testing::{Api, MockCluster};
 pub struct MockClusterBuilder {
     brokers: usize,
     first_port: u16,
-    topics: Vec<(String, i32)>,
-    log_append_time: Vec<String>,
     settings: Settings,
 }
 
@@ -25,9 +24,10 @@ impl MockClusterBuilder {
         Self {
             brokers: 1,
             first_port: 0,
-            topics: Vec::new(),
-            log_append_time: Vec::new(),
-            settings: Settings::default(),
+            settings: Settings {
+                cluster_id: Some(random_cluster_id()),
+                ..Settings::default()
+            },
         }
     }
 
@@ -57,15 +57,38 @@ impl MockClusterBuilder {
 
     /// A topic that exists from the start, its leaders spread over the brokers.
     pub fn topic(mut self, name: &str, partitions: i32) -> Self {
-        self.topics.push((name.to_owned(), partitions));
+        self.settings.topics.push(FirstTopic {
+            name: name.to_owned(),
+            partitions,
+            log_append_time: false,
+        });
         self
     }
 
     /// A topic like those of [`topic`](Self::topic) whose records get the broker's time of append
     /// (`message.timestamp.type=LogAppendTime`).
     pub fn log_append_time_topic(mut self, name: &str, partitions: i32) -> Self {
-        self.log_append_time.push(name.to_owned());
-        self.topic(name, partitions)
+        self.settings.topics.push(FirstTopic {
+            name: name.to_owned(),
+            partitions,
+            log_append_time: true,
+        });
+        self
+    }
+
+    /// What the brokers call their cluster. Default: an id of its own for each cluster that is
+    /// started, like Kafka's.
+    pub fn cluster_id(mut self, id: &str) -> Self {
+        self.settings.cluster_id = Some(id.to_owned());
+        self
+    }
+
+    /// The brokers do not say which cluster they belong to, as some programs that speak Kafka's protocol
+    /// do not. A producer cannot notice then that its cluster was
+    /// [made anew](MockCluster::make_anew).
+    pub fn without_cluster_id(mut self) -> Self {
+        self.settings.cluster_id = None;
+        self
     }
 
     /// Whether topics are created when a producer asks for them. Default: yes.
@@ -157,17 +180,19 @@ impl MockClusterBuilder {
     ///
     /// If a loopback port cannot be had, which is then named, or no thread.
     pub fn start(self) -> io::Result<MockCluster> {
-        let make_topics = |state: &mut ClusterState| {
-            for (name, partitions) in &self.topics {
-                state.create_topic(name, *partitions);
-            }
-            for name in &self.log_append_time {
-                if let Some(topic) = state.topics.get_mut(name.as_str()) {
-                    topic.log_append_time = true;
-                }
-            }
-        };
-        let server = Server::start(self.settings, self.first_port, self.brokers, make_topics)?;
+        let server = Server::start(self.settings, self.first_port, self.brokers)?;
         Ok(MockCluster::new(server))
     }
+}
+
+/// An id that no other cluster has: 16 random bytes, written as Kafka writes its own.
+pub(super) fn random_cluster_id() -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let random = || RandomState::new().build_hasher().finish();
+    let bits = u128::from(random()) << 64 | u128::from(random());
+    let letter = |index: u32| {
+        let letter = usize::try_from(bits.rotate_right(6 * index) % 64).unwrap_or(0);
+        char::from(LETTERS.get(letter).copied().unwrap_or(b'A'))
+    };
+    (0..22).map(letter).collect()
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::ids::NodeId;
+use crate::testing::builder::random_cluster_id;
 use crate::testing::faults::Rule;
 use crate::testing::log::{MockBatch, MockCounters, MockRecord, MockRequest};
 use crate::testing::server::{Inner, Server};
@@ -244,6 +245,34 @@ impl MockCluster {
                 node.port = port;
             }
         });
+    }
+
+    /// What the brokers call their cluster; none if they do not say.
+    pub fn cluster_id(&self) -> Option<String> {
+        self.server
+            .with(|inner| inner.state.settings.cluster_id.clone())
+    }
+
+    /// As if the cluster had been deleted and another one made at the same addresses: every broker
+    /// stops, and comes back with a new cluster id, the topics that the builder was told of, and
+    /// nothing that it had before: neither records nor requests, faults or leaders. Producers get ids
+    /// that the old cluster gave to others.
+    ///
+    /// # Errors
+    ///
+    /// If a port cannot be had again, or no thread.
+    pub fn make_anew(&self) -> io::Result<()> {
+        let nodes = self.nodes();
+        for node in &nodes {
+            self.stop_broker(*node);
+        }
+        self.server.with(|inner| {
+            inner.state = inner.state.made_anew(random_cluster_id());
+        });
+        for node in nodes {
+            self.restart_broker(node)?;
+        }
+        Ok(())
     }
 
     /// Starts to describe a fault of requests of this kind: which ones, how often, and what happens.

@@ -63,6 +63,7 @@
 //! - leaders: [`move_leader`](MockCluster::move_leader),
 //!   [`remove_leader`](MockCluster::remove_leader), [`fail_over`](MockCluster::fail_over)
 //! - producer ids: [`forget_producers`](MockCluster::forget_producers)
+//! - another cluster at the same addresses: [`make_anew`](MockCluster::make_anew)
 //! - by chance: [`Fault::chance`], drawn from [`MockClusterBuilder::seed`]
 //! - older brokers: [`MockClusterBuilder::versions`], [`MockClusterBuilder::without_topic_ids`],
 //!   [`MockClusterBuilder::unknown_producer_id_is_an_error`]

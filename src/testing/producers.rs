@@ -27,6 +27,10 @@ const REMEMBERED: usize = 5;
 #[derive(Debug, Default)]
 pub(crate) struct ProducerTable {
     producers: RecentProducers<Producer>,
+    /// Ids below this belong to producers that have written whatever may come: the worst that another
+    /// cluster can do to one that keeps its id.
+    #[cfg(test)]
+    others_below: i64,
 }
 
 #[derive(Debug)]
@@ -63,6 +67,15 @@ impl ProducerTable {
         unknown_is_an_error: bool,
     ) -> Result<Verdict, ErrorCode> {
         let first = stamp.base_sequence;
+        #[cfg(test)]
+        if stamp.producer_id < self.others_below {
+            return Ok(Verdict::Repeat(Appended {
+                base_sequence: first,
+                last_sequence: advance(first, records - 1),
+                base_offset: tests::OF_OTHERS,
+                timestamp_ms: 0,
+            }));
+        }
         let Some(producer) = self.producers.get(stamp.producer_id) else {
             return match unknown_is_an_error && first != 0 {
                 true => Err(ErrorCode::UNKNOWN_PRODUCER_ID),
@@ -139,7 +152,15 @@ pub(crate) fn advance(sequence: i32, records: i32) -> i32 {
 mod tests {
     use super::*;
 
+    /// An offset that no log reaches.
+    pub(super) const OF_OTHERS: i64 = 1 << 40;
+
     impl ProducerTable {
+        /// Ids below this belong to others, who have written whatever may come.
+        pub(crate) fn set_others_below(&mut self, id: i64) {
+            self.others_below = id;
+        }
+
         /// As if every producer had sent so much that its next sequence is this.
         pub(crate) fn wind(&mut self, next: i32) {
             for producer in self.producers.values_mut() {

@@ -82,13 +82,7 @@ impl Inner {
 
 impl Server {
     /// Starts that many brokers on loopback ports, counted from the first one; 0: on free ones.
-    /// `prepare` comes before the first request.
-    pub(super) fn start(
-        settings: Settings,
-        first_port: u16,
-        brokers: usize,
-        prepare: impl FnOnce(&mut ClusterState),
-    ) -> io::Result<Self> {
+    pub(super) fn start(settings: Settings, first_port: u16, brokers: usize) -> io::Result<Self> {
         let ports = (first_port..=u16::MAX).map(|port| if first_port == 0 { 0 } else { port });
         let listeners: Vec<TcpListener> =
             ports.take(brokers).map(listen).collect::<io::Result<_>>()?;
@@ -101,8 +95,7 @@ impl Server {
             addresses.push((Ipv4Addr::LOCALHOST.to_string(), port(listener)?));
         }
         let paused = settings.paused;
-        let mut state = ClusterState::new(settings, addresses);
-        prepare(&mut state);
+        let state = ClusterState::new(settings, addresses);
         let server = Self {
             shared: Arc::new(Shared {
                 inner: Mutex::ranked(

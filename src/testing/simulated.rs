@@ -180,6 +180,19 @@ impl ClusterState {
         self.create_topic(topic, i32::try_from(partitions).expect("few partitions"));
     }
 
+    /// Another cluster takes the place of this one, with a topic of the same name and size. The ids that
+    /// this one gave belong to others there, who have written whatever may come.
+    pub(crate) fn replaced(&self, number: usize, topic: &str) -> Self {
+        let mut new = self.made_anew(format!("cluster {number}"));
+        let partitions = self.leaders(topic).len();
+        new.create_topic(topic, i32::try_from(partitions).expect("few partitions"));
+        new.next_producer_id = self.next_producer_id;
+        for partition in new.topics.values_mut().flat_map(|one| &mut one.partitions) {
+            partition.producers.set_others_below(self.next_producer_id);
+        }
+        new
+    }
+
     /// How often a batch came that was in a log already.
     pub(crate) fn repeated_batches(&self) -> u64 {
         self.log.counters.repeated_batches

@@ -64,6 +64,10 @@ pub(crate) struct Settings {
     pub(super) seed: u64,
     /// Whether the brokers start paused.
     pub(super) paused: bool,
+    /// What metadata calls the cluster; `None`: brokers do not say.
+    pub(super) cluster_id: Option<String>,
+    /// The topics that exist from the start.
+    pub(super) topics: Vec<FirstTopic>,
     /// Gets every event.
     pub(super) observer: Option<Observer>,
 }
@@ -82,9 +86,19 @@ impl Default for Settings {
             keep: true,
             seed: 0,
             paused: false,
+            cluster_id: Some("bW9jay1jbHVzdGVyLWlkMA".to_owned()),
+            topics: Vec::new(),
             observer: None,
         }
     }
+}
+
+/// A topic that exists from the start.
+#[derive(Clone, Debug)]
+pub(crate) struct FirstTopic {
+    pub(super) name: String,
+    pub(super) partitions: i32,
+    pub(super) log_append_time: bool,
 }
 
 /// All brokers of a cluster, its topics, the requests so far and the faults to come.
@@ -141,7 +155,7 @@ pub(super) struct Partition {
 }
 
 impl ClusterState {
-    /// Brokers numbered from 1, one for each address.
+    /// Brokers numbered from 1, one for each address, with the topics that exist from the start.
     pub(crate) fn new(settings: Settings, addresses: Vec<(String, u16)>) -> Self {
         let mut racks = settings.racks.iter().cloned();
         let node = |(id, (host, port))| Node {
@@ -152,7 +166,8 @@ impl ClusterState {
             running: true,
             fenced: false,
         };
-        Self {
+        let topics = settings.topics.clone();
+        let mut state = Self {
             faults: Faults::new(settings.seed),
             nodes: (1..).zip(addresses).map(node).collect(),
             settings,
@@ -162,7 +177,26 @@ impl ClusterState {
             next_producer_id: 0,
             violations: Vec::new(),
             gaps: 0,
+        };
+        for topic in topics {
+            state.create_topic(&topic.name, topic.partitions);
+            if let Some(made) = state.topics.get_mut(topic.name.as_str()) {
+                made.log_append_time = topic.log_append_time;
+            }
         }
+        state
+    }
+
+    /// Another cluster at the same addresses, as it was at the start: nothing of this one is known to
+    /// it, and it gives the same producer ids to others.
+    pub(super) fn made_anew(&self, cluster_id: String) -> Self {
+        let settings = Settings {
+            cluster_id: self.settings.cluster_id.is_some().then_some(cluster_id),
+            ..self.settings.clone()
+        };
+        let addresses = self.nodes.iter();
+        let addresses = addresses.map(|node| (node.host.clone(), node.port));
+        Self::new(settings, addresses.collect())
     }
 
     /// Handles the body of one frame that came to `node`. `now_ms` is the time since 1970, for
@@ -281,7 +315,12 @@ impl ClusterState {
         self.topics_made += 1;
         let mut id = [0; 16];
         let (front, back) = id.split_at_mut(8);
-        front.copy_from_slice(b"mocktopi");
+        // A topic of the same name in another cluster has another id, as in Kafka.
+        let cluster_id = self.settings.cluster_id.as_deref().unwrap_or("mocktopi");
+        let hash = cluster_id.bytes().fold(1, |hash: u64, byte| {
+            hash.wrapping_mul(31).wrapping_add(byte.into())
+        });
+        front.copy_from_slice(&hash.to_be_bytes());
         back.copy_from_slice(&self.topics_made.to_be_bytes());
         let topic = Topic {
             id: TopicId(id),

@@ -395,7 +395,7 @@ fn offers_what_clients_look_for() {
         api.map(|api| (api.min, api.max))
     };
     assert_eq!(range(0), Some((0, 13)));
-    assert_eq!(range(18), Some((0, 4)));
+    assert_eq!(range(18), Some((0, 5)));
     assert!(range(1).is_some(), "librdkafka needs Fetch to be named");
     assert_eq!(range(22), Some((0, 5)));
     assert_eq!(range(71), None, "no telemetry");

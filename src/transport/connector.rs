@@ -275,6 +275,35 @@ impl StdError for ConnectError {
     }
 }
 
+impl ConnectError {
+    /// Whether this machine is to blame, and not the address: it has no thread or socket to give.
+    pub(crate) fn is_local(&self) -> bool {
+        match &self.cause {
+            Cause::Thread(_) => true,
+            Cause::Resolve(error) => is_out_of_files(error),
+            Cause::Addresses(failures) => failures.iter().any(|(_, error)| is_out_of_files(error)),
+            Cause::NoAddress | Cause::ResolvedTooLate(_) | Cause::Abandoned => false,
+        }
+    }
+
+    /// Whether the host's name led to no address.
+    pub(crate) fn is_unresolved(&self) -> bool {
+        match &self.cause {
+            Cause::Resolve(_) | Cause::NoAddress | Cause::ResolvedTooLate(_) => true,
+            Cause::Thread(_) | Cause::Addresses(_) | Cause::Abandoned => false,
+        }
+    }
+}
+
+/// Whether the process, or the whole system, has as many files and sockets open as it may.
+fn is_out_of_files(error: &io::Error) -> bool {
+    // EMFILE and ENFILE of every Unix that Rust runs on, and Windows' WSAEMFILE.
+    let codes: &[i32] = if cfg!(windows) { &[10_024] } else { &[24, 23] };
+    error
+        .raw_os_error()
+        .is_some_and(|code| codes.contains(&code))
+}
+
 /// The usual failures in plain words, to stand behind an address; the system's own words for the
 /// others.
 pub(crate) fn describe(error: &io::Error) -> String {
@@ -284,6 +313,10 @@ pub(crate) fn describe(error: &io::Error) -> String {
         io::ErrorKind::TimedOut => "timed out".to_owned(),
         io::ErrorKind::HostUnreachable => "is not reachable".to_owned(),
         io::ErrorKind::NetworkUnreachable => "is in a network that is not reachable".to_owned(),
+        _ if is_out_of_files(error) => format!(
+            "was not tried: the process has as many files and sockets open as it may \
+             (RLIMIT_NOFILE, ulimit -n): {error}"
+        ),
         _ => format!("failed: {error}"),
     }
 }
@@ -369,6 +402,27 @@ mod tests {
                  {second} refused the connection"
             )
         );
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_process_without_a_file_to_spare_does_not_blame_the_address() {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9092));
+        let failed = |code| ConnectError {
+            host: "host".to_owned(),
+            port: 9092,
+            cause: Cause::Addresses(vec![(address, io::Error::from_raw_os_error(code))]),
+        };
+        for limit in [24, 23] {
+            let error = failed(limit);
+            assert!(error.is_local());
+            let text = error.to_string();
+            assert!(
+                text.contains("as many files and sockets open as it may"),
+                "{text}"
+            );
+        }
+        assert!(!failed(111).is_local());
     }
 
     #[test]

@@ -187,8 +187,9 @@ fn sending_for_a_task_never_blocks() {
     let value = "v".repeat(900);
     let record = || ProducerRecord::new("t", &value);
     let started = now();
-    let unknown = producer.try_send_with_handle(record()).unwrap_err();
-    assert_eq!(unknown.kind(), ErrorKind::UnknownTopicOrPartition);
+    let unheard_of = producer.try_send_with_handle(record()).unwrap_err();
+    assert!(unheard_of.is_retriable(), "{unheard_of}");
+    assert_eq!(unheard_of.topic(), Some("t"));
     cluster.resume_broker(1);
     producer.partitions_for("t").unwrap();
     cluster.pause_broker(1);

@@ -56,6 +56,13 @@ pub(crate) fn is_logged(parts: &[&str]) -> bool {
         .any(|line| parts.iter().all(|part| line.contains(part)))
 }
 
+/// How many lines have all these parts.
+pub(crate) fn times_logged(parts: &[&str]) -> usize {
+    let logged = LOGGED.lock().unwrap();
+    let has_all = |line: &&String| parts.iter().all(|part| line.contains(part));
+    logged.iter().filter(has_all).count()
+}
+
 /// Whether the logger has panicked at a line of this level.
 pub(crate) fn has_panicked_at(level: log::Level) -> bool {
     FATAL.lock().unwrap().contains(&level)

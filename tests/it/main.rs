@@ -6,6 +6,7 @@
     reason = "helpers outside of test functions are tests, too"
 )]
 
+mod another_cluster;
 mod backpressure;
 mod bad_input;
 mod batching;

@@ -9,6 +9,7 @@ use linger::testing::{Api, MockCluster};
 use linger::{ErrorCode, ErrorKind, Producer, ProducerRecord, Properties};
 
 use crate::fakes::{DeafPort, Fake, Manner};
+use crate::logged::{keep_log, times_logged};
 use crate::observe::{cpu_time, eventually, io_thread, sleeps, timed};
 use crate::support::{
     Outcomes, PATIENCE, Setup, ignore, meant_error, produced, send_all, values, wait_for_records,
@@ -524,4 +525,86 @@ fn a_peer_that_hangs_up_after_the_handshake_is_noticed() {
     assert!(cluster.wait_until(PATIENCE, |view| view.connections() == 1));
     send_all(&producer, "orders", &["after"]);
     assert_eq!(values(&cluster, "orders", 0), ["before", "after"]);
+}
+
+/// Bytes of requests per topic, for that many topics that are met one after the other.
+fn bytes_per_topic(topics: u64) -> u64 {
+    let (cluster, producer) = setup().start();
+    for number in 0..topics {
+        let topic = format!("topic-{number:05}");
+        assert_eq!(producer.partitions_for(&topic).unwrap().len(), 1);
+    }
+    let counters = cluster.counters();
+    // A request that was lost would be made again, and no topic needs more than one.
+    assert!(counters.metadata_requests <= topics + 2, "{counters:?}");
+    counters.request_bytes / topics
+}
+
+#[test]
+fn a_new_topic_costs_the_same_however_many_are_known() {
+    let [few, more, many] = [250, 500, 1_000].map(bytes_per_topic);
+    assert!(many <= few && more <= few, "{few} {more} {many}");
+    assert!(few < 200, "{few}");
+}
+
+#[test]
+fn a_broker_that_is_silent_about_metadata_does_not_keep_a_topic_from_others() {
+    let (cluster, producer) = setup().brokers(2).topic("orders", 2).start();
+    for partition in 0..2 {
+        let record = ProducerRecord::new("orders", "x").partition(partition);
+        producer.send_wait(record).unwrap();
+    }
+    cluster.on(Api::Metadata).silence();
+    // request.timeout.ms is half a minute.
+    let (partitions, took) = timed(|| producer.partitions_for("new"));
+    assert_eq!(partitions.unwrap().len(), 1);
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    assert_eq!(cluster.pending_faults(), 0);
+}
+
+#[test]
+fn that_no_broker_can_be_reached_is_a_warning_once_and_names_the_address() {
+    keep_log();
+    let cluster = MockCluster::start().unwrap();
+    cluster.stop_broker(1);
+    let address = cluster.address(1);
+    let properties = Properties::new()
+        .set("bootstrap.servers", &address)
+        .set("key.serializer", "string")
+        .set("value.serializer", "string")
+        .set("max.block.ms", 500)
+        .set("reconnect.backoff.ms", 10);
+    let producer: Producer<str, str> = Producer::new(&properties).unwrap();
+    let record = ProducerRecord::new("orders", "x");
+    let error = producer.send(record, ignore).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains(&address) && !text.contains("broker -1"),
+        "{text}"
+    );
+    let said = format!("cannot connect to {address}");
+    assert_eq!(times_logged(&["WARN bootstrap server: ", &said]), 1);
+    assert_eq!(times_logged(&["WARN no broker can be reached", &said]), 1);
+    assert_eq!(times_logged(&["broker -1", &address]), 0);
+}
+
+#[test]
+fn that_a_topic_does_not_exist_is_a_warning_once() {
+    keep_log();
+    let (cluster, producer) = setup()
+        .cluster(|cluster| cluster.auto_create_topics(false))
+        .start();
+    let record = ProducerRecord::new("asked-for-in-vain", "x");
+    producer.try_send(record, ignore).unwrap_err();
+    wait_for_questions(&cluster, 5);
+    let parts = [
+        "WARN",
+        "has no metadata for topic \"asked-for-in-vain\": UNKNOWN_TOPIC",
+    ];
+    assert_eq!(times_logged(&parts), 1);
+    assert_eq!(
+        times_logged(&[parts[1], "bootstrap server"]),
+        1,
+        "by its address"
+    );
 }

@@ -201,20 +201,13 @@ impl Parser {
 impl<'a> Parts<'a> {
     /// The record to send.
     pub(crate) fn record(&self, topic: &'a str) -> ProducerRecord<'a, [u8], [u8]> {
-        let mut record = match self.value {
+        let record = match self.value {
             Some(value) => ProducerRecord::new(topic, value.as_bytes()),
             None => ProducerRecord::tombstone(topic),
         };
-        if let Some(key) = self.key {
-            record = record.key(key.as_bytes());
-        }
-        for (name, value) in &self.headers {
-            record = match value {
-                Some(value) => record.header(*name, *value),
-                None => record.null_header(*name),
-            };
-        }
         record
+            .key_opt(self.key.map(str::as_bytes))
+            .headers(self.headers.iter().copied())
     }
 }
 

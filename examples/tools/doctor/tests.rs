@@ -7,7 +7,9 @@ use linger::testing::MockCluster;
 use super::*;
 
 fn cluster() -> MockCluster {
-    let cluster = MockCluster::builder().auto_create_topics(false);
+    let cluster = MockCluster::builder()
+        .auto_create_topics(false)
+        .cluster_id("bW9jay1jbHVzdGVyLWlkMA");
     cluster.brokers(2).topic("orders", 4).start().unwrap()
 }
 

@@ -137,6 +137,7 @@ fn request(handled: &MockHandled, style: Style) -> String {
         MockRequestContent::ApiVersions {
             software_name,
             software_version,
+            ..
         } if !software_name.is_empty() => {
             let (name, version) = (shown(software_name), shown(software_version));
             write!(line, " software={name}/{version}").ok();

@@ -9,6 +9,7 @@
 mod args;
 #[path = "../shared/command_line.rs"]
 mod command_line;
+mod keys;
 mod meter;
 mod metrics;
 #[path = "../shared/one_dash.rs"]
@@ -33,6 +34,7 @@ use linger::testing::MockCluster;
 use linger::{Error, Producer, ProducerMetrics, ProducerRecord, Properties};
 
 use crate::args::Args;
+use crate::keys::Keys;
 use crate::meter::Meter;
 use crate::payload::Payloads;
 use crate::screen::Screen;
@@ -149,8 +151,13 @@ fn produce(
     let interval_ms = args.reporting_interval.unsigned_abs();
     let meter = Arc::new(Meter::new(records, interval_ms, Arc::clone(screen)));
     let mut throttle = Throttle::new(args.throughput);
+    let mut keys = Keys::new(args);
     for index in 0..records {
         let value = payloads.next(index);
+        let mut record = ProducerRecord::new(&args.topic, value);
+        if let Some(key) = keys.next(index) {
+            record = record.key(key);
+        }
         let sent_at = meter.elapsed();
         if warmup_records > 0 && index == warmup_records {
             meter.end_warmup(records - warmup_records);
@@ -161,14 +168,10 @@ fn produce(
             warmup_records > 0 && index >= warmup_records,
         );
         let observer = Arc::clone(&meter);
-        let accepted =
-            producer.send(
-                ProducerRecord::new(&args.topic, value),
-                move |result| match result {
-                    Ok(_) => observer.acknowledged(&sent),
-                    Err(error) => observer.failed(&error),
-                },
-            );
+        let accepted = producer.send(record, move |result| match result {
+            Ok(_) => observer.acknowledged(&sent),
+            Err(error) => observer.failed(&error),
+        });
         if let Err(refused) = accepted {
             meter.failed(&Error::from(refused));
         }

@@ -40,7 +40,7 @@ mod tests {
                 ("successful-authentication-no-reauth-total", 0),
             ],
         };
-        let recorded: Vec<_> = include_str!("kafka-4.3.1-output.txt")
+        let recorded: Vec<_> = include_str!("kafka-output.txt")
             .lines()
             .skip_while(|line| !line.starts_with("Metric Name"))
             .take_while(|line| !line.starts_with("--"))

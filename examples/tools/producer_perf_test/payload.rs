@@ -33,7 +33,7 @@ impl Payloads {
         };
         Ok(Self {
             kind,
-            random: Random(0),
+            random: Random::new(args.random_seed),
             value: vec![0; size],
         })
     }
@@ -43,7 +43,9 @@ impl Payloads {
         match &self.kind {
             Kind::Letters => self.random.fill(&mut self.value),
             Kind::Picked(values) => {
-                let picked = self.random.below(values.len());
+                let count = u64::try_from(values.len()).expect("a count fits");
+                let picked = self.random.below(count);
+                let picked = usize::try_from(picked).expect("below a usize");
                 return values.get(picked).map_or(&[], Vec::as_slice);
             }
             Kind::Counted => {
@@ -92,10 +94,14 @@ fn split(text: &str, delimiter: &Regex) -> Vec<Vec<u8>> {
     values
 }
 
-/// A fast generator (splitmix64) with the same numbers in every run.
-struct Random(u64);
+/// A fast generator (splitmix64) with the same numbers in every run of one seed.
+pub(crate) struct Random(u64);
 
 impl Random {
+    pub(crate) fn new(seed: i64) -> Self {
+        Self(seed.cast_unsigned())
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -104,10 +110,9 @@ impl Random {
     }
 
     /// A number below `limit`.
-    fn below(&mut self, limit: usize) -> usize {
-        let limit = u128::try_from(limit).expect("no usize is wider");
-        let scaled = (u128::from(self.next()) * limit) >> 64;
-        usize::try_from(scaled).expect("below a usize")
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        let scaled = (u128::from(self.next()) * u128::from(limit)) >> 64;
+        u64::try_from(scaled).expect("below a u64")
     }
 
     /// Fills the buffer with letters from A to Z, four of them from each random number.

@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     /// Lines that Kafka's own tool printed.
-    const RECORDED: &str = include_str!("kafka-4.3.1-output.txt");
+    const RECORDED: &str = include_str!("kafka-output.txt");
 
     fn sample(latency_ms: u64) -> Sample {
         Sample {

@@ -13,7 +13,7 @@ pub(in super::super) enum Value {
     MillisRoundedUp,
     /// 0 is for ever.
     MillisZeroForNever,
-    /// −1 is for ever.
+    /// 0 and less is never.
     MillisOrNever,
     /// 0 leaves it to the system, which is −1 in Kafka.
     ZeroForTheSystems,
@@ -34,7 +34,9 @@ impl Value {
                 _ => return Err("it takes 0 to 900000 (ms), with a fraction if need be".to_owned()),
             },
             Self::MillisZeroForNever if text == "0" => LONGEST_INT.to_owned(),
-            Self::MillisOrNever if text == "-1" => LONGEST_LONG.to_owned(),
+            Self::MillisOrNever if text.parse::<i64>().is_ok_and(|millis| millis <= 0) => {
+                LONGEST_LONG.to_owned()
+            }
             Self::ZeroForTheSystems if text == "0" => "-1".to_owned(),
             Self::AsIs
             | Self::MillisZeroForNever
@@ -53,7 +55,7 @@ impl Value {
             Self::Kibibytes => "KiB: times 1024",
             Self::MillisRoundedUp => "a fraction is rounded up",
             Self::MillisZeroForNever => "0, for ever, is 2147483647",
-            Self::MillisOrNever => "-1, never, is 9223372036854775807",
+            Self::MillisOrNever => "0 and -1, never, are 9223372036854775807",
             Self::ZeroForTheSystems => "0, the system's, is -1",
         }
     }

@@ -10,6 +10,15 @@ pub(super) const ROWS: &[Definition] = &[
         "Some of the cluster's brokers as `host:port` or `[address]:port`, separated by commas; \
          the others are learned from these.",
     ),
+    supported(
+        "bootstrap.resolve.timeout.ms",
+        Kind::long(0),
+        "0",
+        "How long the names in `bootstrap.servers` may lead to no address, counted from the first \
+         attempt, before the producer gives up for good: from then on every `send` to a topic that \
+         is not known yet fails at once. 0: for ever, within the limits of each call. Unlike \
+         Kafka's, a new producer looks up no name, and is made even if none resolves.",
+    ),
     required(
         "key.serializer",
         Kind::Class,
@@ -149,7 +158,9 @@ pub(super) const ROWS: &[Definition] = &[
         Kind::long(0),
         "100",
         "The wait before the first retry of a batch or a metadata request; it doubles with each \
-         failure. More than `retry.backoff.max.ms` counts as that, with a warning.",
+         failure. Less than 10 counts as 10; more than `retry.backoff.max.ms` counts as that, with a \
+         warning. Metadata is never asked for twice without this wait, except for a topic that was \
+         not asked for before.",
     ),
     supported(
         "retry.backoff.max.ms",
@@ -159,15 +170,17 @@ pub(super) const ROWS: &[Definition] = &[
     ),
     supported(
         "request.timeout.ms",
-        Kind::int(0),
+        Kind::int(1),
         "30000",
         "How long an answer may take before the connection is closed; a pause that the broker has \
-         announced (throttling) does not count. Also how long the system waits for \
-         acknowledgements of sent bytes before it closes a connection (`TCP_USER_TIMEOUT`).",
+         announced (throttling) does not count, up to a minute each time. If an answer to a metadata \
+         request takes more than a second, another broker is asked beside. Also how long the system waits for \
+         acknowledgements of sent bytes before it closes a connection (`TCP_USER_TIMEOUT`). Kafka \
+         takes 0, with which nothing can be sent.",
     ),
     supported(
         "delivery.timeout.ms",
-        Kind::int(0),
+        Kind::int(1),
         "120000",
         "How long after `send` a record has succeeded or failed at the latest. At least \
          `linger.ms` + `request.timeout.ms`: if it is set to less, that is an error; if it is not \
@@ -196,7 +209,7 @@ pub(super) const ROWS: &[Definition] = &[
         Kind::long(0),
         "50",
         "The wait before the first new attempt to reach a broker; it doubles with each failure. \
-         If it is set and `reconnect.backoff.max.ms` is not, all waits are this long.",
+         Less than 10 counts as 10. If it is set and `reconnect.backoff.max.ms` is not, all waits are this long.",
     ),
     supported(
         "reconnect.backoff.max.ms",
@@ -206,18 +219,18 @@ pub(super) const ROWS: &[Definition] = &[
     ),
     supported(
         "socket.connection.setup.timeout.ms",
-        Kind::long(0),
+        Kind::long(1),
         "10000",
         "How long an attempt to connect may take; it doubles with each failure. More than \
          `socket.connection.setup.timeout.max.ms` counts as that, with a warning. Kafka does not \
-         refuse negative times, which mean nothing.",
+         refuse 0 and negative times, with which no connection can be made.",
     ),
     supported(
         "socket.connection.setup.timeout.max.ms",
-        Kind::long(0),
+        Kind::long(1),
         "30000",
-        "The longest time an attempt to connect may take. Kafka does not refuse negative times, \
-         which mean nothing.",
+        "The longest time an attempt to connect may take. Kafka does not refuse 0 and negative \
+         times, with which no connection can be made.",
     ),
     supported(
         "connections.max.idle.ms",
@@ -242,7 +255,8 @@ pub(super) const ROWS: &[Definition] = &[
         "metadata.max.age.ms",
         Kind::long(0),
         "300000",
-        "How old metadata may become before it is requested again, even if nothing failed.",
+        "How old metadata may become before it is requested again, for all topics together, even if \
+         nothing failed. Less than 100 counts as 100.",
     ),
     supported(
         "metadata.max.idle.ms",
@@ -267,6 +281,15 @@ pub(super) const ROWS: &[Definition] = &[
         "300000",
         "With `metadata.recovery.strategy=rebootstrap`: start over if no metadata has arrived for \
          this long.",
+    ),
+    supported(
+        "metadata.cluster.check.enable",
+        Kind::Boolean,
+        "true",
+        "Whether brokers of Kafka 4.4 are told which cluster and broker a connection is meant to \
+         reach, and refuse one that is meant for another (KIP-1242). False is for what stands between \
+         and counts brokers otherwise. Not told with `metadata.recovery.strategy=none`. Brokers that \
+         are not told, and older ones, are asked which cluster they belong to instead.",
     ),
     // Idempotence and transactions.
     supported(

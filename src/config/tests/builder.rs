@@ -48,7 +48,9 @@ fn full() -> ProducerConfigBuilder {
         .metadata_max_age(ms(21))
         .metadata_max_idle(ms(5022))
         .metadata_recovery(MetadataRecovery::None)
+        .metadata_cluster_check(false)
         .rebootstrap_trigger(ms(23))
+        .bootstrap_resolve_timeout(Some(ms(24)))
 }
 
 #[test]
@@ -102,7 +104,9 @@ fn sets_what_it_says() {
     assert_eq!(config.metadata_max_age(), ms(21));
     assert_eq!(config.metadata_max_idle(), ms(5022));
     assert_eq!(config.metadata_recovery(), MetadataRecovery::None);
+    assert!(!config.metadata_cluster_check());
     assert_eq!(config.rebootstrap_trigger(), ms(23));
+    assert_eq!(config.bootstrap_resolve_timeout(), Some(ms(24)));
 }
 
 #[test]

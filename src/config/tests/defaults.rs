@@ -31,6 +31,7 @@ fn are_kafkas() {
     assert_eq!(config.metadata_max_age(), Duration::from_secs(300));
     assert_eq!(config.metadata_max_idle(), Duration::from_secs(300));
     assert_eq!(config.metadata_recovery(), MetadataRecovery::Rebootstrap);
+    assert!(config.metadata_cluster_check());
     assert_eq!(config.rebootstrap_trigger(), Duration::from_secs(300));
     assert!(config.partitioner().is_none());
     assert!(config.interceptors().is_none());

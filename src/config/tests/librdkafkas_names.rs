@@ -402,3 +402,14 @@ fn never_meet_an_unknown_property() {
         }
     }
 }
+
+#[test]
+fn metadata_is_never_refreshed_for_its_age_where_librdkafka_turns_that_off() {
+    for off in ["0", "-1"] {
+        let config = config(&minimal().set("topic.metadata.refresh.interval.ms", off));
+        assert!(
+            config.metadata_max_age().as_secs() > 365 * 24 * 60 * 60,
+            "{off}"
+        );
+    }
+}

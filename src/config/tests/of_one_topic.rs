@@ -101,12 +101,12 @@ fn values_are_those_of_the_property_for_all_topics() {
         (
             "delivery.timeout.ms",
             "soon",
-            "not a whole number; it takes 0 to 2147483647",
+            "not a whole number; it takes 1 to 2147483647",
         ),
         (
             "delivery.timeout.ms",
             "2147483648",
-            "out of range; it takes 0 to 2147483647",
+            "out of range; it takes 1 to 2147483647",
         ),
         (
             "compression.type",

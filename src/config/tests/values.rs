@@ -165,3 +165,60 @@ fn with_unknown_names_are_refused_with_the_nearest_name() {
         );
     }
 }
+
+/// Kafka takes them, and then nothing can ever be sent.
+#[test]
+fn times_of_zero_within_which_nothing_can_be_done_are_refused() {
+    for (name, most) in [
+        ("request.timeout.ms", " to 2147483647"),
+        ("delivery.timeout.ms", " to 2147483647"),
+        ("topic.orders.delivery.timeout.ms", " to 2147483647"),
+        ("socket.connection.setup.timeout.ms", " or more"),
+        ("socket.connection.setup.timeout.max.ms", " or more"),
+    ] {
+        let expected = format!("{name}=\"0\": out of range; it takes 1{most}");
+        assert_eq!(refused(&minimal().set(name, "0")), expected);
+    }
+}
+
+/// Where 0 means something, or means as little as can be, it is taken, and so is the most there can be.
+#[test]
+fn other_numbers_may_be_as_small_and_as_large_as_they_can() {
+    for name in [
+        "batch.size",
+        "bootstrap.resolve.timeout.ms",
+        "connections.max.idle.ms",
+        "linger.ms",
+        "max.block.ms",
+        "metadata.max.age.ms",
+        "metadata.recovery.rebootstrap.trigger.ms",
+        "partitioner.availability.timeout.ms",
+        "receive.buffer.bytes",
+        "reconnect.backoff.max.ms",
+        "reconnect.backoff.ms",
+        "retry.backoff.max.ms",
+        "retry.backoff.ms",
+        "send.buffer.bytes",
+    ] {
+        config(&minimal().set(name, "0"));
+    }
+    for name in [
+        "bootstrap.resolve.timeout.ms",
+        "connections.max.idle.ms",
+        "linger.ms",
+        "max.block.ms",
+        "metadata.max.age.ms",
+        "metadata.max.idle.ms",
+        "metadata.recovery.rebootstrap.trigger.ms",
+        "partitioner.availability.timeout.ms",
+        "reconnect.backoff.max.ms",
+        "reconnect.backoff.ms",
+        "retry.backoff.max.ms",
+        "retry.backoff.ms",
+        "socket.connection.setup.timeout.max.ms",
+        "socket.connection.setup.timeout.ms",
+    ] {
+        config(&minimal().set(name, i64::MAX));
+    }
+    assert_eq!(config(&minimal()).bootstrap_resolve_timeout(), None);
+}

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::address::Address;
+use crate::address::{Address, Destination};
 use crate::connection::Settings;
 use crate::ids::{NodeId, RequestId, TopicId};
 use crate::protocol::error_code::ErrorCode;
@@ -49,6 +49,7 @@ impl NetworkClient {
         address: Address,
         _: Duration,
         _: u32,
+        _: Option<Destination>,
     ) {
         self.address = Some(address);
         self.answers.push(Input::Ready(node));

@@ -11,7 +11,7 @@ use crate::producer::mock::{MockProducer, NODE};
 use crate::producer::prepare::all_in_one;
 use crate::producer::produce::{Callback, Produce};
 use crate::producer::{
-    CloseReport, Node, PartitionInfo, ProducerRecord, ProducerState, Purge, PurgeReport,
+    CloseReport, Node, PartitionInfo, ProducerRecord, ProducerState, Purge, PurgeReport, SendError,
 };
 use crate::record::metadata::RecordMetadata;
 use crate::sync::Arc;
@@ -22,9 +22,7 @@ where
     V: ?Sized + ToOwned<Owned: Send>,
 {
     fn send(&self, record: ProducerRecord<'_, K, V>, callback: Callback) -> Result<()> {
-        self.submit(&record, callback)?;
-        self.catch_up();
-        Ok(())
+        Ok(self.send_or_return(record, None, callback)?)
     }
 
     fn try_send(&self, record: ProducerRecord<'_, K, V>, callback: Callback) -> Result<()> {
@@ -40,12 +38,28 @@ where
         self.send(record, callback)
     }
 
+    fn send_or_return<'a>(
+        &self,
+        record: ProducerRecord<'a, K, V>,
+        _timeout: Option<Duration>,
+        callback: Callback,
+    ) -> Result<(), SendError<'a, K, V, Callback>> {
+        let mut offered = Some(callback);
+        let submitted = self.submit(&record, &mut offered);
+        if let Some((error, callback)) = submitted.err().zip(offered) {
+            return Err(SendError::new(error, record, callback));
+        }
+        self.catch_up();
+        Ok(())
+    }
+
     /// Completes what is pending, as a flush does.
     fn send_wait(&self, record: ProducerRecord<'_, K, V>) -> Result<RecordMetadata> {
         self.check_thread("send_wait")?;
         let outcome = Arc::new(Slot::default());
         let filled = Arc::clone(&outcome);
-        self.submit(&record, Box::new(move |result| filled.fill(result)))?;
+        let callback: Callback = Box::new(move |result| filled.fill(result));
+        self.submit(&record, &mut Some(callback))?;
         self.deliver(usize::MAX);
         // Another thread may be about to run the callback.
         let done = outcome.wait(None);
@@ -56,9 +70,9 @@ where
         self.check_thread("prepare")?;
         let mut state = self.shared.state.lock();
         let known = topics.iter().map(|topic| state.partitions_of(topic));
-        let errors = known.filter_map(Result::err).collect();
+        let errors: Vec<Error> = known.filter_map(Result::err).collect();
         drop(state);
-        all_in_one(errors, topics.len())
+        all_in_one(&errors, topics.len())
     }
 
     fn partitions_for(&self, topic: &str) -> Result<Vec<PartitionInfo>> {

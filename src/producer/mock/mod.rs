@@ -16,6 +16,7 @@ use std::fmt;
 use crate::accumulator::Tally;
 use crate::config::{ProducerConfig, Properties};
 use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::foreign;
 use crate::partitioner::{PartitionRequest, Partitioning, TopicPartitions};
 use crate::producer::clock::wall_clock_ms;
 use crate::producer::gate::{RecordTarget, check, check_topic_name};
@@ -213,8 +214,25 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> MockProducer<K, V> {
 
 /// Taking a record.
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> MockProducer<K, V> {
-    fn submit(&self, record: &ProducerRecord<'_, K, V>, callback: Callback) -> Result<()> {
-        let topic: &str = &record.topic;
+    /// Takes the callback with the record, or leaves it to its caller.
+    fn submit(
+        &self,
+        record: &ProducerRecord<'_, K, V>,
+        callback: &mut Option<Callback>,
+    ) -> Result<()> {
+        if let Some(record) = record.borrowed() {
+            return self.submit(&record, callback);
+        }
+        let named = |error: Error| error.at(record.topic, record.partition);
+        self.accept(record, callback).map_err(named)
+    }
+
+    fn accept(
+        &self,
+        record: &ProducerRecord<'_, K, V>,
+        callback: &mut Option<Callback>,
+    ) -> Result<()> {
+        let topic = record.topic;
         check(&RecordTarget {
             topic,
             partition: record.partition,
@@ -248,14 +266,12 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> MockProducer<K, V> {
             key_size: key.map(<[u8]>::len),
             value_size: value.map(<[u8]>::len),
         };
-        let pending = Pending {
-            callback,
-            metadata,
-            error: None,
-        };
         // If it is refused, it is dropped here, without the lock.
-        let mut offered = Some((record.to_owned_record(), pending));
-        self.shared.state.lock().accept(&mut offered, chosen)
+        let mut owned = Some(record.to_owned_record());
+        self.shared
+            .state
+            .lock()
+            .accept(&mut owned, metadata, chosen, callback)
     }
 
     fn check_size(&self, topic: &str, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<()> {
@@ -295,7 +311,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> MockProducer<K, V> {
         let index = partitioner
             .partition(&request, &partitions)
             .map_err(|error| {
-                let text = format!("the partitioner refused a record for \"{topic}\": {error}");
+                let why = foreign::text(&*error);
+                let text = format!("the partitioner refused a record for \"{topic}\": {why}");
                 Error::with_source(ErrorKind::InvalidRecord, text, error)
             })?;
         if !all.contains(&index) {

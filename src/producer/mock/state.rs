@@ -1,6 +1,6 @@
 //! What a mock producer holds, under one lock.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::accumulator::FailedByPartition;
 use crate::driver::End;
@@ -9,12 +9,13 @@ use crate::producer::OwnedProducerRecord;
 use crate::producer::mock::injected;
 use crate::producer::produce::Callback;
 use crate::record::metadata::RecordMetadata;
+use crate::sorted_map::SortedMap;
 use crate::sync::Arc;
 use crate::sync::thread::ThreadId;
 
 /// See the [module](self). `K` and `V` are owned keys and values.
 pub(super) struct State<K, V> {
-    topics: BTreeMap<String, Topic>,
+    topics: SortedMap<String, Topic>,
     /// Whether topics that were not added are known as well.
     knows_all: bool,
     pub(super) auto_complete: bool,
@@ -85,7 +86,7 @@ impl Topic {
 impl<K, V> State<K, V> {
     pub(super) fn new() -> Self {
         Self {
-            topics: BTreeMap::new(),
+            topics: SortedMap::new(),
             knows_all: true,
             auto_complete: true,
             refusal: None,
@@ -125,38 +126,38 @@ impl<K, V> State<K, V> {
         Ok(i32::try_from(known.ends.len()).unwrap_or(i32::MAX))
     }
 
-    /// Takes the record that is offered, for its chosen partition or for the one whose turn it is; or leaves
-    /// it there.
+    /// Takes a record with its callback, for its chosen partition or for the one whose turn it is; or leaves
+    /// both where they are.
     pub(super) fn accept(
         &mut self,
-        offered: &mut Option<(OwnedProducerRecord<K, V>, Pending)>,
+        record: &mut Option<OwnedProducerRecord<K, V>>,
+        mut metadata: RecordMetadata,
         chosen: Option<i32>,
+        callback: &mut Option<Callback>,
     ) -> Result<()> {
-        let Some((record, _)) = offered else {
-            return Ok(());
-        };
-        let count = self.partitions_of(&record.topic)?;
+        let topic = metadata.topic.as_str();
+        let count = self.partitions_of(topic)?;
         if let Some(kind) = self.refusal {
             return Err(injected(kind, Fate::NotWritten));
         }
         if let Some(partition) = chosen.filter(|partition| *partition >= count) {
             let text = format!(
-                "partition {partition} of topic \"{}\" does not exist: the topic has {count} partitions",
-                record.topic
+                "partition {partition} of topic \"{topic}\" does not exist: the topic has {count} partitions"
             );
             return Err(Error::new(ErrorKind::UnknownTopicOrPartition, text));
         }
-        let Some((record, mut pending)) = offered.take() else {
-            return Ok(());
-        };
         if chosen.is_none()
-            && let Some(topic) = self.topics.get_mut(&record.topic)
+            && let Some(topic) = self.topics.get_mut(topic)
         {
-            pending.metadata.partition = topic.take_turn();
+            metadata.partition = topic.take_turn();
         }
-        pending.error = self.failures.pop_front();
-        self.history.push(record);
-        self.pending.push_back(pending);
+        self.history.extend(record.take());
+        let error = self.failures.pop_front();
+        self.pending.extend(callback.take().map(|callback| Pending {
+            callback,
+            metadata,
+            error,
+        }));
         self.accepted += 1;
         Ok(())
     }
@@ -188,6 +189,10 @@ impl<K, V> State<K, V> {
             error,
         } = pending;
         if let Some(error) = error {
+            let size = |size: Option<usize>| size.and_then(|size| i32::try_from(size).ok());
+            let (key, value) = (size(metadata.key_size), size(metadata.value_size));
+            let error = error.at(metadata.topic.clone(), Some(metadata.partition));
+            let error = error.of_record((key.unwrap_or(-1), value.unwrap_or(-1)));
             let topic = Arc::from(metadata.topic.as_str());
             self.losses.count(&topic, metadata.partition, &error);
             return (callback, Err(error));

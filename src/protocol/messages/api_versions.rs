@@ -8,9 +8,9 @@
 //! | 1 | throttle time |
 //! | 3 | flexible; the client's name and version (KIP-511) |
 //! | 4 | features from version 0 (KAFKA-17011) |
-//!
-//! Version 5 (KIP-1242) lets a client name the cluster and the broker that it expects.
+//! | 5 | the cluster and the broker that the client means to reach (KIP-1242) |
 
+use crate::ids::NodeId;
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{RequestMessage, ResponseMessage};
 use crate::protocol::version::VersionRange;
@@ -21,14 +21,25 @@ use crate::protocol::wire::{DecodeError, Reader, Writer};
 pub(crate) struct ApiVersionsRequest {
     pub(crate) client_software_name: String,
     pub(crate) client_software_version: String,
+    /// The cluster that the client means to reach, from version 5: a broker of another one answers
+    /// `REBOOTSTRAP_REQUIRED`. With [`node`](Self::node) or not at all.
+    pub(crate) cluster_id: Option<String>,
+    /// The broker that it means to reach; −1: none.
+    pub(crate) node: NodeId,
 }
 
 impl ApiVersionsRequest {
-    /// The request with this crate's own name and version.
+    /// From this version on, a broker compares [`cluster_id`](Self::cluster_id) and
+    /// [`node`](Self::node) with its own.
+    pub(crate) const FIRST_CHECKED: i16 = NAMES_DESTINATION;
+
+    /// The request with this crate's own name and version, for whoever answers.
     pub(crate) fn ours() -> Self {
         Self {
             client_software_name: env!("CARGO_PKG_NAME").to_owned(),
             client_software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            cluster_id: None,
+            node: NO_NODE,
         }
     }
 
@@ -40,11 +51,18 @@ impl ApiVersionsRequest {
         is_valid_software(&self.client_software_name)
             && is_valid_software(&self.client_software_version)
     }
+
+    /// Whether it names both the cluster and the broker, or neither. If not, a broker answers
+    /// `INVALID_REQUEST`.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn has_valid_destination(&self) -> bool {
+        self.cluster_id.is_some() == (self.node != NO_NODE)
+    }
 }
 
 impl RequestMessage for ApiVersionsRequest {
     const KEY: i16 = 18;
-    const VERSIONS: VersionRange = VersionRange::new(0, 4);
+    const VERSIONS: VersionRange = VersionRange::new(0, 5);
     const FIRST_FLEXIBLE: i16 = 3;
     type Response = ApiVersionsResponse;
 
@@ -52,6 +70,10 @@ impl RequestMessage for ApiVersionsRequest {
         if version >= NAMES_CLIENT {
             writer.string(&self.client_software_name);
             writer.string(&self.client_software_version);
+        }
+        if version >= NAMES_DESTINATION {
+            writer.nullable_string(self.cluster_id.as_deref());
+            writer.i32(self.node.0);
         }
         writer.no_tags();
     }
@@ -61,10 +83,16 @@ impl RequestMessage for ApiVersionsRequest {
         let mut request = Self {
             client_software_name: String::new(),
             client_software_version: String::new(),
+            cluster_id: None,
+            node: NO_NODE,
         };
         if version >= NAMES_CLIENT {
             request.client_software_name = reader.string()?.to_owned();
             request.client_software_version = reader.string()?.to_owned();
+        }
+        if version >= NAMES_DESTINATION {
+            request.cluster_id = reader.nullable_string()?.map(str::to_owned);
+            request.node = NodeId(reader.i32()?);
         }
         reader.skip_tags()?;
         Ok(request)
@@ -73,6 +101,12 @@ impl RequestMessage for ApiVersionsRequest {
 
 /// The first version whose requests name the client (KIP-511).
 const NAMES_CLIENT: i16 = 3;
+
+/// The first version whose requests name whom the client means to reach (KIP-1242).
+const NAMES_DESTINATION: i16 = 5;
+
+/// What stands for no broker.
+const NO_NODE: NodeId = NodeId(-1);
 
 #[cfg(any(test, feature = "testing"))]
 fn is_valid_software(text: &str) -> bool {

@@ -14,7 +14,7 @@
 //! Versions before 4 are left out: no broker since 2.1 needs them. The operations that this client
 //! is authorized for on the cluster are never asked for.
 
-use crate::ids::{NodeId, TopicId};
+use crate::ids::{NodeId, TopicId, misleads};
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{RequestMessage, ResponseMessage};
 use crate::protocol::version::VersionRange;
@@ -107,6 +107,15 @@ pub(crate) struct MetadataResponse {
     pub(crate) topics: Vec<MetadataTopic>,
     /// Why the request failed as a whole (from version 13).
     pub(crate) error: ErrorCode,
+}
+
+impl MetadataResponse {
+    /// The cluster that the broker belongs to, if it says so. What would garble a log line is no name.
+    pub(crate) fn cluster_id(&self) -> Option<&str> {
+        const LONGEST: usize = 255;
+        let is_usable = |id: &&str| (1..=LONGEST).contains(&id.len()) && !id.contains(misleads);
+        self.cluster_id.as_deref().filter(is_usable)
+    }
 }
 
 impl ResponseMessage for MetadataResponse {

@@ -2,27 +2,34 @@
 //! what to ask and what an answer means; whom to ask, and what follows for brokers and partitions, is
 //! the sender's ([`cluster_changes`](crate::sender::cluster_changes)). Reads no clock.
 
+mod hints;
+mod resolving;
 mod waits;
 
 use std::cell::LazyCell;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::PartitionQueue;
-use crate::address::Address;
+use crate::address::Destination;
 use crate::backoff::Backoff;
-use crate::cluster::{ClusterView, Due, Refresh, Update};
-use crate::error::Error;
-use crate::foreign::logging::log_warn;
+use crate::cluster::{ClusterView, Due, Inquiry, NameMap, Reading, Refresh, Update};
+use crate::error::{Error, ErrorKind};
+use crate::foreign::logging::{log_info, log_warn};
 use crate::ids::NodeId;
 use crate::protocol::error_code::ErrorCode;
-use crate::protocol::messages::{MetadataRequest, MetadataResponse, ProduceResponse};
+use crate::protocol::messages::{MetadataRequest, MetadataResponse};
 use crate::sender::Settings;
+use crate::sender::complaint::Complaint;
 use crate::sender::event::{CommandId, Output, Report};
 use crate::sender::step::Agenda;
 use crate::sender::timers::Timer;
 use crate::sync::Arc;
-use waits::{Known, TopicWait, TopicWaits};
+use hints::Hints;
+pub(super) use hints::LeaderHint;
+use resolving::Resolving;
+use waits::{TopicWait, TopicWaits};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -38,7 +45,35 @@ pub(super) struct Metadata {
     /// What that clock may show; `None` if nothing happens then.
     rebootstrap: Option<Duration>,
     backoff: Backoff,
+    /// How long an answer may take before another broker is asked beside: longer each time.
+    patience: Backoff,
+    /// How often in a row that was too short.
+    overdue: u32,
+    hints: Hints,
+    resolving: Resolving,
+    /// Topics that the brokers refuse or do not know.
+    missing: NameMap<Complaint>,
+    /// Answers that name no broker.
+    useless: Complaint,
+    /// Whether brokers are told whom a connection is meant to reach (KIP-1242).
+    names_destination: bool,
+    /// How often in a row somebody else has answered where a broker should be.
+    strangers: u32,
 }
+
+/// A view that follows from an answer.
+#[derive(Debug)]
+pub(super) struct News {
+    pub(super) view: ClusterView,
+    /// Topics of which something else is known than before.
+    pub(super) changed: Vec<Arc<str>>,
+    /// These, and those that were asked about: whose partitions have to be looked at.
+    pub(super) touched: BTreeSet<Arc<str>>,
+}
+
+/// How long the first answer may take before another broker is asked beside. Long enough for a broker
+/// that makes a topic, short beside the time that a caller waits.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Metadata {
     pub(super) fn new(settings: &Settings) -> Self {
@@ -50,11 +85,33 @@ impl Metadata {
             wanted_since: None,
             rebootstrap: settings.rebootstrap,
             backoff: settings.retry_backoff,
+            patience: Backoff {
+                initial: PATIENCE.min(settings.request_timeout),
+                max: settings.request_timeout,
+            },
+            overdue: 0,
+            hints: Hints::default(),
+            resolving: Resolving::new(settings.resolve_timeout),
+            missing: NameMap::default(),
+            useless: Complaint::default(),
+            // Without a way to start over, a refusal would help nobody.
+            names_destination: settings.checks_cluster && settings.rebootstrap.is_some(),
+            strangers: 0,
         }
     }
 
     pub(super) fn view(&self) -> &ClusterView {
         &self.view
+    }
+
+    /// Whom a connection to this node is meant to reach, if anybody in particular.
+    pub(super) fn destination(&self, node: NodeId) -> Option<Destination> {
+        let cluster_id = self.view.cluster_id.as_ref().filter(|_| node.0 >= 0)?;
+        Some(Destination {
+            cluster_id: Arc::clone(cluster_id),
+            node,
+            is_named: self.names_destination,
+        })
     }
 
     /// Who leads the partition of this queue.
@@ -70,12 +127,17 @@ impl Metadata {
     /// Not enough is known of a topic.
     pub(super) fn track(&mut self, now: Instant, topic: &Arc<str>) {
         self.refresh.track(now, topic);
-        self.refresh.request();
+        self.refresh.request(topic);
     }
 
-    /// What is known is out of date: asks as soon as the backoff allows.
-    pub(super) fn request(&mut self) {
-        self.refresh.request();
+    /// What is known of a topic is out of date: asks for it as soon as the backoff allows.
+    pub(super) fn request(&mut self, topic: &Arc<str>) {
+        self.refresh.request(topic);
+    }
+
+    /// The same for all topics.
+    pub(super) fn request_all(&mut self) {
+        self.refresh.request_all();
     }
 }
 
@@ -89,24 +151,30 @@ impl Metadata {
         is_queued: impl Fn(&str) -> bool,
         agenda: &mut Agenda,
     ) -> bool {
-        if !self.refresh.is_due(now) {
+        if !self.refresh.is_due(now) || self.resolving.failure().is_some() {
             return false;
         }
         // Looked at only if some topic has been idle for long.
         let waits = &self.waits;
         let waited_for = LazyCell::new(|| waits.topics().collect::<BTreeSet<_>>());
         let is_needed = |topic: &str| waited_for.contains(topic) || is_queued(topic);
-        let is_any = self.refresh.forget_idle(now, is_needed);
-        if is_any {
+        for topic in self.refresh.forget_idle(now, is_needed) {
+            self.missing.remove(&topic);
+            if self.view.refused.contains_key(&topic) {
+                Arc::make_mut(&mut self.view).refused.remove(&topic);
+            }
+        }
+        let is_due = self.refresh.is_due(now);
+        if is_due {
             self.start_clock(now, agenda);
         } else {
             self.stop_clock(agenda);
         }
-        is_any
+        is_due
     }
 
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.refresh.is_due(now)
+        self.refresh.is_due(now) && self.resolving.failure().is_none()
     }
 
     /// When a request is due next. `None` also if it has been for a while: some broker has to become
@@ -118,13 +186,27 @@ impl Metadata {
         }
     }
 
-    /// The request, which is on its way from now on.
-    pub(super) fn start_request(&mut self) -> MetadataRequest {
-        MetadataRequest {
-            topics: Some(self.refresh.start()),
+    /// The request, which is on its way from now on, and what it asks for.
+    pub(super) fn start_request(&mut self, now: Instant) -> (Inquiry, MetadataRequest) {
+        let inquiry = self.refresh.start(now);
+        let request = MetadataRequest {
+            topics: Some(inquiry.topics.clone()),
             allow_auto_topic_creation: true,
             include_topic_operations: false,
-        }
+        };
+        (inquiry, request)
+    }
+
+    /// How long the answer may take before another broker is asked as well.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience.doubled(self.overdue)
+    }
+
+    /// It has taken so long. Returns whether another broker is to be asked: not if one has been already.
+    pub(super) fn handle_slow(&mut self, inquiry: &Inquiry) -> bool {
+        let is_overdue = self.refresh.handle_overdue(inquiry);
+        self.overdue = self.overdue.saturating_add(is_overdue.into());
+        is_overdue
     }
 
     /// Whether bootstrap addresses may be asked as well as the brokers that are known.
@@ -133,91 +215,151 @@ impl Metadata {
     }
 
     /// No answer came: asks again after a pause.
-    pub(super) fn handle_failure(&mut self, now: Instant, agenda: &mut Agenda) {
+    pub(super) fn handle_failure(&mut self, now: Instant, inquiry: &Inquiry, agenda: &mut Agenda) {
         let backoff = self.backoff;
         self.refresh
-            .handle_failure(now, |attempts| agenda.pause(backoff, attempts));
+            .handle_failure(now, inquiry, |attempts| agenda.pause(backoff, attempts));
     }
 
-    /// An answer came. Returns the view that follows, if any does.
+    /// Whether an answer comes from another cluster than the one that is known.
+    pub(super) fn is_of_another_cluster(&self, response: &MetadataResponse) -> bool {
+        is_usable(response) && self.view.is_of_another(response)
+    }
+
+    /// The cluster is another one: what is known of the old one says nothing about it, and all of its
+    /// topics have to be asked for. Returns what follows.
+    pub(super) fn forget_cluster(&mut self) -> News {
+        self.hints = Hints::default();
+        self.refresh.request_all();
+        let changed: Vec<_> = self.view.topics.keys().cloned().collect();
+        News {
+            view: ClusterView::default(),
+            touched: changed.iter().cloned().collect(),
+            changed,
+        }
+    }
+
+    /// An answer came. Returns what follows from it, if anything does.
     pub(super) fn handle_response(
         &mut self,
         now: Instant,
-        node: NodeId,
+        node: impl fmt::Display,
+        inquiry: &Inquiry,
         response: &MetadataResponse,
         agenda: &mut Agenda,
-    ) -> Option<ClusterView> {
-        if response.brokers.is_empty() || response.error != ErrorCode::NONE {
-            log_warn!("broker {node} answered with metadata that names no broker");
-            self.handle_failure(now, agenda);
+    ) -> Option<News> {
+        if !is_usable(response) {
+            let text = "answered with metadata that names no broker";
+            if let Some(times) = self.useless.raise(now, text) {
+                log_warn!("{node} {text}{times}");
+            }
+            self.handle_failure(now, inquiry, agenda);
             let start_over = response.error == ErrorCode::REBOOTSTRAP_REQUIRED;
             return (start_over && self.rebootstrap.is_some())
                 .then(|| self.start_over(agenda))
                 .flatten();
         }
+        self.useless.end();
         self.stop_clock(agenda);
         self.answers += 1;
-        let refresh = &self.refresh;
-        let update = self
-            .view
-            .merged(response, |topic| refresh.is_tracked(topic));
+        self.overdue = 0;
+        let (refresh, hints) = (&self.refresh, &self.hints);
+        let reading = Reading {
+            answer: self.answers,
+            is_wanted: |topic: &str| refresh.is_tracked(topic),
+            is_doubted: |topic: &str, partition| hints.is_doubted(topic, partition),
+        };
         let Update {
             view,
-            is_incomplete,
-        } = update;
-        for (topic, code) in &view.refused {
-            log_warn!("broker {node} has no metadata for topic \"{topic}\": {code}");
-        }
-        let is_incomplete = is_incomplete || self.waits.any_short_of(&view);
+            changed,
+            told,
+        } = self.view.merged(response, &reading);
+        self.hints.settle(&view);
+        self.complain(now, node, &view, &told);
+        let mut touched: BTreeSet<_> = changed.iter().cloned().collect();
+        touched.extend(inquiry.topics.iter().cloned());
+        let lacking = self.lacking(&view, inquiry, &told, &touched);
         let backoff = self.backoff;
-        self.refresh.handle_answer(now, is_incomplete, |attempts| {
-            agenda.pause(backoff, attempts)
-        });
-        Some(view)
+        self.refresh
+            .handle_answer(now, inquiry, lacking, |attempts| {
+                agenda.pause(backoff, attempts)
+            });
+        Some(News {
+            view,
+            changed,
+            touched,
+        })
     }
 
-    /// The view that follows from the leaders that a Produce response names (KIP-951), if they are
-    /// news. They save the wait for metadata.
-    pub(super) fn follow_hints(&self, response: &ProduceResponse) -> Option<ClusterView> {
-        let mut view = None;
-        let mut is_news = false;
-        for topic in &response.topics {
-            let partitions = topic.partitions.iter();
-            for (index, hint) in partitions.filter_map(|one| Some((one.index, one.current_leader?)))
-            {
-                let view = view.get_or_insert_with(|| (*self.view).clone());
-                let endpoint = response
-                    .node_endpoints
-                    .iter()
-                    .find(|end| end.node == hint.leader);
-                if let Some(endpoint) = endpoint.filter(|end| end.node.0 >= 0)
-                    && let Some(address) = Address::advertised(&endpoint.host, endpoint.port)
-                {
-                    view.add_broker(hint.leader, address, endpoint.rack.as_deref());
+    /// What has to be asked for again: topics that lack something, that the answer leaves out, or that
+    /// have fewer partitions than a caller waits for.
+    fn lacking(
+        &self,
+        view: &ClusterView,
+        inquiry: &Inquiry,
+        told: &BTreeSet<Arc<str>>,
+        touched: &BTreeSet<Arc<str>>,
+    ) -> Vec<Arc<str>> {
+        let is_asked = |topic: &Arc<str>| inquiry.topics.binary_search(topic).is_ok();
+        let short: BTreeSet<_> = self.waits.short_of(view).collect();
+        let is_lacking = |topic: &&Arc<str>| {
+            view.is_lacking(topic)
+                || is_asked(topic) && (!told.contains(*topic) || short.contains(&***topic))
+        };
+        touched.iter().filter(is_lacking).cloned().collect()
+    }
+
+    /// Says in the log which topics the brokers refuse or do not know, as often as is of use.
+    fn complain(
+        &mut self,
+        now: Instant,
+        node: impl fmt::Display,
+        view: &ClusterView,
+        told: &BTreeSet<Arc<str>>,
+    ) {
+        for topic in told {
+            let Some(refusal) = view.refused.get(topic) else {
+                if self.missing.get_mut(topic).is_some_and(Complaint::end) {
+                    log_info!("{node} knows topic \"{topic}\" now");
                 }
-                let name = match topic.name.as_str() {
-                    "" => view.name_of(topic.id),
-                    name => Some(Arc::from(name)),
-                };
-                if let Some(name) = name {
-                    is_news |= view.follow(&name, index, hint.leader, hint.leader_epoch);
-                }
+                continue;
+            };
+            if !self.missing.contains_key(topic) {
+                self.missing.insert(Arc::clone(topic), Complaint::default());
+            }
+            let code = refusal.code.to_string();
+            let missing = self.missing.get_mut(topic);
+            if let Some(times) = missing.and_then(|missing| missing.raise(now, &code)) {
+                log_warn!("{node} has no metadata for topic \"{topic}\": {code}{times}");
             }
         }
-        view.filter(|_| is_news)
     }
 
     /// From now on this is what is known, to callers as well.
-    pub(super) fn set_view(&mut self, view: ClusterView, agenda: &mut Agenda) {
+    pub(super) fn set_view(
+        &mut self,
+        view: ClusterView,
+        changed: Vec<Arc<str>>,
+        touched: &BTreeSet<Arc<str>>,
+        agenda: &mut Agenda,
+    ) {
         let before = std::mem::replace(&mut self.view, Arc::new(view));
-        agenda.push(Output::Publish(Arc::clone(&self.view)));
-        let is_news =
-            |(topic, code): &(&Arc<str>, &ErrorCode)| before.refused.get(*topic) != Some(*code);
-        for (topic, code) in self.view.refused.iter().filter(is_news) {
-            let refused = Report::Refused(Arc::clone(topic), *code);
-            agenda.push(Output::Report(refused));
+        let view = Arc::clone(&self.view);
+        agenda.push(Output::Publish { view, changed });
+        for topic in touched {
+            let code = |view: &ClusterView| view.refused.get(topic).map(|refusal| refusal.code);
+            if let Some(new) = code(&self.view)
+                && code(&before) != Some(new)
+            {
+                let refused = Report::Refused(Arc::clone(topic), new);
+                agenda.push(Output::Report(refused));
+            }
         }
     }
+}
+
+fn is_usable(response: &MetadataResponse) -> bool {
+    response.error == ErrorCode::NONE && !response.brokers.is_empty()
 }
 
 /// Starting over with the bootstrap addresses, when the brokers that are known do not say who leads
@@ -244,20 +386,45 @@ impl Metadata {
     }
 
     /// The clock has run out. Returns the view without brokers, if there were any.
-    pub(super) fn handle_overdue(&mut self, agenda: &mut Agenda) -> Option<ClusterView> {
+    pub(super) fn handle_overdue(&mut self, agenda: &mut Agenda) -> Option<News> {
         log_warn!("no broker has answered with metadata for long");
         self.wanted_since = None;
         self.start_over(agenda)
     }
 
-    fn start_over(&mut self, agenda: &mut Agenda) -> Option<ClusterView> {
+    /// Somebody else answers where a broker should be, and no other broker of the cluster is connected.
+    /// Starts over whatever `metadata.recovery.strategy` says: there is no broker left to go back to.
+    pub(super) fn handle_stranger(&mut self, now: Instant, agenda: &mut Agenda) -> Option<News> {
+        if self.strangers > 0 {
+            // The bootstrap servers keep naming it.
+            let until = now + agenda.pause(self.backoff, self.strangers);
+            self.refresh.hold(until);
+        }
+        self.strangers = self.strangers.saturating_add(1);
+        self.start_over(agenda)
+    }
+
+    /// A broker of the cluster is connected.
+    pub(super) fn handle_member(&mut self) {
+        self.strangers = 0;
+    }
+
+    fn start_over(&mut self, agenda: &mut Agenda) -> Option<News> {
         self.stop_clock(agenda);
         if self.view.brokers.is_empty() {
             return None;
         }
-        log_warn!("starting over with the bootstrap servers");
-        self.refresh.request();
-        Some(self.view.without_brokers())
+        match self.strangers {
+            0 | 1 => log_warn!("starting over with the bootstrap servers"),
+            _ => log_info!("starting over with the bootstrap servers"),
+        }
+        self.refresh.request_all();
+        let Update { view, changed, .. } = self.view.without_brokers();
+        Some(News {
+            view,
+            touched: changed.iter().cloned().collect(),
+            changed,
+        })
     }
 }
 
@@ -281,25 +448,40 @@ impl Metadata {
             deadline,
             answers_before: self.answers,
         };
-        if wait.is_short_of(&self.view) {
-            self.refresh.request();
-            self.waits.add(id, wait, agenda);
-        } else {
+        if !wait.is_short_of(&self.view) {
             agenda.push(Output::Finish(id, Ok(())));
+        } else if let Some(error) = self.resolving.failure() {
+            agenda.push(Output::Finish(id, Err(error.clone())));
+        } else {
+            // An answer on its way may be all it takes.
+            if !self.refresh.is_asking_for(&wait.topic) {
+                self.refresh.request(&wait.topic);
+            }
+            self.waits.add(id, wait, agenda);
         }
     }
 
     /// Answers the callers whose topic has come, or will never come.
     pub(super) fn answer_waits(&mut self, agenda: &mut Agenda) {
-        let known = Known {
-            view: &self.view,
-            answers: self.answers,
-        };
-        self.waits.answer(known, agenda);
+        self.waits.answer(&self.view, agenda);
     }
 
     pub(super) fn refuse_waits(&mut self, agenda: &mut Agenda) {
-        self.waits.refuse_all(agenda);
+        let text = "the producer was closed while send waited";
+        let error = Error::new(ErrorKind::Closed, text);
+        self.waits.refuse_all(&error, agenda);
+    }
+
+    pub(super) fn resolving(&mut self) -> &mut Resolving {
+        &mut self.resolving
+    }
+
+    /// `bootstrap.resolve.timeout.ms` is over: nobody who waits for a topic will ever get one.
+    pub(super) fn handle_resolve_timeout(&mut self, agenda: &mut Agenda) {
+        self.resolving.handle_timeout();
+        if let Some(error) = self.resolving.failure() {
+            self.waits.refuse_all(error, agenda);
+        }
     }
 
     /// A caller has waited for as long as it may. `unreachable` is why no broker can be asked, if
@@ -311,11 +493,7 @@ impl Metadata {
         unreachable: Option<&Error>,
         agenda: &mut Agenda,
     ) {
-        let known = Known {
-            view: &self.view,
-            answers: self.answers,
-        };
         self.waits
-            .handle_timeout(now, id, known, unreachable, agenda);
+            .handle_timeout(now, id, &self.view, unreachable, agenda);
     }
 }

@@ -4,7 +4,7 @@ use crate::sorted_map::SortedMap;
 use std::time::Instant;
 
 use crate::cluster::{ClusterView, refused_for_good};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::sender::event::{CommandId, Output};
 use crate::sender::step::Agenda;
 use crate::sender::timers::Timer;
@@ -27,13 +27,6 @@ pub(super) struct TopicWait {
     pub(super) answers_before: u64,
 }
 
-/// What is known of the cluster, and by how many answers.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Known<'a> {
-    pub(super) view: &'a ClusterView,
-    pub(super) answers: u64,
-}
-
 impl TopicWaits {
     pub(super) fn add(&mut self, id: CommandId, wait: TopicWait, agenda: &mut Agenda) {
         if let Some(deadline) = wait.deadline {
@@ -47,14 +40,16 @@ impl TopicWaits {
         self.0.values().map(|wait| &*wait.topic)
     }
 
-    /// Whether some caller would still have to wait.
-    pub(super) fn any_short_of(&self, view: &ClusterView) -> bool {
-        self.0.values().any(|wait| wait.is_short_of(view))
+    /// The topics for which a caller would still have to wait; not those that are refused for good.
+    pub(super) fn short_of(&self, view: &ClusterView) -> impl Iterator<Item = &str> {
+        let waits = self.0.values();
+        let short = waits.filter(|wait| wait.answer(view).is_none());
+        short.map(|wait| &*wait.topic)
     }
 
     /// Answers the callers whose topic has come, or will never come.
-    pub(super) fn answer(&mut self, known: Known<'_>, agenda: &mut Agenda) {
-        self.0.retain(|id, wait| match wait.answer(known) {
+    pub(super) fn answer(&mut self, view: &ClusterView, agenda: &mut Agenda) {
+        self.0.retain(|id, wait| match wait.answer(view) {
             Some(answer) => {
                 wait.end(*id, answer, agenda);
                 false
@@ -63,12 +58,10 @@ impl TopicWaits {
         });
     }
 
-    /// The producer closes: it accepts nothing any more, so no caller need wait for a topic.
-    pub(super) fn refuse_all(&mut self, agenda: &mut Agenda) {
+    /// No topic will come any more, for this reason.
+    pub(super) fn refuse_all(&mut self, error: &Error, agenda: &mut Agenda) {
         for (id, wait) in std::mem::take(&mut self.0) {
-            let text = "the producer was closed while send waited";
-            let error = Error::new(ErrorKind::Closed, text);
-            wait.end(id, Err(error), agenda);
+            wait.end(id, Err(error.clone()), agenda);
         }
     }
 
@@ -78,12 +71,12 @@ impl TopicWaits {
         &mut self,
         now: Instant,
         id: CommandId,
-        known: Known<'_>,
+        view: &ClusterView,
         unreachable: Option<&Error>,
         agenda: &mut Agenda,
     ) {
         if let Some(wait) = self.0.remove(&id) {
-            let error = wait.overdue(now, known, unreachable);
+            let error = wait.overdue(now, view, unreachable);
             wait.end(id, Err(error), agenda);
         }
     }
@@ -91,7 +84,7 @@ impl TopicWaits {
 
 impl TopicWait {
     pub(super) fn is_short_of(&self, view: &ClusterView) -> bool {
-        let Some(topic) = view.topics.get(&*self.topic) else {
+        let Some(topic) = view.topics.get(&self.topic) else {
             return true;
         };
         let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
@@ -100,24 +93,22 @@ impl TopicWait {
 
     /// The answer, if there is one yet. A refusal counts if a broker has said so since the caller came:
     /// the topic may be allowed by now.
-    fn answer(&self, known: Known<'_>) -> Option<Result<()>> {
-        if !self.is_short_of(known.view) {
+    fn answer(&self, view: &ClusterView) -> Option<Result<()>> {
+        if !self.is_short_of(view) {
             return Some(Ok(()));
         }
-        let code = known.view.refused.get(&*self.topic).copied();
-        let code = code.filter(|_| known.answers > self.answers_before)?;
-        refused_for_good(&self.topic, code).map(Err)
+        let refusal = view.refused.get(&self.topic);
+        let refusal = refusal.filter(|refusal| refusal.answer > self.answers_before)?;
+        refused_for_good(&self.topic, refusal.code).map(Err)
     }
 
     /// The error of a caller whose time is over: as much as is known.
-    fn overdue(&self, now: Instant, known: Known<'_>, unreachable: Option<&Error>) -> Error {
+    fn overdue(&self, now: Instant, view: &ClusterView, unreachable: Option<&Error>) -> Error {
         let waited = now.saturating_duration_since(self.since);
         let Self {
             topic, partition, ..
         } = self;
-        known
-            .view
-            .missing(topic, *partition, unreachable, Some(waited))
+        view.missing(topic, *partition, unreachable, Some(waited))
     }
 
     fn end(&self, id: CommandId, answer: Result<()>, agenda: &mut Agenda) {
@@ -132,6 +123,8 @@ impl TopicWait {
 #[cfg(not(shuttle))]
 mod tests {
     use super::*;
+    use crate::cluster::Refusal;
+    use crate::error::ErrorKind;
     use crate::protocol::error_code::ErrorCode;
 
     #[expect(clippy::disallowed_methods, reason = "an Instant has no other source")]
@@ -149,20 +142,21 @@ mod tests {
         }
     }
 
-    fn refusing(code: ErrorCode) -> ClusterView {
-        ClusterView {
-            refused: std::collections::BTreeMap::from([(Arc::from("orders"), code)]),
-            ..ClusterView::default()
-        }
+    /// What follows from an answer that refuses the topic.
+    fn refusing(code: ErrorCode, answer: u64) -> ClusterView {
+        let mut view = ClusterView::default();
+        view.refused
+            .insert(Arc::from("orders"), Refusal { code, answer });
+        view
     }
 
     /// Which callers are answered, of two that have come before and after the first answer.
-    fn answered(view: &ClusterView, answers: u64) -> Vec<u64> {
+    fn answered(view: &ClusterView) -> Vec<u64> {
         let (mut waits, mut agenda) = (TopicWaits::default(), Agenda::new(1));
         for id in [0, 1] {
             waits.add(CommandId(id), wait(id), &mut agenda);
         }
-        waits.answer(Known { view, answers }, &mut agenda);
+        waits.answer(view, &mut agenda);
         let finished = agenda.into_outputs().filter_map(|output| match output {
             Output::Finish(CommandId(id), _) => Some(id),
             _ => None,
@@ -172,33 +166,25 @@ mod tests {
 
     #[test]
     fn a_refusal_counts_only_for_callers_that_had_come_before() {
-        let view = refusing(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
-        assert_eq!(answered(&view, 1), [0]);
-        assert_eq!(answered(&view, 2), [0, 1]);
+        let refused_by = |answer| refusing(ErrorCode::TOPIC_AUTHORIZATION_FAILED, answer);
+        assert_eq!(answered(&refused_by(1)), [0]);
+        assert_eq!(answered(&refused_by(2)), [0, 1]);
     }
 
     #[test]
     fn a_topic_that_a_broker_does_not_know_yet_is_waited_for() {
-        let view = refusing(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-        assert_eq!(answered(&view, 2), [0; 0]);
+        let view = refusing(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, 2);
+        assert_eq!(answered(&view), [0; 0]);
     }
 
     #[test]
     fn a_caller_whose_time_is_over_gets_what_was_said_last() {
-        let view = refusing(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-        let known = Known {
-            view: &view,
-            answers: 1,
-        };
+        let view = refusing(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, 1);
         for answers_before in [0, 1] {
-            let error = wait(answers_before).overdue(now(), known, None);
+            let error = wait(answers_before).overdue(now(), &view, None);
             assert_eq!(error.kind(), ErrorKind::UnknownTopicOrPartition);
         }
-        let nothing = Known {
-            view: &ClusterView::default(),
-            answers: 0,
-        };
-        let error = wait(0).overdue(now(), nothing, None);
+        let error = wait(0).overdue(now(), &ClusterView::default(), None);
         assert_eq!(error.kind(), ErrorKind::TimedOut);
     }
 }

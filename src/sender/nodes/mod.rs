@@ -15,10 +15,11 @@ pub(super) use node::Node;
 pub(super) use ready_queues::RequestKind;
 
 use crate::accumulator::PartitionId;
-use crate::address::Address;
+use crate::address::{Address, Destination};
 use crate::backoff::Backoff;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::ids::NodeId;
+use crate::sender::complaint::{Complaint, Times};
 use crate::sender::event::{Output, Report};
 use crate::sender::step::Agenda;
 use crate::sender::timers::Timer;
@@ -27,6 +28,10 @@ use crate::sender::{SHORTEST, Settings};
 /// How long a connection attempt for metadata may take before another broker is tried beside it
 /// (the pause that RFC 8305 proposes between addresses).
 const STAGGER: Duration = Duration::from_millis(250);
+
+/// How long a broker that has no room for a request may answer nothing before another one is connected
+/// to for it.
+const BUSY: Duration = Duration::from_secs(1);
 
 /// All brokers known, and the bootstrap addresses, whose ids count down from −1.
 #[derive(Debug)]
@@ -38,6 +43,8 @@ pub(super) struct Nodes {
     reconnect_backoff: Backoff,
     /// Not a pause, but how long an attempt may take: it doubles in the same way (KIP-601).
     setup_timeout: Backoff,
+    /// That no broker can be reached.
+    complaint: Complaint,
 }
 
 /// Whom to ask what any broker knows.
@@ -69,6 +76,7 @@ impl Nodes {
                     .max(settings.setup_timeout.initial),
                 ..settings.setup_timeout
             },
+            complaint: Complaint::default(),
         }
     }
 
@@ -83,6 +91,34 @@ impl Nodes {
     /// Why a broker cannot be reached.
     pub(super) fn error_of(&self, id: NodeId) -> Option<&Error> {
         self.by_id.get(&id)?.error()
+    }
+
+    /// Why no broker answers: none [can be asked](Self::unreachable), or those that can ask for a pause.
+    pub(super) fn why_silent(&self, now: Instant) -> Option<Error> {
+        let mut ready = self.by_id.iter().filter(|(_, node)| node.can_be_asked());
+        let throttling = ready.next().and_then(|(id, _)| self.throttling(now, *id));
+        let are_all = ready.all(|(id, _)| self.throttling(now, *id).is_some());
+        let throttled = throttling.filter(|_| are_all);
+        let throttled = throttled.map(|text| Error::new(ErrorKind::TimedOut, text));
+        throttled.or_else(|| self.unreachable().cloned())
+    }
+
+    /// That a broker has asked for a pause which is not over, in words; `None` if that is not so.
+    pub(super) fn throttling(&self, now: Instant, id: NodeId) -> Option<String> {
+        let until = self.by_id.get(&id)?.throttled_until()?;
+        let left = until.checked_duration_since(now)?.as_millis();
+        let name = self.name(id);
+        Some(format!(
+            "{name} throttles this client (quota) for another {left} ms"
+        ))
+    }
+
+    /// What a person would call a node.
+    pub(super) fn name(&self, id: NodeId) -> String {
+        match self.by_id.get(&id).filter(|_| id.0 < 0) {
+            Some(node) => format!("bootstrap server {}", node.address()),
+            None => format!("broker {id}"),
+        }
     }
 
     /// Why no broker can be asked: one of the cluster rather than a bootstrap address. `None` while one
@@ -133,12 +169,25 @@ impl Nodes {
     /// else the one to connect to. Brokers of the cluster come before bootstrap addresses as long as
     /// they do not fail; a bootstrap address is resolved again each time it is used.
     ///
+    /// With `members_only`, none that may belong to another cluster is asked: the producer id that it
+    /// gives would be somebody else's in ours.
+    ///
     /// Without `use_bootstrap` a bootstrap address that is not connected is left alone
     /// (`metadata.recovery.strategy=none`).
-    pub(super) fn choose_any(&self, now: Instant, use_bootstrap: bool) -> Choice {
+    pub(super) fn choose_any(
+        &self,
+        now: Instant,
+        use_bootstrap: bool,
+        members_only: bool,
+    ) -> Choice {
         let nodes = || self.by_id.iter();
-        let ready = nodes().filter(|(_, node)| node.can_take(now, self.max_in_flight));
-        if let Some((id, _)) = ready.min_by_key(|(id, node)| (id.0 < 0, node.requests())) {
+        let ready = nodes().filter(|(_, node)| {
+            node.can_take(now, self.max_in_flight)
+                && !node.is_slow()
+                && (node.is_member() || !members_only)
+        });
+        let order = |(id, node): &(&NodeId, &Node)| (id.0 < 0, !node.is_member(), node.requests());
+        if let Some((id, _)) = ready.min_by_key(order) {
             return Choice::Ask(*id);
         }
         let latest = nodes()
@@ -148,9 +197,12 @@ impl Nodes {
         if let Some(latest) = latest.filter(|latest| *latest > now) {
             return Choice::Wait(Some(latest));
         }
-        // A broker that is connected but has no room answers soon enough.
-        if nodes().any(|(_, node)| node.is_ready() && node.requests() > 0) {
-            return Choice::Wait(None);
+        // A broker that is connected but has no room answers soon enough, unless it hangs or throttles.
+        let busy = nodes().filter(|(_, node)| node.is_ready() && node.requests() > 0);
+        let prompt = busy.filter(|(_, node)| !node.is_slow() && node.throttled_until().is_none());
+        let until = prompt.map(|(_, node)| node.last_used() + BUSY).max();
+        if let Some(until) = until.filter(|until| *until > now) {
+            return Choice::Wait(Some(until));
         }
         let usable = |id: NodeId| use_bootstrap || id.0 >= 0;
         let down = nodes().filter(|(id, node)| node.is_down() && usable(**id));
@@ -167,7 +219,13 @@ impl Nodes {
 /// Connections.
 impl Nodes {
     /// The driver makes a connection. Each attempt that fails doubles the time of the next (KIP-601).
-    pub(super) fn connect(&mut self, now: Instant, id: NodeId, agenda: &mut Agenda) {
+    pub(super) fn connect(
+        &mut self,
+        now: Instant,
+        id: NodeId,
+        destination: Option<Destination>,
+        agenda: &mut Agenda,
+    ) {
         let Some(node) = self.by_id.get_mut(&id) else {
             return;
         };
@@ -179,12 +237,14 @@ impl Nodes {
             // A host may have an address that never answers. Always beginning with the same one would
             // spend every attempt's time on it.
             first_address: failures,
+            destination,
         });
     }
 
     /// A connection is ready; returns whether it was wanted.
     pub(super) fn handle_ready(&mut self, now: Instant, id: NodeId, agenda: &mut Agenda) -> bool {
-        let is_wanted = self.get_mut(id).is_some_and(|node| node.handle_ready(now));
+        let node = self.get_mut(id);
+        let is_wanted = node.is_some_and(|node| node.handle_ready(now, id.0 >= 0));
         if is_wanted {
             // There is a broker to ask: no other has to be tried beside it.
             agenda.cancel_all(Timer::Stagger);
@@ -215,6 +275,22 @@ impl Nodes {
         self.get_mut(id).is_some_and(Node::handle_disconnected)
     }
 
+    /// All that are connected or being connected to.
+    pub(super) fn connected(&self) -> Vec<NodeId> {
+        let linked = |node: &Node| node.is_ready() || node.connecting_since().is_some();
+        let nodes = self.by_id.iter();
+        nodes
+            .filter(|(_, node)| linked(node))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// Whether a broker of the cluster is connected.
+    pub(super) fn any_member(&self) -> bool {
+        let mut nodes = self.by_id.iter();
+        nodes.any(|(id, node)| id.0 >= 0 && node.is_ready())
+    }
+
     /// Bootstrap addresses that are connected and have nothing to answer.
     pub(super) fn quiet_bootstrap(&self) -> Vec<NodeId> {
         let bootstrap = self.by_id.iter().take_while(|(id, _)| id.0 < 0);
@@ -222,14 +298,29 @@ impl Nodes {
         quiet.map(|(id, _)| *id).collect()
     }
 
-    /// A client over its quota is asked for a pause.
-    pub(super) fn throttle(
+    /// A broker has answered, and asks a client over its quota for a pause.
+    pub(super) fn handle_answer(
         &mut self,
         now: Instant,
         id: NodeId,
         pause: Duration,
         agenda: &mut Agenda,
     ) {
+        if let Some(node) = self.by_id.get_mut(&id) {
+            node.set_slow(false);
+        }
+        self.throttle(now, id, pause, agenda);
+    }
+
+    /// A broker has not answered with metadata for long: others are asked before it.
+    pub(super) fn set_slow(&mut self, id: NodeId) {
+        if let Some(node) = self.by_id.get_mut(&id) {
+            node.set_slow(true);
+        }
+    }
+
+    /// A client over its quota is asked for a pause.
+    fn throttle(&mut self, now: Instant, id: NodeId, pause: Duration, agenda: &mut Agenda) {
         if pause > Duration::ZERO
             && let Some(node) = self.get_mut(id)
         {
@@ -263,6 +354,36 @@ impl Nodes {
             agenda.set(until.max(again), Timer::Idle(id));
         }
         is_idle
+    }
+}
+
+/// What is said of them in the log.
+impl Nodes {
+    /// A connection was lost or could not be made. Returns whether that is worth a line.
+    pub(super) fn complain(&mut self, now: Instant, id: NodeId, error: &Error) -> Option<Times> {
+        let node = self.by_id.get_mut(&id)?;
+        node.complaint().raise(now, &error.to_string())
+    }
+
+    /// The same for all: if none is connected, and each that may be asked has been tried.
+    pub(super) fn complain_of_all(&mut self, now: Instant, use_bootstrap: bool) -> Option<Times> {
+        let usable = |id: &NodeId| use_bootstrap || id.0 >= 0;
+        let mut nodes = self.by_id.iter().filter(|(id, _)| usable(id));
+        let is_lost = nodes.all(|(_, node)| !node.is_ready() && node.failures() > 0);
+        is_lost.then(|| self.complaint.raise(now, "no broker"))?
+    }
+
+    /// A connection is ready. Returns what that is worth to be said.
+    pub(super) fn praise(&mut self, id: NodeId) -> impl Iterator<Item = String> {
+        let name = self.name(id);
+        let node = self.by_id.get_mut(&id);
+        let is_back = node.is_some_and(|node| node.complaint().end());
+        let back = is_back.then(|| format!("{name} is connected again"));
+        let all = self
+            .complaint
+            .end()
+            .then(|| "brokers can be reached again".to_owned());
+        back.into_iter().chain(all)
     }
 }
 

@@ -16,6 +16,7 @@ use std::time::Instant;
 use crate::address::Address;
 use crate::error::Error;
 use crate::ids::RequestId;
+use crate::sender::complaint::Complaint;
 use crate::sender::nodes::ready_queues::ReadyQueues;
 
 /// See the [module](self).
@@ -41,10 +42,16 @@ pub(in crate::sender) struct Node {
     last_used: Instant,
     /// The broker asked for a pause (KIP-219).
     throttled_until: Option<Instant>,
+    /// Whether who answers on its connection is known to belong to the cluster.
+    is_member: bool,
     /// Since when it has had something to take and took nothing.
     blocked_since: Option<Instant>,
     /// Whether that is longer ago than `partitioner.availability.timeout.ms`.
     is_stuck: bool,
+    /// Whether it owes an answer to a metadata request for so long that others are asked.
+    is_slow: bool,
+    /// That it cannot be reached.
+    complaint: Complaint,
 }
 
 /// How a broker can be reached at the moment.
@@ -71,8 +78,11 @@ impl Node {
             last_attempt: None,
             last_used: now,
             throttled_until: None,
+            is_member: false,
             blocked_since: None,
             is_stuck: false,
+            is_slow: false,
+            complaint: Complaint::default(),
         }
     }
 
@@ -83,13 +93,15 @@ impl Node {
         self.address.clone()
     }
 
-    /// The connection has finished its handshake. Returns false if there is none any more: one that
-    /// was given up may have become ready in the same moment.
-    pub(super) fn handle_ready(&mut self, now: Instant) -> bool {
+    /// The connection has finished its handshake, which for a broker of the cluster has shown that it
+    /// `is_member`. Returns false if there is none any more: one that was given up may have become
+    /// ready in the same moment.
+    pub(super) fn handle_ready(&mut self, now: Instant, is_member: bool) -> bool {
         if self.connecting_since().is_none() {
             return false;
         }
         self.link = Link::Ready;
+        self.is_member = is_member;
         self.failures = 0;
         self.failed_setups = 0;
         self.error = None;
@@ -102,6 +114,7 @@ impl Node {
         self.failures = self.failures.saturating_add(1);
         self.link = Link::BackingOff(until);
         self.throttled_until = None;
+        self.is_slow = false;
         self.error = Some(error);
     }
 
@@ -109,6 +122,23 @@ impl Node {
     /// queued for a connection that is no more (librdkafka #2033).
     pub(in crate::sender) fn hang_up(&mut self) {
         self.link = Link::Down;
+        self.is_slow = false;
+    }
+
+    pub(super) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(super) fn complaint(&mut self) -> &mut Complaint {
+        &mut self.complaint
+    }
+
+    pub(super) fn is_slow(&self) -> bool {
+        self.is_slow
+    }
+
+    pub(super) fn set_slow(&mut self, is_slow: bool) {
+        self.is_slow = is_slow;
     }
 
     /// The address that metadata names; returns whether that is another one than before.
@@ -136,6 +166,11 @@ impl Node {
         is_new
     }
 
+    /// Until when the broker has asked for a pause; `None` if that is over.
+    pub(super) fn throttled_until(&self) -> Option<Instant> {
+        self.throttled_until
+    }
+
     /// Whether a request may be handed to its connection now.
     pub(super) fn can_take(&self, now: Instant, max_in_flight: usize) -> bool {
         self.link == Link::Ready
@@ -145,6 +180,15 @@ impl Node {
 
     pub(in crate::sender) fn is_ready(&self) -> bool {
         self.link == Link::Ready
+    }
+
+    /// What is known of the cluster comes from its connection.
+    pub(in crate::sender) fn set_member(&mut self) {
+        self.is_member = true;
+    }
+
+    pub(super) fn is_member(&self) -> bool {
+        self.is_member
     }
 
     /// Whether it is connected, and speaks what is needed to ask it.

@@ -42,7 +42,9 @@ fn nodes(now: Instant, ports: &[u16]) -> Nodes {
             },
             metadata_max_age: Duration::ZERO,
             metadata_max_idle: Duration::ZERO,
+            checks_cluster: true,
             rebootstrap: None,
+            resolve_timeout: None,
             connections_max_idle: None,
             availability_timeout: Some(PAUSE),
             seed: 1,
@@ -53,14 +55,14 @@ fn nodes(now: Instant, ports: &[u16]) -> Nodes {
 fn fail(nodes: &mut Nodes, now: Instant, id: NodeId) {
     let error = Error::new(ErrorKind::Connect, "refused");
     let agenda = &mut Agenda::new(1);
-    nodes.connect(now, id, agenda);
+    nodes.connect(now, id, None, agenda);
     nodes.handle_lost(now, id, &error, agenda);
     nodes.get_mut(id).unwrap().handle_pause_over(now + PAUSE);
 }
 
 fn connect(nodes: &mut Nodes, now: Instant, id: NodeId) {
     let agenda = &mut Agenda::new(1);
-    nodes.connect(now, id, agenda);
+    nodes.connect(now, id, None, agenda);
     assert!(nodes.handle_ready(now, id, agenda));
 }
 
@@ -69,14 +71,14 @@ fn a_bootstrap_address_that_does_not_answer_delays_the_next_by_the_stagger_only(
     let start = now();
     let mut nodes = nodes(start, &[1, 2]);
     let first = NodeId(-1);
-    assert_eq!(nodes.choose_any(start, true), Choice::Connect(first));
-    nodes.connect(start, first, &mut Agenda::new(1));
+    assert_eq!(nodes.choose_any(start, true, false), Choice::Connect(first));
+    nodes.connect(start, first, None, &mut Agenda::new(1));
     assert_eq!(
-        nodes.choose_any(start, true),
+        nodes.choose_any(start, true, false),
         Choice::Wait(Some(start + STAGGER))
     );
     assert_eq!(
-        nodes.choose_any(start + STAGGER, true),
+        nodes.choose_any(start + STAGGER, true, false),
         Choice::Connect(NodeId(-2))
     );
 }
@@ -88,13 +90,22 @@ fn a_broker_of_the_cluster_comes_before_a_bootstrap_address_unless_it_fails() {
     let broker = NodeId(7);
     let brokers = SortedMap::from_iter([(broker, address(7))]);
     assert!(nodes.update(start, &brokers).is_empty());
-    assert_eq!(nodes.choose_any(start, true), Choice::Connect(broker));
+    assert_eq!(
+        nodes.choose_any(start, true, false),
+        Choice::Connect(broker)
+    );
     fail(&mut nodes, start, broker);
-    assert_eq!(nodes.choose_any(start, false), Choice::Connect(broker));
-    assert_eq!(nodes.choose_any(start, true), Choice::Connect(NodeId(-1)));
+    assert_eq!(
+        nodes.choose_any(start, false, false),
+        Choice::Connect(broker)
+    );
+    assert_eq!(
+        nodes.choose_any(start, true, false),
+        Choice::Connect(NodeId(-1))
+    );
     connect(&mut nodes, start, NodeId(-1));
     connect(&mut nodes, start, broker);
-    assert_eq!(nodes.choose_any(start, true), Choice::Ask(broker));
+    assert_eq!(nodes.choose_any(start, true, false), Choice::Ask(broker));
 }
 
 #[test]
@@ -112,11 +123,11 @@ fn the_error_of_a_broker_that_failed_is_known_until_one_is_reached() {
     let start = now();
     let mut nodes = nodes(start, &[1]);
     fail(&mut nodes, start, NodeId(-1));
-    let text = |error: Option<&Error>| error.map(ToString::to_string);
-    assert_eq!(text(nodes.unreachable()).as_deref(), Some("refused"));
+    let text = |error: Option<Error>| error.map(|error| error.to_string());
+    assert_eq!(text(nodes.why_silent(start)).as_deref(), Some("refused"));
     assert!(nodes.error_of(NodeId(7)).is_none());
     connect(&mut nodes, start, NodeId(-1));
-    assert!(nodes.unreachable().is_none());
+    assert!(nodes.why_silent(start).is_none());
 }
 
 #[test]
@@ -147,4 +158,53 @@ fn an_announced_pause_is_never_shortened() {
     assert!(!node.can_take(start + PAUSE / 2, 5));
     node.handle_pause_over(start + PAUSE);
     assert!(node.can_take(start + PAUSE, 5));
+}
+
+#[test]
+fn a_bootstrap_server_has_its_address_for_a_name() {
+    let start = now();
+    let mut nodes = nodes(start, &[1]);
+    assert_eq!(
+        nodes.name(NodeId(-1)),
+        format!("bootstrap server {}", address(1))
+    );
+    assert_eq!(nodes.name(NodeId(7)), "broker 7");
+    let agenda = &mut Agenda::new(1);
+    connect(&mut nodes, start, NodeId(-1));
+    nodes.throttle(start, NodeId(-1), PAUSE, agenda);
+    let text = nodes.why_silent(start).unwrap().to_string();
+    let name = nodes.name(NodeId(-1));
+    assert!(
+        text.starts_with(&format!("{name} throttles this client (quota)")),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_failure_is_worth_a_line_once_and_so_is_that_all_have_failed() {
+    let start = now();
+    let mut nodes = nodes(start, &[1, 2]);
+    let error = Error::new(ErrorKind::Connect, "refused");
+    for (id, is_last) in [(NodeId(-1), false), (NodeId(-2), true)] {
+        assert!(nodes.complain(start, id, &error).is_some());
+        fail(&mut nodes, start, id);
+        assert_eq!(nodes.complain_of_all(start, true).is_some(), is_last);
+        assert!(nodes.complain(start, id, &error).is_none());
+    }
+    assert!(nodes.complain_of_all(start, true).is_none());
+    connect(&mut nodes, start, NodeId(-2));
+    let name = nodes.name(NodeId(-2));
+    let lines: Vec<_> = nodes.praise(NodeId(-2)).collect();
+    assert_eq!(
+        lines,
+        [
+            format!("{name} is connected again"),
+            "brokers can be reached again".to_owned()
+        ]
+    );
+    assert!(
+        nodes.complain_of_all(start, true).is_none(),
+        "one is connected"
+    );
+    assert_eq!(nodes.praise(NodeId(-2)).count(), 0);
 }

@@ -17,7 +17,7 @@ mod partition;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-pub(super) use partition::{Next, Partition};
+pub(super) use partition::{Next, Partition, Unsendable};
 
 use crate::accumulator::{BatchId, Outcome, PartitionId, PartitionQueue, SealedBatch};
 use crate::ids::NodeId;
@@ -36,8 +36,6 @@ pub(super) struct Partitions {
     incomplete: BTreeSet<BatchId>,
     /// Partitions that wait for `linger.ms`.
     lingering: BTreeSet<PartitionId>,
-    /// Those whose batch is ready, but that no broker leads.
-    leaderless: BTreeSet<PartitionId>,
     /// Those whose batch is ready, but the producer has no id.
     unidentified: BTreeSet<PartitionId>,
 }
@@ -109,9 +107,8 @@ impl Partitions {
                 agenda.cancel(until, Timer::Partition(id));
                 self.lingering.remove(&id);
             }
-            Stage::Leaderless => _ = self.leaderless.remove(&id),
             Stage::Unidentified => _ = self.unidentified.remove(&id),
-            Stage::Idle | Stage::Queued(_) => {}
+            Stage::Idle | Stage::Queued(_) | Stage::Leaderless => {}
         }
         match stage {
             Stage::Waiting(until) => {
@@ -120,9 +117,8 @@ impl Partitions {
                     self.lingering.insert(id);
                 }
             }
-            Stage::Leaderless => _ = self.leaderless.insert(id),
             Stage::Unidentified => _ = self.unidentified.insert(id),
-            Stage::Idle | Stage::Queued(_) => {}
+            Stage::Idle | Stage::Queued(_) | Stage::Leaderless => {}
         }
     }
 
@@ -143,10 +139,6 @@ impl Partitions {
     /// Those without a producer id. The caller evaluates each of them again.
     pub(super) fn take_unidentified(&mut self) -> BTreeSet<PartitionId> {
         std::mem::take(&mut self.unidentified)
-    }
-
-    pub(super) fn leaderless(&self) -> impl Iterator<Item = PartitionId> {
-        self.leaderless.iter().copied()
     }
 }
 

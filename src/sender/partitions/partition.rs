@@ -48,6 +48,9 @@ pub(in crate::sender) struct Partition {
     sequences: Sequences,
     /// Whether the sequences have a gap.
     has_gap: bool,
+    /// Whether batches have gone to a leader that was hinted at without the rest of their pause, and
+    /// none has been acknowledged since.
+    has_followed: bool,
 }
 
 /// A batch in a request that has not ended.
@@ -65,9 +68,17 @@ struct InFlight {
 struct Retry {
     batch: SealedBatch,
     not_before: Instant,
-    /// Whether it must not be sent after all, as a gap came before it: it fails when those before it
-    /// have their outcomes.
-    is_unsendable: bool,
+    /// Why it must not be sent after all: it fails when those before it have their outcomes.
+    unsendable: Option<Unsendable>,
+}
+
+/// Why a batch that may be in the log is not sent again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::sender) enum Unsendable {
+    /// A gap came before it, so it would have another place in the sequences.
+    Gap,
+    /// It was sent to another cluster.
+    OtherCluster,
 }
 
 /// What it takes to send a batch.
@@ -99,6 +110,7 @@ impl Partition {
             held_sent: 0,
             sequences: Sequences::default(),
             has_gap: false,
+            has_followed: false,
         }
     }
 
@@ -117,6 +129,25 @@ impl Partition {
         for retry in &mut self.retries {
             retry.not_before = now;
         }
+    }
+
+    /// The same after the hint of a broker. Only the first of them ends the pause.
+    pub(in crate::sender) fn follow_hint(&mut self, now: Instant, leader: Option<NodeId>) {
+        if std::mem::replace(&mut self.has_followed, true) {
+            self.leader = leader;
+        } else {
+            self.set_leader(now, leader);
+        }
+    }
+
+    /// A batch was acknowledged: whoever took it leads the partition.
+    pub(in crate::sender) fn handle_taken(&mut self) {
+        self.has_followed = false;
+    }
+
+    /// Whether its next batch waits for a leader.
+    pub(in crate::sender) fn is_leaderless(&self) -> bool {
+        self.stage == Stage::Leaderless
     }
 
     pub(super) fn replace_stage(&mut self, stage: Stage) -> Stage {
@@ -146,7 +177,7 @@ impl Partition {
             // A newer batch on its way is refused for its sequence and comes back; an older one
             // has to end first.
             let is_oldest = oldest.is_none_or(|oldest| retry.batch.id < oldest);
-            return if is_oldest && !retry.is_unsendable {
+            return if is_oldest && retry.unsendable.is_none() {
                 Next::Retry(retry.not_before)
             } else {
                 Next::Nothing
@@ -262,7 +293,7 @@ impl Partition {
         let retry = Retry {
             batch,
             not_before,
-            is_unsendable: false,
+            unsendable: None,
         };
         self.retries.insert(index, retry);
     }
@@ -389,23 +420,41 @@ impl Partition {
         }
         self.has_gap = false;
         for retry in &mut self.retries {
-            retry.is_unsendable = retry.batch.fate() == Fate::MayBeWritten;
-            retry.batch.clear_stamp();
+            retry.give_up_if_doubtful(Unsendable::Gap);
         }
         self.sequences.reset()
     }
 
-    /// Takes out the oldest batch if a gap has made it impossible to send again and nothing older is
-    /// on its way: callbacks keep their order.
-    pub(in crate::sender) fn take_unsendable(&mut self) -> Option<SealedBatch> {
-        let is_unsendable = self
-            .retries
-            .front()
-            .is_some_and(|retry| retry.is_unsendable);
-        if is_unsendable && self.in_flight.is_empty() {
-            return self.take_retry();
+    /// The cluster that it was sent to has gone, with all connections. Batches that are certainly not in
+    /// its log go to the next one.
+    pub(in crate::sender) fn leave_cluster(&mut self) {
+        debug_assert!(self.in_flight.is_empty(), "no connection is left");
+        for retry in &mut self.retries {
+            retry.give_up_if_doubtful(Unsendable::OtherCluster);
         }
-        None
+        self.has_gap = false;
+        self.sequences.reset();
+    }
+
+    /// Takes out the oldest batch if it cannot be sent again and nothing older is on its way: callbacks
+    /// keep their order.
+    pub(in crate::sender) fn take_unsendable(&mut self) -> Option<(SealedBatch, Unsendable)> {
+        let why = self.retries.front()?.unsendable?;
+        if !self.in_flight.is_empty() {
+            return None;
+        }
+        self.take_retry().map(|batch| (batch, why))
+    }
+}
+
+impl Retry {
+    /// Its place in the sequences is lost. If it may be in the log, it fails: nobody could recognise it as
+    /// a repeat.
+    fn give_up_if_doubtful(&mut self, why: Unsendable) {
+        if self.batch.fate() == Fate::MayBeWritten {
+            self.unsendable.get_or_insert(why);
+        }
+        self.batch.clear_stamp();
     }
 }
 

@@ -43,7 +43,7 @@ fn a_broker_that_has_left_or_moved_is_disconnected() {
     let mut world = World::ready(settings());
     let mut without_two = world.metadata();
     without_two.brokers.pop();
-    world.sender.metadata.request();
+    world.sender.metadata.request_all();
     world.advance(BACKOFF);
     world.answer_metadata_with(without_two);
     assert_eq!(world.disconnects, [TWO]);
@@ -98,7 +98,7 @@ fn news_of_a_connection_that_was_just_given_up_is_no_news() {
     let mut world = World::ready(settings());
     world.lose(TWO);
     world.append(2, "a");
-    world.sender.metadata.request();
+    world.sender.metadata.request_all();
     world.advance(BACKOFF);
     assert_eq!(world.connects, [TWO]);
     let mut moved = world.metadata();

@@ -146,3 +146,19 @@ fn acks_0_expires_too() {
     world.send(0, "b");
     assert_eq!(world.the_request().batches, batch(0, &["b"]));
 }
+
+#[test]
+fn a_record_that_expires_while_its_broker_throttles_says_so() {
+    let mut world = World::ready(settings());
+    world.send(0, "a");
+    let request = world.the_request();
+    let answer = world.partition_answer(0, ErrorCode::NONE);
+    world.answer_with(request.id, vec![answer], 50_000);
+    assert_eq!(world.acknowledged(), ["a"]);
+    world.append(0, "b");
+    world.advance(DELIVERY);
+    let (_, result) = world.delivered().remove(0);
+    let text = result.unwrap_err().to_string();
+    let expected = "never sent; broker 1 throttles this client (quota) for another 48000 ms";
+    assert!(text.ends_with(expected), "{text}");
+}

@@ -5,7 +5,7 @@ use crate::protocol::messages::{CurrentLeader, NodeEndpoint};
 
 /// Asks for metadata as soon as that is possible, and answers it.
 fn refresh(world: &mut World) {
-    world.sender.metadata.request();
+    world.sender.metadata.request_all();
     world.advance(BACKOFF);
     world.answer_metadata();
 }
@@ -196,4 +196,96 @@ fn a_broker_that_comes_back_to_an_empty_queue_is_not_avoided_any_more() {
     assert!(world.queue(0).is_stuck());
     world.accept();
     assert!(!world.queue(0).is_stuck());
+}
+
+/// The broker that has the batch says that this one leads, as of this epoch.
+fn hint(world: &mut World, leader: NodeId, leader_epoch: i32) {
+    let request = world.the_request();
+    let mut answer = world.partition_answer(0, ErrorCode::NOT_LEADER_OR_FOLLOWER);
+    answer.current_leader = Some(CurrentLeader {
+        leader,
+        leader_epoch,
+    });
+    world.answer_with(request.id, vec![answer], 0);
+}
+
+/// Two brokers that name each other, each time with a newer epoch, do not have a batch sent to and fro
+/// as fast as they answer.
+#[test]
+fn only_the_first_of_several_hints_ends_the_pause() {
+    let mut world = World::ready_with(settings(), patient());
+    world.send(0, "a");
+    hint(&mut world, TWO, 10);
+    assert_eq!(world.the_request().node, TWO, "at once");
+    for (epoch, leader, next) in [(11, ONE, TWO), (12, TWO, ONE), (13, ONE, TWO)] {
+        hint(&mut world, leader, epoch);
+        world.advance(BACKOFF - ms(1));
+        world.assert_nothing_sent();
+        world.advance(ms(1));
+        let request = world.the_request();
+        assert_eq!(
+            (request.node, leader),
+            (leader, if next == ONE { TWO } else { ONE })
+        );
+    }
+    world.acknowledge();
+    assert_eq!(world.acknowledged(), ["a"]);
+    world.send(0, "b");
+    let other = if world.the_request().node == ONE {
+        TWO
+    } else {
+        ONE
+    };
+    hint(&mut world, other, 20);
+    assert_eq!(
+        world.the_request().node,
+        other,
+        "what was acknowledged ends it"
+    );
+}
+
+/// A hint whose epoch is far ahead of the true one is newer than whatever metadata says.
+#[test]
+fn a_leader_that_was_hinted_at_and_is_none_gives_way_to_the_one_in_metadata() {
+    let mut world = World::ready(settings());
+    world.send(0, "a");
+    hint(&mut world, TWO, 1_000);
+    let request = world.the_request();
+    assert_eq!(request.node, TWO);
+    world.answer(&request, ErrorCode::NOT_LEADER_OR_FOLLOWER);
+    world.advance(BACKOFF);
+    // It has paused as well, and tried the same one again.
+    let request = world.the_request();
+    world.answer(&request, ErrorCode::NOT_LEADER_OR_FOLLOWER);
+    world.answer_metadata();
+    let request = world.the_request();
+    assert_eq!(request.node, ONE);
+    world.acknowledge();
+    // Its epoch counts from now on.
+    world.move_leader(0, 2);
+    refresh(&mut world);
+    world.send(0, "b");
+    assert_eq!(world.the_request().node, TWO);
+}
+
+#[test]
+fn so_does_one_that_cannot_be_reached() {
+    let mut world = World::ready(settings());
+    world.send(0, "a");
+    hint(&mut world, TWO, 1_000);
+    world.lose(TWO);
+    world.advance(BACKOFF);
+    world.answer_metadata();
+    assert_eq!(world.the_request().node, ONE);
+}
+
+#[test]
+fn a_leader_that_was_hinted_at_outlasts_metadata_as_long_as_nothing_speaks_against_it() {
+    let mut world = World::ready(settings());
+    world.send(0, "a");
+    hint(&mut world, TWO, 9);
+    refresh(&mut world);
+    world.acknowledge();
+    world.send(0, "b");
+    assert_eq!(world.the_request().node, TWO);
 }

@@ -1,6 +1,7 @@
 //! What the sender decides, shown on a clock of our own: the real accumulator on one side, a
 //! scripted driver on the other. No sockets, no threads.
 
+mod another_cluster;
 mod batching;
 mod closing;
 mod compressing;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::accumulator::{Caller, NewRecord, Outcome, OwnCallback, PartitionQueue, Target};
+use crate::address::Destination;
 use crate::config::{Acks, TopicSettings, TopicTable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::TopicId;
@@ -69,7 +71,9 @@ fn settings() -> Settings {
         },
         metadata_max_age: Duration::from_secs(300),
         metadata_max_idle: Duration::from_secs(300),
+        checks_cluster: true,
         rebootstrap: None,
+        resolve_timeout: None,
         connections_max_idle: None,
         availability_timeout: None,
         seed: 1,
@@ -119,6 +123,8 @@ struct World {
     connects: Vec<NodeId>,
     /// Every attempt to connect: its timeout, and the address that comes first.
     attempts: Vec<(NodeId, Duration, u32)>,
+    /// Whom each of them is meant to reach.
+    destinations: Vec<(NodeId, Option<Destination>)>,
     disconnects: Vec<NodeId>,
     finished: BTreeMap<CommandId, Result<()>>,
     purged: Option<(PurgeId, Purged)>,
@@ -138,6 +144,9 @@ struct World {
     /// Who leads each partition, as metadata names it; −1: none.
     leaders: Vec<i32>,
     leader_epoch: i32,
+    /// Which cluster brokers say they belong to, and the id of its topic.
+    cluster_id: Option<&'static str>,
+    topic_id: TopicId,
 }
 
 struct TestCaller {
@@ -178,6 +187,7 @@ impl World {
             sent: BTreeMap::new(),
             connects: Vec::new(),
             attempts: Vec::new(),
+            destinations: Vec::new(),
             disconnects: Vec::new(),
             finished: BTreeMap::new(),
             purged: None,
@@ -191,6 +201,8 @@ impl World {
             yields: 0,
             leaders: vec![1, 1, 2],
             leader_epoch: 1,
+            cluster_id: None,
+            topic_id: TOPIC_ID,
         }
     }
 
@@ -201,7 +213,11 @@ impl World {
     }
 
     fn ready_with(settings: Settings, topics: TopicTable) -> Self {
-        let mut world = Self::with(settings, topics);
+        Self::with(settings, topics).connected()
+    }
+
+    fn connected(self) -> Self {
+        let mut world = self;
         world.await_topic(TOPIC, None, None);
         world.accept();
         world.answer_metadata();
@@ -227,9 +243,11 @@ impl World {
                     address: to,
                     setup_timeout,
                     first_address,
+                    destination,
                 } => {
                     assert_eq!(to, address(node));
                     self.connects.push(node);
+                    self.destinations.push((node, destination));
                     self.attempts.push((node, setup_timeout, first_address));
                 }
                 Output::Disconnect(node) => {
@@ -240,13 +258,12 @@ impl World {
                 Output::Send(node, id, request) => {
                     self.sent.insert(id, (node, request));
                 }
-                Output::Publish(view) => {
-                    for (name, topic) in &view.topics {
-                        let all = (0..).zip(&topic.partitions);
-                        let led = all.filter(|(_, one)| one.leader.is_some());
-                        let available = led.map(|(index, _)| index).collect();
-                        let count = topic.partitions.len();
-                        self.accumulator.publish(name, count, available);
+                Output::Publish { view, changed } => {
+                    for name in &changed {
+                        if let Some(topic) = view.topics.get(name) {
+                            let count = topic.partitions.len();
+                            self.accumulator.publish(name, count, topic.available());
+                        }
                     }
                 }
                 Output::Deliver(outcome) => deliver(outcome),
@@ -435,9 +452,23 @@ impl World {
     fn answer_metadata_with(&mut self, response: MetadataResponse) {
         let asked = self.asked();
         assert_eq!(asked.len(), 1, "one metadata request at a time");
-        let (id, _) = asked[0];
+        self.answer_metadata_of(asked[0].0, response);
+    }
+
+    fn answer_metadata_of(&mut self, id: RequestId, response: MetadataResponse) {
         self.sent.remove(&id);
         self.handle(Input::Response(id, Response::Metadata(response)));
+    }
+
+    /// The topics that a metadata request asks for.
+    fn topics_of(&self, id: RequestId) -> Vec<&str> {
+        match &self.sent[&id].1 {
+            Request::Metadata(request) => {
+                let topics = request.topics.iter().flatten();
+                topics.map(|topic| &**topic).collect()
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     fn metadata(&self) -> MetadataResponse {
@@ -461,11 +492,12 @@ impl World {
             topics: vec![MetadataTopic {
                 error: ErrorCode::NONE,
                 name: Some(TOPIC.to_owned()),
-                id: TOPIC_ID,
+                id: self.topic_id,
                 is_internal: false,
                 partitions: (0..).zip(&self.leaders).map(partition).collect(),
                 operations: Operations::OMITTED,
             }],
+            cluster_id: self.cluster_id.map(str::to_owned),
             ..MetadataResponse::default()
         }
     }
@@ -548,7 +580,7 @@ impl World {
         let response = ProduceResponse {
             topics: vec![ProduceTopicResponse {
                 name: String::new(),
-                id: TOPIC_ID,
+                id: self.topic_id,
                 partitions,
             }],
             throttle_time_ms,

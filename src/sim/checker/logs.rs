@@ -1,18 +1,18 @@
 //! Compares the logs at the end with what was sent and with the outcomes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::Acks;
 use crate::sim::checker::Checker;
-use crate::sim::promise::{I2, I3, I4, I5, I12, broken_if};
+use crate::sim::promise::{I2, I3, I4, I5, I12, I17, broken_if};
 use crate::sim::record::{RecordId, header_of, id_of};
 use crate::testing::MockRecord;
 
 impl Checker {
-    /// Checks a partition's logs at the end: the current one, and those from before the topic was created
-    /// again.
-    pub(in crate::sim) fn check_logs(&self, partition: i32, logs: &[Vec<MockRecord>]) {
-        for written in logs.iter().flatten() {
+    /// Checks a partition's logs at the end, each with the cluster that it was in: the current one, and
+    /// those from before the topic was created again, or the cluster was another one.
+    pub(in crate::sim) fn check_logs(&self, partition: i32, logs: &[(usize, Vec<MockRecord>)]) {
+        for written in logs.iter().flat_map(|(_, log)| log) {
             let id = id_of(written.value.as_deref());
             let sent = self.records.get(id as usize);
             let is_same = sent.is_some_and(|sent| {
@@ -28,9 +28,18 @@ impl Checker {
                 format!("partition {partition} holds {written:?}: never sent so")
             });
         }
-        let ids: Vec<_> = logs.iter().map(|log| Self::ids(log)).collect();
+        let ids: Vec<_> = logs.iter().map(|(_, log)| Self::ids(log)).collect();
         for log in &ids {
             self.check_ids(partition, log);
+        }
+        let mut homes = BTreeMap::new();
+        for ((cluster, _), log) in logs.iter().zip(&ids) {
+            for id in log {
+                let home = *homes.entry(id).or_insert(cluster);
+                broken_if(I17, self.limits.idempotence && home != cluster, || {
+                    format!("record {id} is in the logs of clusters {home} and {cluster}")
+                });
+            }
         }
         let ids: Vec<_> = ids.iter().map(Vec::as_slice).collect();
         self.check_acknowledged(partition, &ids);

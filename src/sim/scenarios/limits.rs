@@ -14,7 +14,7 @@ use crate::sim::caller::Caller;
 #[test]
 fn callers_share_memory_for_two_records_and_all_get_their_turn() {
     let mut options = Options::calm();
-    options.buffer_memory = 2_000;
+    options.buffer_memory = 1_500;
     options.max_block = Duration::from_secs(60);
     options.sender.linger = Duration::from_secs(5);
     let mut world = with(options);

@@ -2,6 +2,7 @@
 //! readers should see work.
 
 mod brokers;
+mod clusters;
 mod connections;
 mod limits;
 mod sequences;

@@ -317,13 +317,12 @@ impl World {
                     }
                 }
                 Output::Send(node, id, request) => self.send(node, id, request),
-                Output::Publish(view) => {
-                    for (name, topic) in &view.topics {
-                        let leaders = (0..).zip(&topic.partitions);
-                        let led = leaders.filter(|(_, one)| one.leader.is_some());
-                        let available = led.map(|(index, _)| index).collect();
-                        let count = topic.partitions.len();
-                        self.accumulator.publish(name, count, available);
+                Output::Publish { view, changed } => {
+                    for name in &changed {
+                        if let Some(topic) = view.topics.get(name) {
+                            let count = topic.partitions.len();
+                            self.accumulator.publish(name, count, topic.available());
+                        }
                     }
                 }
                 Output::Deliver(outcome) => self.deliver(outcome),

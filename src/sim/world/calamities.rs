@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::ids::NodeId;
 use crate::sim::event::Event;
 use crate::sim::options::{LONGEST_CALAMITY_MS, TOPIC};
-use crate::sim::world::World;
+use crate::sim::world::{Grave, World};
 
 /// A topic grows no further.
 const MOST_PARTITIONS: i32 = 9;
@@ -131,6 +131,15 @@ impl World {
         if has_ids && self.stage.weather.strikes("topic made again", recreate) {
             self.recreate_topic();
         }
+        let replace_cluster = self.stage.weather.mix.replace_cluster;
+        if self
+            .stage
+            .weather
+            .strikes("another cluster", replace_cluster)
+        {
+            let lasts = self.stage.weather.dice.millis(0, LONGEST_CALAMITY_MS);
+            self.replace_cluster(lasts);
+        }
         if self.partitions() < MOST_PARTITIONS
             && self.stage.weather.strikes("more partitions", grow)
         {
@@ -161,13 +170,40 @@ impl World {
     /// The topic is deleted, and another one of its name made.
     pub(in crate::sim) fn recreate_topic(&mut self) {
         self.stage.note("RECREATE", [0; 3], String::new);
-        for partition in 0..self.partitions() {
-            let log = self.brokers.state.written(TOPIC, partition);
-            self.graves.push((partition, log));
-        }
+        self.bury_logs();
         self.brokers.state.recreate(TOPIC);
         self.brokers.remember_leaders();
         self.checker.on_recreated();
+    }
+
+    /// The whole cluster is gone, and another one comes up at its addresses.
+    pub(in crate::sim) fn replace_cluster(&mut self, lasts: Duration) {
+        self.stage.note("ANOTHER CLUSTER", [0; 3], || {
+            format!("comes up within {lasts:?}")
+        });
+        self.bury_logs();
+        for broker in self.brokers.ids() {
+            let weather = &mut self.stage.weather;
+            let is_silent = weather.is_bad && weather.dice.chance(300);
+            let (stage, network) = (&mut self.stage, &mut self.network);
+            self.brokers.crash(stage, network, broker, is_silent);
+            let lasts = lasts / self.stage.weather.dice.between(1, 100);
+            self.stage.after(lasts, Event::Restart(broker));
+        }
+        self.brokers.replace();
+        for partition in 0..self.partitions() {
+            self.stage.after(lasts, Event::Elect(partition));
+        }
+    }
+
+    fn bury_logs(&mut self) {
+        for partition in 0..self.partitions() {
+            self.graves.push(Grave {
+                cluster: self.brokers.clusters,
+                partition,
+                log: self.brokers.state.written(TOPIC, partition),
+            });
+        }
     }
 
     pub(in crate::sim) fn add_partition(&mut self) {

@@ -60,8 +60,8 @@ pub(super) struct World {
     pub(super) brokers: Brokers,
     /// Batches on their way, as the client knows it.
     pub(super) flights: Flights,
-    /// The logs of the topic's earlier lives: partition, records.
-    pub(super) graves: Vec<(i32, Vec<MockRecord>)>,
+    /// The logs of the topic's earlier lives.
+    pub(super) graves: Vec<Grave>,
     client: Client,
     inputs: Vec<Input>,
     /// Until when the sender wants to sleep.
@@ -73,6 +73,15 @@ pub(super) struct World {
     steps: u64,
     /// Wake-ups by nothing but a deadline, in a row.
     idle_wakes: u32,
+}
+
+/// A log that is no more.
+#[derive(Debug)]
+pub(super) struct Grave {
+    /// In which cluster it was, counted from 1.
+    pub(super) cluster: usize,
+    pub(super) partition: i32,
+    pub(super) log: Vec<MockRecord>,
 }
 
 impl World {
@@ -193,9 +202,12 @@ impl World {
         }
         for partition in 0..self.partitions() {
             let graves = { &self.graves }.iter();
-            let graves = graves.filter(|(index, _)| *index == partition);
-            let mut logs: Vec<_> = graves.map(|(_, log)| log.clone()).collect();
-            logs.push(self.brokers.state.written(TOPIC, partition));
+            let graves = graves.filter(|grave| grave.partition == partition);
+            let mut logs: Vec<_> = graves
+                .map(|grave| (grave.cluster, grave.log.clone()))
+                .collect();
+            let log = self.brokers.state.written(TOPIC, partition);
+            logs.push((self.brokers.clusters, log));
             self.checker.check_logs(partition, &logs);
         }
         self.mark_end();

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::accumulator::Outcome;
-use crate::address::Address;
+use crate::address::{Address, Destination};
 use crate::cluster::ClusterView;
 use crate::error::{ErrorKind, Fate};
 use crate::ids::NodeId;
@@ -99,6 +99,7 @@ impl World {
             let now = self.stage.now;
             for input in std::mem::take(&mut self.inputs) {
                 self.flights.on_input(&input);
+                self.habits.on_input(&input);
                 self.sender.handle(now, input, &self.accumulator);
             }
             match self.sender.poll(now, &self.accumulator) {
@@ -106,14 +107,16 @@ impl World {
                     node,
                     address,
                     setup_timeout,
+                    destination,
                     ..
-                } => self.connect(node, &address, setup_timeout),
+                } => self.connect(node, &address, setup_timeout, destination),
                 Output::Disconnect(node) => {
                     let may_idle = self.options.sender.connections_max_idle.is_some();
                     if may_idle && !self.flights.are_on(node) {
                         self.stage.trace.mark("idle connection closed");
                     }
                     self.flights.on_disconnected(node);
+                    self.habits.on_lost(node);
                     self.client
                         .disconnect(&mut self.stage, &mut self.network, node);
                 }
@@ -133,9 +136,9 @@ impl World {
                         });
                     self.inputs.extend(self.client.send(now, node, id, request));
                 }
-                Output::Publish(view) => {
+                Output::Publish { view, changed } => {
                     self.has_view = true;
-                    self.publish(&view);
+                    self.publish(&view, &changed);
                 }
                 Output::Deliver(outcome) => self.deliver(outcome),
                 Output::Finish(id, result) => self.on_finish(id, &result),
@@ -148,6 +151,7 @@ impl World {
                     if self.inputs.is_empty() {
                         let is_past = deadline.is_some_and(|deadline| deadline <= now);
                         broken_if(I8, is_past, || "waits for a time that is over".to_owned());
+                        self.habits.on_idle();
                         self.wait = deadline;
                         return;
                     }
@@ -172,7 +176,13 @@ impl World {
         self.wait = Some(self.stage.now);
     }
 
-    fn connect(&mut self, node: NodeId, address: &Address, setup_timeout: Duration) {
+    fn connect(
+        &mut self,
+        node: NodeId,
+        address: &Address,
+        setup_timeout: Duration,
+        destination: Option<Destination>,
+    ) {
         if node.0 < 0 && self.has_view {
             self.stage.trace.mark("rebootstrap");
         }
@@ -180,18 +190,18 @@ impl World {
         let broker = NodeId(i32::from(address.port) - i32::from(FIRST_PORT));
         let listens = self.brokers.listens(broker);
         let (stage, network) = (&mut self.stage, &mut self.network);
+        let to = (broker, listens);
         self.client
-            .connect(stage, network, node, (broker, listens), setup_timeout);
+            .connect(stage, network, node, to, setup_timeout, destination);
     }
 
-    fn publish(&mut self, view: &ClusterView) {
+    fn publish(&mut self, view: &ClusterView, changed: &[Arc<str>]) {
         self.habits.on_published(view);
-        for (name, topic) in &view.topics {
-            let leaders = (0..).zip(&topic.partitions);
-            let led = leaders.filter(|(_, one)| one.leader.is_some());
-            let available = led.map(|(index, _)| index).collect();
-            let count = topic.partitions.len();
-            self.accumulator.publish(name, count, available);
+        for name in changed {
+            if let Some(topic) = view.topics.get(name) {
+                let count = topic.partitions.len();
+                self.accumulator.publish(name, count, topic.available());
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! `ApiVersions`, versions 0 to 4: which APIs a broker offers, in which versions.
+//! `ApiVersions`, versions 0 to 5: which APIs a broker offers, in which versions.
 //!
 //! - As Kafka 4 does, the brokers offer Produce from version 0, because librdkafka looks for it
 //!   (KAFKA-18659), though they refuse what is below 3.
@@ -7,8 +7,11 @@
 //!   [refused](super::find_coordinator), the others cost the connection.
 //! - A version of this API that a broker does not know is answered in version 0, with
 //!   `UNSUPPORTED_VERSION` and its own range (KIP-511).
+//! - A client that means another cluster or another broker is told to look for them, from version 5
+//!   on (`REBOOTSTRAP_REQUIRED`, KIP-1242).
 
 use crate::ErrorCode;
+use crate::ids::NodeId;
 use crate::protocol::messages::{ApiVersionRange, ApiVersionsRequest, ApiVersionsResponse};
 use crate::protocol::version::VersionRange;
 use crate::protocol::{ApiKey, Response};
@@ -28,6 +31,8 @@ impl Handler for ApiVersionsRequest {
         MockRequestContent::ApiVersions {
             software_name: self.client_software_name.clone(),
             software_version: self.client_software_version.clone(),
+            cluster_id: self.cluster_id.clone(),
+            node: self.node.0,
         }
     }
 
@@ -36,6 +41,10 @@ impl Handler for ApiVersionsRequest {
             refusal.code
         } else if arrival.version >= 3 && !self.has_valid_software() {
             ErrorCode::INVALID_REQUEST
+        } else if !self.has_valid_destination() {
+            ErrorCode::INVALID_REQUEST
+        } else if self.means_another(state, arrival.node) {
+            ErrorCode::REBOOTSTRAP_REQUIRED
         } else {
             ErrorCode::NONE
         };
@@ -50,6 +59,16 @@ impl Handler for ApiVersionsRequest {
             throttle_time_ms: arrival.plan.throttle_time_ms(),
         };
         Answer::Send(Response::ApiVersions(response), error)
+    }
+}
+
+impl ApiVersionsRequest {
+    /// Whether the client means another cluster or another broker than the one it has reached.
+    fn means_another(&self, state: &ClusterState, node: NodeId) -> bool {
+        let cluster_id = state.settings.cluster_id.as_deref();
+        let is_meant = |meant: &str| cluster_id == Some(meant) && self.node == node;
+        let meant = self.cluster_id.as_deref();
+        meant.is_some_and(|meant| !is_meant(meant))
     }
 }
 
@@ -83,5 +102,47 @@ fn range(state: &ClusterState, api: ApiKey) -> ApiVersionRange {
             versions.min
         },
         max: versions.max,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Request, decode_response, encode_request};
+    use crate::testing::state::{Action, Settings};
+
+    /// What broker 1 of cluster "ours" answers.
+    fn answer(cluster_id: Option<&str>, node: i32) -> ErrorCode {
+        let settings = Settings {
+            cluster_id: Some("ours".to_owned()),
+            ..Settings::default()
+        };
+        let mut state = ClusterState::new(settings, vec![("localhost".to_owned(), 9)]);
+        let request = Request::ApiVersions(ApiVersionsRequest {
+            cluster_id: cluster_id.map(str::to_owned),
+            node: NodeId(node),
+            ..ApiVersionsRequest::ours()
+        });
+        let frame = encode_request(&request, 5, 7, "tester").to_vec();
+        let reaction = state.handle(0, NodeId(1), &frame[4..]);
+        let Action::Send(frame) = reaction.action else {
+            panic!("{reaction:?}");
+        };
+        match decode_response(ApiKey::ApiVersions, 5, &frame[4..]) {
+            Ok((7, Response::ApiVersions(response))) => response.error,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_client_that_means_another_cluster_or_broker_has_to_start_over() {
+        assert_eq!(answer(None, -1), ErrorCode::NONE);
+        assert_eq!(answer(Some("ours"), 1), ErrorCode::NONE);
+        let start_over = ErrorCode::REBOOTSTRAP_REQUIRED;
+        assert_eq!(answer(Some("theirs"), 1), start_over);
+        assert_eq!(answer(Some("ours"), 2), start_over);
+        let invalid = ErrorCode::INVALID_REQUEST;
+        assert_eq!(answer(Some("ours"), -1), invalid);
+        assert_eq!(answer(None, 1), invalid);
     }
 }

@@ -56,7 +56,7 @@ impl Handler for MetadataRequest {
             throttle_time_ms: arrival.plan.throttle_time_ms(),
             controller: brokers.first().map_or(-1, |broker| broker.node.0),
             brokers,
-            cluster_id: Some("bW9jay1jbHVzdGVyLWlkMA".to_owned()),
+            cluster_id: state.settings.cluster_id.clone(),
             topics,
             error,
         };

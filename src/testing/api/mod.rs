@@ -129,6 +129,10 @@ pub enum MockRequestContent {
         software_name: String,
         /// The client's version; empty below version 3.
         software_version: String,
+        /// The cluster that the client means to reach (from version 5).
+        cluster_id: Option<String>,
+        /// The broker that it means to reach, or −1.
+        node: i32,
     },
     /// A request for a producer's id and epoch.
     InitProducerId {

@@ -14,6 +14,8 @@ use crate::proxy::Proxy;
 use crate::{PATIENCE, wait_until};
 
 const CLUSTER_ID: &str = "lingerAAAAAAAAAAAAAAAA";
+/// Of a cluster that has taken the place of the first one.
+const NEXT_CLUSTER_ID: &str = "lingerBBBBBBBBBBBBBBBB";
 const FORMAT_HEAP_MB: u32 = 128;
 /// How often a cluster is started anew because somebody else took one of its ports.
 const START_ATTEMPTS: u32 = 3;
@@ -117,7 +119,7 @@ impl Cluster {
             fs::create_dir_all(&dir)
                 .and_then(|()| fs::write(&file, properties))
                 .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
-            format_storage(&mut helper, &file)?;
+            format_storage(&mut helper, CLUSTER_ID, &file)?;
             nodes.push(Node::new(id, port, &dir)?);
             if options.proxied {
                 let (own, broker) = (
@@ -280,6 +282,19 @@ impl Cluster {
         await_listening(node);
     }
 
+    /// Kills all nodes, deletes what they have, and starts another cluster on their ports.
+    pub fn make_anew(&self) {
+        self.nodes.iter().for_each(|node| node.signal("KILL"));
+        for node in &self.nodes {
+            fs::remove_dir_all(self.data_dir(node.id)).expect("the data of a node that has run");
+            let file = self.scratch.0.join(node.id.to_string());
+            let file = file.join("server.properties");
+            must(format_storage(&mut self.helper(), NEXT_CLUSTER_ID, &file));
+            node.start();
+        }
+        must(self.await_start());
+    }
+
     /// Stops a node in its tracks (SIGSTOP): its sockets stay open, and nothing comes back.
     pub fn pause(&self, node: i32) {
         self.node(node).signal("STOP");
@@ -322,17 +337,17 @@ impl Cluster {
 }
 
 /// Prepares a node's log directories, with the brokers' own classes: each release has its format.
-fn format_storage(helper: &mut Helper, properties: &Path) -> Result<(), String> {
+fn format_storage(helper: &mut Helper, id: &str, properties: &Path) -> Result<(), String> {
     let file = properties.display().to_string();
     if clients_match_brokers() {
         // Without another JVM.
         return helper
-            .ask(&format!("format {CLUSTER_ID} {file}"))
+            .ask(&format!("format {id} {file}"))
             .map(|_| ());
     }
     let mut java = broker_java(FORMAT_HEAP_MB)?;
     java.arg("kafka.tools.StorageTool");
-    java.args(["format", "-t", CLUSTER_ID, "-c", &file]);
+    java.args(["format", "-t", id, "-c", &file]);
     let output = java.output().map_err(|error| missing_java(&error))?;
     if output.status.success() {
         return Ok(());

@@ -2,9 +2,11 @@
 
 use kafka_protocol::messages as theirs;
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 
 use super::{Specimen, error_code, estranged, string, text, vec_bytes};
+use crate::ids::NodeId;
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::*;
 
@@ -12,16 +14,24 @@ impl Specimen for ApiVersionsRequest {
     type Theirs = theirs::ApiVersionsRequest;
 
     fn any() -> BoxedStrategy<Self> {
-        (text(), text())
-            .prop_map(|(client_software_name, client_software_version)| Self {
-                client_software_name,
-                client_software_version,
-            })
+        (text(), text(), option::of(text()), any::<i32>())
+            .prop_map(
+                |(client_software_name, client_software_version, cluster_id, node)| Self {
+                    client_software_name,
+                    client_software_version,
+                    cluster_id,
+                    node: NodeId(node),
+                },
+            )
             .boxed()
     }
 
     fn example() -> Self {
-        Self::ours()
+        Self {
+            cluster_id: Some("cluster".to_owned()),
+            node: NodeId(3),
+            ..Self::ours()
+        }
     }
 
     fn cut(&mut self, version: i16) {
@@ -29,10 +39,17 @@ impl Specimen for ApiVersionsRequest {
             self.client_software_name.clear();
             self.client_software_version.clear();
         }
+        if version < 5 {
+            self.cluster_id = None;
+            self.node = NodeId(-1);
+        }
     }
 
     fn heap_bytes(&self) -> usize {
-        self.client_software_name.capacity() + self.client_software_version.capacity()
+        let cluster_id = self.cluster_id.as_ref();
+        self.client_software_name.capacity()
+            + self.client_software_version.capacity()
+            + cluster_id.map_or(0, String::capacity)
     }
 
     fn theirs(&self, _version: i16, strangers: bool) -> Self::Theirs {
