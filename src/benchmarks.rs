@@ -66,7 +66,8 @@ impl Queues {
         let accumulator = Accumulator::new(batch_size, buffer_memory, true).with_settings(settings);
         let name: Arc<str> = Arc::from(TOPIC);
         let indexes = 0..i32::try_from(partitions).unwrap_or(i32::MAX);
-        accumulator.change(|topics| topics.publish(&name, partitions, indexes.collect()));
+        accumulator
+            .change(|topics| topics.publish(&name, partitions, indexes.collect(), Vec::new()));
         let topic = accumulator.topic(&name).expect("it was published just now");
         Self {
             accumulator,
@@ -126,7 +127,7 @@ impl Queues {
             Some(Some(queue)) => Target::Partition(queue),
             Some(None) => return false,
         };
-        let appended = self.accumulator.append(clock, target, &mut new, None);
+        let appended = self.accumulator.append(&clock, target, &mut new, None);
         appended.is_ok()
     }
 

@@ -22,6 +22,7 @@ impl<K, V> SortedMap<K, V> {
         Self(VecDeque::new())
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

@@ -14,6 +14,7 @@ use crate::accumulator::lanes::step_aside;
 use crate::accumulator::notices::Notice;
 use crate::accumulator::queue::{PartitionQueue, QueueState};
 use crate::accumulator::ratio::estimated_len;
+use crate::accumulator::topic_compression::TopicCompression;
 use crate::accumulator::topics::Topic;
 use crate::record::batch::{BatchEncoder, Next};
 use crate::record::{Record, encoded_size_upper_bound};
@@ -59,6 +60,27 @@ pub(crate) enum Refused {
     Forked,
 }
 
+/// Whoever appends, as [`Accumulator::append`] asks it when a record opens or fills a batch.
+pub(crate) trait Caller {
+    /// The time, at which a batch opens.
+    fn now(&self) -> Instant;
+
+    /// Whether it may take the time to compress a batch. One that must not wait, or that holds up the I/O
+    /// thread, must not compress either: that takes as long as the codec's level says.
+    fn may_compress(&self) -> bool;
+}
+
+/// A clock alone stands for a caller that has time.
+impl<F: Fn() -> Instant> Caller for F {
+    fn now(&self) -> Instant {
+        self()
+    }
+
+    fn may_compress(&self) -> bool {
+        true
+    }
+}
+
 /// The most that [`Accumulator::append`] can charge for a record with this content, whose callback
 /// captures so many bytes.
 pub(crate) fn most_needed(content: usize, callback_bytes: usize) -> usize {
@@ -91,12 +113,11 @@ impl<'a> NewRecord<'a> {
 impl Accumulator {
     /// Adds a record to its partition's open batch, or to a new one, and returns at once.
     ///
-    /// `reserved`, if given, holds what [`most_needed`] says; what is left of it goes back. `clock`
-    /// is read if the record opens a batch.
+    /// `reserved`, if given, holds what [`most_needed`] says; what is left of it goes back.
     #[inline]
     pub(crate) fn append<'t>(
         &self,
-        clock: &dyn Fn() -> Instant,
+        caller: &dyn Caller,
         target: Target<'t>,
         new: &mut NewRecord<'_>,
         mut reserved: Option<Reservation>,
@@ -104,7 +125,7 @@ impl Accumulator {
         let mut has_ended_turn = false;
         loop {
             let (queue, mut state) = target.lock();
-            let next = self.fit_in_open_batch(queue, &mut state, new);
+            let next = self.fit_in_open_batch(caller, queue, &mut state, new);
             if let Target::Sticky(topic) = target
                 && next.is_none()
                 && state.turn_is_over(self.batch_size)
@@ -114,7 +135,7 @@ impl Accumulator {
                 self.unlock(queue, state, || topic.end_turn(queue));
                 continue;
             }
-            let appended = self.add(clock, queue, &mut state, new, next, reserved.as_mut());
+            let appended = self.add(caller, queue, &mut state, new, next, reserved.as_mut());
             match (target, &appended) {
                 (Target::Sticky(topic), Ok(appended)) if appended.filled => {
                     state.turn_bytes = 0;
@@ -157,6 +178,7 @@ impl Accumulator {
     #[inline]
     fn fit_in_open_batch(
         &self,
+        caller: &dyn Caller,
         queue: &Arc<PartitionQueue>,
         state: &mut QueueState,
         new: &NewRecord<'_>,
@@ -168,11 +190,11 @@ impl Accumulator {
         // The new record counts uncompressed. The ratio is an average; a record that compresses badly
         // could otherwise push the batch over the broker's limit.
         let fits = estimated_len(encoder, batch.ratio) + bytes <= self.batch_size
-            && (batch.ratio.is_none() || encoder.len() + bytes <= self.uncompressed_limit());
+            && (batch.ratio.is_none() || encoder.len() + bytes <= encoder.size_limit());
         if fits {
             return Some(next);
         }
-        self.mark_full(queue, batch);
+        self.mark_full(caller, queue, batch);
         None
     }
 
@@ -180,7 +202,7 @@ impl Accumulator {
     #[inline]
     fn add<'t>(
         &self,
-        clock: &dyn Fn() -> Instant,
+        caller: &dyn Caller,
         queue: &'t Arc<PartitionQueue>,
         state: &mut QueueState,
         new: &mut NewRecord<'_>,
@@ -196,15 +218,16 @@ impl Accumulator {
                 charge(&mut batch.reservation, next.bytes() + cost, reserved)?;
                 next
             }
-            _ => self.open_batch(clock, queue, state, new, cost, reserved)?,
+            _ => self.open_batch(caller, queue, state, new, cost, reserved)?,
         };
         let batch = state.batches.back_mut().expect("one is open");
         let is_new = batch.completions.len() == 0;
         batch.encoder.append(&new.record, next);
         new.callback.attach(&mut batch.completions, &new.record);
-        let filled = estimated_len(&batch.encoder, batch.ratio) >= self.batch_size;
+        let filled = estimated_len(&batch.encoder, batch.ratio) >= self.batch_size
+            || batch.encoder.record_count() >= self.batch_records;
         if filled {
-            self.mark_full(queue, batch);
+            self.mark_full(caller, queue, batch);
         }
         let header = if is_new {
             BatchEncoder::HEADER_BYTES
@@ -222,26 +245,32 @@ impl Accumulator {
         Ok(appended)
     }
 
-    /// How large a batch may become that is to be compressed. However well its records compress, they
-    /// are held as they are until then, and a few batches must not hold all of the memory.
-    fn uncompressed_limit(&self) -> usize {
+    /// How large a batch may become before it is compressed. However well its records compress, they
+    /// are held as they are until then, and a few batches must not hold all of the memory. Nor must one of
+    /// them keep a thread for long: at a slow level that limit is the lower one.
+    fn size_limit(&self, compression: Option<&TopicCompression>) -> usize {
         const SHARE: usize = 8;
         // A batch's size has 31 bits on the wire.
         const MOST: usize = 1 << 30;
-        self.batch_size.max((self.budget.total() / SHARE).min(MOST))
+        let Some(compression) = compression else {
+            return self.batch_size;
+        };
+        let share = (self.budget.total() / SHARE).min(MOST);
+        share.max(self.batch_size).min(compression.most_at_once())
     }
 
     /// The batch takes no more records. The I/O thread gets a notice now, or, if this caller is to
     /// compress the batch, when that is done.
     #[cold]
-    fn mark_full(&self, queue: &Arc<PartitionQueue>, batch: &mut QueuedBatch) {
+    fn mark_full(&self, caller: &dyn Caller, queue: &Arc<PartitionQueue>, batch: &mut QueuedBatch) {
         batch.is_full = true;
         batch.reservation.settle();
         if let Some(compression) = queue.compression() {
-            if !compression.leave_to_io_thread() {
+            if compression.io_thread_has_enough() && caller.may_compress() {
                 batch.compress = Some(CompressState::Claimed);
                 return;
             }
+            compression.leave_to_io_thread();
             batch.compress = Some(CompressState::LeftToIoThread);
         }
         self.notices.push(Notice::Ready(Arc::clone(queue)));
@@ -251,7 +280,7 @@ impl Accumulator {
     #[cold]
     fn open_batch(
         &self,
-        clock: &dyn Fn() -> Instant,
+        caller: &dyn Caller,
         queue: &Arc<PartitionQueue>,
         state: &mut QueueState,
         new: &NewRecord<'_>,
@@ -262,7 +291,7 @@ impl Accumulator {
             return Err(Refused::Forked);
         }
         let compression = queue.compression();
-        let limit = compression.map_or(self.batch_size, |_| self.uncompressed_limit());
+        let limit = self.size_limit(compression.map(|one| &**one));
         let next = BatchEncoder::new(limit).next(new.record.timestamp_ms, new.content);
         let mut reservation = Reservation::empty(&self.budget);
         charge(&mut reservation, BATCH_COST + next.bytes() + cost, reserved)?;
@@ -274,7 +303,7 @@ impl Accumulator {
         // clock and its turn at the lock, and a batch expires only at the front of its queue: an older
         // batch behind a younger one would stay there beyond its deadline.
         let last = state.batches.back().map(|batch| batch.opened);
-        let now = clock();
+        let now = caller.now();
         let opened = last.map_or(now, |last| now.max(last));
         let id = BatchId::new(self.next_batch.fetch_add(1, Ordering::SeqCst));
         queue.increase_load();

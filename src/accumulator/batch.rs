@@ -30,7 +30,8 @@ pub(crate) struct QueuedBatch {
     /// When it was opened: its `linger.ms` and `delivery.timeout.ms` begin here.
     pub(crate) opened: Instant,
     pub(crate) encoder: BatchEncoder,
-    /// `None` while it takes records, if it stays uncompressed, and if a caller has panicked over it.
+    /// `None` while it takes records, if it stays uncompressed, if a caller has panicked over it, and if it
+    /// was left to the I/O thread, but its broker cannot be reached.
     pub(super) compress: Option<CompressState>,
     /// What compressing is guessed to leave of it; `None` if it stays as it is.
     pub(crate) ratio: Option<f64>,
@@ -65,6 +66,16 @@ impl QueuedBatch {
             }
             Some(CompressState::Running(records)) => estimated_len(records, self.ratio),
             Some(CompressState::Done(packed)) => packed.len(),
+        }
+    }
+
+    /// How many bytes the I/O thread would have to compress, if it is the one to do it.
+    pub(super) fn uncompressed_len(&self) -> Option<usize> {
+        match &self.compress {
+            None | Some(CompressState::LeftToIoThread | CompressState::Claimed) => {
+                Some(self.encoder.len())
+            }
+            Some(CompressState::Running(_) | CompressState::Done(_)) => None,
         }
     }
 

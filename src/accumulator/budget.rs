@@ -205,7 +205,7 @@ impl MemoryBudget {
         first.is_some_and(|bytes| bytes <= self.total - self.used())
     }
 
-    fn release(&self, bytes: usize) {
+    pub(super) fn release(&self, bytes: usize) {
         let before = self.used.fetch_sub(bytes, Ordering::SeqCst);
         debug_assert!(before >= bytes, "more memory came back than was given");
         if self.has_waiters() {
@@ -343,6 +343,11 @@ impl Reservation {
         let memory = self.budget.recycler().lend();
         self.has_borrowed |= memory.is_some();
         memory
+    }
+
+    /// Leaves all of it taken: somebody else [releases](MemoryBudget::release) it.
+    pub(super) fn spend(mut self) {
+        self.bytes = 0;
     }
 
     /// Gives back what was reserved ahead: it grows no more.

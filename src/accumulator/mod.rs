@@ -22,6 +22,7 @@
 //! | `notices` | what the sender should look at |
 //! | `partition` | one partition's queue of batches |
 //! | `batch` | a batch that takes records |
+//! | `record_limit` | how many records may be on their way |
 //! | `budget` | `buffer.memory`, and who waits for it |
 //! | `recycler` | memory of finished batches, to be used again |
 //! | `callback` | a callback or token on its way into a batch |
@@ -48,6 +49,7 @@ mod notices;
 mod outcome;
 mod queue;
 mod ratio;
+mod record_limit;
 mod recycler;
 mod sealed;
 mod tally;
@@ -59,7 +61,7 @@ mod undelivered;
 #[cfg(not(shuttle))]
 mod tests;
 
-pub(crate) use append::{Appended, NewRecord, Refused, Target, most_needed};
+pub(crate) use append::{Appended, Caller, NewRecord, Refused, Target, most_needed};
 pub(crate) use batch::BatchId;
 #[cfg(feature = "testing")]
 pub(crate) use batch::QueuedBatch;
@@ -75,13 +77,14 @@ pub(crate) use notices::Notice;
 use notices::Notices;
 pub(crate) use outcome::Outcome;
 pub(crate) use queue::{Head, PartitionId, PartitionQueue};
+pub(crate) use record_limit::{Place, RecordLimit};
 pub(crate) use sealed::SealedBatch;
 pub(crate) use tally::Tally;
 pub(crate) use topics::{CachedTopics, Topic, Topics};
 pub use undelivered::UndeliveredRecord;
 
 use crate::config::TopicTable;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::ids::ProcessId;
 use crate::interceptor::{Interceptors, PartitionInterceptors};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank, Ranked, Swap, unique_number};
@@ -90,7 +93,11 @@ use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank, Ranked, Swap, unique_nu
 #[derive(Debug)]
 pub(crate) struct Accumulator {
     batch_size: usize,
+    /// How many records a batch may have; `usize::MAX` for no limit.
+    batch_records: usize,
     budget: Arc<MemoryBudget>,
+    /// How many records there may be at the same time, if that is limited.
+    record_limit: Option<RecordLimit>,
     topics: Swap<Topics>,
     /// The version of `topics`: a number that no other accumulator has either, so that a thread's
     /// cache of another producer's topics is not mistaken for one of these.
@@ -118,6 +125,8 @@ impl Accumulator {
     pub(crate) fn new(batch_size: usize, buffer_memory: usize, adaptive: bool) -> Self {
         Self {
             batch_size,
+            batch_records: usize::MAX,
+            record_limit: None,
             budget: Arc::new(MemoryBudget::new(buffer_memory, batch_size)),
             topics: Swap::from_pointee(Topics::new(adaptive)),
             version: AtomicU64::new(unique_number()),
@@ -133,6 +142,17 @@ impl Accumulator {
     /// The same, with settings of topics in place of the defaults.
     pub(crate) fn with_settings(self, settings: TopicTable) -> Self {
         self.change(|topics| topics.set_settings(settings));
+        self
+    }
+
+    /// The same, with limits to the number of records: in a batch, and in all.
+    pub(crate) fn with_record_limits(
+        mut self,
+        batch: Option<usize>,
+        in_all: Option<usize>,
+    ) -> Self {
+        self.batch_records = batch.unwrap_or(usize::MAX);
+        self.record_limit = in_all.map(RecordLimit::new);
         self
     }
 
@@ -161,6 +181,34 @@ impl Accumulator {
 
     pub(crate) fn budget(&self) -> &Arc<MemoryBudget> {
         &self.budget
+    }
+
+    /// How many records there may be, if that is limited.
+    #[inline]
+    pub(crate) fn record_limit(&self) -> Option<&RecordLimit> {
+        self.record_limit.as_ref()
+    }
+
+    /// Whether a caller waits for room: batches then leave without waiting for `linger.ms`.
+    pub(crate) fn has_waiters(&self) -> bool {
+        let is_short = |limit: &RecordLimit| limit.has_waiters();
+        self.budget.has_waiters() || self.record_limit.as_ref().is_some_and(is_short)
+    }
+
+    /// Whether a caller that must not wait was refused since the last call, as there was no room.
+    /// Runs on: I/O thread.
+    pub(crate) fn take_refused(&self) -> bool {
+        let limit = self.record_limit.as_ref();
+        let for_a_place = limit.is_some_and(RecordLimit::take_refused);
+        self.budget.take_refused() || for_a_place
+    }
+
+    /// One more record has its outcome, and its callback has returned. Runs on: I/O thread.
+    pub(crate) fn finish_record(&self, result: Result<(), &Error>) {
+        self.tally.count(result);
+        if let Some(limit) = &self.record_limit {
+            limit.finish_one();
+        }
     }
 
     /// The latest topics. The caller borrows them from `cache`, which stays as it is until the next
@@ -244,7 +292,7 @@ impl Accumulator {
     /// Makes one topic's partitions known to callers.
     #[cfg(test)]
     pub(crate) fn publish(&self, name: &Arc<str>, partitions: usize, available: Vec<i32>) {
-        self.change(|topics| topics.publish(name, partitions, available));
+        self.change(|topics| topics.publish(name, partitions, available, Vec::new()));
     }
 
     /// Moves what callers have left since the last call to the end of `notices`. Runs on: I/O thread.
@@ -256,6 +304,9 @@ impl Accumulator {
     pub(crate) fn close(&self) {
         self.change(Topics::close);
         self.budget.close();
+        if let Some(limit) = &self.record_limit {
+            limit.close();
+        }
     }
 
     /// Fails all that is queued, in order per partition, because the I/O thread has died. None of it

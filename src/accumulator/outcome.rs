@@ -23,6 +23,8 @@ pub(crate) struct Outcome {
     pub(crate) queue: Arc<PartitionQueue>,
     pub(crate) completions: Completions,
     pub(crate) result: Result<Written, Failure>,
+    /// Whether a broker may have heard of it.
+    pub(crate) was_sent: bool,
     /// `None` once they are released.
     pub(super) bytes: Option<SharedBytes>,
     pub(super) reservation: Arc<Reservation>,

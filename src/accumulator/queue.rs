@@ -2,9 +2,9 @@
 //! Its lock is held for a few lines, never across a callback, a wait or a system call. HOT.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::accumulator::batch::{BatchId, QueuedBatch};
+use crate::accumulator::batch::{BatchId, CompressState, QueuedBatch};
 use crate::accumulator::lanes::this_thread;
 use crate::accumulator::topic_compression::TopicCompression;
 use crate::config::TopicSettings;
@@ -62,6 +62,8 @@ pub(crate) struct Head {
     pub(crate) is_compressing: bool,
     /// On the wire, by a guess if it is to be compressed.
     pub(crate) bytes: usize,
+    /// About how long the I/O thread would compress it.
+    pub(crate) work: Duration,
 }
 
 impl QueueState {
@@ -190,7 +192,14 @@ impl PartitionQueue {
             is_ready: batch.is_full || batch.is_urgent || state.batches.len() > 1,
             is_compressing: batch.is_compressing(),
             bytes: batch.estimated_len(),
+            work: self.work(batch),
         })
+    }
+
+    /// About how long the I/O thread would compress the batch.
+    fn work(&self, batch: &QueuedBatch) -> Duration {
+        let compression = self.compression.as_ref().zip(batch.uncompressed_len());
+        compression.map_or(Duration::ZERO, |(one, bytes)| one.work(bytes))
     }
 
     /// Takes the oldest batch out. Runs on: I/O thread.
@@ -203,6 +212,26 @@ impl PartitionQueue {
         let mut state = self.state.lock();
         state.batches.front().filter(|batch| batch.id == id)?;
         state.take()
+    }
+
+    /// Its broker cannot be reached: what was left to the I/O thread to compress is not what keeps that
+    /// thread busy, and callers should not compress everything else on its account. Runs on: I/O thread.
+    pub(crate) fn discount_left_batches(&self) {
+        let Some(compression) = &self.compression else {
+            return;
+        };
+        for batch in &mut self.state.lock().batches {
+            if matches!(batch.compress, Some(CompressState::LeftToIoThread)) {
+                batch.compress = None;
+                compression.finish_left_batch();
+            }
+        }
+    }
+
+    /// Records in batches that the I/O thread has not taken. Runs on: I/O thread.
+    pub(crate) fn queued_records(&self) -> usize {
+        let records = |batch: &QueuedBatch| batch.completions.len();
+        self.state.lock().batches.iter().map(records).sum()
     }
 
     /// Marks the batch so that it leaves without lingering, if it has not left.

@@ -256,6 +256,7 @@ impl SealedBatch {
             queue: self.queue,
             completions: self.completions,
             result,
+            was_sent: self.attempts > 0,
             bytes: Some(self.bytes),
             reservation: self.reservation,
         }

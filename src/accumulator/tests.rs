@@ -450,3 +450,160 @@ fn callers_compress_what_they_fill_once_the_io_thread_has_enough_to_do() {
     append(&accumulator, &queue, &[1; 5_000]).unwrap();
     assert!(queue.head().unwrap().bytes > 4_000);
 }
+
+/// Compresses all topics so that it takes long.
+fn compressed_slowly() -> TopicTable {
+    TopicTable::new(TopicSettings {
+        compression: Compression::new(Codec::Zstd, 19).ok(),
+        ..TopicSettings::default()
+    })
+}
+
+#[test]
+fn at_a_slow_level_a_batch_takes_only_what_is_compressed_in_a_moment() {
+    // Room for more by far: a batch may have 2 MiB, and an eighth of the memory is 4 MiB.
+    let accumulator = Accumulator::new(2 << 20, 32 << 20, true).with_settings(compressed_slowly());
+    accumulator.publish(&Arc::from("t"), 1, vec![0]);
+    let queue = queue(&accumulator, 0);
+    for _ in 0..100 {
+        append_in_a_hurry(&accumulator, &queue, &[1; 1_000]);
+    }
+    let most = queue.compression().unwrap().most_at_once();
+    assert!(most < 40_000, "{most}");
+    let lengths: Vec<_> = std::iter::from_fn(|| queue.take())
+        .map(|batch| batch.uncompressed_len().unwrap())
+        .collect();
+    assert_eq!(lengths.len(), 4, "{lengths:?}");
+    assert!(lengths.iter().all(|bytes| *bytes <= most), "{lengths:?}");
+    // What is larger by itself has a batch of its own.
+    for _ in 0..2 {
+        append_in_a_hurry(&accumulator, &queue, &vec![1; 2 * most]);
+    }
+    assert_eq!(queue.take().unwrap().completions.len(), 1);
+    assert_eq!(queue.take().unwrap().completions.len(), 1);
+}
+
+/// A caller that must not wait.
+struct InAHurry;
+
+impl Caller for InAHurry {
+    fn now(&self) -> Instant {
+        now()
+    }
+
+    fn may_compress(&self) -> bool {
+        false
+    }
+}
+
+fn append_in_a_hurry<'t>(
+    accumulator: &Accumulator,
+    queue: &'t Arc<PartitionQueue>,
+    value: &[u8],
+) -> Appended<'t> {
+    let mut callback = OwnCallback::new(ignore);
+    let mut callback = callback.by_ref();
+    let mut new = NewRecord::new(record(value), &mut callback);
+    let target = Target::Partition(queue);
+    let appended = accumulator.append(&InAHurry, target, &mut new, None);
+    appended.unwrap()
+}
+
+#[test]
+fn a_caller_that_must_not_wait_never_compresses() {
+    let accumulator = Accumulator::new(1_000, MEMORY, true).with_settings(compressed());
+    accumulator.publish(&Arc::from("t"), 1, vec![0]);
+    let queue = queue(&accumulator, 0);
+    for _ in 0..3 {
+        let before = accumulator.budget().used();
+        assert!(append_in_a_hurry(&accumulator, &queue, &[1; 5_000]).filled);
+        let charged = accumulator.budget().used() - before;
+        assert!(charged > 5_000, "as it came: {charged}");
+    }
+    // It is ready, and all of the work is left to the I/O thread.
+    let head = queue.head().unwrap();
+    assert!(head.is_ready && !head.is_compressing && head.work > Duration::ZERO);
+    while let Some(batch) = queue.take() {
+        let (_, records) = decode(batch.seal(&queue, None).bytes.as_slice()).unwrap();
+        assert_eq!(records[0].value.as_deref(), Some(&[1; 5_000][..]));
+    }
+    assert!(!queue.compression().unwrap().io_thread_has_enough());
+}
+
+#[test]
+fn what_waits_for_a_broker_that_cannot_be_reached_does_not_keep_the_io_thread_busy() {
+    let accumulator = Accumulator::new(1_000, MEMORY, true).with_settings(compressed());
+    accumulator.publish(&Arc::from("t"), 2, vec![0, 1]);
+    let (dead, alive) = (queue(&accumulator, 0), queue(&accumulator, 1));
+    append(&accumulator, &dead, &[1; 5_000]).unwrap();
+    assert!(dead.compression().unwrap().io_thread_has_enough());
+    dead.discount_left_batches();
+    append(&accumulator, &alive, &[1; 5_000]).unwrap();
+    assert!(alive.head().unwrap().work > Duration::ZERO, "left to it");
+    drop(dead.take().unwrap().seal(&dead, None));
+    assert!(dead.compression().unwrap().io_thread_has_enough());
+    drop(alive.take().unwrap().seal(&alive, None));
+    assert!(!dead.compression().unwrap().io_thread_has_enough());
+}
+
+#[test]
+fn a_batch_takes_no_more_records_than_it_may() {
+    let accumulator = accumulator(10_000, MEMORY).with_record_limits(Some(3), None);
+    let queue = queue(&accumulator, 0);
+    let filled: Vec<_> = (0..7)
+        .map(|_| append(&accumulator, &queue, b"v").unwrap().filled)
+        .collect();
+    assert_eq!(filled, [false, false, true, false, false, true, false]);
+    let counts: Vec<_> = std::iter::from_fn(|| queue.take())
+        .map(|batch| batch.completions.len())
+        .collect();
+    assert_eq!(counts, [3, 3, 1]);
+}
+
+/// The partitions that keyless records go to, each of them filling a batch.
+fn rounds(accumulator: &Accumulator, records: usize) -> std::collections::BTreeSet<i32> {
+    let topic = accumulator.topic("t").unwrap();
+    let send = |_| {
+        let mut callback = OwnCallback::new(ignore);
+        let mut callback = callback.by_ref();
+        let mut new = NewRecord::new(record(&[0; 300]), &mut callback);
+        let appended = accumulator.append(&now, Target::Sticky(&topic), &mut new, None);
+        appended.unwrap().queue.index()
+    };
+    (0..records).map(send).collect()
+}
+
+/// KIP-1123.
+#[test]
+fn keyless_records_stay_in_the_own_rack_while_a_broker_there_can_be_reached() {
+    let accumulator = accumulator(200, MEMORY);
+    let publish = |in_rack: Vec<i32>| {
+        let all = vec![0, 1, 2, 3];
+        accumulator.change(|topics| topics.publish(&Arc::from("t"), 5, all, in_rack));
+    };
+    publish(vec![1, 3]);
+    assert_eq!(rounds(&accumulator, 12), [1, 3].into());
+    let topic = accumulator.topic("t").unwrap();
+    topic.queue(1).unwrap().set_stuck(true);
+    rounds(&accumulator, 1);
+    assert_eq!(rounds(&accumulator, 12), [3].into());
+    // None of the own rack can be reached: any other is better.
+    topic.queue(3).unwrap().set_stuck(true);
+    rounds(&accumulator, 1);
+    assert_eq!(rounds(&accumulator, 12), [0, 2].into());
+    // Nor can any other.
+    topic.queue(0).unwrap().set_stuck(true);
+    topic.queue(2).unwrap().set_stuck(true);
+    rounds(&accumulator, 1);
+    assert_eq!(rounds(&accumulator, 12), [1, 3].into());
+    publish(Vec::new());
+    for partition in 0..4 {
+        topic.queue(partition).unwrap().set_stuck(false);
+    }
+    rounds(&accumulator, 1);
+    assert_eq!(
+        rounds(&accumulator, 40),
+        [0, 1, 2, 3].into(),
+        "no leader there"
+    );
+}

@@ -1,6 +1,8 @@
 //! How a topic's batches are compressed, and the compressors that all topics share. Any thread
 //! compresses, with no lock held.
 
+use std::time::Duration;
+
 use crate::accumulator::ratio::Ratio;
 use crate::compression::{Codec, Compression, Compressor};
 use crate::record::batch::{BatchEncoder, PackedBatch};
@@ -49,15 +51,25 @@ impl TopicCompression {
         packed
     }
 
-    /// Leaves a full batch to the I/O thread, unless that has enough of them to compress; returns
-    /// whether it was left. Runs on: caller.
-    pub(super) fn leave_to_io_thread(&self) -> bool {
+    /// How many bytes of records a batch may have, so that to compress it takes a moment only.
+    pub(super) fn most_at_once(&self) -> usize {
+        self.compression.most_at_once()
+    }
+
+    /// About how long it takes to compress so many bytes of records.
+    pub(super) fn work(&self, raw_bytes: usize) -> Duration {
+        self.compression.work(raw_bytes)
+    }
+
+    /// Whether the I/O thread has full batches enough to compress. Runs on: caller.
+    pub(super) fn io_thread_has_enough(&self) -> bool {
+        self.compressors.left_to_io_thread.load(Ordering::Relaxed) >= ENOUGH
+    }
+
+    /// Leaves a full batch to the I/O thread. Runs on: caller.
+    pub(super) fn leave_to_io_thread(&self) {
         let left = &self.compressors.left_to_io_thread;
-        let has_room = left.load(Ordering::Relaxed) < ENOUGH;
-        if has_room {
-            left.fetch_add(1, Ordering::Relaxed);
-        }
-        has_room
+        left.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A batch that was left to the I/O thread is compressed. Runs on: I/O thread.

@@ -26,6 +26,9 @@ pub(crate) struct Topic {
     partitions: usize,
     /// Indexes of the partitions that have a leader.
     available: Vec<i32>,
+    /// Of these, those whose leader is in the producer's own rack (KIP-1123); empty unless keyless records
+    /// are to stay there.
+    in_rack: Vec<i32>,
     sticky: Arc<Sticky>,
     /// Whether and how batches are compressed.
     compression: Option<Arc<TopicCompression>>,
@@ -97,15 +100,23 @@ impl Topic {
             .expect("a topic without partitions is not published")
     }
 
-    /// The load of each partition in a range; `None` excludes those without a leader, and those whose
-    /// leader is stuck. If that would exclude all, the stuck ones are in, and if no partition has a
-    /// leader, all are: the record waits for a leader until `delivery.timeout.ms`.
+    /// The load of each partition in a range; `None` excludes those without a leader, those whose
+    /// leader is stuck, and those of other racks, as long as a partition of the own rack is left. If that
+    /// would exclude all, the stuck ones are in, and if no partition has a leader, all are: the record
+    /// waits for a leader until `delivery.timeout.ms`.
     fn loads(&self, range: Range<usize>) -> impl Iterator<Item = Option<u32>> {
         let adaptive = self.sticky.adaptive;
-        let any_reachable = self.available.iter().any(|index| !self.is_stuck(*index));
+        let is_reachable = |index: &i32| !self.is_stuck(*index);
+        let any_near = self.in_rack.iter().any(is_reachable);
+        let any_reachable = any_near || self.available.iter().any(is_reachable);
+        // If all are stuck, it is again the own rack that counts.
+        let candidates = match any_near || !any_reachable {
+            true if !self.in_rack.is_empty() => &self.in_rack,
+            _ => &self.available,
+        };
         let first = i32::try_from(range.start).unwrap_or(i32::MAX);
-        let before = self.available.partition_point(|index| *index < first);
-        let mut available = self.available.iter().skip(before).copied().peekable();
+        let before = candidates.partition_point(|index| *index < first);
+        let mut available = candidates.iter().skip(before).copied().peekable();
         let queues = self.live().get(range).unwrap_or_default();
         (first..).zip(queues).map(move |(index, queue)| {
             let is_available = available.next_if_eq(&index).is_some() || self.available.is_empty();
@@ -239,8 +250,15 @@ impl Topics {
         self.closed
     }
 
-    /// Makes appends to a topic possible, or its partitions more or fewer; existing queues stay.
-    pub(crate) fn publish(&mut self, name: &Arc<str>, partitions: usize, available: Vec<i32>) {
+    /// Makes appends to a topic possible, or its partitions more or fewer; existing queues stay. Of the
+    /// partitions, those that are `available` have a leader, and those `in_rack` have it in the own rack.
+    pub(crate) fn publish(
+        &mut self,
+        name: &Arc<str>,
+        partitions: usize,
+        available: Vec<i32>,
+        in_rack: Vec<i32>,
+    ) {
         let index = self.search(name);
         let old = index.and_then(|index| self.at(index)).cloned();
         let mut queues = old
@@ -278,6 +296,7 @@ impl Topics {
             queues,
             partitions,
             available,
+            in_rack,
             sticky,
             compression,
         };

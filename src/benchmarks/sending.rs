@@ -100,7 +100,7 @@ impl Sending {
                 | Output::Finish(..)
                 | Output::Report(_)
                 | Output::Purged(..) => {}
-                Output::Wait(_) | Output::Stop => return delivered,
+                Output::Wait(_) | Output::Yield | Output::Stop => return delivered,
             }
         }
     }

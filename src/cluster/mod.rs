@@ -26,6 +26,8 @@ pub(crate) struct ClusterView {
     /// `None` while no broker has said which cluster it is.
     pub(crate) cluster_id: Option<Arc<str>>,
     pub(crate) brokers: SortedMap<NodeId, Address>,
+    /// The racks of those that have one.
+    pub(crate) racks: SortedMap<NodeId, Arc<str>>,
     pub(crate) topics: NameMap<Arc<TopicView>>,
     /// Topics in use that the last response about them refused or did not know, with its reason.
     pub(crate) refused: NameMap<Refusal>,
@@ -107,10 +109,34 @@ pub(crate) struct Reading<W, D> {
     pub(crate) is_doubted: D,
 }
 
+impl TopicView {
+    /// The indexes of the partitions whose leader is one of those meant.
+    pub(crate) fn led_by(&self, is_meant: &dyn Fn(NodeId) -> bool) -> Vec<i32> {
+        let partitions = (0..).zip(&self.partitions);
+        let led = partitions.filter(|(_, one)| one.leader.is_some_and(is_meant));
+        led.map(|(index, _)| index).collect()
+    }
+}
+
 impl ClusterView {
     pub(crate) fn leader(&self, topic: &str, partition: i32) -> Option<NodeId> {
         let index = usize::try_from(partition).ok()?;
         self.topics.get(topic)?.partitions.get(index)?.leader
+    }
+
+    /// The rack that a broker is in, if it says so.
+    pub(crate) fn rack(&self, broker: NodeId) -> Option<&str> {
+        self.racks.get(&broker).map(|rack| &**rack)
+    }
+
+    /// A broker that metadata has not named yet.
+    pub(crate) fn add_broker(&mut self, id: NodeId, address: Address, rack: Option<&str>) {
+        if self.brokers.get(&id).is_none() {
+            self.brokers.insert(id, address);
+            if let Some(rack) = rack {
+                self.racks.insert(id, Arc::from(rack));
+            }
+        }
     }
 
     /// Whether something is missing of a topic that will come: a leader, a topic that is being created.
@@ -137,6 +163,7 @@ impl ClusterView {
             ..Update::default()
         };
         update.view.brokers = SortedMap::new();
+        update.view.racks = SortedMap::new();
         update.leave_brokers_that_are_gone();
         update
     }
@@ -156,10 +183,13 @@ impl ClusterView {
             (Some(new), _) => Some(Arc::from(new)),
             (None, known) => known.clone(),
         };
+        let brokers = brokers(response);
+        let racks = racks(response, &brokers);
         let mut update = Update {
             view: Self {
                 cluster_id,
-                brokers: brokers(response),
+                brokers,
+                racks,
                 topics: self.topics.clone(),
                 refused: self.refused.clone(),
             },
@@ -341,6 +371,17 @@ fn brokers(response: &MetadataResponse) -> SortedMap<NodeId, Address> {
         .collect()
 }
 
+fn racks(
+    response: &MetadataResponse,
+    known: &SortedMap<NodeId, Address>,
+) -> SortedMap<NodeId, Arc<str>> {
+    let brokers = response.brokers.iter();
+    let known = brokers.filter(|one| known.contains_key(&one.node));
+    known
+        .filter_map(|one| Some((one.node, Arc::from(one.rack.as_deref()?))))
+        .collect()
+}
+
 /// Far more than any cluster has; a broker that tells of more costs no memory for them.
 const MAX_BROKERS: usize = 10_000;
 pub(crate) const MAX_PARTITIONS: usize = 200_000;
@@ -405,6 +446,27 @@ mod tests {
         assert_eq!(view.leader("orders", 0), Some(NodeId(1)));
         let Update { view, .. } = view.merged(&response(2, 6), &all());
         assert_eq!(view.leader("orders", 0), Some(NodeId(2)));
+    }
+
+    #[test]
+    fn each_answer_says_anew_which_broker_is_in_which_rack() {
+        let mut racks = response(1, 5);
+        racks.brokers[1].rack = Some("b".to_owned());
+        let Update { mut view, .. } = ClusterView::default().merged(&racks, &all());
+        assert_eq!(
+            (view.rack(NodeId(1)), view.rack(NodeId(2))),
+            (None, Some("b"))
+        );
+        let address = view.brokers.get(&NodeId(1)).unwrap().clone();
+        view.add_broker(NodeId(2), address.clone(), Some("other"));
+        view.add_broker(NodeId(3), address, Some("c"));
+        assert_eq!(
+            (view.rack(NodeId(2)), view.rack(NodeId(3))),
+            (Some("b"), Some("c"))
+        );
+        assert_eq!(view.without_brokers().view.rack(NodeId(2)), None);
+        let Update { view, .. } = view.merged(&response(1, 6), &all());
+        assert_eq!((view.rack(NodeId(2)), view.rack(NodeId(3))), (None, None));
     }
 
     #[test]

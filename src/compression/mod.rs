@@ -31,6 +31,7 @@ mod snappy;
 #[cfg(test)]
 #[cfg(feature = "oracle")]
 mod tests;
+mod work;
 #[cfg(feature = "zstd")]
 mod zstd;
 

@@ -160,6 +160,22 @@ impl ProducerConfigBuilder {
     }
 }
 
+/// Racks.
+impl ProducerConfigBuilder {
+    /// The rack or zone that this producer runs in, as the brokers' `broker.rack` calls it. Default: none.
+    /// Kafka's name: `client.rack`.
+    pub fn rack(self, rack: &str) -> Self {
+        self.set("client.rack", rack)
+    }
+
+    /// Whether the built-in choice keeps to partitions whose leader is in [`rack`](Self::rack), for
+    /// records without key. While there is none, or none that can be reached, it chooses among all.
+    /// Default: false. Kafka's name: `partitioner.rack.aware`.
+    pub fn rack_aware_partitioning(self, aware: bool) -> Self {
+        self.set("partitioner.rack.aware", aware)
+    }
+}
+
 /// Batches and memory.
 impl ProducerConfigBuilder {
     /// How long a batch waits for more records before it is sent although it is not full.
@@ -180,6 +196,20 @@ impl ProducerConfigBuilder {
     /// top. Default: 33554432. Kafka's name: `buffer.memory`.
     pub fn buffer_memory(self, bytes: usize) -> Self {
         self.set("buffer.memory", bytes)
+    }
+
+    /// How many records a batch may have, whatever their size. Default: 0, for as many as
+    /// [`batch_size`](Self::batch_size) has room for. librdkafka's name: `batch.num.messages`; Kafka has
+    /// none.
+    pub fn batch_records(self, most: usize) -> Self {
+        self.set("batch.num.messages", most)
+    }
+
+    /// How many records may be accepted and without an outcome, whatever their size: `send` waits beyond
+    /// that as it does for memory. Default: 0, for as many as [`buffer_memory`](Self::buffer_memory) has
+    /// room for. librdkafka's name: `queue.buffering.max.messages`; Kafka has none.
+    pub fn pending_records(self, most: usize) -> Self {
+        self.set("queue.buffering.max.messages", most)
     }
 
     /// How long `send` may block, for metadata and memory together. Default: 60 s. Kafka's name:

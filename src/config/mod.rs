@@ -82,6 +82,7 @@ pub struct ProducerConfig {
     ignore_keys: bool,
     adaptive_partitioning: bool,
     partition_availability_timeout: Option<Duration>,
+    rack: Option<String>,
     interceptors: Option<Arc<Interceptors>>,
     listener: Option<EventListener>,
 
@@ -95,6 +96,8 @@ pub struct ProducerConfig {
     linger: Duration,
     batch_size: usize,
     buffer_memory: usize,
+    batch_records: Option<usize>,
+    pending_records: Option<usize>,
     max_block: Duration,
     max_request_size: usize,
 
@@ -238,6 +241,21 @@ impl ProducerConfig {
     /// In bytes.
     pub(crate) fn buffer_memory(&self) -> usize {
         self.buffer_memory
+    }
+
+    /// How many records a batch may have, if that is limited.
+    pub(crate) fn batch_records(&self) -> Option<usize> {
+        self.batch_records
+    }
+
+    /// How many records may be without an outcome, if that is limited.
+    pub(crate) fn pending_records(&self) -> Option<usize> {
+        self.pending_records
+    }
+
+    /// The producer's own rack, if the built-in choice of a partition is to keep to it.
+    pub(crate) fn rack(&self) -> Option<&str> {
+        self.rack.as_deref()
     }
 
     pub(crate) fn max_block(&self) -> Duration {

@@ -57,6 +57,7 @@ pub(super) fn check(
     );
     warn_of_crossed_times(&values, retry, &mut findings);
     warn_of_crossed_times(&values, setup, &mut findings);
+    let rack = rack(&values, &mut findings);
     let times = Times::read(&values, &mut findings);
     let topics = topics(&values, &times, idempotence, &mut findings);
     findings.no_problems()?;
@@ -73,6 +74,7 @@ pub(super) fn check(
         adaptive_partitioning: values.boolean("partitioner.adaptive.partitioning.enable"),
         partition_availability_timeout: Some(values.millis("partitioner.availability.timeout.ms"))
             .filter(|timeout| !timeout.is_zero()),
+        rack,
         interceptors,
         listener: properties.listener().cloned(),
         topics,
@@ -84,6 +86,8 @@ pub(super) fn check(
         linger: times.linger,
         batch_size: values.size("batch.size").clamp(1, LARGEST_REQUEST),
         buffer_memory: values.size("buffer.memory"),
+        batch_records: Some(values.size("batch.num.messages")).filter(|most| *most > 0),
+        pending_records: Some(values.size("queue.buffering.max.messages")).filter(|most| *most > 0),
         max_block: values.millis("max.block.ms"),
         max_request_size: values.size("max.request.size").min(LARGEST_REQUEST),
         reconnect_backoff: reconnect_backoff(&values),
@@ -203,6 +207,21 @@ fn check_sizes(values: &Values, findings: &mut Findings<'_>) {
         };
         findings.problem(culprit, message);
     }
+}
+
+/// The own rack, if the built-in choice is to keep to it.
+fn rack(values: &Values, findings: &mut Findings<'_>) -> Option<String> {
+    let (name, rack) = ("partitioner.rack.aware", values.text("client.rack"));
+    if !values.boolean(name) {
+        return None;
+    }
+    if rack.is_empty() {
+        findings.problem(
+            name,
+            format!("{name}=true needs client.rack, which is not set"),
+        );
+    }
+    Some(rack.to_owned())
 }
 
 /// In a request, the length of the client id has 16 bits.

@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     mailbox: Mailbox,
     view: Mutex<Arc<ClusterView>>,
+    /// The producer's own rack, if its keyless records are to stay there.
+    rack: Option<String>,
     health: Mutex<Health>,
     /// Since when the callbacks of a batch have been running: milliseconds since `started`, plus one; 0
     /// while none are.
@@ -164,7 +166,7 @@ impl Shared {
         let queue = Arc::clone(&outcome.queue);
         outcome.run_callbacks(|result, called| {
             // Counted one by one: a close that runs out of time tells how many are left.
-            self.accumulator.tally().count(result);
+            self.accumulator.finish_record(result);
             if called.is_err() {
                 self.counters.callbacks_panicked.add_from_any_thread(1);
             }
@@ -221,10 +223,12 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
             config.adaptive_partitioning(),
         )
         .with_settings(config.topics().clone())
+        .with_record_limits(config.batch_records(), config.pending_records())
         .with_interceptors(config.interceptors().cloned()),
         counters: Arc::clone(&counters),
         mailbox: Mailbox::default(),
         view: Mutex::ranked(Rank::View, Arc::default()),
+        rack: config.rack().map(str::to_owned),
         health: Mutex::ranked(Rank::Health, Health::new(config.bootstrap_servers())),
         callbacks_since: AtomicU64::new(0),
         started: now(),
@@ -425,6 +429,10 @@ impl Driver {
                         return Some(deadline);
                     }
                 }
+                Output::Yield => {
+                    self.client.write_all(&mut self.inputs);
+                    return Some(Some(now));
+                }
                 Output::Stop => return None,
             }
         }
@@ -451,11 +459,14 @@ impl Driver {
     }
 
     fn publish(&self, view: Arc<ClusterView>, changed: &[Arc<str>]) {
+        let rack = self.shared.rack.as_deref();
         if !changed.is_empty() {
             self.shared.accumulator.change(|topics| {
                 for name in changed {
                     if let Some(topic) = view.topics.get(name) {
-                        topics.publish(name, topic.partitions.len(), topic.available());
+                        let is_near = |leader| rack.is_some() && view.rack(leader) == rack;
+                        let (led, near) = (topic.available(), topic.led_by(&is_near));
+                        topics.publish(name, topic.partitions.len(), led, near);
                     }
                 }
             });

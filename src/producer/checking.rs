@@ -66,7 +66,12 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
                 let indexes = 0..i32::try_from(count).unwrap_or(i32::MAX);
                 let has_leader = |index: &i32| topic.without_leader.binary_search(index).is_err();
                 let available = indexes.filter(has_leader).collect();
-                known.publish(&Arc::from(topic.name.as_str()), count, available);
+                known.publish(
+                    &Arc::from(topic.name.as_str()),
+                    count,
+                    available,
+                    Vec::new(),
+                );
             }
         });
     }

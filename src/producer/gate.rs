@@ -7,8 +7,8 @@ use std::error::Error as StdError;
 use std::time::{Duration, Instant};
 
 use crate::accumulator::{
-    Appended, CachedTopics, NewRecord, NoMemory, Refused, Reservation, Target, Topic, Topics,
-    most_needed,
+    Appended, CachedTopics, Caller, NewRecord, NoMemory, Place, RecordLimit, Refused, Reservation,
+    Target, Topic, Topics, most_needed,
 };
 use crate::driver::{End, Shared};
 use crate::error::{Error, ErrorKind, Result};
@@ -124,7 +124,7 @@ impl Gate<'_> {
         })
     }
 
-    /// Appends the record to a batch, and waits for memory if need be.
+    /// Appends the record to a batch, and waits for room if need be.
     pub(super) fn append<'t>(
         &self,
         target: &RecordTarget<'_>,
@@ -147,10 +147,15 @@ impl Gate<'_> {
         self.check_size(target, new)?;
         let destination = self.choose(target, topic, new)?;
         let accumulator = &self.shared.accumulator;
+        let caller = ThisCaller { gate: self, limit };
+        let place = self.take_place(limit)?;
         let mut reserved = None;
         loop {
-            match accumulator.append(&now, destination, new, reserved) {
+            match accumulator.append(&caller, destination, new, reserved) {
                 Ok(appended) => {
+                    if let Some(place) = place {
+                        place.keep();
+                    }
                     if appended.wake {
                         self.shared.wake();
                     }
@@ -228,32 +233,72 @@ impl Gate<'_> {
         })
     }
 
+    /// A place among the records on their way, if their number is limited; waits for one if need be.
+    #[inline]
+    fn take_place(&self, limit: &WaitLimit) -> Result<Option<Place>> {
+        match self.shared.accumulator.record_limit() {
+            None => Ok(None),
+            Some(records) => self.take_place_of(records, limit).map(Some),
+        }
+    }
+
+    fn take_place_of(&self, records: &RecordLimit, limit: &WaitLimit) -> Result<Place> {
+        if let Some(place) = records.try_take() {
+            return Ok(place);
+        }
+        let what = || {
+            format!(
+                "queue.buffering.max.messages ({} records) is",
+                records.most()
+            )
+        };
+        self.await_room(
+            limit,
+            &what,
+            || records.set_refused(),
+            |deadline| records.wait(deadline, || self.shared.wake()),
+        )
+    }
+
     /// Waits for as much memory as the record can need.
     fn reserve(&self, new: &NewRecord<'_>, limit: &WaitLimit) -> Result<Reservation> {
-        let shared = self.shared;
-        shared.check_process().map_err(End::error)?;
-        let budget = shared.accumulator.budget();
+        let budget = self.shared.accumulator.budget();
+        let needed = most_needed(new.content, new.callback_bytes);
+        let what = || format!("buffer.memory ({} bytes) is", budget.total());
+        self.await_room(
+            limit,
+            &what,
+            || budget.set_refused(),
+            |deadline| budget.wait(needed, deadline, || self.shared.wake()),
+        )
+    }
+
+    /// Waits for room, if the call may wait. `set_refused` says whether the I/O thread is to be woken
+    /// because this call could not.
+    fn await_room<R>(
+        &self,
+        limit: &WaitLimit,
+        what: &dyn Fn() -> String,
+        set_refused: impl FnOnce() -> bool,
+        wait: impl FnOnce(Option<Instant>) -> Result<R, NoMemory>,
+    ) -> Result<R> {
+        self.shared.check_process().map_err(End::error)?;
         let full = |waited: &str| {
-            let total = budget.total();
-            let text = format!(
-                "buffer.memory ({total} bytes) is full{waited}: records come faster than the \
-                 brokers take them"
-            );
+            let what = what();
+            let text =
+                format!("{what} full{waited}: records come faster than the brokers take them");
             Error::new(ErrorKind::BufferFull, text)
         };
         let Some((deadline, limit)) = self.wait_for(limit) else {
-            if budget.set_refused() {
-                shared.wake();
+            if set_refused() {
+                self.shared.wake();
             }
             return Err(full(""));
         };
-        let needed = most_needed(new.content, new.callback_bytes);
-        budget
-            .wait(needed, deadline, || shared.wake())
-            .map_err(|refused| match refused {
-                NoMemory::Closed => self.closed(),
-                NoMemory::TimedOut => full(&format!(" and stayed so for {}", limit.describe())),
-            })
+        wait(deadline).map_err(|refused| match refused {
+            NoMemory::Closed => self.closed(),
+            NoMemory::TimedOut => full(&format!(" and stayed so for {}", limit.describe())),
+        })
     }
 
     /// How long this call may wait, if at all. On the I/O thread, in a callback, it must not: what it
@@ -267,6 +312,22 @@ impl Gate<'_> {
     pub(super) fn closed(&self) -> Error {
         self.shared.wake();
         self.shared.ending().unwrap_or(End::Closed).error()
+    }
+}
+
+/// A call to `send`, as the accumulator asks it.
+struct ThisCaller<'a> {
+    gate: &'a Gate<'a>,
+    limit: &'a WaitLimit,
+}
+
+impl Caller for ThisCaller<'_> {
+    fn now(&self) -> Instant {
+        now()
+    }
+
+    fn may_compress(&self) -> bool {
+        self.limit.may_wait() && !self.gate.shared.is_io_thread()
     }
 }
 

@@ -48,6 +48,11 @@ impl WaitLimit {
         }
     }
 
+    /// Whether the call may wait at all.
+    pub(super) fn may_wait(&self) -> bool {
+        self.limit.is_some_and(|limit| !limit.duration().is_zero())
+    }
+
     /// The deadline and the limit it follows from; `None` if the call must not wait. Without a
     /// deadline the wait has no end.
     pub(super) fn begin(&self) -> Option<(Option<Instant>, Limit)> {

@@ -98,6 +98,12 @@ impl BatchEncoder {
         usize::try_from(self.record_count).expect("it counts up from 0")
     }
 
+    /// How many bytes it was opened for.
+    #[inline]
+    pub(crate) fn size_limit(&self) -> usize {
+        self.size_limit
+    }
+
     /// How a record with this content would be encoded at the end of this batch. The caller looks at
     /// its size, and then [appends](Self::append) the record or not.
     #[inline]

@@ -147,6 +147,9 @@ impl Sender {
     fn lose(&mut self, step: Step<'_>, id: NodeId, error: &Error) {
         self.nodes
             .handle_lost(step.now, id, error, &mut self.agenda);
+        for partition in self.partitions.iter().filter(|one| one.is_queued_for(id)) {
+            partition.queue().discount_left_batches();
+        }
         self.report_lost(id, error);
         self.metadata.request_all();
         self.metadata.doubt_broker(id);

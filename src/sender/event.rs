@@ -114,6 +114,9 @@ pub(crate) enum Output {
     Report(Report),
     /// Nothing to do before this time or the next input. Ends a series of polls.
     Wait(Option<Instant>),
+    /// More batches are to be compressed, but others should not wait for that: read and write what can
+    /// be read and written, then poll again. Ends a series of polls.
+    Yield,
     /// Closed: nothing will ever be to do.
     Stop,
 }

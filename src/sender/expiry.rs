@@ -35,8 +35,10 @@ impl Sender {
             let throttled = throttled
                 .map(|text| format!("; {text}"))
                 .unwrap_or_default();
+            // Not "the record was": one that joined the batch late has waited for less.
             let text = format!(
-                "not acknowledged within {limit} ({timeout} ms), {tried}{throttled}{cause}"
+                "the batch was not acknowledged within {limit} ({timeout} ms) after its first \
+                 record, {tried}{throttled}{cause}"
             );
             (ErrorKind::TimedOut, text)
         });
@@ -68,10 +70,18 @@ impl Sender {
             return;
         }
         self.commands.handle_close_timeout();
-        log_warn!(
-            "closing with {} batches not acknowledged",
-            self.partitions.incomplete()
-        );
+        let partitions = self.partitions.iter();
+        let queued: usize = partitions.map(|one| one.queue().queued_records()).sum();
+        let partitions = self.partitions.iter();
+        let taken: u64 = partitions
+            .map(|one| one.records_taken(&self.requests))
+            .sum();
+        if queued > 0 || taken > 0 {
+            log_warn!(
+                "the time to close is over: {taken} records were sent and not acknowledged, and \
+                 {queued} were never sent"
+            );
+        }
         let describe = |attempts: u32, _: Option<&Error>| {
             let tried = if attempts == 0 {
                 "sent"

@@ -5,11 +5,11 @@
 //! The contract:
 //!
 //! 1. After any number of [`handle`](Sender::handle), call [`poll`](Sender::poll) until it returns
-//!    `Wait`, handing in between what carrying out its outputs led to. Then wait for the deadline or
+//!    `Wait` (or `Yield`, and begin again), handing in between what carrying out its outputs led to. Then wait for the deadline or
 //!    the next input. Appends need no input: the driver is woken and polls.
 //! 2. `now` never goes backwards. The only randomness is a generator seeded in `new`.
 //! 3. One `poll` does bounded work: the in-flight limit bounds requests, the request size bounds
-//!    batches.
+//!    batches. What takes long to compress ends the series of polls with `Yield`.
 //! 4. After `Stop` there is nothing more to do.
 //!
 //! The state is kept by six types, each of which knows one thing and answers for it; none looks into
@@ -58,6 +58,7 @@ mod sequence;
 mod step;
 mod timers;
 mod verdict;
+mod work;
 
 #[cfg(test)]
 #[cfg(not(shuttle))]
@@ -83,6 +84,7 @@ use producer_ids::{Answer, ProducerIds};
 use requests::{Content, Requests};
 use step::{Agenda, Step};
 use timers::Timer;
+use work::Work;
 
 /// What the sender goes by. Durations are short enough to be added to any point in time.
 #[derive(Clone, Debug)]
@@ -136,6 +138,8 @@ pub(crate) struct Sender {
     commands: Commands,
     /// Batches below this one do not linger: a caller was refused because they held the memory.
     hurried_before: BatchId,
+    /// What was compressed since the driver looked at the sockets.
+    work: Work,
     /// The node whose name has led to no address just now.
     unresolved: Option<NodeId>,
     /// Kept for its allocation.
@@ -163,6 +167,7 @@ impl Sender {
             requests: Requests::default(),
             commands: Commands::default(),
             hurried_before: BatchId::new(0),
+            work: Work::default(),
             unresolved: None,
             notices: Vec::new(),
             settings,
@@ -196,6 +201,7 @@ impl Sender {
         }
         match self.agenda.poll_output() {
             Some(output) => output,
+            None if self.work.end() => Output::Yield,
             None => Output::Wait(self.deadline(now)),
         }
     }

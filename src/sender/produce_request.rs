@@ -19,11 +19,16 @@ use crate::sender::step::Step;
 use crate::sync::Arc;
 
 impl Sender {
-    /// Sends what is ready to every broker that can take it.
+    /// Sends what is ready to every broker that can take it. What would take too long to compress is
+    /// left for the next round, which begins with another broker.
     pub(super) fn send_batches(&mut self, step: Step<'_>) {
-        for id in self.nodes.with_work() {
-            while let Some(kind) = self.nodes.next_kind(step.now, id) {
-                let batches = self.fill_request(step.now, id, kind);
+        for id in self.work.in_turn(self.nodes.with_work()) {
+            let mut postponed = Vec::new();
+            while let Some(kind) = self.nodes.next_kind(step.now, id, &postponed) {
+                let (batches, is_postponed) = self.fill_request(step.now, id, kind);
+                if is_postponed {
+                    postponed.push(kind);
+                }
                 if batches.is_empty() {
                     continue;
                 }
@@ -47,7 +52,7 @@ impl Sender {
         let is_stale = |partition| {
             let partition = partitions.get(partition);
             partition
-                .and_then(|partition| partition.size_for(id))
+                .and_then(|partition| partition.cost_for(id))
                 .is_none()
         };
         if let Some(node) = self.nodes.get_mut(id) {
@@ -56,31 +61,43 @@ impl Sender {
     }
 
     /// Takes a batch of each partition in one of the broker's queues, up to `max.request.size`; the
-    /// first one always fits.
-    fn fill_request(&mut self, now: Instant, node: NodeId, kind: RequestKind) -> Vec<SentBatch> {
+    /// first one always fits. Also returns whether the next one is postponed, as it would take too long
+    /// to compress.
+    fn fill_request(
+        &mut self,
+        now: Instant,
+        node: NodeId,
+        kind: RequestKind,
+    ) -> (Vec<SentBatch>, bool) {
         let mut batches = Vec::new();
         let mut bytes = 0;
         while let Some(ready) = self.nodes.get_mut(node).map(|node| node.ready_queues())
             && let Some(id) = ready.first(kind)
         {
             let partition = self.partitions.get(id);
-            let size = partition.and_then(|partition| partition.size_for(node));
-            let is_full = size.is_some_and(|size| bytes + size > self.settings.max_request_size);
+            let cost = partition.and_then(|partition| partition.cost_for(node));
+            let is_full =
+                cost.is_some_and(|cost| bytes + cost.bytes > self.settings.max_request_size);
             if !batches.is_empty() && is_full {
                 break;
             }
+            if cost.is_some_and(|cost| !self.work.has_time_for(cost.work)) {
+                self.work.postpone(node);
+                return (batches, true);
+            }
             ready.pop(kind);
             let slot = self.requests.next_slot(node, batches.len());
-            // Without a size the entry is out of date: the partition is queued elsewhere by now.
-            if let Some(size) = size
+            // Without a cost the entry is out of date: the partition is queued elsewhere by now.
+            if let Some(cost) = cost
                 && let Some(sent) = self.take_next(now, slot, id)
             {
+                self.work.add(cost.work);
                 // What it has become: before it was compressed, its size was a guess.
-                bytes += sent.batch.as_ref().map_or(size, SealedBatch::len);
+                bytes += sent.batch.as_ref().map_or(cost.bytes, SealedBatch::len);
                 batches.push(sent);
             }
         }
-        batches
+        (batches, false)
     }
 
     /// What the partition sends next, in this slot.

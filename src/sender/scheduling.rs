@@ -13,10 +13,9 @@ use crate::sync::Arc;
 impl Sender {
     /// Looks at what callers did since the last time.
     pub(super) fn handle_notices(&mut self, step: Step<'_>) {
-        let budget = step.accumulator.budget();
         // Before the notices: a caller that is refused after this look wakes the I/O thread, also for
         // the batch that it has found to be full.
-        let was_refused = budget.take_refused();
+        let was_refused = step.accumulator.take_refused();
         let mut notices = std::mem::take(&mut self.notices);
         step.accumulator.take_notices(&mut notices);
         for notice in notices.drain(..) {
@@ -39,7 +38,7 @@ impl Sender {
         if was_refused {
             self.hurried_before = step.accumulator.next_batch();
         }
-        if was_refused || budget.has_waiters() {
+        if was_refused || step.accumulator.has_waiters() {
             self.hurry_all(step);
         }
     }
@@ -63,9 +62,7 @@ impl Sender {
 
     /// Whether a batch does not linger.
     fn is_hurried(&self, step: Step<'_>, batch: BatchId) -> bool {
-        self.commands.hurry(batch)
-            || batch < self.hurried_before
-            || step.accumulator.budget().has_waiters()
+        self.commands.hurry(batch) || batch < self.hurried_before || step.accumulator.has_waiters()
     }
 
     /// Something about the partition has changed: decides in which stage its next batch is now.
@@ -102,6 +99,7 @@ impl Sender {
                 Stage::Unidentified
             }
             (Some(_), None) => {
+                partition.queue().discount_left_batches();
                 self.metadata.request(partition.queue().topic());
                 Stage::Leaderless
             }

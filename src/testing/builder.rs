@@ -42,6 +42,12 @@ impl MockClusterBuilder {
         self
     }
 
+    /// The racks of the brokers, in their order (`broker.rack`). Default: none has one.
+    pub fn racks<R: Into<String>>(mut self, racks: impl IntoIterator<Item = R>) -> Self {
+        self.settings.racks = racks.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// The port of the first broker; the next one listens at the next port, and so on. Default: 0,
     /// for any free ports.
     pub fn port(mut self, first: u16) -> Self {

@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     pub(super) auto_create: bool,
     pub(super) auto_create_partitions: i32,
     pub(super) max_message_bytes: usize,
+    /// The racks of the brokers, in their order; those that are not named here have none.
+    pub(super) racks: Vec<String>,
     pub(super) topic_ids: bool,
     /// Whether a producer that a partition does not know has to begin at sequence 0.
     pub(super) unknown_producer_is_an_error: bool,
@@ -76,6 +78,7 @@ impl Default for Settings {
             auto_create: true,
             auto_create_partitions: 1,
             max_message_bytes: 1_048_588,
+            racks: Vec::new(),
             topic_ids: true,
             unknown_producer_is_an_error: false,
             versions: BTreeMap::new(),
@@ -123,6 +126,8 @@ pub(super) struct Node {
     pub(super) id: NodeId,
     pub(super) host: String,
     pub(super) port: u16,
+    /// `broker.rack`.
+    pub(super) rack: Option<String>,
     /// Whether it can be reached; used only by [`ClusterState::fail_over`].
     pub(super) running: bool,
     /// Whether the controller has noticed that the broker is gone: metadata leaves it out.
@@ -152,18 +157,20 @@ pub(super) struct Partition {
 impl ClusterState {
     /// Brokers numbered from 1, one for each address, with the topics that exist from the start.
     pub(crate) fn new(settings: Settings, addresses: Vec<(String, u16)>) -> Self {
+        let mut racks = settings.racks.iter().cloned();
         let node = |(id, (host, port))| Node {
             id: NodeId(id),
             host,
             port,
+            rack: racks.next(),
             running: true,
             fenced: false,
         };
         let topics = settings.topics.clone();
         let mut state = Self {
             faults: Faults::new(settings.seed),
-            settings,
             nodes: (1..).zip(addresses).map(node).collect(),
+            settings,
             topics: BTreeMap::new(),
             log: RequestLog::default(),
             topics_made: 0,
@@ -290,7 +297,7 @@ impl ClusterState {
             node: node.id,
             host: node.host.clone(),
             port: i32::from(node.port),
-            rack: None,
+            rack: node.rack.clone(),
         })
     }
 

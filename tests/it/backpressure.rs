@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use linger::testing::{Api, MockCluster};
-use linger::{ErrorCode, ErrorKind, Producer, ProducerRecord};
+use linger::{ErrorCode, ErrorKind, Producer, ProducerRecord, Purge};
 
 use crate::observe::eventually;
 use crate::support::{Outcomes, PATIENCE, Setup, ignore, values, wait_for_records};
@@ -340,4 +340,102 @@ fn what_a_callback_captures_counts() {
     cluster.resume_broker(1);
     producer.flush().unwrap();
     assert_eq!(used(&producer), 0);
+}
+
+/// As many records as may be without an outcome.
+const PLACES: usize = 3;
+
+fn few_places() -> Setup {
+    let lingering = Setup::new().topic("t", 1).set("linger.ms", FOR_EVER_MS);
+    lingering
+        .set("delivery.timeout.ms", 2 * FOR_EVER_MS)
+        .set("queue.buffering.max.messages", PLACES)
+}
+
+#[test]
+fn no_more_records_are_accepted_than_there_are_places() {
+    let (cluster, producer) = few_places().start();
+    producer.partitions_for("t").unwrap();
+    cluster.pause_broker(1);
+    let record = || ProducerRecord::new("t", "v");
+    for _ in 0..PLACES {
+        producer.try_send(record(), ignore).unwrap();
+    }
+    let refused = producer.try_send(record(), ignore).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::BufferFull);
+    assert_eq!(
+        refused.to_string(),
+        "queue.buffering.max.messages (3 records) is full: records come faster than the brokers \
+         take them"
+    );
+    let moment = Duration::from_millis(1);
+    let refused = producer.send_timeout(record(), moment, ignore).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::BufferFull);
+    cluster.resume_broker(1);
+    producer.flush().unwrap();
+    // Each place is free again, and no more than these.
+    for _ in 0..PLACES {
+        producer.try_send(record(), ignore).unwrap();
+    }
+    assert!(producer.try_send(record(), ignore).is_err());
+}
+
+#[test]
+fn a_send_waits_for_a_place_and_what_lingers_leaves_for_it() {
+    let (cluster, producer) = few_places().start();
+    let sent: Vec<_> = (0..20).map(|number| number.to_string()).collect();
+    for value in &sent {
+        producer
+            .send(ProducerRecord::new("t", value), ignore)
+            .unwrap();
+    }
+    producer.flush().unwrap();
+    assert_eq!(values(&cluster, "t", 0), sent);
+    let most = cluster
+        .batches("t", 0)
+        .iter()
+        .map(|batch| batch.records)
+        .max();
+    assert!(most <= Some(PLACES), "{most:?}");
+}
+
+#[test]
+fn a_refused_record_and_a_purged_one_give_their_places_back() {
+    let (_cluster, producer) = few_places().set("max.request.size", 1_000).start();
+    producer.partitions_for("t").unwrap();
+    let too_large = "x".repeat(2_000);
+    for _ in 0..2 * PLACES {
+        let refused = producer.try_send(ProducerRecord::new("t", &too_large), ignore);
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::RecordTooLarge);
+        let unknown = ProducerRecord::new("t", "v").partition(7);
+        producer.try_send(unknown, ignore).unwrap_err();
+    }
+    for _ in 0..2 {
+        for _ in 0..PLACES {
+            producer
+                .try_send(ProducerRecord::new("t", "v"), ignore)
+                .unwrap();
+        }
+        assert_eq!(producer.purge(Purge::All).unwrap().purged, PLACES as u64);
+    }
+}
+
+#[test]
+fn a_batch_has_no_more_records_than_batch_num_messages() {
+    let (cluster, producer) = Setup::new()
+        .topic("t", 1)
+        .set("linger.ms", FOR_EVER_MS)
+        .set("delivery.timeout.ms", 2 * FOR_EVER_MS)
+        .set("batch.num.messages", 4)
+        .start();
+    for number in 0..10 {
+        let value = number.to_string();
+        producer
+            .send(ProducerRecord::new("t", &value), ignore)
+            .unwrap();
+    }
+    producer.flush().unwrap();
+    let batches = cluster.batches("t", 0);
+    let counts: Vec<_> = batches.iter().map(|batch| batch.records).collect();
+    assert_eq!(counts, [4, 4, 2]);
 }

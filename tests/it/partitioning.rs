@@ -424,3 +424,60 @@ fn a_partition_that_moves_away_from_a_broker_that_takes_nothing_is_in_the_round_
     stuck.cluster.resume_broker(1);
     stuck.outcomes.acknowledged(2);
 }
+
+/// Three brokers, each in a rack of its own.
+fn in_racks(rack: &str) -> (MockCluster, Producer<str, str>) {
+    Setup::new()
+        .brokers(3)
+        .topic("t", 6)
+        .cluster(|cluster| cluster.racks(["a", "b", "c"]))
+        .set("batch.size", 1)
+        .set("client.rack", rack)
+        .set("partitioner.rack.aware", true)
+        .start()
+}
+
+/// The partitions that a broker leads.
+fn led_by(producer: &Producer<str, str>, broker: i32) -> BTreeSet<i32> {
+    let partitions = producer.partitions_for("t").unwrap().into_iter();
+    let leads = |leader: &linger::Node| leader.id == broker;
+    let led = partitions.filter(|one| one.leader.as_ref().is_some_and(leads));
+    led.map(|one| one.partition).collect()
+}
+
+/// KIP-1123.
+#[test]
+fn keyless_records_stay_in_the_rack_of_their_producer() {
+    let (cluster, producer) = in_racks("b");
+    let near = led_by(&producer, 2);
+    assert_eq!(near.len(), 2);
+    let landed: BTreeSet<_> = landed_one_by_one(&producer, 8).into_iter().collect();
+    assert_eq!(landed, near);
+    let landed: BTreeSet<_> = landed_at_once(&producer, &"x".repeat(9_000), 8)
+        .into_iter()
+        .collect();
+    assert_eq!(landed, near);
+    // Another broker leads them: as metadata says so, the choice is among all.
+    for partition in near {
+        cluster.move_leader("t", partition, 1);
+        let record = ProducerRecord::new("t", "v").partition(partition);
+        producer.send_wait(record).unwrap();
+    }
+    let landed: BTreeSet<_> = landed_one_by_one(&producer, 12).into_iter().collect();
+    assert_eq!(landed, (0..6).collect());
+}
+
+#[test]
+fn a_rack_without_a_broker_and_records_with_a_key_go_everywhere() {
+    let (_cluster, producer) = in_racks("elsewhere");
+    let landed: BTreeSet<_> = landed_one_by_one(&producer, 12).into_iter().collect();
+    assert_eq!(landed, (0..6).collect());
+    let (_cluster, producer) = in_racks("b");
+    let keyed = |key: i32| {
+        let key = key.to_string();
+        let record = ProducerRecord::new("t", "v").key(&key);
+        producer.send_wait(record).unwrap().partition()
+    };
+    let landed: BTreeSet<_> = (0..60).map(keyed).collect();
+    assert_eq!(landed, (0..6).collect());
+}

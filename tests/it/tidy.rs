@@ -26,7 +26,7 @@ const ACCUMULATOR: [&[&str]; 10] = [
     &["completion", "topic_compression"],
     &["callback", "recycler"],
     &["budget"],
-    &["batch"],
+    &["batch", "record_limit"],
     &["queue"],
     &["notices", "outcome", "topics"],
     &["sealed", "compress_job"],

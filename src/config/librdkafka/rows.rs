@@ -91,6 +91,12 @@ pub(super) const ROWS: &[Row] = &[
     same(&["connections.max.idle.ms"])
         .there("0")
         .but("0 closes a connection at once; never is -1"),
+    same(&["batch.num.messages"]).there("10000"),
+    same(&["queue.buffering.max.messages"]).there("100000"),
+    same(&["client.rack"]).but(
+        "it is the rack of the leaders that keyless records go to, if \
+         partitioner.rack.aware is on, and not about where consumers read",
+    ),
     same(&["request.timeout.ms"])
         .but("it is also how long an answer may take, for which librdkafka has socket.timeout.ms"),
     same(&["metadata.max.age.ms"]).but(
@@ -205,7 +211,6 @@ pub(super) const ROWS: &[Row] = &[
         ],
         "librdkafka itself does not use it any more",
     ),
-    no_effect(&["client.rack"], "it is about where consumers read"),
     no_effect(
         &[
             "ssl.curves.list",
@@ -311,12 +316,6 @@ pub(super) const ROWS: &[Row] = &[
         "there are callbacks, and no queue of events to poll",
     ),
     only(
-        "0",
-        &["queue.buffering.max.messages"],
-        "records are limited by their memory and not by their number: see buffer.memory, or \
-         queue.buffering.max.kbytes",
-    ),
-    only(
         "false",
         &["enable.gapless.guarantee"],
         "a producer goes on after records that failed; each tells its fate",
@@ -332,10 +331,6 @@ pub(super) const ROWS: &[Row] = &[
         "the records of a partition stay in order",
     ),
     // Nothing like it.
-    refused(
-        &["batch.num.messages"],
-        "a batch is limited by its size and not by the number of its records: see batch.size",
-    ),
     refused(
         &["topic.blacklist"],
         "there is no list of topics to ignore; nothing is sent but what the program sends",

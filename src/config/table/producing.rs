@@ -75,6 +75,21 @@ pub(super) const ROWS: &[Definition] = &[
         "How long batches may be ready for a broker that accepts none, before the built-in choice \
          leaves out its partitions; 0: for ever.",
     ),
+    supported(
+        "partitioner.rack.aware",
+        Kind::Boolean,
+        "false",
+        "Whether the built-in choice keeps to partitions whose leader is in the rack that \
+         `client.rack` names, for records without key (KIP-1123). While there is none, or none that \
+         can be reached, it chooses among all. Needs `client.rack`.",
+    ),
+    supported(
+        "client.rack",
+        Kind::Text,
+        "",
+        "The rack or zone that this producer runs in, as the brokers' `broker.rack` calls it. Only \
+         `partitioner.rack.aware` asks for it.",
+    ),
     // Interceptors.
     supported(
         "interceptor.classes",
@@ -99,7 +114,8 @@ pub(super) const ROWS: &[Definition] = &[
         "How large, in bytes, a batch of records for one partition may grow. A larger record gets \
          a batch of its own; with 0 every record does. With compression the compressed size \
          counts, estimated from earlier batches; such a batch takes up to an eighth of \
-         `buffer.memory` before it is compressed. At most `buffer.memory`, which Kafka finds out \
+         `buffer.memory` before it is compressed, and at a slow level no more than takes a moment to \
+         compress: see [compression](#compression). At most `buffer.memory`, which Kafka finds out \
          only when it sends. More than 1 GiB counts as 1 GiB.",
     ),
     supported(

@@ -20,6 +20,10 @@ fn full() -> ProducerConfigBuilder {
         .linger(ms(2))
         .batch_size(3)
         .buffer_memory(4)
+        .batch_records(24)
+        .pending_records(25)
+        .rack("r")
+        .rack_aware_partitioning(true)
         .max_block(ms(5))
         .max_request_size(6)
         .compression(CompressionType::Zstd)
@@ -104,6 +108,9 @@ fn sets_what_it_says() {
     assert_eq!(config.linger(), ms(2));
     assert_eq!(config.batch_size(), 3);
     assert_eq!(config.buffer_memory(), 4);
+    assert_eq!(config.batch_records(), Some(24));
+    assert_eq!(config.pending_records(), Some(25));
+    assert_eq!(config.rack(), Some("r"));
     assert_eq!(config.max_block(), ms(5));
     assert_eq!(config.max_request_size(), 6);
     assert_eq!(config.compression(), Compression::new(Codec::Zstd, -4).ok());

@@ -268,19 +268,9 @@ fn win_where_librdkafka_means_something_else_by_kafkas_name() {
 fn are_refused_with_a_reason_where_nothing_is_like_them() {
     let cases = [
         (
-            "queue.buffering.max.messages",
-            "1000",
-            "=\"1000\": it must be 0: records are limited by",
-        ),
-        (
             "delivery.report.only.error",
             "true",
             "=\"true\": it must be false: callbacks are told",
-        ),
-        (
-            "batch.num.messages",
-            "10",
-            "=\"10\": a batch is limited by its size",
         ),
         (
             "dr_msg_cb",
@@ -294,10 +284,22 @@ fn are_refused_with_a_reason_where_nothing_is_like_them() {
         assert!(message.starts_with(&format!("{name}{reason}")), "{message}");
         assert!(!message.contains("hush"), "a secret: {message}");
     }
-    config(&with(&[
-        ("queue.buffering.max.messages", "0"),
-        ("socket.nagle.disable", "t"),
-    ]));
+    config(&with(&[("socket.nagle.disable", "t")]));
+}
+
+#[test]
+fn have_limits_by_number_that_kafka_lacks() {
+    let names = ["batch.num.messages", "queue.buffering.max.messages"];
+    let limits = |value| {
+        let config = config(&with(&names.map(|name| (name, value))));
+        [config.batch_records(), config.pending_records()]
+    };
+    assert_eq!(limits("0"), [None; 2]);
+    assert_eq!(limits("1000"), [Some(1000); 2]);
+    for name in names {
+        let message = refused(&with(&[(name, "-1")]));
+        assert!(message.starts_with(name), "{message}");
+    }
 }
 
 #[test]

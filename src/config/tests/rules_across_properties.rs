@@ -100,3 +100,20 @@ fn no_batch_and_no_record_becomes_too_large_for_a_request() {
     assert_eq!(config.batch_size(), 1 << 30);
     assert_eq!(config.max_request_size(), 1 << 30);
 }
+
+#[test]
+fn the_choice_by_rack_needs_a_rack() {
+    let aware = ("partitioner.rack.aware", "true");
+    for rack in ["", "  "] {
+        assert_eq!(
+            refused(&with(&[aware, ("client.rack", rack)])),
+            "partitioner.rack.aware=true needs client.rack, which is not set"
+        );
+    }
+    assert_eq!(
+        config(&with(&[aware, ("client.rack", "r")])).rack(),
+        Some("r")
+    );
+    let unaware = config(&with(&[("client.rack", "r")]));
+    assert_eq!(unaware.rack(), None, "nothing asks for it");
+}

@@ -74,7 +74,8 @@ impl Metadata {
             let endpoint = endpoints.find(|end| end.node == leader && end.node.0 >= 0);
             let address = endpoint.and_then(|end| Address::advertised(&end.host, end.port));
             if let Some(address) = address {
-                view.brokers.get_or_insert_with(leader, || address);
+                let rack = endpoint.and_then(|end| end.rack.as_deref());
+                view.add_broker(leader, address, rack);
             }
             if view.follow(&hint.topic, hint.partition, leader, leader_epoch) {
                 let followed = Followed {

@@ -420,11 +420,17 @@ impl Nodes {
         }
     }
 
-    /// The kind of request that is next for a broker, if it can take one and there is any.
-    pub(super) fn next_kind(&mut self, now: Instant, id: NodeId) -> Option<RequestKind> {
+    /// The kind of request that is next for a broker, if it can take one and there is any but the
+    /// `postponed` ones.
+    pub(super) fn next_kind(
+        &mut self,
+        now: Instant,
+        id: NodeId,
+        postponed: &[RequestKind],
+    ) -> Option<RequestKind> {
         let node = self.by_id.get_mut(&id)?;
         node.can_take(now, self.max_in_flight)
-            .then(|| node.ready_queues().take_turn())?
+            .then(|| node.ready_queues().take_turn(postponed))?
     }
 
     /// The broker was given a request, or nothing waits for it. Returns whether it had been stuck.

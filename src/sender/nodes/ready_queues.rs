@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::accumulator::PartitionId;
-use crate::compression::Codec;
+use crate::compression::{Codec, Compression};
 use crate::config::{Acks, TopicSettings};
 
 /// What holds for a Produce request as a whole, and so for all batches in it.
@@ -15,14 +15,18 @@ pub(in crate::sender) struct RequestKind {
     /// Whether its batches are compressed with zstd. A broker too old for that (KIP-110) refuses the
     /// whole request, which must not be the end of other topics' batches.
     pub(in crate::sender) has_zstd: bool,
+    /// Whether it takes long to compress its batches: those of other topics do not queue behind them.
+    pub(in crate::sender) is_slow: bool,
 }
 
 impl RequestKind {
     pub(in crate::sender) fn of(settings: &TopicSettings) -> Self {
-        let codec = settings.compression.map(|compression| compression.codec());
+        let compression = settings.compression;
+        let is_zstd = |compression: Compression| compression.codec() == Codec::Zstd;
         Self {
             acks: settings.acks,
-            has_zstd: codec == Some(Codec::Zstd),
+            has_zstd: compression.is_some_and(is_zstd),
+            is_slow: compression.is_some_and(Compression::is_slow),
         }
     }
 }
@@ -54,12 +58,15 @@ impl ReadyQueues {
     }
 
     /// The kind of the next request: of the queues that are not empty, that whose last turn is longest
-    /// ago. So a topic with many partitions does not starve one whose batches need another request.
-    pub(in crate::sender) fn take_turn(&mut self) -> Option<RequestKind> {
-        let next = self
-            .0
-            .iter()
-            .position(|queue| !queue.partitions.is_empty())?;
+    /// ago. So a topic with many partitions does not starve one whose batches need another request. Those
+    /// that are `postponed` keep their places.
+    pub(in crate::sender) fn take_turn(
+        &mut self,
+        postponed: &[RequestKind],
+    ) -> Option<RequestKind> {
+        let may_go =
+            |queue: &ReadyQueue| !queue.partitions.is_empty() && !postponed.contains(&queue.kind);
+        let next = self.0.iter().position(may_go)?;
         let queue = self.0.remove(next)?;
         let kind = queue.kind;
         self.0.push_back(queue);
@@ -102,13 +109,14 @@ mod tests {
         RequestKind {
             acks,
             has_zstd: false,
+            is_slow: false,
         }
     }
 
     /// Serves all, as many in a turn as given.
     fn served(queues: &mut ReadyQueues, in_a_turn: usize) -> Vec<Vec<usize>> {
         let mut turns = Vec::new();
-        while let Some(kind) = queues.take_turn() {
+        while let Some(kind) = queues.take_turn(&[]) {
             let one = (0..in_a_turn).map_while(|_| queues.pop(kind));
             turns.push(one.map(|id| id.0).collect());
         }
@@ -135,9 +143,24 @@ mod tests {
         for id in 0..4 {
             queues.push(of(Acks::All), PartitionId(id));
         }
-        queues.take_turn();
+        queues.take_turn(&[]);
         queues.push(of(Acks::None), PartitionId(9));
         assert_eq!(served(&mut queues, 1), [[0], [9], [1], [2], [3]]);
+    }
+
+    #[test]
+    fn what_is_postponed_holds_up_no_other() {
+        let mut queues = ReadyQueues::default();
+        queues.push(of(Acks::All), PartitionId(0));
+        queues.push(of(Acks::None), PartitionId(1));
+        queues.push(of(Acks::None), PartitionId(2));
+        let postponed = [of(Acks::All)];
+        for id in [1, 2] {
+            assert_eq!(queues.take_turn(&postponed), Some(of(Acks::None)));
+            assert_eq!(queues.pop(of(Acks::None)), Some(PartitionId(id)));
+        }
+        assert_eq!(queues.take_turn(&postponed), None);
+        assert_eq!(queues.take_turn(&[]), Some(of(Acks::All)));
     }
 
     #[test]

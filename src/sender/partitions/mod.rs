@@ -162,10 +162,6 @@ impl Partitions {
         self.incomplete.contains(&batch)
     }
 
-    pub(super) fn incomplete(&self) -> usize {
-        self.incomplete.len()
-    }
-
     /// The oldest batch without an outcome.
     pub(super) fn oldest_incomplete(&self) -> Option<BatchId> {
         self.incomplete.first().copied()

@@ -14,7 +14,7 @@
 
 use crate::sorted_map::SortedMap;
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::accumulator::{BatchId, Head, Outcome, PartitionQueue, SealedBatch};
 use crate::error::{Error, ErrorKind, Fate};
@@ -27,8 +27,8 @@ use crate::sender::sequence::{Identity, Sequences};
 use crate::sync::Arc;
 
 /// How many batches of a partition may be on their way, or acknowledged behind one that is not: a
-/// broker remembers the last five of each producer. Held outcomes of purged batches count as well,
-/// though no broker has heard of those: until they are delivered, fewer batches may be on their way.
+/// broker remembers the last five of each producer. What was purged before it was sent does not count,
+/// though its outcome may be held as well: no broker has heard of it.
 const PIPELINE: usize = 5;
 
 /// A partition that has had a batch.
@@ -43,6 +43,8 @@ pub(in crate::sender) struct Partition {
     retries: VecDeque<Retry>,
     /// Outcomes that an older batch without one holds back.
     held: SortedMap<BatchId, Outcome>,
+    /// How many of these are about batches that a broker has heard of.
+    held_sent: usize,
     sequences: Sequences,
     /// Whether the sequences have a gap.
     has_gap: bool,
@@ -79,6 +81,15 @@ pub(in crate::sender) enum Unsendable {
     OtherCluster,
 }
 
+/// What it takes to send a batch.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::sender) struct Cost {
+    /// Its size on the wire, by a guess if it is still to be compressed.
+    pub(in crate::sender) bytes: usize,
+    /// About how long it takes to compress it, if that is still to be done.
+    pub(in crate::sender) work: Duration,
+}
+
 /// What a partition could send next.
 pub(in crate::sender) enum Next {
     /// Nothing, for now.
@@ -96,6 +107,7 @@ impl Partition {
             in_flight: VecDeque::new(),
             retries: VecDeque::new(),
             held: SortedMap::new(),
+            held_sent: 0,
             sequences: Sequences::default(),
             has_gap: false,
             has_followed: false,
@@ -190,7 +202,7 @@ impl Partition {
         // producer takes whatever comes first. What is under an older epoch has to end before the
         // partition moves to the new one; and what is at another broker, before this one gets any:
         // the new leader would refuse it, or take it without the older ones.
-        self.in_flight.len() + self.held.len() < PIPELINE
+        self.in_flight.len() + self.held_sent < PIPELINE
             && self.sequences.is_established()
             && self.sequences.identity() == Some(identity)
             && self
@@ -199,15 +211,21 @@ impl Partition {
                 .all(|one| Some(one.slot.node()) == self.leader)
     }
 
-    /// Bytes of the batch that is queued for this broker, if one is. An entry in the broker's queue
+    /// The cost of the batch that is queued for this broker, if one is. An entry in the broker's queue
     /// may be out of date: the partition has moved since, or its batch has expired.
-    pub(in crate::sender) fn size_for(&self, node: NodeId) -> Option<usize> {
+    pub(in crate::sender) fn cost_for(&self, node: NodeId) -> Option<Cost> {
         if !self.is_queued_for(node) {
             return None;
         }
         match self.retries.front() {
-            Some(retry) => Some(retry.batch.len()),
-            None => self.queue.head().map(|head| head.bytes),
+            Some(retry) => Some(Cost {
+                bytes: retry.batch.len(),
+                work: Duration::ZERO,
+            }),
+            None => self.queue.head().map(|head| Cost {
+                bytes: head.bytes,
+                work: head.work,
+            }),
         }
     }
 
@@ -364,10 +382,12 @@ impl Partition {
         if self.held.is_empty() && is_next(outcome.batch) {
             return deliver(outcome);
         }
+        self.held_sent += usize::from(outcome.was_sent);
         let second = self.held.insert(outcome.batch, outcome);
         debug_assert!(second.is_none(), "a second outcome");
         while self.held.first().is_some_and(|(id, _)| is_next(*id)) {
             let (_, held) = self.held.pop_first().expect("it is there");
+            self.held_sent -= usize::from(held.was_sent);
             deliver(held);
         }
     }

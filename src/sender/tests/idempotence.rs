@@ -26,7 +26,7 @@ impl World {
         world
     }
 
-    fn establish(&mut self, partition: i32) {
+    pub(super) fn establish(&mut self, partition: i32) {
         self.send(partition, "first");
         if !self.inquiries().is_empty() {
             self.identify(0);

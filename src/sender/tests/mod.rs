@@ -4,6 +4,7 @@
 mod another_cluster;
 mod batching;
 mod closing;
+mod compressing;
 mod connections;
 mod expiry;
 mod idempotence;
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::accumulator::{NewRecord, Outcome, OwnCallback, PartitionQueue, Target};
+use crate::accumulator::{Caller, NewRecord, Outcome, OwnCallback, PartitionQueue, Target};
 use crate::address::Destination;
 use crate::config::{Acks, TopicSettings, TopicTable};
 use crate::error::{Error, ErrorKind, Result};
@@ -136,12 +137,31 @@ struct World {
     stopped: bool,
     commands: u64,
     next_offset: i64,
+    /// Whether callers compress what they fill.
+    may_compress: bool,
+    /// How often the sender has asked for a look at the sockets.
+    yields: u32,
     /// Who leads each partition, as metadata names it; −1: none.
     leaders: Vec<i32>,
     leader_epoch: i32,
     /// Which cluster brokers say they belong to, and the id of its topic.
     cluster_id: Option<&'static str>,
     topic_id: TopicId,
+}
+
+struct TestCaller {
+    now: Instant,
+    may_compress: bool,
+}
+
+impl Caller for TestCaller {
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn may_compress(&self) -> bool {
+        self.may_compress
+    }
 }
 
 /// A Produce request as a test looks at it: partition and values of each batch.
@@ -177,6 +197,8 @@ impl World {
             stopped: false,
             commands: 0,
             next_offset: 0,
+            may_compress: true,
+            yields: 0,
             leaders: vec![1, 1, 2],
             leader_epoch: 1,
             cluster_id: None,
@@ -253,6 +275,7 @@ impl World {
                     let before = self.purged.replace((id, purged));
                     assert!(before.is_none(), "answered twice");
                 }
+                Output::Yield => self.yields += 1,
                 Output::Report(_) => {}
                 Output::Wait(deadline) => {
                     let is_future = deadline.is_none_or(|deadline| deadline > self.now);
@@ -370,10 +393,13 @@ impl World {
             callback_bytes: 64,
             ..NewRecord::new(record, &mut callback)
         };
-        let clock = || self.now;
+        let caller = TestCaller {
+            now: self.now,
+            may_compress: self.may_compress,
+        };
         let appended = self
             .accumulator
-            .append(&clock, Target::Partition(queue), &mut new, None);
+            .append(&caller, Target::Partition(queue), &mut new, None);
         appended.unwrap();
     }
 

@@ -200,3 +200,30 @@ fn a_topic_that_nothing_was_sent_to_has_nothing_to_purge() {
     world.acknowledge();
     assert_eq!(world.acknowledged(), ["a"]);
 }
+
+#[test]
+fn purged_batches_leave_the_pipeline_to_those_that_are_sent() {
+    let mut world = World::ready(idempotent());
+    world.establish(0);
+    world.send(0, "stalled");
+    for value in ["a", "b", "c", "d", "e"] {
+        world.append(0, value);
+        assert_eq!(world.purge().records, 1);
+    }
+    for value in ["f", "g"] {
+        world.send(0, value);
+    }
+    let on_their_way: Vec<_> = world.produced();
+    assert_eq!(on_their_way.len(), 3, "no broker has heard of the others");
+    for request in on_their_way {
+        world.answer(&request, ErrorCode::NONE);
+    }
+    let outcomes = world.delivered().into_iter();
+    let outcomes: Vec<_> = outcomes
+        .map(|(value, result)| (value, result.is_ok()))
+        .collect();
+    let in_order = ["stalled", "a", "b", "c", "d", "e", "f", "g"];
+    let expected = in_order.map(|value| (value.to_owned(), !"abcde".contains(value)));
+    assert_eq!(outcomes, expected);
+    world.assert_idle();
+}

@@ -223,13 +223,15 @@ fn each_topic_has_its_own_time_and_the_error_names_the_property() {
         assert_eq!(delivered.len(), 1);
         delivered.remove(0).1.unwrap_err().to_string()
     };
-    let start = "\"u\"-1: not acknowledged within topic.u.delivery.timeout.ms (1000 ms), ";
+    let start = "\"u\"-1: the batch was not acknowledged within topic.u.delivery.timeout.ms (1000 ms) \
+                 after its first record, ";
     let hasty = text(&world);
     assert!(hasty.starts_with(start), "{hasty}");
     world.advance(DELIVERY / 2 - ms(1));
     assert!(world.delivered().is_empty());
     world.advance(ms(1));
-    let start = "\"t\"-0: not acknowledged within delivery.timeout.ms (2000 ms), ";
+    let start = "\"t\"-0: the batch was not acknowledged within delivery.timeout.ms (2000 ms) after its \
+                 first record, ";
     let patient = text(&world);
     assert!(patient.starts_with(start), "{patient}");
     world.assert_idle();

@@ -328,6 +328,10 @@ impl World {
                 Output::Deliver(outcome) => self.deliver(outcome),
                 Output::Finish(id, result) => self.on_finish(id, &result),
                 Output::Purged(id, purged) => self.on_purged(id, &purged),
+                Output::Yield => {
+                    self.wait = Some(self.stage.now);
+                    return;
+                }
                 Output::Report(_) => {}
                 Output::Wait(_) if !self.inputs.is_empty() => {}
                 Output::Wait(deadline) => {

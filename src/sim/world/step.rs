@@ -156,6 +156,7 @@ impl World {
                         return;
                     }
                 }
+                Output::Yield => return self.look_at_the_sockets(),
                 Output::Stop => {
                     // The driver drops what it has left, without an outcome for the sender.
                     self.flights.forget();
@@ -166,6 +167,13 @@ impl World {
             }
         }
         broken_if(I8, true, || "the sender never says to wait".to_owned());
+    }
+
+    /// More is to be compressed, and the sockets have their turn before.
+    fn look_at_the_sockets(&mut self) {
+        self.client
+            .write_all(&mut self.stage, &mut self.network, &mut self.inputs);
+        self.wait = Some(self.stage.now);
     }
 
     fn connect(

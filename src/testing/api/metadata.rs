@@ -159,7 +159,7 @@ fn broker(node: &Node) -> MetadataBroker {
         node: node.id,
         host: node.host.clone(),
         port: i32::from(node.port),
-        rack: None,
+        rack: node.rack.clone(),
     }
 }
 

@@ -74,9 +74,7 @@ fn each_is_known_and_what_librdkafka_does_by_default_is_possible_where_it_can_be
     // consumers.
     let refused = [
         "allow.auto.create.topics",
-        "batch.num.messages",
         "builtin.features",
-        "queue.buffering.max.messages",
     ];
     for Row {
         name,
