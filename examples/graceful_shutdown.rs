@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let producer: Producer<[u8], [u8]> = Producer::new(&properties)?;
     let send = |event: &'static str| {
         let record = ProducerRecord::new("orders", event.as_bytes());
-        producer.send(record, |_| ()).map_err(linger::Error::from)
+        producer.send(record, |_| ())
     };
 
     send("placed")?;

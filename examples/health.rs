@@ -57,7 +57,7 @@ fn probes(state: &ProducerState) -> String {
         state
             .last_error
             .as_ref()
-            .map_or("none".to_owned(), ToString::to_string),
+            .map_or_else(|| "none".to_owned(), ToString::to_string),
     )
 }
 

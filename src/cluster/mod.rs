@@ -119,6 +119,15 @@ impl TopicView {
 }
 
 impl ClusterView {
+    /// Those of these topics that are known.
+    pub(crate) fn known<'a>(
+        &'a self,
+        names: &'a [Arc<str>],
+    ) -> impl Iterator<Item = (&'a Arc<str>, &'a TopicView)> {
+        let view = |name: &'a Arc<str>| Some((name, &**self.topics.get(name)?));
+        names.iter().filter_map(view)
+    }
+
     pub(crate) fn leader(&self, topic: &str, partition: i32) -> Option<NodeId> {
         let index = usize::try_from(partition).ok()?;
         self.topics.get(topic)?.partitions.get(index)?.leader
@@ -420,8 +429,10 @@ mod tests {
         }
     }
 
+    type Usual = Reading<fn(&str) -> bool, fn(&str, i32) -> bool>;
+
     /// How a response is read if nothing is special about it.
-    fn all() -> Reading<fn(&str) -> bool, fn(&str, i32) -> bool> {
+    fn all() -> Usual {
         Reading {
             answer: 1,
             is_wanted: |_| true,

@@ -219,7 +219,7 @@ impl Refresh {
         &mut self,
         now: Instant,
         inquiry: &Inquiry,
-        lacking: Vec<Arc<str>>,
+        lacking: &[Arc<str>],
         backoff: impl FnOnce(u32) -> Duration,
     ) {
         let is_current = self
@@ -227,7 +227,7 @@ impl Refresh {
             .take_if(|(number, _)| *number == inquiry.number)
             .is_some();
         let is_good = lacking.is_empty();
-        for topic in &lacking {
+        for topic in lacking {
             self.request(topic);
         }
         if inquiry.is_all || self.expires.is_none() {
@@ -327,8 +327,8 @@ mod tests {
     fn ask(refresh: &mut Refresh, at: Instant, lacking: &[&str]) -> Vec<Arc<str>> {
         assert!(refresh.is_due(at));
         let inquiry = refresh.start(at);
-        let lacking = lacking.iter().copied().map(name).collect();
-        refresh.handle_answer(at, &inquiry, lacking, |_| PAUSE);
+        let lacking: Vec<_> = lacking.iter().copied().map(name).collect();
+        refresh.handle_answer(at, &inquiry, &lacking, |_| PAUSE);
         inquiry.topics
     }
 
@@ -340,7 +340,7 @@ mod tests {
         let inquiry = refresh.start(start);
         assert_eq!(inquiry.topics, [name("orders")]);
         assert!(!refresh.is_due(start), "one request at a time");
-        refresh.handle_answer(start, &inquiry, vec![name("orders")], |_| PAUSE);
+        refresh.handle_answer(start, &inquiry, &[name("orders")], |_| PAUSE);
         assert!(!refresh.is_due(start));
         assert!(refresh.is_due(start + PAUSE));
     }
@@ -409,7 +409,7 @@ mod tests {
         let inquiry = refresh.start(start);
         assert!(refresh.is_asking_for(&orders) && !refresh.is_asking_for(&name("others")));
         refresh.request(&orders);
-        refresh.handle_answer(start, &inquiry, Vec::new(), |_| PAUSE);
+        refresh.handle_answer(start, &inquiry, &[], |_| PAUSE);
         assert_eq!(refresh.due(), Some(Due::At(start + PAUSE)));
     }
 
@@ -422,7 +422,7 @@ mod tests {
         assert_eq!(refresh.due(), Some(Due::At(start + SHORTEST_AGE)));
         // The pause holds, too, where it is longer.
         let inquiry = refresh.start(start + SHORTEST_AGE);
-        refresh.handle_answer(start + SHORTEST_AGE, &inquiry, Vec::new(), |_| MINUTE);
+        refresh.handle_answer(start + SHORTEST_AGE, &inquiry, &[], |_| MINUTE);
         assert_eq!(refresh.due(), Some(Due::At(start + SHORTEST_AGE + MINUTE)));
     }
 
@@ -439,7 +439,7 @@ mod tests {
             !refresh.handle_overdue(&slow),
             "it is not the one under way any more"
         );
-        refresh.handle_answer(start, &slow, Vec::new(), |_| PAUSE);
+        refresh.handle_answer(start, &slow, &[], |_| PAUSE);
         assert!(
             !refresh.is_due(start + PAUSE),
             "the second one is still under way"

@@ -46,6 +46,7 @@ mod nearest;
 mod object;
 mod producer_config;
 mod properties;
+mod server_list;
 mod shown;
 mod strangers;
 mod syntax;
@@ -59,12 +60,13 @@ mod torn;
 mod unknown;
 mod values;
 
-pub use builder::{ProducerConfigBuilder, ServerList};
+pub use builder::ProducerConfigBuilder;
 pub use choices::{Acks, AddressFamily, CompressionType, MetadataRecovery};
 use classes::SerializerChoice;
 pub use object::PropertyObject;
 use producer_config::Misfits;
 pub use properties::Properties;
+pub use server_list::ServerList;
 pub(crate) use topics::{TopicSettings, TopicTable};
 
 /// The settings of a producer: complete, checked, immutable.

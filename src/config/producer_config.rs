@@ -21,6 +21,15 @@ use crate::sync::{Arc, AtomicU64, Ordering};
 /// batch of 2 GiB, which `batch.size` could ask for, would fit no request.
 const LARGEST_REQUEST: usize = 1 << 30;
 
+/// The shortest and the longest pause before a retry.
+const RETRY: (&str, &str) = ("retry.backoff.ms", "retry.backoff.max.ms");
+
+/// The first and the longest time for an attempt to connect.
+const SETUP: (&str, &str) = (
+    "socket.connection.setup.timeout.ms",
+    "socket.connection.setup.timeout.max.ms",
+);
+
 /// What is wrong with the serializers of keys and values, if the types of both are known.
 pub(super) type Misfits<'a> = &'a dyn Fn(&SerializerChoice, &SerializerChoice) -> Vec<String>;
 
@@ -50,13 +59,8 @@ pub(super) fn check(
     check_sizes(&values, &mut findings);
     check_client_id(&values, &mut findings);
     let idempotence = idempotence(&values, &mut findings);
-    let retry = ("retry.backoff.ms", "retry.backoff.max.ms");
-    let setup = (
-        "socket.connection.setup.timeout.ms",
-        "socket.connection.setup.timeout.max.ms",
-    );
-    warn_of_crossed_times(&values, retry, &mut findings);
-    warn_of_crossed_times(&values, setup, &mut findings);
+    warn_of_crossed_times(&values, RETRY, &mut findings);
+    warn_of_crossed_times(&values, SETUP, &mut findings);
     let rack = rack(&values, &mut findings);
     let times = Times::read(&values, &mut findings);
     let topics = topics(&values, &times, idempotence, &mut findings);
@@ -80,7 +84,7 @@ pub(super) fn check(
         topics,
         idempotence,
         retries: u32::try_from(values.integer("retries")).expect("0 to i32::MAX in the table"),
-        retry_backoff: backoff(&values, retry),
+        retry_backoff: backoff(&values, RETRY),
         request_timeout: times.request_timeout,
         max_in_flight: values.size("max.in.flight.requests.per.connection"),
         linger: times.linger,
@@ -91,7 +95,7 @@ pub(super) fn check(
         max_block: values.millis("max.block.ms"),
         max_request_size: values.size("max.request.size").min(LARGEST_REQUEST),
         reconnect_backoff: reconnect_backoff(&values),
-        connection_setup_timeout: backoff(&values, setup),
+        connection_setup_timeout: backoff(&values, SETUP),
         connections_max_idle: connections_max_idle(&values),
         address_family: address_family(&values),
         send_buffer: values.optional_size("send.buffer.bytes"),

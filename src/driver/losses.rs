@@ -25,11 +25,8 @@ impl Shared {
 
     /// What was counted since then.
     pub(crate) fn losses_since(&self, mark: usize) -> Vec<PartitionFailures> {
-        let losses = self.losses.lock();
-        let losses = losses
-            .as_ref()
-            .map(|losses| losses.by_partition.since(mark));
-        losses.unwrap_or_default()
+        let since = |losses: &Losses| losses.by_partition.since(mark);
+        self.losses.lock().as_ref().map(since).unwrap_or_default()
     }
 
     /// Also keeps the records that fail from now on.

@@ -460,14 +460,12 @@ impl Driver {
 
     fn publish(&self, view: Arc<ClusterView>, changed: &[Arc<str>]) {
         let rack = self.shared.rack.as_deref();
+        let is_near = |leader| rack.is_some() && view.rack(leader) == rack;
         if !changed.is_empty() {
             self.shared.accumulator.change(|topics| {
-                for name in changed {
-                    if let Some(topic) = view.topics.get(name) {
-                        let is_near = |leader| rack.is_some() && view.rack(leader) == rack;
-                        let (led, near) = (topic.available(), topic.led_by(&is_near));
-                        topics.publish(name, topic.partitions.len(), led, near);
-                    }
+                for (name, topic) in view.known(changed) {
+                    let (led, near) = (topic.available(), topic.led_by(&is_near));
+                    topics.publish(name, topic.partitions.len(), led, near);
                 }
             });
         }

@@ -123,7 +123,7 @@ impl Sender {
         debug_assert!(batch.deadline() > now, "expired before sent");
         batch.begin_attempt();
         self.partitions.get_mut(id)?.add_in_flight(batch.id, slot);
-        let topic = self.metadata.view().topics.get(&**batch.queue.topic());
+        let topic = self.metadata.view().topics.get(batch.queue.topic());
         Some(SentBatch {
             partition: id,
             id: batch.id,

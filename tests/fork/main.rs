@@ -68,18 +68,13 @@ fn in_the_child(producer: Producer<str, str>, handle: &SendHandle, parent: &str,
         assert_eq!(error.kind(), ErrorKind::Misuse, "{error}");
         assert!(error.to_string().contains(parent), "{error}");
     };
-    refused(producer.send(record(0, "x"), ignore).unwrap_err().into());
-    refused(
-        producer
-            .try_send(record(0, "x"), ignore)
-            .unwrap_err()
-            .into(),
-    );
+    refused(producer.send(record(0, "x"), ignore).unwrap_err());
+    refused(producer.try_send(record(0, "x"), ignore).unwrap_err());
     refused(producer.send_wait(record(0, "x")).unwrap_err());
     refused(handle.wait().unwrap_err());
     refused(handle.wait_timeout(Duration::ZERO).unwrap_err());
     let unknown = ProducerRecord::new("unknown", "x");
-    refused(producer.try_send(unknown, ignore).unwrap_err().into());
+    refused(producer.try_send(unknown, ignore).unwrap_err());
     refused(producer.partitions_for("unknown").unwrap_err());
     refused(producer.flush().unwrap_err());
     refused(producer.flush_timeout(Duration::ZERO).unwrap_err());
@@ -91,7 +86,7 @@ fn in_the_child(producer: Producer<str, str>, handle: &SendHandle, parent: &str,
     let value = "x".repeat(1_000);
     let error = loop {
         if let Err(refused) = producer.send(record(1, &value), ignore) {
-            break refused.into();
+            break refused;
         }
     };
     refused(error);

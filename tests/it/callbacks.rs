@@ -106,7 +106,7 @@ fn callbacks_may_send_one_after_the_other_for_as_long_as_they_like() {
         let clone = producer.clone();
         let record = ProducerRecord::new("orders", "link");
         let sent = producer.send(record, move |_| next(&clone, left - 1, done));
-        sent.map_err(Error::from).unwrap();
+        sent.unwrap();
     }
     let (cluster, producer) = setup().start();
     let (done, all_done) = mpsc::channel();
@@ -124,7 +124,7 @@ fn a_send_inside_a_callback_does_not_wait_for_metadata() {
         let again = producer.send_timeout(record_again(), PATIENCE, ignore);
         assert_eq!(again.unwrap_err().kind(), refused.kind());
         assert!(producer.partitions_for("unknown").is_err());
-        Error::from(refused)
+        refused
     });
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     // But it has been asked for.
@@ -151,7 +151,7 @@ fn a_send_inside_a_callback_does_not_wait_for_memory() {
         loop {
             let record = ProducerRecord::new("orders", &value);
             if let Err(refused) = producer.send(record, ignore) {
-                return Error::from(refused);
+                return refused;
             }
         }
     });

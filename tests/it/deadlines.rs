@@ -81,7 +81,7 @@ fn timed_out<T>(kind: ErrorKind, call: impl FnOnce() -> Result<T, Error>) -> Dur
 }
 
 fn send_to(producer: &Producer<str, str>, topic: &str) -> Result<()> {
-    Ok(producer.send(ProducerRecord::new(topic, "x"), ignore)?)
+    producer.send(ProducerRecord::new(topic, "x"), ignore)
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn keys_values_headers_and_timestamps_arrive_as_they_were_sent() {
         .key("key")
         .timestamp(1_700_000_000_123)
         .header("name", b"first")
-        .header("other", &[0, 255])
+        .header("other", [0, 255])
         .header("name", b"second")
         .header("empty", b"")
         .null_header("null")

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::{self, Builder, JoinHandle};
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 /// What a fake does with a connection.
@@ -146,7 +146,9 @@ impl Padder {
                     }
                     let count = Arc::clone(&count);
                     // Ends with the connection of the client, or the broker's.
-                    thread::spawn(move || relay(client.ok()?, broker, &count).ok());
+                    Builder::new()
+                        .spawn(move || relay(client.ok()?, broker, &count).ok())
+                        .unwrap();
                 }
             })
             .unwrap();
@@ -181,10 +183,10 @@ impl Drop for Padder {
 fn relay(client: TcpStream, broker: SocketAddr, padded: &AtomicUsize) -> io::Result<()> {
     let broker = TcpStream::connect(broker)?;
     let (mut requests, mut to_broker) = (client.try_clone()?, broker.try_clone()?);
-    thread::spawn(move || {
+    Builder::new().spawn(move || {
         let _ended = io::copy(&mut requests, &mut to_broker);
         to_broker.shutdown(Shutdown::Both)
-    });
+    })?;
     let (mut answers, mut to_client) = (broker, client);
     loop {
         let mut length = [0; 4];

@@ -486,7 +486,7 @@ fn a_record_that_finds_no_memory_is_told_once() {
     let record = || ProducerRecord::new("orders", &value);
     let refused = loop {
         if let Err(refused) = producer.try_send(record(), ignore) {
-            break Error::from(refused);
+            break refused;
         }
     };
     assert_eq!(refused.kind(), ErrorKind::BufferFull);
@@ -539,7 +539,7 @@ impl ProducerInterceptor for Notes {
         }
         let producer = self.0.lock().unwrap().recv_timeout(PATIENCE).unwrap();
         let note = ProducerRecord::new("notes", "seen");
-        producer.send(note, ignore).map_err(Error::from).unwrap();
+        producer.send(note, ignore).unwrap();
         self.1.send(producer.flush().unwrap_err().kind()).unwrap();
     }
 }

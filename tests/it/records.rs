@@ -58,7 +58,7 @@ fn a_topic_may_be_whatever_is_a_text() {
     let (string, boxed) = (String::from("t"), Box::<str>::from("t"));
     let records: [ProducerRecord<'_, str, str>; 7] = [
         ProducerRecord::new("t", "v"),
-        ProducerRecord::new(&"t", "v"),
+        ProducerRecord::new("t", "v"),
         ProducerRecord::new(&string, "v"),
         ProducerRecord::new(string.clone(), "v"),
         ProducerRecord::new(&shared, "v"),

@@ -77,7 +77,7 @@ fn takes_servers_as_one_text_and_as_several() {
         builder().bootstrap_servers(&owned),
         builder().bootstrap_servers(owned),
         builder().bootstrap_servers(["a:1", "b:2"]),
-        builder().bootstrap_servers(&["a:1", "b:2"]),
+        builder().bootstrap_servers(["a:1", "b:2"]),
         builder().bootstrap_servers(&list),
         builder().bootstrap_servers(list.as_slice()),
         builder().bootstrap_servers(list),

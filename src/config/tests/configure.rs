@@ -1,9 +1,8 @@
 //! Serializers, partitioners and interceptors look at the properties.
 
-use std::sync::Mutex;
-
 use super::*;
 use crate::given::GivenProperties;
+use crate::sync::Mutex;
 
 type Outcome<T = ()> = std::result::Result<T, Box<dyn StdError + Send + Sync>>;
 
@@ -16,7 +15,7 @@ struct Curious {
 impl Curious {
     fn look(&self, properties: &GivenProperties<'_>, role: &str) -> Outcome {
         let format = properties.get("order.format").unwrap_or("none");
-        self.seen.lock().unwrap().push(format!("{role} {format}"));
+        self.seen.lock().push(format!("{role} {format}"));
         match format {
             "json" | "none" => Ok(()),
             _ => Err("no such format".into()),
@@ -24,7 +23,7 @@ impl Curious {
     }
 
     fn seen(&self) -> Vec<String> {
-        std::mem::take(&mut *self.seen.lock().unwrap())
+        std::mem::take(&mut *self.seen.lock())
     }
 }
 

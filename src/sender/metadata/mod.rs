@@ -281,7 +281,7 @@ impl Metadata {
         let lacking = self.lacking(&view, inquiry, &told, &touched);
         let backoff = self.backoff;
         self.refresh
-            .handle_answer(now, inquiry, lacking, |attempts| {
+            .handle_answer(now, inquiry, &lacking, |attempts| {
                 agenda.pause(backoff, attempts)
             });
         Some(News {

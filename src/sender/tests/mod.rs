@@ -259,11 +259,9 @@ impl World {
                     self.sent.insert(id, (node, request));
                 }
                 Output::Publish { view, changed } => {
-                    for name in &changed {
-                        if let Some(topic) = view.topics.get(name) {
-                            let count = topic.partitions.len();
-                            self.accumulator.publish(name, count, topic.available());
-                        }
+                    for (name, topic) in view.known(&changed) {
+                        let count = topic.partitions.len();
+                        self.accumulator.publish(name, count, topic.available());
                     }
                 }
                 Output::Deliver(outcome) => deliver(outcome),

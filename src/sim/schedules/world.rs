@@ -318,11 +318,9 @@ impl World {
                 }
                 Output::Send(node, id, request) => self.send(node, id, request),
                 Output::Publish { view, changed } => {
-                    for name in &changed {
-                        if let Some(topic) = view.topics.get(name) {
-                            let count = topic.partitions.len();
-                            self.accumulator.publish(name, count, topic.available());
-                        }
+                    for (name, topic) in view.known(&changed) {
+                        let count = topic.partitions.len();
+                        self.accumulator.publish(name, count, topic.available());
                     }
                 }
                 Output::Deliver(outcome) => self.deliver(outcome),

@@ -110,16 +110,7 @@ impl World {
                     destination,
                     ..
                 } => self.connect(node, &address, setup_timeout, destination),
-                Output::Disconnect(node) => {
-                    let may_idle = self.options.sender.connections_max_idle.is_some();
-                    if may_idle && !self.flights.are_on(node) {
-                        self.stage.trace.mark("idle connection closed");
-                    }
-                    self.flights.on_disconnected(node);
-                    self.habits.on_lost(node);
-                    self.client
-                        .disconnect(&mut self.stage, &mut self.network, node);
-                }
+                Output::Disconnect(node) => self.disconnect(node),
                 Output::Send(node, id, request) => {
                     let api = request.api_key();
                     self.checker.on_departing(&request);
@@ -169,6 +160,17 @@ impl World {
         broken_if(I8, true, || "the sender never says to wait".to_owned());
     }
 
+    fn disconnect(&mut self, node: NodeId) {
+        let may_idle = self.options.sender.connections_max_idle.is_some();
+        if may_idle && !self.flights.are_on(node) {
+            self.stage.trace.mark("idle connection closed");
+        }
+        self.flights.on_disconnected(node);
+        self.habits.on_lost(node);
+        self.client
+            .disconnect(&mut self.stage, &mut self.network, node);
+    }
+
     /// More is to be compressed, and the sockets have their turn before.
     fn look_at_the_sockets(&mut self) {
         self.client
@@ -197,11 +199,9 @@ impl World {
 
     fn publish(&mut self, view: &ClusterView, changed: &[Arc<str>]) {
         self.habits.on_published(view);
-        for name in changed {
-            if let Some(topic) = view.topics.get(name) {
-                let count = topic.partitions.len();
-                self.accumulator.publish(name, count, topic.available());
-            }
+        for (name, topic) in view.known(changed) {
+            let count = topic.partitions.len();
+            self.accumulator.publish(name, count, topic.available());
         }
     }
 

@@ -39,9 +39,9 @@ impl Handler for ApiVersionsRequest {
     fn handle(&self, state: &mut ClusterState, arrival: &Arrival<'_>) -> Answer {
         let error = if let Some(refusal) = arrival.plan.request() {
             refusal.code
-        } else if arrival.version >= 3 && !self.has_valid_software() {
-            ErrorCode::INVALID_REQUEST
-        } else if !self.has_valid_destination() {
+        } else if !self.has_valid_destination()
+            || arrival.version >= 3 && !self.has_valid_software()
+        {
             ErrorCode::INVALID_REQUEST
         } else if self.means_another(state, arrival.node) {
             ErrorCode::REBOOTSTRAP_REQUIRED
