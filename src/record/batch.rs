@@ -399,8 +399,8 @@ fn put_stamp(
     header[17..21].copy_from_slice(&crc.to_be_bytes());
 }
 
-/// A length and its bytes; null is the length −1.
-#[inline]
+/// A length and its bytes; null is the length −1. Left to itself, the compiler calls it, twice a record.
+#[inline(always)]
 fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     match bytes {
         Some(bytes) => {

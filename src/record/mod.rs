@@ -51,7 +51,7 @@ impl Record<'_> {
 
     /// The encoded bytes that are the same in any batch: key, value and headers with their lengths.
     /// Computed once per record, and passed on.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn content_size(&self) -> usize {
         let mut bytes = varint::signed_len(signed(self.headers.len()));
         bytes = bytes.saturating_add(nullable_size(self.key));

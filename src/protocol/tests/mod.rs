@@ -62,7 +62,7 @@ proptest! {
 
     #[test]
     fn writes_requests_as_the_oracle_does(request in messages::any_request()) {
-        for version in request.api_key().versions().iter() {
+        for version in messages::oracle_versions(request.api_key()) {
             let ours = request_body(&request, version);
             prop_assert_eq!(ours, messages::oracle_request(&request, version, false));
         }
@@ -70,7 +70,7 @@ proptest! {
 
     #[test]
     fn writes_responses_as_the_oracle_does(response in messages::any_response()) {
-        for version in response.api_key().versions().iter() {
+        for version in messages::oracle_versions(response.api_key()) {
             let ours = response_body(&response, version);
             prop_assert_eq!(ours, messages::oracle_response(&response, version, false));
         }
@@ -78,21 +78,21 @@ proptest! {
 
     #[test]
     fn the_oracle_reads_our_requests(request in messages::any_request()) {
-        for version in request.api_key().versions().iter() {
+        for version in messages::oracle_versions(request.api_key()) {
             messages::assert_oracle_reads_request(&request_body(&request, version), &request, version);
         }
     }
 
     #[test]
     fn the_oracle_reads_our_responses(response in messages::any_response()) {
-        for version in response.api_key().versions().iter() {
+        for version in messages::oracle_versions(response.api_key()) {
             messages::assert_oracle_reads_response(&response_body(&response, version), &response, version);
         }
     }
 
     #[test]
     fn reads_the_oracle_s_requests_past_fields_it_does_not_know(request in messages::any_request()) {
-        for version in request.api_key().versions().iter() {
+        for version in messages::oracle_versions(request.api_key()) {
             let body = messages::oracle_request(&request, version, true);
             let (_, decoded) = decode_request(&body).expect("the oracle's bytes");
             prop_assert_eq!(decoded, messages::request_at(version, &request));
@@ -102,7 +102,7 @@ proptest! {
     #[test]
     fn reads_the_oracle_s_responses_past_fields_it_does_not_know(response in messages::any_response()) {
         let api = response.api_key();
-        for version in api.versions().iter() {
+        for version in messages::oracle_versions(api) {
             let body = messages::oracle_response(&response, version, true);
             let (_, decoded) = decode_response(api, version, &body).expect("the oracle's bytes");
             prop_assert_eq!(decoded, messages::response_at(version, &response));
@@ -114,7 +114,13 @@ proptest! {
 fn the_oracle_knows_every_version_of_ours() {
     for api in ApiKey::ALL.iter().copied() {
         for version in api.versions().iter() {
-            assert!(messages::oracle_knows(api, version), "{api} {version}");
+            // Kafka 4.4's; the tests on a real broker of 4.4 speak it.
+            let is_too_new = (api, version) == (ApiKey::ApiVersions, 5);
+            assert_eq!(
+                messages::oracle_knows(api, version),
+                !is_too_new,
+                "{api} {version}"
+            );
         }
     }
 }
@@ -153,7 +159,7 @@ fn names_the_request_whose_version_is_not_served() {
     let mut body = request_body(&Request::ApiVersions(ApiVersionsRequest::ours()), 4);
     for (api, version, message) in [
         (0, 2, "Produce version 2 is not one of 3 to 13"),
-        (18, 5, "ApiVersions version 5 is not one of 0 to 4"),
+        (18, 6, "ApiVersions version 6 is not one of 0 to 5"),
         (3, -1, "Metadata version -1 is not one of 4 to 13"),
         (19, 4, "API 19 is not served"),
     ] {

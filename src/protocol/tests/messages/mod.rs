@@ -101,6 +101,12 @@ macro_rules! specimens {
             (versions.min..=versions.max).contains(&version)
         }
 
+        /// Our versions that the oracle knows, too.
+        pub(super) fn oracle_versions(api: ApiKey) -> impl Iterator<Item = i16> {
+            let versions = api.versions();
+            versions.iter().filter(move |version| oracle_knows(api, *version))
+        }
+
         /// A request as the oracle writes it, like the parent's `request_body`.
         pub(super) fn oracle_request(request: &Request, version: i16, strangers: bool) -> Vec<u8> {
             let header = oracle::request_header(request.api_key(), version);
