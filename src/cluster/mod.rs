@@ -209,6 +209,16 @@ impl ClusterView {
         if self.brokers.keys().any(is_gone) {
             update.leave_brokers_that_are_gone();
         }
+        // Which partitions are in whose rack is told with their topics.
+        if update.view.racks != self.racks {
+            let has_moved = |id: NodeId| self.racks.get(&id) != update.view.racks.get(&id);
+            let is_led_elsewhere =
+                |one: &PartitionView| one.leader.is_some_and(|leader| has_moved(leader));
+            let topics = update.view.topics.iter();
+            let moved = topics.filter(|(_, topic)| topic.partitions.iter().any(is_led_elsewhere));
+            let moved: Vec<_> = moved.map(|(name, _)| Arc::clone(name)).collect();
+            update.changed.extend(moved);
+        }
         for topic in &response.topics {
             let name = topic.name.as_deref();
             let Some(name) = name.filter(|name| (reading.is_wanted)(name)) else {
@@ -478,6 +488,17 @@ mod tests {
         assert_eq!(view.without_brokers().view.rack(NodeId(2)), None);
         let Update { view, .. } = view.merged(&response(1, 6), &all());
         assert_eq!((view.rack(NodeId(2)), view.rack(NodeId(3))), (None, None));
+    }
+
+    #[test]
+    fn a_topic_whose_leader_is_in_another_rack_now_is_told_to_callers() {
+        let mut racks = response(1, 5);
+        racks.brokers[0].rack = Some("a".to_owned());
+        let Update { view, .. } = ClusterView::default().merged(&racks, &all());
+        racks.brokers[0].rack = Some("b".to_owned());
+        let Update { view, changed, .. } = view.merged(&racks, &all());
+        assert_eq!(view.rack(NodeId(1)), Some("b"));
+        assert_eq!(changed, [Arc::from("orders")]);
     }
 
     #[test]

@@ -106,6 +106,12 @@ impl Refresh {
         topics.is_some_and(|topics| topics.binary_search(topic).is_ok())
     }
 
+    /// Whether this inquiry is the one under way.
+    pub(crate) fn is_current(&self, inquiry: &Inquiry) -> bool {
+        let current = self.in_flight.as_ref();
+        current.is_some_and(|(number, _)| *number == inquiry.number)
+    }
+
     /// Does not ask before then, unless for a new topic.
     pub(crate) fn hold(&mut self, until: Instant) {
         self.not_before = self.not_before.max(Some(until));
@@ -201,6 +207,7 @@ impl Refresh {
             topics.append(&mut self.again);
         }
         self.all &= !is_all;
+        let is_old = !is_all && self.expires.is_some_and(|at| at <= now);
         self.inquiries += 1;
         let topics: Vec<_> = topics.into_iter().collect();
         self.in_flight = Some((self.inquiries, topics.clone()));
@@ -209,7 +216,7 @@ impl Refresh {
             topics,
             is_all,
             is_again,
-            leaves_others: self.all || !self.again.is_empty(),
+            leaves_others: self.all || is_old || !self.again.is_empty(),
         }
     }
 
@@ -399,6 +406,24 @@ mod tests {
             asked += u32::from(ask(&mut refresh, at, &["missing"]).contains(&name("missing")));
         }
         assert_eq!(asked, 9, "once in each pause");
+    }
+
+    #[test]
+    fn new_topics_without_end_do_not_put_off_the_refresh_by_age() {
+        let start = now();
+        let mut refresh = Refresh::new(Duration::from_secs(1), 500 * MINUTE);
+        refresh.track(start, &name("old"));
+        ask(&mut refresh, start, &[]);
+        let mut asked = 0;
+        // An answer takes 5 ms; another new topic waits whenever one comes.
+        for tick in 1..2000u32 {
+            let at = start + Duration::from_millis(5) * tick;
+            refresh.track(at, &name(&format!("new-{tick}")));
+            let inquiry = refresh.start(at);
+            asked += u32::from(inquiry.topics.contains(&name("old")));
+            refresh.handle_answer(at + Duration::from_millis(5), &inquiry, &[], |_| PAUSE);
+        }
+        assert!(asked > 5, "in ten seconds: {asked}");
     }
 
     #[test]

@@ -273,14 +273,13 @@ impl NetworkClient {
                 {
                     let host = &node.address.host;
                     let text = format!("{}: no answer from the resolver for {host}", role(*id));
-                    inputs.push(Input::Unresolved(*id));
-                    late.push((*id, Error::new(ErrorKind::Connect, text)));
+                    late.push((*id, Error::new(ErrorKind::Connect, text), true));
                 }
                 continue;
             };
             if let Err(error) = link.channel.handle_timeout(now) {
                 let text = format!("{}: {error}", role(*id));
-                late.push((*id, Error::with_source(error.kind(), text, error)));
+                late.push((*id, Error::with_source(error.kind(), text, error), false));
             } else if node.setup_deadline.is_some_and(|deadline| deadline <= now) {
                 let Address { host, port } = &node.address;
                 let text = format!(
@@ -289,10 +288,14 @@ impl NetworkClient {
                     role(*id),
                     hint(*id)
                 );
-                late.push((*id, Error::new(ErrorKind::Connect, text)));
+                late.push((*id, Error::new(ErrorKind::Connect, text), false));
             }
         }
-        for (id, error) in late {
+        for (id, error, is_unresolved) in late {
+            // Just before its loss: the sender remembers one of them.
+            if is_unresolved {
+                inputs.push(Input::Unresolved(id));
+            }
             self.lose(id, error, inputs);
         }
     }

@@ -61,6 +61,18 @@ impl Sender {
         response: &MetadataResponse,
     ) {
         let is_another = self.metadata.is_of_another_cluster(response);
+        if is_another && node.0 < 0 && self.nodes.any_member() {
+            // It was asked because the brokers are slow, and they are the cluster as long as one is
+            // connected.
+            self.metadata
+                .handle_failure(step.now, inquiry, &mut self.agenda);
+            let text = format!(
+                "{} belongs to another cluster than the brokers that are connected",
+                self.nodes.name(node)
+            );
+            let error = Error::new(ErrorKind::BadResponse, text);
+            return self.disconnect(step, node, &error);
+        }
         if is_another {
             self.leave_cluster(step, response.cluster_id().unwrap_or_default());
         }
@@ -112,6 +124,12 @@ impl Sender {
         let error = Error::new(ErrorKind::Disconnected, text);
         for id in self.nodes.connected() {
             self.hang_up_with(step, id, &error);
+        }
+        let known = self.metadata.view().topics.keys();
+        for topic in known.filter_map(|name| step.accumulator.topic(name)) {
+            for queue in topic.all_queues() {
+                queue.set_stuck(false);
+            }
         }
         let news = self.metadata.forget_cluster();
         self.follow(step, news, Pause::Over);

@@ -257,6 +257,8 @@ impl Options {
             is_sealed: false,
             faults: FaultMix::swarm(d),
         };
+        // Through a layer that shakes hands itself, a handshake takes up to five round trips.
+        options.setup_timeout = options.setup_timeout.max(options.latency.1 * 15);
         options.sender.setup_timeout = Backoff {
             initial: options.setup_timeout,
             max: options.setup_timeout * 2,

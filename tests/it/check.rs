@@ -513,7 +513,8 @@ fn it_is_refused_inside_a_callback() {
 
 #[test]
 fn checks_of_many_threads_do_not_disturb_sending() {
-    let (cluster, producer) = Setup::new().set("linger.ms", 0).start();
+    // A topic that is only being made would be found missing.
+    let (cluster, producer) = Setup::new().topic("orders", 1).set("linger.ms", 0).start();
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| assert!(producer.check(PATIENCE).unwrap().is_healthy()));

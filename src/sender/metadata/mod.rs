@@ -262,7 +262,9 @@ impl Metadata {
         self.useless.end();
         self.stop_clock(agenda);
         self.answers += 1;
-        self.overdue = 0;
+        if self.refresh.is_current(inquiry) {
+            self.overdue = 0;
+        }
         let (refresh, hints) = (&self.refresh, &self.hints);
         let reading = Reading {
             answer: self.answers,

@@ -312,3 +312,85 @@ fn brokers_that_name_no_cluster_change_nothing() {
     world.acknowledge();
     assert_eq!(world.acknowledged(), ["a", "b"]);
 }
+
+#[test]
+fn partitions_avoided_for_a_broker_of_the_old_cluster_are_not_avoided_for_ever() {
+    let mut world = World::in_old_cluster(Settings {
+        availability_timeout: Some(ms(200)),
+        ..rebootstrapping()
+    });
+    world.send(0, "first");
+    world.answer_inquiry(ErrorCode::NONE, 0);
+    world.acknowledge();
+    world.lose(ONE);
+    world.append(0, "a");
+    world.advance(LINGER + ms(200));
+    assert!(world.queue(0).is_stuck());
+    assert!(world.queue(1).is_stuck());
+    world.cluster_id = Some(NEW);
+    world.topic_id = TopicId([8; 16]);
+    world.leader_epoch = 0;
+    world.lose(TWO);
+    world.ask_bootstrap();
+    for _ in 0..20 {
+        world.accept();
+        for _ in world.inquiries() {
+            world.answer_inquiry(ErrorCode::NONE, 0);
+        }
+        if !world.asked().is_empty() {
+            world.answer_metadata();
+        }
+        if !world.produced().is_empty() {
+            world.acknowledge();
+        }
+        world.advance(ms(100));
+    }
+    assert_eq!(world.acknowledged(), ["first", "a"]);
+    assert!(!world.queue(0).is_stuck(), "the one with a batch");
+    assert!(!world.queue(1).is_stuck(), "the one without");
+}
+
+/// GUARANTEES: a bootstrap server of another cluster takes over when none of the brokers can be reached.
+#[test]
+fn a_bootstrap_server_of_another_cluster_does_not_take_over_from_brokers_that_are_slow_for_a_moment()
+ {
+    let mut world = World::with(
+        Settings {
+            request_timeout: ms(30_000),
+            ..rebootstrapping()
+        },
+        patient(),
+    );
+    world.cluster_id = Some(OLD);
+    let mut world = world.connected();
+    world.send(0, "first");
+    world.answer_inquiry(ErrorCode::NONE, 0);
+    world.acknowledge();
+    world.disconnects.clear();
+    world.send(0, "second");
+    // Both brokers take three seconds to answer with metadata; nothing else is wrong with them.
+    world.sender.metadata.request_all();
+    world.advance(ms(3_500));
+    assert!(world.connects.contains(&BOOTSTRAP), "{:?}", world.connects);
+    world.connects.retain(|node| *node != BOOTSTRAP);
+    world.handle(Input::Ready(BOOTSTRAP));
+    let asked = world.asked();
+    let (id, _) = asked
+        .iter()
+        .copied()
+        .find(|(_, node)| *node == BOOTSTRAP)
+        .unwrap();
+    let mut other = world.metadata();
+    other.cluster_id = Some(NEW.to_owned());
+    world.answer_metadata_of(id, other);
+    eprintln!(
+        "disconnects {:?} delivered {:?}",
+        world.disconnects,
+        world.delivered()
+    );
+    assert_eq!(
+        world.sender.metadata.view().cluster_id,
+        Some(Arc::from(OLD)),
+        "its brokers are connected"
+    );
+}

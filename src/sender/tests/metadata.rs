@@ -567,3 +567,70 @@ fn a_name_that_leads_to_an_address_is_resolved_for_good() {
     world.advance(Duration::from_secs(60));
     assert!(!world.finished.contains_key(&wait));
 }
+
+#[test]
+fn a_cluster_that_is_slow_to_answer_is_not_asked_without_end() {
+    for latency in [
+        ms(500),
+        ms(1_500),
+        ms(2_500),
+        ms(3_500),
+        ms(5_000),
+        ms(8_000),
+    ] {
+        let mut world = World::ready(Settings {
+            request_timeout: ms(30_000),
+            rebootstrap: Some(Duration::from_secs(300)),
+            ..settings()
+        });
+        world.sender.metadata.request_all();
+        let mut due: BTreeMap<RequestId, Instant> = BTreeMap::new();
+        let mut asked = 0;
+        let (begin, mut late) = (world.now, 0);
+        while world.now < begin + ms(120_000) {
+            world.advance(ms(50));
+            world.accept();
+            let all = world.asked();
+            for (id, _) in &all {
+                let now = world.now;
+                due.entry(*id).or_insert_with(|| {
+                    asked += 1;
+                    if now > begin + ms(60_000) {
+                        late += 1;
+                    }
+                    now + latency
+                });
+            }
+            for (id, _) in all {
+                if due[&id] <= world.now {
+                    let response = world.metadata();
+                    world.answer_metadata_of(id, response);
+                }
+            }
+        }
+        assert!(
+            asked <= 6 && late == 0,
+            "{latency:?}: {asked} requests, {late} in the second minute"
+        );
+    }
+}
+
+#[test]
+fn two_names_that_lead_nowhere_at_the_same_time_are_not_taken_for_resolved() {
+    let other = NodeId(-2);
+    let mut world = World::new(Settings {
+        bootstrap: vec![address(BOOTSTRAP), address(other)],
+        resolve_timeout: Some(ms(800)),
+        ..settings()
+    });
+    let wait = world.await_topic(TOPIC, None, None);
+    world.advance(ms(300));
+    assert_eq!(world.connects, [BOOTSTRAP, other]);
+    for node in [BOOTSTRAP, other] {
+        let error = Error::new(ErrorKind::Connect, "no answer from the resolver");
+        world.handle(Input::Unresolved(node));
+        world.handle(Input::Disconnected(node, error, Vec::new()));
+    }
+    world.advance(ms(1_000));
+    assert!(world.finished.contains_key(&wait), "it has given up");
+}
