@@ -212,8 +212,7 @@ impl ClusterView {
         // Which partitions are in whose rack is told with their topics.
         if update.view.racks != self.racks {
             let has_moved = |id: NodeId| self.racks.get(&id) != update.view.racks.get(&id);
-            let is_led_elsewhere =
-                |one: &PartitionView| one.leader.is_some_and(|leader| has_moved(leader));
+            let is_led_elsewhere = |one: &PartitionView| one.leader.is_some_and(&has_moved);
             let topics = update.view.topics.iter();
             let moved = topics.filter(|(_, topic)| topic.partitions.iter().any(is_led_elsewhere));
             let moved: Vec<_> = moved.map(|(name, _)| Arc::clone(name)).collect();

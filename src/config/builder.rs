@@ -103,7 +103,8 @@ impl ProducerConfigBuilder {
 
     /// A partitioner in place of the built-in choice, by name: `round_robin` or Java's class
     /// name for it, or one of librdkafka's (`consistent_random`, `murmur2`, `fnv1a_random` …).
-    /// Default: the built-in choice, by the hash of the key, or without a key batch by batch.
+    /// Default: the built-in choice, by the hash of the key, or without a key `batch.size` bytes at a
+    /// time.
     /// Kafka's name: `partitioner.class`.
     pub fn partitioner(self, name: &str) -> Self {
         self.set("partitioner.class", name)
@@ -170,7 +171,8 @@ impl ProducerConfigBuilder {
     }
 
     /// Whether the built-in choice keeps to partitions whose leader is in [`rack`](Self::rack), for
-    /// records without key. While there is none, or none that can be reached, it chooses among all.
+    /// records without key. While there is none, it chooses among all; a broker that
+    /// cannot be reached counts as none after `partitioner.availability.timeout.ms`, if that is set.
     /// Default: false. Kafka's name: `partitioner.rack.aware`.
     pub fn rack_aware_partitioning(self, aware: bool) -> Self {
         self.set("partitioner.rack.aware", aware)

@@ -64,7 +64,7 @@ pub use builder::ProducerConfigBuilder;
 pub use choices::{Acks, AddressFamily, CompressionType, MetadataRecovery};
 use classes::SerializerChoice;
 pub use object::PropertyObject;
-use producer_config::Misfits;
+use producer_config::Misfit;
 pub use properties::Properties;
 pub use server_list::ServerList;
 pub(crate) use topics::{TopicSettings, TopicTable};
@@ -128,7 +128,7 @@ impl ProducerConfig {
     /// property that is unknown, malformed, out of range, missing, not supported yet, or that
     /// contradicts another one.
     pub fn from_properties(properties: &Properties) -> Result<Self> {
-        Self::check(properties, &|_, _| Vec::new())
+        Self::check(properties, &|_, _| None)
     }
 
     /// The same for keys of type `K` and values of type `V`, so that serializers that do not serve them
@@ -136,13 +136,14 @@ impl ProducerConfig {
     pub(crate) fn for_types<K: ?Sized + 'static, V: ?Sized + 'static>(
         properties: &Properties,
     ) -> Result<Self> {
-        Self::check(properties, &|key, value| {
-            misfits::<K, V>(key, value).err().unwrap_or_default()
+        Self::check(properties, &|choice, is_key| match is_key {
+            true => choice.serving::<K>("key").err(),
+            false => choice.serving::<V>("value").err(),
         })
     }
 
-    fn check(properties: &Properties, misfits: Misfits<'_>) -> Result<Self> {
-        let (config, warnings) = producer_config::check(properties, misfits)?;
+    fn check(properties: &Properties, misfit: Misfit<'_>) -> Result<Self> {
+        let (config, warnings) = producer_config::check(properties, misfit)?;
         for warning in warnings {
             log_warn!("{warning}");
         }

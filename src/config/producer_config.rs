@@ -30,14 +30,14 @@ const SETUP: (&str, &str) = (
     "socket.connection.setup.timeout.max.ms",
 );
 
-/// What is wrong with the serializers of keys and values, if the types of both are known.
-pub(super) type Misfits<'a> = &'a dyn Fn(&SerializerChoice, &SerializerChoice) -> Vec<String>;
+/// What is wrong with the serializer of keys (true) or of values, if their type is known.
+pub(super) type Misfit<'a> = &'a dyn Fn(&SerializerChoice, bool) -> Option<String>;
 
 /// The configuration that the properties describe, and warnings for the user. All problems are found
 /// before any is reported.
 pub(super) fn check(
     properties: &Properties,
-    misfits: Misfits<'_>,
+    misfit: Misfit<'_>,
 ) -> Result<(ProducerConfig, Vec<String>)> {
     let given = GivenProperties::new(properties.iter());
     let translated = librdkafka::translate(properties);
@@ -52,7 +52,7 @@ pub(super) fn check(
         values: &values,
         given: &given,
     };
-    let serializers = classes.serializers(misfits, &mut findings);
+    let serializers = classes.serializers(misfit, &mut findings);
     let partitioner = classes.partitioner(&mut findings);
     let interceptors = classes.interceptors(&mut findings);
     unknown::report(properties, &given, &mut findings);
@@ -148,27 +148,23 @@ struct Classes<'a> {
 impl Classes<'_> {
     fn serializers(
         &self,
-        misfits: Misfits<'_>,
+        misfit: Misfit<'_>,
         findings: &mut Findings<'_>,
     ) -> Option<(SerializerChoice, SerializerChoice)> {
         let mut find = |name: &str, is_key| {
             let value = self.values.value(name);
-            SerializerChoice::find(self.properties, value, self.given, is_key)
+            let choice = SerializerChoice::find(self.properties, value, self.given, is_key)
                 .map_err(|complaint| findings.problem(name, format!("{name}: {complaint}")))
                 .ok()
-                .filter(|_| self.values.are_sound(&[name]))
+                .filter(|_| self.values.are_sound(&[name]))?;
+            if let Some(complaint) = misfit(&choice, is_key) {
+                findings.problem(name, complaint);
+            }
+            Some(choice)
         };
         let key = find("key.serializer", true);
         let value = find("value.serializer", false);
-        let (key, value) = (key?, value?);
-        for misfit in misfits(&key, &value) {
-            let name = match misfit.starts_with("key") {
-                true => "key.serializer",
-                false => "value.serializer",
-            };
-            findings.problem(name, misfit);
-        }
-        Some((key, value))
+        key.zip(value)
     }
 
     fn partitioner(&self, findings: &mut Findings<'_>) -> Option<Partitioning> {

@@ -13,7 +13,7 @@ use super::findings::Problem;
 use super::properties::{Entry, Properties, Value as Given};
 use super::table::{self, Preset};
 use super::{shown, unknown};
-use rows::ROWS;
+use rows::{ABOUT_CONSUMERS, ROWS};
 pub(super) use value::Value;
 use value::levels;
 
@@ -92,7 +92,9 @@ pub(super) fn translate(properties: &Properties) -> Translated<'_> {
             problems: Vec::new(),
         };
     }
-    let names: Vec<_> = foreign.iter().map(|(name, ..)| *name).collect();
+    let is_telling = |row: &Row| row.remark != ABOUT_CONSUMERS;
+    let telling = foreign.iter().filter(|(.., row)| is_telling(row));
+    let names: Vec<_> = telling.map(|(name, ..)| *name).collect();
     let mut translation = Translation::new(properties);
     // The last source counts, so it comes first.
     foreign.sort_by_key(|(_, entry, _)| Reverse(entry.source));
@@ -279,6 +281,9 @@ impl<'a> Translation<'a> {
 
     /// A user of librdkafka's names may expect its defaults and meanings, too.
     fn what_differs(&self, foreign: &[&str]) -> Option<String> {
+        if foreign.is_empty() {
+            return None;
+        }
         let defaults = DEFAULTS_TO_KNOW
             .into_iter()
             .filter(|name| self.properties.entry(name).is_none())

@@ -277,7 +277,7 @@ pub(super) const ROWS: &[Row] = &[
             "queued.min.messages",
             "session.timeout.ms",
         ],
-        "it is about consumers",
+        ABOUT_CONSUMERS,
     ),
     // One value is how it always is here; the others would change what a program sees.
     always(
@@ -393,6 +393,9 @@ const fn alias(names: &'static [&'static str], of: &'static str, value: Value) -
 const fn same(names: &'static [&'static str]) -> Row {
     row(names, Fate::Same, "")
 }
+
+/// Kafka's own consumers have these names, too, so they say nothing of whom a program comes from.
+pub(super) const ABOUT_CONSUMERS: &str = "it is about consumers";
 
 const fn no_effect(names: &'static [&'static str], why: &'static str) -> Row {
     row(names, Fate::NoEffect, why)

@@ -50,7 +50,7 @@ pub(super) const ROWS: &[Definition] = &[
         Kind::Class,
         "",
         "What chooses partitions instead of the built-in choice (by the hash of the key; without \
-         a key, batch by batch): `round_robin`, the name of Java's class for it, one of \
+         a key, `batch.size` bytes at a time): `round_robin`, the name of Java's class for it, one of \
          librdkafka's names (`consistent_random` and others), a name that the program has \
          registered, or an object.",
     )
@@ -80,8 +80,9 @@ pub(super) const ROWS: &[Definition] = &[
         Kind::Boolean,
         "false",
         "Whether the built-in choice keeps to partitions whose leader is in the rack that \
-         `client.rack` names, for records without key (KIP-1123). While there is none, or none that \
-         can be reached, it chooses among all. Needs `client.rack`.",
+         `client.rack` names, for records without key (KIP-1123). While there is none, it \
+         chooses among all; a broker that cannot be reached counts as none after \
+         `partitioner.availability.timeout.ms`, if that is set. Needs `client.rack`.",
     ),
     supported(
         "client.rack",

@@ -58,9 +58,7 @@ fn refused(properties: &Properties) -> String {
 
 #[track_caller]
 fn warnings(properties: &Properties) -> Vec<String> {
-    producer_config::check(properties, &|_, _| Vec::new())
-        .unwrap()
-        .1
+    producer_config::check(properties, &|_, _| None).unwrap().1
 }
 
 /// One serializer of the two, whatever the other would serve.

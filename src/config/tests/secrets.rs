@@ -4,7 +4,7 @@ use super::*;
 
 /// What a user may get to see of properties: their `Debug`, the error or the warnings.
 fn shown(properties: &Properties) -> String {
-    let checked = producer_config::check(properties, &|_, _| Vec::new());
+    let checked = producer_config::check(properties, &|_, _| None);
     let builder = ProducerConfig::builder().properties(properties.clone());
     match checked {
         Ok((config, warnings)) => format!("{properties:?}{builder:?}{config:?}{warnings:?}"),

@@ -595,9 +595,7 @@ fn a_cluster_that_is_slow_to_answer_is_not_asked_without_end() {
                 let now = world.now;
                 due.entry(*id).or_insert_with(|| {
                     asked += 1;
-                    if now > begin + ms(60_000) {
-                        late += 1;
-                    }
+                    late += u32::from(now > begin + ms(60_000));
                     now + latency
                 });
             }

@@ -341,9 +341,7 @@ fn format_storage(helper: &mut Helper, id: &str, properties: &Path) -> Result<()
     let file = properties.display().to_string();
     if clients_match_brokers() {
         // Without another JVM.
-        return helper
-            .ask(&format!("format {id} {file}"))
-            .map(|_| ());
+        return helper.ask(&format!("format {id} {file}")).map(|_| ());
     }
     let mut java = broker_java(FORMAT_HEAP_MB)?;
     java.arg("kafka.tools.StorageTool");

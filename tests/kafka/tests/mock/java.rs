@@ -73,7 +73,7 @@ fn java_speaks_the_newest_versions_to_the_mock() {
         }
     }
     let apis = "Produce, Metadata, ApiVersions, InitProducerId";
-    assert_eq!(newest, [13, 13, 4, 5], "{apis}");
+    assert_eq!(newest, [13, 13, 5, 5], "{apis}");
 }
 
 #[test]

@@ -72,10 +72,7 @@ fn config(name: &str, value: &str) -> Result<ProducerConfig, String> {
 fn each_is_known_and_what_librdkafka_does_by_default_is_possible_where_it_can_be_said() {
     // Their defaults ask for what does not exist here; that of `allow.auto.create.topics` is for
     // consumers.
-    let refused = [
-        "allow.auto.create.topics",
-        "builtin.features",
-    ];
+    let refused = ["allow.auto.create.topics", "builtin.features"];
     for Row {
         name,
         range,
