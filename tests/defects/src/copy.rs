@@ -9,7 +9,7 @@ use crate::Result;
 
 /// What the library's tests are built from, and the other packages of its workspace, without which
 /// cargo refuses to look at it.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 11] = [
     "Cargo.toml",
     "Cargo.lock",
     "README.md",
@@ -17,6 +17,8 @@ const PARTS: [&str; 9] = [
     "examples",
     "benches/Cargo.toml",
     ":(glob)benches/*.rs",
+    "tests/clients/Cargo.toml",
+    ":(glob)tests/clients/src/**",
     "tests/codec",
     "tests/data",
 ];
