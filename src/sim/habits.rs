@@ -28,6 +28,9 @@ pub(super) struct Habits {
     named: BTreeSet<(i32, i32, NodeId)>,
     /// Partitions whose leader is one of these, and has refused a batch since or was lost.
     doubted: BTreeSet<i32>,
+    /// Whether brokers name leaders of epochs that are yet to come. Metadata cannot confirm or refute
+    /// these in the order of their epochs, so nothing is said of that order then.
+    has_invented_epochs: bool,
     /// Partitions that have followed such an answer and had no batch acknowledged since.
     followed: BTreeSet<i32>,
 }
@@ -45,6 +48,7 @@ impl Habits {
             has_metadata: false,
             named: BTreeSet::new(),
             doubted: BTreeSet::new(),
+            has_invented_epochs: options.faults.far_hint > 0,
             followed: BTreeSet::new(),
         }
     }
@@ -157,7 +161,8 @@ impl Habits {
             if old.1 != new.1 && is_hint {
                 self.followed.insert(index);
             }
-            let may_go_back = self.has_metadata && self.doubted.contains(&index);
+            let may_go_back =
+                self.has_metadata && (self.has_invented_epochs || self.doubted.contains(&index));
             if old.0 != new.0 {
                 self.doubted.remove(&index);
             }

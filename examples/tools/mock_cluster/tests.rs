@@ -71,7 +71,7 @@ fn prints_a_line_for_each_request_and_each_batch_and_the_records() {
     producer.send_wait(record).unwrap();
     let lines = seen.lines();
     let versions = format!(
-        "api-versions version=4 broker=1 client=app software=linger/{}",
+        "api-versions version=5 broker=1 client=app software=linger/{}",
         env!("CARGO_PKG_VERSION")
     );
     assert_eq!(lines[0], versions);
