@@ -83,7 +83,7 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
     /// let state = producer.state();
     /// assert!(state.is_alive && state.is_ready());
     /// assert_eq!(state.connected_brokers(), 1);
-    /// # Ok::<(), linger::Error>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn state(&self) -> ProducerState {
         let shared = &self.handle.shared;
