@@ -161,8 +161,12 @@ impl Habits {
             if old.1 != new.1 && is_hint {
                 self.followed.insert(index);
             }
-            let may_go_back =
-                self.has_metadata && (self.has_invented_epochs || self.doubted.contains(&index));
+            // What only a hint has said gives way to metadata once its leader is left or lost.
+            let was_hinted = old
+                .1
+                .is_some_and(|leader| self.named.contains(&(index, old.0, leader)));
+            let may_go_back = self.has_metadata
+                && (self.has_invented_epochs || was_hinted || self.doubted.contains(&index));
             if old.0 != new.0 {
                 self.doubted.remove(&index);
             }
