@@ -242,11 +242,13 @@ impl Refresh {
         }
         if is_current && inquiry.is_again {
             self.back_off(now, is_good, backoff);
-        } else if is_current && !inquiry.leaves_others && self.may_ask_again(now) {
-            // What was asked for the first time has a pause of its own before it. What had to wait
-            // already waits no longer, however many new topics there are.
-            self.not_before = Some(now + backoff(0));
-            self.attempts = u32::from(!is_good);
+        } else if is_current && !inquiry.leaves_others {
+            // What was asked for the first time has a pause of its own behind it, though another may not
+            // be over. What had to wait already waits no longer, however many new topics there are.
+            if self.may_ask_again(now) {
+                self.attempts = u32::from(!is_good);
+            }
+            self.not_before = self.not_before.max(Some(now + backoff(0)));
         }
     }
 
@@ -392,6 +394,17 @@ mod tests {
         assert_eq!(refresh.due(), Some(Due::At(start + 2 * PAUSE)));
         refresh.request_all();
         assert_eq!(ask(&mut refresh, start + 2 * PAUSE, &[]).len(), 3);
+    }
+
+    #[test]
+    fn a_topic_that_was_new_has_a_whole_pause_behind_it_whatever_pause_went_on() {
+        let (mut refresh, start) = (refresh(), now());
+        refresh.hold(start + PAUSE / 2);
+        refresh.track(start, &name("orders"));
+        ask(&mut refresh, start, &[]);
+        refresh.request_all();
+        assert!(!refresh.is_due(start + PAUSE / 2));
+        assert_eq!(ask(&mut refresh, start + PAUSE, &[]).len(), 1);
     }
 
     #[test]

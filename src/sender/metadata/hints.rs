@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::address::Address;
 use crate::cluster::ClusterView;
 use crate::ids::NodeId;
-use crate::protocol::messages::{CurrentLeader, NodeEndpoint};
+use crate::protocol::messages::{CurrentLeader, MetadataResponse, NodeEndpoint};
 use crate::sender::metadata::{Metadata, News};
 use crate::sorted_map::SortedMap;
 use crate::sync::Arc;
@@ -42,8 +42,24 @@ impl Hints {
         }
     }
 
-    /// Forgets those that metadata has overtaken.
-    pub(super) fn settle(&mut self, view: &ClusterView) {
+    /// Forgets those that metadata has confirmed or overtaken. A doubt ends with them: what metadata has
+    /// said of an epoch must not give way to an answer that is older.
+    pub(super) fn settle(&mut self, view: &ClusterView, response: &MetadataResponse) {
+        if self.0.is_empty() {
+            return;
+        }
+        for topic in &response.topics {
+            let Some(name) = topic.name.as_deref().map(Arc::from) else {
+                continue;
+            };
+            for told in &topic.partitions {
+                let key = (Arc::clone(&name), told.index);
+                let hint = self.0.get(&key);
+                if hint.is_some_and(|hint| hint.leader_epoch <= told.leader_epoch) {
+                    self.0.remove(&key);
+                }
+            }
+        }
         self.0.retain(|(topic, partition), hint| {
             let topic = view.topics.get(topic);
             let index = usize::try_from(*partition).unwrap_or(usize::MAX);

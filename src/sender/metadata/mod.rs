@@ -276,7 +276,7 @@ impl Metadata {
             changed,
             told,
         } = self.view.merged(response, &reading);
-        self.hints.settle(&view);
+        self.hints.settle(&view, response);
         self.complain(now, node, &view, &told);
         let mut touched: BTreeSet<_> = changed.iter().cloned().collect();
         touched.extend(inquiry.topics.iter().cloned());

@@ -279,6 +279,24 @@ fn so_does_one_that_cannot_be_reached() {
     assert_eq!(world.the_request().node, ONE);
 }
 
+/// A broker that lags behind must not lead back to the old leader (KIP-951 compares epochs for that).
+#[test]
+fn a_doubt_of_a_hint_ends_with_the_metadata_that_confirms_it() {
+    let mut world = World::ready(settings());
+    let before = world.metadata();
+    world.send(0, "a");
+    world.move_leader(0, 2);
+    hint(&mut world, TWO, 2);
+    world.lose(TWO);
+    world.advance(BACKOFF);
+    world.answer_metadata();
+    world.sender.metadata.request_all();
+    world.advance(BACKOFF);
+    world.answer_metadata_with(before);
+    world.accept();
+    assert_eq!(world.the_request().node, TWO);
+}
+
 #[test]
 fn a_leader_that_was_hinted_at_outlasts_metadata_as_long_as_nothing_speaks_against_it() {
     let mut world = World::ready(settings());
