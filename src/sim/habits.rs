@@ -26,13 +26,12 @@ pub(super) struct Habits {
     has_metadata: bool,
     /// Partitions with leader and epoch as the answers to batches have named them.
     named: BTreeSet<(i32, i32, NodeId)>,
-    /// Partitions whose leader is one of these, and has refused a batch since or was lost.
-    doubted: BTreeSet<i32>,
-    /// Whether brokers name leaders of epochs that are yet to come. Metadata cannot confirm or refute
-    /// these in the order of their epochs, so nothing is said of that order then.
-    has_invented_epochs: bool,
+    /// Those of them whose leader has refused a batch since or was lost.
+    doubted: BTreeSet<(i32, i32, NodeId)>,
     /// Partitions that have followed such an answer and had no batch acknowledged since.
     followed: BTreeSet<i32>,
+    /// Partitions that had one acknowledged after the last leader that was named.
+    taken_since: BTreeSet<i32>,
 }
 
 /// The part of a batch before its records, which changes with the epoch.
@@ -48,8 +47,8 @@ impl Habits {
             has_metadata: false,
             named: BTreeSet::new(),
             doubted: BTreeSet::new(),
-            has_invented_epochs: options.faults.far_hint > 0,
             followed: BTreeSet::new(),
+            taken_since: BTreeSet::new(),
         }
     }
 
@@ -66,13 +65,14 @@ impl Habits {
             match one.error {
                 ErrorCode::NONE | ErrorCode::DUPLICATE_SEQUENCE_NUMBER => {
                     self.followed.remove(&one.index);
+                    self.taken_since.insert(one.index);
                 }
-                _ if self.is_hinted(one.index) => _ = self.doubted.insert(one.index),
-                _ => {}
+                _ => self.doubt(|(index, ..)| index == one.index),
             }
             if let Some(hint) = &one.current_leader {
                 self.named
                     .insert((one.index, hint.leader_epoch, hint.leader));
+                self.taken_since.remove(&one.index);
             }
         }
     }
@@ -82,22 +82,18 @@ impl Habits {
         self.has_metadata = false;
     }
 
-    fn is_hinted(&self, index: i32) -> bool {
-        let known = self.leaders.get(&index);
-        known.is_some_and(|(epoch, leader)| {
-            leader.is_some_and(|leader| self.named.contains(&(index, *epoch, leader)))
-        })
-    }
-
     /// A connection is no more.
     pub(super) fn on_lost(&mut self, node: NodeId) {
-        let is_led = |(_, leader): &(i32, Option<NodeId>)| *leader == Some(node);
-        let led = self.leaders.iter().filter(|(_, known)| is_led(known));
-        let lost = led
-            .map(|(index, _)| *index)
-            .filter(|index| self.is_hinted(*index));
-        let lost: Vec<_> = lost.collect();
-        self.doubted.extend(lost);
+        self.doubt(|(_, _, leader)| leader == node);
+    }
+
+    /// Those of the named leaders that are meant have turned out to be none. What was named since the
+    /// producer's last picture counts as well: it may have been told of both at once.
+    fn doubt(&mut self, is_meant: impl Fn((i32, i32, NodeId)) -> bool) {
+        let known = |index| self.leaders.get(&index).map_or(-1, |(epoch, _)| *epoch);
+        let named = self.named.iter().copied();
+        let meant = named.filter(|one| is_meant(*one) && one.1 >= known(one.0));
+        self.doubted.extend(meant);
     }
 
     /// The producer sends a request. A batch that it sent before comes after a pause, unless another
@@ -158,17 +154,15 @@ impl Habits {
             if old.1 != new.1 && !(is_hint && self.followed.contains(&index)) {
                 self.sent.remove(&index);
             }
-            if old.1 != new.1 && is_hint {
+            if old.1 != new.1 && is_hint && !self.taken_since.contains(&index) {
                 self.followed.insert(index);
             }
-            // What only a hint has said gives way to metadata once its leader is left or lost.
-            let was_hinted = old
-                .1
-                .is_some_and(|leader| self.named.contains(&(index, old.0, leader)));
-            let may_go_back = self.has_metadata
-                && (self.has_invented_epochs || was_hinted || self.doubted.contains(&index));
+            let old_leader = old.1.map(|leader| (index, old.0, leader));
+            let is_doubted = old_leader.is_some_and(|old| self.doubted.contains(&old));
+            let may_go_back = self.has_metadata && is_doubted;
             if old.0 != new.0 {
-                self.doubted.remove(&index);
+                self.doubted
+                    .retain(|(of, epoch, _)| (*of, *epoch) != (index, old.0));
             }
             let is_there = old
                 .1

@@ -327,7 +327,13 @@ impl Options {
             } else {
                 20
             };
-        sender.linger + pauses + trips
+        // A cluster that was made anew while nothing was sent is noticed only now: another way to the
+        // brokers, by the bootstrap servers.
+        let again = match self.faults.replace_cluster {
+            0 => Duration::ZERO,
+            _ => trips,
+        };
+        sender.linger + pauses + trips + again
     }
 
     /// A time within which everything that can succeed does so once nothing goes wrong any more:
@@ -425,24 +431,14 @@ fn shuffle(seed: u64) -> u32 {
     d.pick(&[0, 0, 100, 500])
 }
 
-/// Far hints and changes of cluster are drawn for the fixed seeds below this only, and not in hunts: what
-/// may be expected of the producer's pauses and epochs while they go on is not settled yet.
-const TRIED: u64 = 1 << 32;
-
 /// How often a broker invents a leader and its epoch. Not at all where nothing else is wrong.
 fn far_hint(seed: u64) -> u32 {
-    if seed >= TRIED {
-        return 0;
-    }
     let d = &mut Dice::new(seed, Stream::Hints);
     d.pick(&[0, 0, 0, 300, 900])
 }
 
 /// How often another cluster comes. Mostly never.
 fn replace_cluster(seed: u64) -> u32 {
-    if seed >= TRIED {
-        return 0;
-    }
     let d = &mut Dice::new(seed, Stream::Clusters);
     match d.chance(200) {
         true => d.pick(&[20, 100, 300]),

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use crate::accumulator::{Accumulator, BatchId};
 use crate::error::{ErrorKind, Result};
 use crate::ids::NodeId;
+use crate::protocol::messages::MetadataRequest;
 use crate::sim::ledger::Ledger;
 use crate::sim::options::{Options, TOPIC};
 use crate::sim::promise::{I1, I6, I7, I8, I10, I13, broken_if};
@@ -163,8 +164,8 @@ impl Checker {
     }
 
     /// Metadata is asked for.
-    pub(super) fn on_asked(&mut self, now: Instant) {
-        self.pace.on_asked(now);
+    pub(super) fn on_asked(&mut self, now: Instant, request: &MetadataRequest) {
+        self.pace.on_asked(now, request);
     }
 
     /// Records accepted and without an outcome.

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::protocol::messages::MetadataRequest;
 use crate::sim::options::Options;
 use crate::sim::promise::{I8, broken_if};
 
@@ -13,6 +14,8 @@ pub(super) struct Pace {
     connects: u64,
     /// When metadata was asked for last.
     asked: Option<Instant>,
+    /// When it was last asked about a topic.
+    asked_of_topics: Option<Instant>,
     metadata_pause: Duration,
     /// How many parts of the producer may want something at the same time.
     parties: u64,
@@ -29,6 +32,7 @@ impl Pace {
             requests: 0,
             connects: 0,
             asked: None,
+            asked_of_topics: None,
             metadata_pause: sender.retry_backoff.initial * 8 / 10,
             parties: 2 * (u64::from(options.brokers) + 10),
             request_pause: (sender.retry_backoff.initial * 8 / 10).max(options.latency.0 * 2),
@@ -58,9 +62,16 @@ impl Pace {
         });
     }
 
-    /// Metadata is asked for.
-    pub(super) fn on_asked(&mut self, now: Instant) {
-        let pause = self.asked.replace(now).map(|before| now - before);
+    /// Metadata is asked for. About a topic at once if the last request named none: every topic was
+    /// forgotten then, and this one is new again.
+    pub(super) fn on_asked(&mut self, now: Instant, request: &MetadataRequest) {
+        let names_topics = request.topics.as_ref().is_none_or(|all| !all.is_empty());
+        let before = self.asked.replace(now);
+        let before = match names_topics {
+            true => self.asked_of_topics.replace(now),
+            false => before,
+        };
+        let pause = before.map(|before| now - before);
         broken_if(
             I8,
             pause.is_some_and(|pause| pause < self.metadata_pause),

@@ -163,8 +163,8 @@ impl World {
         self.flights
             .on_send(node, id, &request, &mut self.stage.trace);
         self.checker.on_sent(self.stage.elapsed());
-        if matches!(request, Request::Metadata(_)) {
-            self.checker.on_asked(self.stage.now);
+        if let Request::Metadata(metadata) = &request {
+            self.checker.on_asked(self.stage.now, metadata);
         }
         self.stage
             .note("send", [node.0.into(), id.0 as i64, link as i64], || {

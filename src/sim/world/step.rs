@@ -8,7 +8,7 @@ use crate::address::{Address, Destination};
 use crate::cluster::ClusterView;
 use crate::error::{ErrorKind, Fate};
 use crate::ids::NodeId;
-use crate::protocol::ApiKey;
+use crate::protocol::Request;
 use crate::sender::Output;
 use crate::sim::caller::Caller;
 use crate::sim::event::Event;
@@ -117,8 +117,8 @@ impl World {
                     self.flights
                         .on_send(node, id, &request, &mut self.stage.trace);
                     self.checker.on_sent(self.stage.elapsed());
-                    if api == ApiKey::Metadata {
-                        self.checker.on_asked(now);
+                    if let Request::Metadata(metadata) = &request {
+                        self.checker.on_asked(now, metadata);
                     }
                     self.habits.on_sent(now, node, &request);
                     self.stage
