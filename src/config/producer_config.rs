@@ -44,6 +44,7 @@ pub(super) fn check(
     let properties = &*translated.properties;
     let mut findings = Findings::new(properties);
     findings.begin_with(translated.problems, translated.warnings);
+    findings.malformed();
     let values = Values::read(properties, &mut findings);
 
     let bootstrap_servers = bootstrap_servers(&values, &mut findings);

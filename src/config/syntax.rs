@@ -27,6 +27,8 @@ pub(super) struct Property {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SyntaxError {
     pub(super) message: &'static str,
+    /// The name, if it is only the value that is malformed, and that value as it stands.
+    pub(super) property: Option<(String, String)>,
     pub(super) line: usize,
 }
 
@@ -88,8 +90,7 @@ impl Iterator for Reader<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (line, logical) = self.next_logical_line()?;
-        let property = read_property(line, &logical);
-        Some(property.map_err(|message| SyntaxError { message, line }))
+        Some(read_property(line, &logical))
     }
 }
 
@@ -100,22 +101,28 @@ pub(super) fn line_after(bytes: &[u8]) -> usize {
     1 + ends - text.matches("\r\n").count()
 }
 
-fn read_property(line: usize, logical: &str) -> Result<Property, &'static str> {
+fn read_property(line: usize, logical: &str) -> Result<Property, SyntaxError> {
+    let error = |message, property| SyntaxError {
+        message,
+        property,
+        line,
+    };
     let (name, after_name) = logical.split_at(end_of_name(logical));
     let after_name = after_name.trim_start_matches(WHITE);
     let value = after_name.strip_prefix(['=', ':']).unwrap_or(after_name);
     let is_bare = logical.trim_matches(['\\', ' ', '\t', '\x0c']).is_empty();
     if is_bare {
-        return Err("a backslash with nothing behind it");
+        return Err(error("a backslash with nothing behind it", None));
     }
     if name.is_empty() {
-        return Err("a value without a name");
+        return Err(error("a value without a name", None));
     }
-    Ok(Property {
-        name: unescape(name)?,
-        value: unescape(value.trim_start_matches(WHITE))?,
-        line,
-    })
+    let name = unescape(name).map_err(|message| error(message, None))?;
+    let raw = value.trim_start_matches(WHITE);
+    match unescape(raw) {
+        Ok(value) => Ok(Property { name, value, line }),
+        Err(message) => Err(error(message, Some((name, raw.to_owned())))),
+    }
 }
 
 /// Where the first white space, `=` or `:` is that no backslash protects.
