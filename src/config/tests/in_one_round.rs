@@ -43,6 +43,20 @@ fn serializers_that_do_not_fit_are_told_with_everything_else() {
 }
 
 #[test]
+fn a_serializer_that_nobody_knows_hides_no_misfit_of_the_other() {
+    for (known, unknown) in [("key", "value"), ("value", "key")] {
+        let properties = minimal()
+            .set(format!("{known}.serializer"), "long")
+            .set(format!("{unknown}.serializer"), "com.example.S");
+        let error = ProducerConfig::for_types::<str, str>(&properties).unwrap_err();
+        let message = error.to_string();
+        assert!(message.starts_with("2 problems:"), "{message}");
+        let misfit = format!("  {known}.serializer: \"long\" serves i64, but");
+        assert!(message.contains(&misfit), "{message}");
+    }
+}
+
+#[test]
 fn a_wrong_value_is_one_problem_and_not_several() {
     // Each would contradict the default of the value that is wrong.
     let cases = [

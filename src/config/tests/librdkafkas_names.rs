@@ -432,6 +432,14 @@ fn have_a_row_each_that_fits_kafkas_table() {
     assert!(seen.len() > 180, "{}", seen.len());
 }
 
+/// Kafka's own consumers have these names, too.
+#[test]
+fn of_consumers_alone_are_not_taken_for_librdkafkas() {
+    let warnings = warnings(&with(&[("enable.auto.commit", "false")]));
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("about consumers"), "{warnings:?}");
+}
+
 #[test]
 fn never_meet_an_unknown_property() {
     for name in librdkafka::names() {
