@@ -281,6 +281,7 @@ fn sender_settings(config: &ProducerConfig) -> sender::Settings {
         bootstrap: config.bootstrap_servers().to_vec(),
         retries: config.retries(),
         idempotence: config.idempotence(),
+        transactional: None,
         linger: config.linger(),
         request_timeout: config.request_timeout(),
         max_request_size: config.max_request_size(),
@@ -422,6 +423,7 @@ impl Driver {
                         answer.give(Ok(purged));
                     }
                 }
+                Output::Doom(_) => {}
                 Output::Report(report) => self.note(now, report),
                 Output::Wait(deadline) => {
                     self.client.write_all(&mut self.inputs);

@@ -55,8 +55,54 @@ pub(crate) enum Command {
     Track(Arc<str>),
     /// Answer when all batches opened before this one have their outcome.
     Flush(BatchId),
-    /// Send what is queued, then answer and stop; at the deadline, fail what is left.
+    /// Send what is queued, then answer and stop; at the deadline, fail what is left. A transaction that
+    /// is open is aborted.
     Close(Option<Instant>),
+    /// Answer when this producer is the only one with its transactional id: older ones are fenced, and
+    /// what they left open is aborted.
+    InitTransactions,
+    /// Answer when these offsets belong to the open transaction.
+    SendOffsets(Box<OffsetsOrder>),
+    /// End the open transaction; answer when that is certain.
+    EndTransaction {
+        commit: bool,
+        /// Batches opened before this one belong to it.
+        before: BatchId,
+    },
+}
+
+/// Offsets of a consumer group, to be committed with the transaction.
+#[derive(Clone, Debug)]
+pub(crate) struct OffsetsOrder {
+    pub(crate) group: GroupMember,
+    pub(crate) offsets: Vec<TopicOffsets>,
+}
+
+/// The group, and the member of it that has read so far (KIP-447).
+#[derive(Clone, Debug)]
+pub(crate) struct GroupMember {
+    pub(crate) group_id: Arc<str>,
+    /// Generation of the classic protocol, or member epoch of the new one; -1 for none.
+    pub(crate) generation: i32,
+    pub(crate) member_id: String,
+    pub(crate) instance_id: Option<String>,
+}
+
+/// What was read of one topic.
+#[derive(Clone, Debug)]
+pub(crate) struct TopicOffsets {
+    pub(crate) topic: Arc<str>,
+    pub(crate) partitions: Vec<PartitionOffset>,
+}
+
+/// The offset of the next record that the group has not read.
+#[derive(Clone, Debug)]
+pub(crate) struct PartitionOffset {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    /// Of the leader, as the consumer knows it; -1 for none.
+    pub(crate) leader_epoch: i32,
+    pub(crate) metadata: Option<String>,
 }
 
 /// Fail what is queued and was never taken to be sent. The answer is what that came to.
@@ -110,6 +156,10 @@ pub(crate) enum Output {
     Finish(CommandId, Result<()>),
     /// Answer a purge.
     Purged(PurgeId, Purged),
+    /// The open transaction can only be aborted, or the producer can only be closed: as the error says
+    /// ([`is_abortable`](Error::is_abortable), [`is_fatal`](Error::is_fatal)). Records are refused with it
+    /// from now on.
+    Doom(Error),
     /// Nothing to do, but something to know.
     Report(Report),
     /// Nothing to do before this time or the next input. Ends a series of polls.

@@ -66,11 +66,15 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
-pub(crate) use event::{Command, CommandId, Input, Output, PurgeId, PurgeOrder, Purged, Report};
+pub(crate) use event::{
+    Command, CommandId, GroupMember, Input, OffsetsOrder, Output, PartitionOffset, PurgeId,
+    PurgeOrder, Purged, Report, TopicOffsets,
+};
 
 use crate::accumulator::{Accumulator, BatchId, Notice};
 use crate::address::Address;
 use crate::backoff::Backoff;
+use crate::error::{Error, ErrorKind};
 use crate::ids::{NodeId, RequestId};
 use crate::metrics::Counters;
 use crate::protocol::messages::InitProducerIdResponse;
@@ -93,6 +97,8 @@ pub(crate) struct Settings {
     pub(crate) retries: u32,
     /// Whether batches carry a producer id and sequences.
     pub(crate) idempotence: bool,
+    /// With a transactional id, records belong to transactions.
+    pub(crate) transactional: Option<Transactional>,
     pub(crate) linger: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) max_request_size: usize,
@@ -114,6 +120,15 @@ pub(crate) struct Settings {
     pub(crate) connections_max_idle: Option<Duration>,
     pub(crate) availability_timeout: Option<Duration>,
     pub(crate) seed: u64,
+}
+
+/// What makes a producer transactional.
+#[derive(Clone, Debug)]
+pub(crate) struct Transactional {
+    /// `transactional.id`.
+    pub(crate) id: Arc<str>,
+    /// `transaction.timeout.ms`.
+    pub(crate) timeout: Duration,
 }
 
 /// Pauses are no shorter than this, whatever is set: without any, a broker that refuses, or a port where
@@ -289,6 +304,12 @@ impl Sender {
                 self.commands.close(id, deadline, &mut self.agenda);
                 self.metadata.refuse_waits(&mut self.agenda);
                 self.hurry_all(step);
+            }
+            Command::InitTransactions
+            | Command::SendOffsets(_)
+            | Command::EndTransaction { .. } => {
+                let error = Error::new(ErrorKind::Misuse, "transactional.id is not set");
+                self.agenda.push(Output::Finish(id, Err(error)));
             }
         }
     }

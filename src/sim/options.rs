@@ -165,6 +165,7 @@ impl Options {
                 bootstrap: vec![bootstrap(1)],
                 retries: u32::MAX,
                 idempotence: false,
+                transactional: None,
                 linger: ms(5),
                 request_timeout: ms(1_000),
                 max_request_size: 10_000,
@@ -372,6 +373,7 @@ fn sender_settings(seed: u64, brokers: u16, d: &mut Dice) -> (Settings, TopicSet
             .collect(),
         retries,
         // As the configuration has it: other settings rule it out.
+        transactional: None,
         idempotence: acks == Acks::All && retries > 0 && d.chance(700),
         linger,
         request_timeout,

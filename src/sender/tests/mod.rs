@@ -59,6 +59,7 @@ fn settings() -> Settings {
         bootstrap: vec![address(BOOTSTRAP)],
         retries: u32::MAX,
         idempotence: false,
+        transactional: None,
         linger: LINGER,
         request_timeout: REQUEST,
         max_request_size: 10_000,
