@@ -10,6 +10,7 @@ use crate::foreign::logging::log_debug;
 use crate::ids::NodeId;
 use crate::protocol::Request;
 use crate::protocol::messages::{ProducePartition, ProduceRequest, ProduceTopic};
+use crate::protocol::version::TransactionVersion;
 use crate::sender::Sender;
 use crate::sender::nodes::RequestKind;
 use crate::sender::partitions::Stage;
@@ -204,6 +205,7 @@ impl Sender {
         let timeout_ms = i32::try_from(self.settings.request_timeout.as_millis());
         let request = ProduceRequest {
             transactional_id: None,
+            transactions: TransactionVersion::V1,
             acks: kind.acks.wire(),
             timeout_ms: timeout_ms.unwrap_or(i32::MAX),
             topics: topics.into_values().collect(),
