@@ -216,6 +216,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
     };
     let poller = Poller::new().map_err(|error| refused("file descriptor", error))?;
     let counters = Arc::new(Counters::default());
+    let settings = sender_settings(config);
     let shared = Arc::new(Shared {
         accumulator: Accumulator::new(
             config.batch_size(),
@@ -224,6 +225,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         )
         .with_settings(config.topics().clone())
         .with_record_limits(config.batch_records(), config.pending_records())
+        .with_transactions(settings.transactional.is_some())
         .with_interceptors(config.interceptors().cloned()),
         counters: Arc::clone(&counters),
         mailbox: Mailbox::default(),
@@ -239,7 +241,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         doomed: AtomicBool::new(false),
     });
     let connect = connect_settings(config);
-    let sender = Sender::new(now(), sender_settings(config), counters);
+    let sender = Sender::new(now(), settings, counters);
     let driver = Driver {
         shared: Arc::clone(&shared),
         sender,

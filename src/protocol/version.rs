@@ -126,7 +126,6 @@ impl ApiVersions {
     }
 
     /// What the cluster has switched on; `None` if the broker does not know, or is older than 2.7.
-    #[allow(dead_code, reason = "transactions are not spoken yet")]
     pub(crate) fn features(&self) -> Option<FinalizedFeatures> {
         self.features
     }
