@@ -220,6 +220,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
     };
     let poller = Poller::new().map_err(|error| refused("file descriptor", error))?;
     let counters = Arc::new(Counters::default());
+    let settings = sender_settings(config);
     let shared = Arc::new(Shared {
         accumulator: Accumulator::new(
             config.batch_size(),
@@ -228,6 +229,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         )
         .with_settings(config.topics().clone())
         .with_record_limits(config.batch_records(), config.pending_records())
+        .with_transactions(settings.transactional.is_some())
         .with_interceptors(config.interceptors().cloned()),
         counters: Arc::clone(&counters),
         mailbox: Mailbox::default(),
@@ -244,7 +246,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         doomed: AtomicBool::new(false),
     });
     let connect = connect_settings(config);
-    let sender = Sender::new(now(), sender_settings(config), counters);
+    let sender = Sender::new(now(), settings, counters);
     let driver = Driver {
         shared: Arc::clone(&shared),
         sender,

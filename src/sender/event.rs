@@ -8,6 +8,7 @@ use crate::cluster::ClusterView;
 use crate::error::{Error, Result};
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::error_code::ErrorCode;
+use crate::protocol::version::FinalizedFeatures;
 use crate::protocol::{Request, Response};
 use crate::sync::Arc;
 
@@ -23,6 +24,8 @@ pub(crate) struct PurgeId(pub(crate) u64);
 /// What happened.
 #[derive(Debug)]
 pub(crate) enum Input {
+    /// A broker has said what the cluster has switched on; [`Input::Ready`] follows.
+    Features(FinalizedFeatures),
     /// The connection has finished its handshake.
     Ready(NodeId),
     /// The node's name leads to no address; [`Input::Disconnected`] follows.

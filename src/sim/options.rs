@@ -298,6 +298,17 @@ impl Options {
         options
     }
 
+    /// As a transactional producer has to be.
+    pub(super) fn make_idempotent(&mut self) {
+        self.sender.idempotence = true;
+        self.sender.retries = u32::MAX;
+        let topic = TopicSettings {
+            acks: Acks::All,
+            ..self.topic()
+        };
+        self.topics.set(TOPIC, topic);
+    }
+
     /// What holds for the topic that is sent to.
     pub(super) fn topic(&self) -> TopicSettings {
         self.topics.of(TOPIC)

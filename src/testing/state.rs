@@ -13,9 +13,7 @@ use crate::protocol::messages::NodeEndpoint;
 use crate::protocol::version::VersionRange;
 use crate::protocol::{ApiKey, Response};
 use crate::sync::Arc;
-use crate::testing::api::{
-    self, Answer, Api, Arrival, Handler, MockRequestContent, api_versions, find_coordinator,
-};
+use crate::testing::api::{self, Answer, Api, Arrival, Handler, MockRequestContent, api_versions};
 use crate::testing::events::{MockAnswer, MockEvent, MockHandled, Observer};
 use crate::testing::faults::{ConnectionEffect, Faults, Plan};
 use crate::testing::legality::Attempts;
@@ -405,7 +403,6 @@ impl ClusterState {
 
     /// As Kafka does: `ApiVersions` in a version that the broker does not know is answered in
     /// version 0 (KIP-511), everything else that it does not know or cannot read costs the connection.
-    /// But a client that looks for a coordinator gets an answer, see [`find_coordinator`].
     fn refuse(&mut self, node: NodeId, body: &[u8], error: RequestError) -> Reaction {
         let words = error.to_string();
         let (header, is_known, mut why) = match error {
@@ -422,9 +419,6 @@ impl ClusterState {
             let response = Response::ApiVersions(response);
             let frame = encode_response(&response, 0, header.correlation_id);
             (Action::Send(frame.to_vec()), error)
-        } else if let Some((frame, error, words)) = find_coordinator::refuse(&header, body) {
-            words.clone_into(&mut why);
-            (Action::Send(frame), error)
         } else {
             if ApiKey::from_code(header.api_key).is_none() && header.api_key >= 0 {
                 "the API is not served".clone_into(&mut why);
@@ -499,6 +493,7 @@ mod tests {
     use super::*;
     use crate::protocol::frame::SharedBytes;
     use crate::protocol::messages::{ProducePartition, ProduceRequest, ProduceTopic};
+    use crate::protocol::version::TransactionVersion;
     use crate::protocol::{Request, decode_response, encode_request};
     use crate::record::Record;
     use crate::record::batch::{BatchEncoder, ProducerStamp};
@@ -515,6 +510,7 @@ mod tests {
         batch.append(&record, next);
         let request = Request::Produce(ProduceRequest {
             transactional_id: None,
+            transactions: TransactionVersion::V1,
             acks: 1,
             timeout_ms: 1,
             topics: vec![ProduceTopic {

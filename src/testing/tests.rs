@@ -17,6 +17,7 @@ use crate::protocol::messages::{
     ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, MetadataResponse, ProducePartition,
     ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopic,
 };
+use crate::protocol::version::TransactionVersion;
 use crate::protocol::{ApiKey, Request, Response, decode_response, encode_request};
 use crate::record::batch::{BatchEncoder, ProducerStamp};
 use crate::record::{Header, Record};
@@ -132,6 +133,7 @@ fn one(topic: &str, partition: i32, batch: Vec<u8>) -> Request {
 fn with_acks(acks: i16, topic: &str, partition: i32, batch: Vec<u8>) -> Request {
     Request::Produce(ProduceRequest {
         transactional_id: None,
+        transactions: TransactionVersion::V1,
         acks,
         timeout_ms: 30_000,
         topics: vec![ProduceTopic {

@@ -96,6 +96,10 @@ impl World {
                     caller.state = State::Running;
                     self.pause(index);
                 }
+                State::Ending(command, commit) if *command == id => {
+                    let commit = *commit;
+                    self.on_transaction(index, commit, result);
+                }
                 State::Closing(command, deadline) if *command == id => {
                     self.checker.on_unblocked(now, "close", *deadline);
                     caller.state = State::Done;

@@ -2,9 +2,8 @@
 //!
 //! - As Kafka 4 does, the brokers offer Produce from version 0, because librdkafka looks for it
 //!   (KAFKA-18659), though they refuse what is below 3.
-//! - They name Fetch, `ListOffsets` and `FindCoordinator`, which librdkafka takes as the sign of a
-//!   broker that knows record batches, but serve none of these: `FindCoordinator` is
-//!   [refused](super::find_coordinator), the others cost the connection.
+//! - They name Fetch and `ListOffsets`, which librdkafka takes as the sign of a broker that knows record
+//!   batches, but serve neither: a request costs the connection.
 //! - A version of this API that a broker does not know is answered in version 0, with
 //!   `UNSUPPORTED_VERSION` and its own range (KIP-511).
 //! - A client that means another cluster or another broker is told to look for them, from version 5
@@ -16,15 +15,12 @@ use crate::protocol::messages::{ApiVersionRange, ApiVersionsRequest, ApiVersions
 use crate::protocol::version::VersionRange;
 use crate::protocol::{ApiKey, Response};
 use crate::testing::MockRequestContent;
-use crate::testing::api::{Answer, Arrival, Handler, find_coordinator};
+use crate::testing::api::{Answer, Arrival, Handler};
 use crate::testing::state::ClusterState;
 
-/// Keys and versions of what is offered and not served: Fetch, `ListOffsets`, `FindCoordinator`.
-const NAMED_ONLY: [(i16, VersionRange); 3] = [
-    (1, VersionRange::new(4, 17)),
-    (2, VersionRange::new(1, 10)),
-    (find_coordinator::KEY, find_coordinator::VERSIONS),
-];
+/// Keys and versions of what is offered and not served: Fetch, `ListOffsets`.
+const NAMED_ONLY: [(i16, VersionRange); 2] =
+    [(1, VersionRange::new(4, 17)), (2, VersionRange::new(1, 10))];
 
 impl Handler for ApiVersionsRequest {
     fn content(&self, _state: &ClusterState) -> MockRequestContent {
@@ -57,6 +53,8 @@ impl Handler for ApiVersionsRequest {
             error,
             apis,
             throttle_time_ms: arrival.plan.throttle_time_ms(),
+            finalized_features_epoch: -1,
+            finalized_features: Vec::new(),
         };
         Answer::Send(Response::ApiVersions(response), error)
     }
@@ -74,11 +72,8 @@ impl ApiVersionsRequest {
 
 /// The answer, in version 0, to a version that is not offered.
 pub(in crate::testing) fn unsupported(state: &ClusterState) -> ApiVersionsResponse {
-    ApiVersionsResponse {
-        error: ErrorCode::UNSUPPORTED_VERSION,
-        apis: vec![range(state, ApiKey::ApiVersions)],
-        throttle_time_ms: 0,
-    }
+    let apis = vec![range(state, ApiKey::ApiVersions)];
+    ApiVersionsResponse::new(ErrorCode::UNSUPPORTED_VERSION, apis)
 }
 
 fn offered(state: &ClusterState) -> Vec<ApiVersionRange> {

@@ -4,10 +4,11 @@
 //! below; the compiler asks for all of them.
 
 pub(super) mod api_versions;
-pub(super) mod find_coordinator;
+mod find_coordinator;
 mod init_producer_id;
 mod metadata;
 pub(super) mod produce;
+mod transactions;
 
 use crate::ErrorCode;
 use crate::ids::NodeId;
@@ -60,8 +61,13 @@ pub(super) fn handler(request: &Request) -> &dyn Handler {
     match request {
         Request::Produce(request) => request,
         Request::Metadata(request) => request,
+        Request::FindCoordinator(request) => request,
         Request::ApiVersions(request) => request,
         Request::InitProducerId(request) => request,
+        Request::AddPartitionsToTxn(request) => request,
+        Request::AddOffsetsToTxn(request) => request,
+        Request::EndTxn(request) => request,
+        Request::TxnOffsetCommit(request) => request,
     }
 }
 
@@ -73,10 +79,20 @@ pub enum Api {
     Produce,
     /// Asks for brokers, topics and leaders.
     Metadata,
+    /// Asks who coordinates a group or a transactional id.
+    FindCoordinator,
     /// Asks which versions a broker speaks.
     ApiVersions,
-    /// Asks for the id of an idempotent producer.
+    /// Asks for a producer's id and epoch.
     InitProducerId,
+    /// Adds partitions to a transaction, in version 1 of transactions.
+    AddPartitionsToTxn,
+    /// Adds a group's offsets to a transaction, in version 1 of transactions.
+    AddOffsetsToTxn,
+    /// Commits or aborts a transaction.
+    EndTxn,
+    /// Commits a group's offsets in a transaction.
+    TxnOffsetCommit,
     /// Any other, by its number in Kafka's protocol; the mock cluster serves none of these.
     Other(i16),
 }
@@ -86,8 +102,13 @@ impl Api {
         match key {
             ApiKey::Produce => Self::Produce,
             ApiKey::Metadata => Self::Metadata,
+            ApiKey::FindCoordinator => Self::FindCoordinator,
             ApiKey::ApiVersions => Self::ApiVersions,
             ApiKey::InitProducerId => Self::InitProducerId,
+            ApiKey::AddPartitionsToTxn => Self::AddPartitionsToTxn,
+            ApiKey::AddOffsetsToTxn => Self::AddOffsetsToTxn,
+            ApiKey::EndTxn => Self::EndTxn,
+            ApiKey::TxnOffsetCommit => Self::TxnOffsetCommit,
         }
     }
 
@@ -123,6 +144,13 @@ pub enum MockRequestContent {
         /// Whether topics that do not exist should be made.
         allow_auto_topic_creation: bool,
     },
+    /// The question who coordinates a group or a transactional id.
+    FindCoordinator {
+        /// 0: the keys are group ids; 1: transactional ids.
+        key_type: i8,
+        /// Whose coordinators are asked for.
+        keys: Vec<String>,
+    },
     /// The question which versions the broker speaks.
     ApiVersions {
         /// The client's name for itself; empty below version 3.
@@ -143,7 +171,57 @@ pub enum MockRequestContent {
         /// The epoch that the producer has, or −1.
         producer_epoch: i16,
     },
-    /// The broker closed the connection, or for `ApiVersions` answered with its own range, or for
-    /// `FindCoordinator` with an error; this says why.
+    /// Partitions for a transaction.
+    AddPartitionsToTxn {
+        /// Whose transaction it is.
+        transactional_id: String,
+        /// The id that the producer has.
+        producer_id: i64,
+        /// The epoch that the producer has.
+        producer_epoch: i16,
+        /// Topics and partitions.
+        partitions: Vec<(String, i32)>,
+    },
+    /// A group for a transaction.
+    AddOffsetsToTxn {
+        /// Whose transaction it is.
+        transactional_id: String,
+        /// The id that the producer has.
+        producer_id: i64,
+        /// The epoch that the producer has.
+        producer_epoch: i16,
+        /// The group whose offsets will be committed.
+        group_id: String,
+    },
+    /// The end of a transaction.
+    EndTxn {
+        /// Whose transaction it is.
+        transactional_id: String,
+        /// The id that the producer has.
+        producer_id: i64,
+        /// The epoch that the producer has.
+        producer_epoch: i16,
+        /// Whether it shall be committed; if not, aborted.
+        committed: bool,
+    },
+    /// Offsets of a group, to be committed in a transaction.
+    TxnOffsetCommit {
+        /// Whose transaction it is.
+        transactional_id: String,
+        /// The id that the producer has.
+        producer_id: i64,
+        /// The epoch that the producer has.
+        producer_epoch: i16,
+        /// The group.
+        group_id: String,
+        /// The group's generation or its member's epoch, or −1.
+        generation: i32,
+        /// The group's member; empty: none is named.
+        member_id: String,
+        /// Topics (empty if the cluster does not know their ids), partitions and offsets.
+        offsets: Vec<(String, i32, i64)>,
+    },
+    /// The broker closed the connection, or for `ApiVersions` answered with its own range; this says
+    /// why.
     Refused(String),
 }
