@@ -36,7 +36,7 @@ pub(crate) struct ProducerTable {
 #[derive(Debug)]
 struct Producer {
     epoch: i16,
-    /// Never empty; the newest one is last.
+    /// The newest one is last. Empty only if the epoch is known from the end of a transaction.
     batches: VecDeque<Appended>,
 }
 
@@ -130,6 +130,19 @@ impl ProducerTable {
         });
     }
 
+    /// A transaction has ended here in this epoch: older ones are over, and a newer one than the last
+    /// batch has begins at sequence 0.
+    pub(crate) fn fence(&mut self, producer_id: i64, epoch: i16) {
+        let producer = self.producers.heard(producer_id, || Producer {
+            epoch,
+            batches: VecDeque::new(),
+        });
+        if epoch > producer.epoch {
+            producer.epoch = epoch;
+            producer.batches.clear();
+        }
+    }
+
     /// Forgets all producers, as a broker does after `producer.id.expiration.ms`.
     pub(crate) fn forget(&mut self) {
         self.producers.clear();
@@ -164,7 +177,9 @@ mod tests {
         /// As if every producer had sent so much that its next sequence is this.
         pub(crate) fn wind(&mut self, next: i32) {
             for producer in self.producers.values_mut() {
-                let newest = *producer.batches.back().expect("never empty");
+                let Some(newest) = producer.batches.back().copied() else {
+                    continue;
+                };
                 producer.batches.clear();
                 producer.batches.push_back(Appended {
                     base_sequence: next - 1,

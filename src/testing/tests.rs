@@ -2,6 +2,7 @@
 
 mod idempotence;
 mod strange;
+mod transactions;
 mod watching;
 
 use std::io::{ErrorKind, Read, Write};

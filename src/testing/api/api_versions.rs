@@ -4,6 +4,8 @@
 //!   (KAFKA-18659), though they refuse what is below 3.
 //! - They name Fetch and `ListOffsets`, which librdkafka takes as the sign of a broker that knows record
 //!   batches, but serve neither: a request costs the connection.
+//! - From version 3 on, they say which version of transactions the cluster has finalized
+//!   (`transaction.version`).
 //! - A version of this API that a broker does not know is answered in version 0, with
 //!   `UNSUPPORTED_VERSION` and its own range (KIP-511).
 //! - A client that means another cluster or another broker is told to look for them, from version 5
@@ -11,8 +13,10 @@
 
 use crate::ErrorCode;
 use crate::ids::NodeId;
-use crate::protocol::messages::{ApiVersionRange, ApiVersionsRequest, ApiVersionsResponse};
-use crate::protocol::version::VersionRange;
+use crate::protocol::messages::{
+    ApiVersionRange, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeature,
+};
+use crate::protocol::version::{TRANSACTION_VERSION, TransactionVersion, VersionRange};
 use crate::protocol::{ApiKey, Response};
 use crate::testing::MockRequestContent;
 use crate::testing::api::{Answer, Arrival, Handler};
@@ -49,12 +53,16 @@ impl Handler for ApiVersionsRequest {
             ErrorCode::UNSUPPORTED_VERSION => unsupported(state).apis,
             _ => Vec::new(),
         };
+        let (finalized_features_epoch, finalized_features) = match error {
+            ErrorCode::NONE => (state.transactions.features_epoch, features(state)),
+            _ => (-1, Vec::new()),
+        };
         let response = ApiVersionsResponse {
             error,
             apis,
             throttle_time_ms: arrival.plan.throttle_time_ms(),
-            finalized_features_epoch: -1,
-            finalized_features: Vec::new(),
+            finalized_features_epoch,
+            finalized_features,
         };
         Answer::Send(Response::ApiVersions(response), error)
     }
@@ -84,6 +92,19 @@ fn offered(state: &ClusterState) -> Vec<ApiVersionRange> {
     let mut apis: Vec<_> = served.chain(named).collect();
     apis.sort_by_key(|api| api.api_key);
     apis
+}
+
+/// What the cluster has switched on.
+fn features(state: &ClusterState) -> Vec<FinalizedFeature> {
+    let level = match state.transactions.version {
+        TransactionVersion::V1 => 1,
+        TransactionVersion::V2 => 2,
+    };
+    vec![FinalizedFeature {
+        name: TRANSACTION_VERSION.to_owned(),
+        max_level: level,
+        min_level: level,
+    }]
 }
 
 fn range(state: &ClusterState, api: ApiKey) -> ApiVersionRange {

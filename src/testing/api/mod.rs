@@ -3,17 +3,21 @@
 //! One more API is one more file here and one more row in each of the two functions and two enums
 //! below; the compiler asks for all of them.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 pub(super) mod api_versions;
+mod end_txn;
 mod find_coordinator;
 mod init_producer_id;
 mod metadata;
 pub(super) mod produce;
-mod transactions;
+mod txn_offset_commit;
 
 use crate::ErrorCode;
 use crate::ids::NodeId;
+use crate::protocol::messages::TxnPartitionResult;
 use crate::protocol::{ApiKey, Request, Response};
-use crate::testing::faults::{Plan, Subject};
+use crate::testing::faults::{Plan, Refusal, Subject};
 use crate::testing::log::MockProducedPartition;
 use crate::testing::state::ClusterState;
 
@@ -54,6 +58,34 @@ pub(super) enum Answer {
     None,
     /// The client wants no answer, but has to notice that something went wrong.
     Close,
+}
+
+/// What comes of a request whose refusal a test has perhaps scripted: that, after it has acted, in place
+/// of acting, or not at all.
+fn scripted<T>(
+    refusal: Option<&Refusal>,
+    act: impl FnOnce() -> Result<T, ErrorCode>,
+) -> Result<T, ErrorCode> {
+    match refusal {
+        None => act(),
+        Some(refusal) if refusal.applied => act().and(Err(refusal.code)),
+        Some(refusal) => Err(refusal.code),
+    }
+}
+
+/// What a request of this version is told in place of `PRODUCER_FENCED`, which it has since `first`.
+fn since(first: i16, version: i16, error: ErrorCode) -> ErrorCode {
+    match error {
+        ErrorCode::PRODUCER_FENCED if version < first => ErrorCode::INVALID_PRODUCER_EPOCH,
+        error => error,
+    }
+}
+
+/// What the observer is told of a request whose partitions have errors of their own.
+fn first_error<'a>(partitions: impl Iterator<Item = &'a TxnPartitionResult>) -> ErrorCode {
+    let mut errors = partitions.map(|partition| partition.error);
+    let error = errors.find(|error| *error != ErrorCode::NONE);
+    error.unwrap_or(ErrorCode::NONE)
 }
 
 /// The handler of a request.
@@ -130,6 +162,8 @@ impl Api {
 pub enum MockRequestContent {
     /// Records to be written.
     Produce {
+        /// Whose transaction the records belong to; none: they belong to none.
+        transactional_id: Option<String>,
         /// 0, 1, or −1 for all.
         acks: i16,
         /// How long the broker may wait for its followers.
@@ -166,6 +200,8 @@ pub enum MockRequestContent {
     InitProducerId {
         /// None: an idempotent producer without transactions.
         transactional_id: Option<String>,
+        /// The producer's `transaction.timeout.ms`; meaningless without a transactional id.
+        transaction_timeout_ms: i32,
         /// The id that the producer has, or −1.
         producer_id: i64,
         /// The epoch that the producer has, or −1.
