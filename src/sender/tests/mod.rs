@@ -277,7 +277,6 @@ impl World {
                     let before = self.finished.insert(id, result);
                     assert!(before.is_none(), "answered twice");
                 }
-                Output::Doom(_) => {}
                 Output::Purged(id, purged) => {
                     let before = self.purged.replace((id, purged));
                     assert!(before.is_none(), "answered twice");
