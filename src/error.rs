@@ -162,6 +162,21 @@ impl Error {
         }))
     }
 
+    /// The same error, with these words before it.
+    #[cold]
+    pub(crate) fn after(&self, words: &str) -> Self {
+        let cause = Cause {
+            kind: self.0.cause.kind,
+            message: format!("{words}: {}", self.0.cause.message),
+            source: Some(Box::new(self.clone())),
+            remedy: self.0.cause.remedy,
+        };
+        Self(Arc::new(OfRecord {
+            cause: Arc::new(cause),
+            ..(*self.0).clone()
+        }))
+    }
+
     /// The same error, about this topic and partition, unless it names a topic already.
     #[cold]
     pub(crate) fn at(mut self, topic: impl Into<SmolStr>, partition: Option<i32>) -> Self {

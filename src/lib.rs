@@ -201,9 +201,11 @@ pub use partitioner::{PartitionRequest, Partitioner, RoundRobinPartitioner, Topi
 #[cfg(feature = "testing")]
 pub use producer::MockProducer;
 pub use producer::{
-    BrokerState, BytesProducer, Callback, CloseReport, CowHeader, Group, GroupFailure, GroupOnce,
-    GroupReport, IntoCow, IntoHeader, Node, OwnedProducerRecord, PartitionInfo, Produce, Producer,
-    ProducerRecord, ProducerState, Purge, PurgeReport, SendError, SendHandle,
+    BrokerState, BytesProducer, Callback, CloseReport, ConsumerGroup, ConsumerOffset,
+    ConsumerOffsets, CowHeader, Group, GroupFailure, GroupOnce, GroupReport, IntoCow, IntoHeader,
+    Node, OwnedProducerRecord, PartitionInfo, Produce, Producer, ProducerRecord, ProducerState,
+    Purge, PurgeReport, SendError, SendHandle, SharedTransactionalProducer, Transaction,
+    TransactionGroup, TransactionGroupOnce, TransactionalProducer,
 };
 pub use protocol::error_code::ErrorCode;
 pub use record::Header;
