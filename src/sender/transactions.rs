@@ -119,7 +119,9 @@ impl Sender {
             return;
         };
         let node = match transaction.node_of(call) {
-            None => self.any_broker(step.now, true),
+            // Whoever is not known to belong to the cluster will do: whether the coordinator that it
+            // names does, its own handshake tells.
+            None => self.any_broker(step.now, false),
             Some(coordinator) => match self.nodes.choose(step.now, coordinator) {
                 Choice::Ask(node) => Some(node),
                 Choice::Connect(node) => {

@@ -115,6 +115,16 @@ pub(super) struct FaultMix {
     pub(super) hint: u32,
     /// A broker names a wrong leader, as of an epoch that is yet to come.
     pub(super) far_hint: u32,
+    /// A coordinator refuses a request of a transaction.
+    pub(super) refuse_transaction: u32,
+    /// A transaction has taken too long, and is aborted.
+    pub(super) expire_transaction: u32,
+    /// Another broker coordinates.
+    pub(super) move_coordinator: u32,
+    /// The markers of a transaction's end come late.
+    pub(super) hold_markers: u32,
+    /// Another version of transactions is switched on.
+    pub(super) switch_version: u32,
     /// Metadata leaves something out.
     pub(super) omit: u32,
     /// A Produce answer has its partitions in another order than the request.
@@ -546,6 +556,11 @@ impl FaultMix {
             // From a stream of its own, like everything that came later.
             shuffle: 0,
             far_hint: 0,
+            refuse_transaction: 0,
+            expire_transaction: 0,
+            move_coordinator: 0,
+            hold_markers: 0,
+            switch_version: 0,
             replace_cluster: 0,
             repeat_answer: draw(20),
             refuse_identity: draw(300),

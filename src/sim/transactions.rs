@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 
 use crate::error::{Error, Fate, Result};
 use crate::protocol::version::TransactionVersion;
-use crate::sender::{Command, CommandId, Transactional};
+use crate::sender::{Command, Transactional};
 use crate::sim::caller::{Caller, Kind, State};
+use crate::sim::checker::Checker;
 use crate::sim::dice::{Dice, Stream};
 use crate::sim::level::{Attempt, Level, outcome};
 use crate::sim::options::{Options, TOPIC};
@@ -197,16 +198,61 @@ impl World {
         }
     }
 
-    pub(super) fn check_transactions(&self) {
-        let Some(transactions) = &self.transactions else {
+    /// When nothing is left to do, nobody waits for the end of a transaction.
+    fn check_ender(&self) {
+        let mut enders = self.callers.iter().filter(|one| one.kind == Kind::Ender);
+        broken_if(
+            I8,
+            !enders.all(|one| matches!(one.state, State::Done)),
+            || "a transaction does not end".to_owned(),
+        );
+    }
+
+    /// What goes wrong with transactions.
+    pub(super) fn on_transactional_calamity(&mut self) {
+        if self.transactions.is_none() {
             return;
-        };
+        }
+        let mix = self.options.faults.clone();
+        let (weather, state) = (&mut self.stage.weather, &mut self.brokers.state);
+        let mut what = Vec::new();
+        if weather.strikes("expired transaction", mix.expire_transaction)
+            && state.expire_transaction(ID)
+        {
+            what.push("EXPIRED");
+        }
+        if weather.strikes("coordinator moves", mix.move_coordinator) {
+            let brokers = self.brokers.ids();
+            let broker = self.stage.weather.dice.pick(&brokers);
+            self.brokers.state.coordinate(ID, broker);
+            what.push("COORDINATOR");
+        }
+        let (weather, state) = (&mut self.stage.weather, &mut self.brokers.state);
+        if weather.strikes("held markers", mix.hold_markers) {
+            state.set_markers_held(weather.dice.chance(500));
+            what.push("MARKERS");
+        }
+        if weather.strikes("another version", mix.switch_version) {
+            let versions = [TransactionVersion::V1, TransactionVersion::V2];
+            state.speak(weather.dice.pick(&versions));
+            what.push("VERSION");
+        }
+        for what in what {
+            self.stage.note(what, [0; 3], String::new);
+        }
+    }
+
+    fn check_transactions(&mut self) {
         let partitions = 0..self.partitions();
+        let state = &mut self.brokers.state;
         let visible = partitions.flat_map(|partition| {
-            let log = self.brokers.state.committed(TOPIC, partition);
-            crate::sim::checker::Checker::ids(&log)
+            let log = state.committed(TOPIC, partition, ID);
+            Checker::ids(&log)
         });
-        transactions.check(&visible.collect());
+        let visible = visible.collect();
+        if let Some(transactions) = &self.transactions {
+            transactions.check(&visible);
+        }
     }
 }
 
@@ -232,6 +278,15 @@ fn options(seed: u64) -> (Options, TransactionVersion) {
     faults.forget = 0;
     faults.recreate = 0;
     faults.replace_cluster = 0;
+    for (fault, most) in [
+        (&mut faults.refuse_transaction, 300),
+        (&mut faults.expire_transaction, 300),
+        (&mut faults.move_coordinator, 300),
+        (&mut faults.hold_markers, 500),
+        (&mut faults.switch_version, 200),
+    ] {
+        *fault = if d.chance(400) { d.between(1, most) } else { 0 };
+    }
     (options, version)
 }
 
@@ -250,7 +305,9 @@ fn run(world: &mut World) -> Summary {
     world.add_caller(Caller::new(Kind::Ender, 0), std::time::Duration::ZERO);
     world.run_workload();
     world.heal();
+    world.brokers.state.set_markers_held(false);
     world.run_until_idle();
+    world.check_ender();
     // When nothing is wrong any more, a transaction succeeds.
     let ended = world.transactions.as_ref().map_or(0, |one| one.ended.len());
     world.run_for(world.options.patience());
@@ -264,6 +321,7 @@ fn run(world: &mut World) -> Summary {
     broken_if(I8, is_stuck, || {
         "no transaction ends although nothing is wrong".to_owned()
     });
+    world.check_ender();
     world.add_closer();
     world.run_until_idle();
     let summary = world.finish();
@@ -285,6 +343,10 @@ const LEVEL: Level = Level {
         "SILENCE",
         "CRASH",
         "sent again",
+        "EXPIRED",
+        "COORDINATOR",
+        "MARKERS",
+        "VERSION",
     ],
 };
 

@@ -53,7 +53,7 @@ impl World {
     }
 
     /// Leaves a command for the sender, which takes it at its next turn.
-    pub(super) fn command(&mut self, command: Command) -> CommandId {
+    pub(in crate::sim) fn command(&mut self, command: Command) -> CommandId {
         let id = CommandId(self.post("command", &command));
         self.posted.push(Input::Command(id, command));
         id

@@ -102,7 +102,7 @@ impl World {
         self.pause(index);
     }
 
-    pub(super) fn pause(&mut self, index: usize) {
+    pub(in crate::sim) fn pause(&mut self, index: usize) {
         let most = u32::try_from(self.options.gap.as_micros()).expect("short");
         let gap = self.dice.micros(0, most);
         self.stage.after(gap, Event::Caller(index));

@@ -51,7 +51,7 @@ impl ClusterState {
         self.coordinator(key) == Some(node)
     }
 
-    pub(super) fn set_coordinator(&mut self, key: Key, node: NodeId) {
+    pub(in crate::testing) fn set_coordinator(&mut self, key: Key, node: NodeId) {
         self.coordinators.by_key.insert(key, node);
     }
 

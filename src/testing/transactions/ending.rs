@@ -83,7 +83,7 @@ impl ClusterState {
     }
 
     /// Aborts what has been open for longer than its `transaction.timeout.ms`.
-    pub(in crate::testing) fn expire_transactions(&mut self, now_ms: i64) {
+    pub(crate) fn expire_transactions(&mut self, now_ms: i64) {
         if self.transactions.by_id.is_empty() {
             return;
         }
@@ -100,7 +100,7 @@ impl ClusterState {
     }
 
     /// Whether the transaction was open; it is aborted as if it had taken too long.
-    pub(super) fn expire_transaction(&mut self, id: &str) -> bool {
+    pub(crate) fn expire_transaction(&mut self, id: &str) -> bool {
         let transaction = self.transactions.by_id.get(id);
         let is_open = transaction.is_some_and(|one| one.state == State::Ongoing);
         if is_open {
@@ -110,7 +110,7 @@ impl ClusterState {
     }
 
     /// Holds the markers of transactions that end from now on, or lets all of them go.
-    pub(in crate::testing) fn set_markers_held(&mut self, held: bool) {
+    pub(crate) fn set_markers_held(&mut self, held: bool) {
         self.transactions.markers_held = held;
         let ids: Vec<Arc<str>> = self.transactions.by_id.keys().cloned().collect();
         for id in ids {
