@@ -3,12 +3,16 @@
 use linger::testing::{Api, MockCluster};
 use linger::{ErrorCode, ErrorKind, Fate, TransactionalProducer};
 
-use super::{assert_committed, send_to_all, setup, start_with};
+use super::{TOPICS, assert_committed, send_to_all, setup, start_with};
 use crate::support::PATIENCE;
 
 /// A commit waits for half a second; no answer to its request comes until the connection is closed.
 fn start() -> (MockCluster, TransactionalProducer<str, str>) {
-    start_with(setup().set("max.block.ms", 500).set("retry.backoff.ms", 10))
+    let (cluster, producer) =
+        start_with(setup().set("max.block.ms", 500).set("retry.backoff.ms", 10));
+    // Answers come in the order of requests: one that is held back would hold back metadata, too.
+    producer.prepare(&TOPICS, PATIENCE).unwrap();
+    (cluster, producer)
 }
 
 /// Commits a value, and is not told what became of it.
