@@ -72,5 +72,7 @@ fn without_an_answer_leave_a_transaction_to_be_aborted() {
     assert!(error.is_abortable(), "{error}");
     let error = transaction.commit().unwrap_err();
     assert!(error.is_abortable(), "{error}");
+    cluster.close_connections(1);
+    producer.begin().unwrap().commit().unwrap();
     assert_eq!(cluster.committed_offsets("billing").len(), 0);
 }
