@@ -75,3 +75,40 @@ impl Drop for Inside<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn lets_sends_in_only_while_it_is_open() {
+        let entrance = Entrance::default();
+        assert!(entrance.enter().is_none());
+        entrance.open();
+        assert!(entrance.enter().is_some());
+        assert!(entrance.shut(None), "nobody is inside");
+        assert!(entrance.enter().is_none());
+    }
+
+    #[test]
+    fn an_end_waits_for_those_inside_and_no_longer_than_it_may() {
+        let entrance = Entrance::default();
+        entrance.open();
+        let inside = entrance.enter().unwrap();
+        let past = crate::producer::now();
+        assert!(!entrance.shut(Some(past)), "one is inside");
+        assert!(entrance.enter().is_none(), "and no other comes in");
+        entrance.open();
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| entrance.shut(None));
+            while entrance.enter().is_some() {
+                thread::yield_now();
+            }
+            drop(inside);
+            assert!(waits.join().unwrap());
+        });
+    }
+}

@@ -8,9 +8,6 @@ mod lifecycle;
 mod offsets;
 mod produce;
 mod shared;
-#[cfg(test)]
-#[cfg(not(shuttle))]
-mod tests;
 mod transaction;
 
 use std::fmt;

@@ -20,8 +20,12 @@ import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.admin.TransactionListing;
 import org.apache.kafka.clients.admin.UpdateFeaturesOptions;
+import org.apache.kafka.clients.consumer.ConsumerGroupMetadata;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.internals.BuiltInPartitioner;
 import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.Node;
@@ -33,6 +37,7 @@ import org.apache.kafka.common.errors.TopicExistsException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.StringSerializer;
 
 /**
  * Kafka's own client code behind a pipe: the tests ask in lines, and one JVM answers all of them,
@@ -94,6 +99,7 @@ public final class KafkaHelper {
             case "feature" -> feature(words[1], words[2], Short.parseShort(words[3]));
             case "transactions" -> transactions(words[1]);
             case "partitions" -> partitions(words);
+            case "transact" -> transact(words);
             default -> throw new IllegalArgumentException("unknown question " + words[0]);
         }
     }
@@ -246,6 +252,60 @@ public final class KafkaHelper {
             byte[] key = HEX.parseHex(words[i].substring(1));
             answers.println(" " + BuiltInPartitioner.partitionForKey(key, count));
         }
+    }
+
+    /**
+     * transact BOOTSTRAP TRANSACTIONAL-ID STEP...: what Kafka's producers do, one step after the
+     * other, and for each step a line: ok, or the error. A step begins with the producer's number:
+     * 0.init, 0.begin, 0.send=TOPIC:PARTITION:VALUE, 0.offset=GROUP:TOPIC:PARTITION:OFFSET,
+     * 0.commit, 0.abort.
+     */
+    private void transact(String[] words) {
+        Map<String, KafkaProducer<String, String>> producers = new HashMap<>();
+        for (int i = 3; i < words.length; i++) {
+            String[] step = words[i].split("\\.", 2);
+            KafkaProducer<String, String> producer =
+                    producers.computeIfAbsent(step[0], number -> producer(words[1], words[2]));
+            try {
+                transact(producer, step[1]);
+                answers.println(" " + words[i] + " ok");
+            } catch (Exception error) {
+                Throwable cause = error instanceof ExecutionException ? error.getCause() : error;
+                answers.println(" " + words[i] + " " + cause.getClass().getSimpleName());
+            }
+        }
+        producers.values().forEach(producer -> producer.close(Duration.ZERO));
+    }
+
+    private static void transact(KafkaProducer<String, String> producer, String step)
+            throws Exception {
+        String[] parts = step.split("[=:]");
+        switch (parts[0]) {
+            case "init" -> producer.initTransactions();
+            case "begin" -> producer.beginTransaction();
+            case "send" ->
+                    producer.send(
+                                    new ProducerRecord<>(
+                                            parts[1], Integer.valueOf(parts[2]), null, parts[3]))
+                            .get();
+            case "offset" -> {
+                TopicPartition partition = new TopicPartition(parts[2], Integer.parseInt(parts[3]));
+                producer.sendOffsetsToTransaction(
+                        Map.of(partition, new OffsetAndMetadata(Long.parseLong(parts[4]), "java")),
+                        new ConsumerGroupMetadata(parts[1]));
+            }
+            case "commit" -> producer.commitTransaction();
+            case "abort" -> producer.abortTransaction();
+            default -> throw new IllegalArgumentException("unknown step " + step);
+        }
+    }
+
+    private static KafkaProducer<String, String> producer(String bootstrap, String id) {
+        Properties properties = new Properties();
+        properties.put("bootstrap.servers", bootstrap);
+        properties.put("transactional.id", id);
+        properties.put("reconnect.backoff.max.ms", 200);
+        return new KafkaProducer<>(properties, new StringSerializer(), new StringSerializer());
     }
 
     private void print(ConsumerRecord<byte[], byte[]> record) {
