@@ -93,6 +93,8 @@ fn fault(text: &str) -> Option<&'static str> {
         Some("a placeholder like ${…} is not replaced")
     } else if text.contains(char::is_whitespace) || text.contains(';') {
         Some("addresses are separated by commas, not by spaces or semicolons")
+    } else if text.contains('|') {
+        Some("addresses are separated by commas")
     } else if text.contains(":/") && !text.contains("://") {
         Some("a protocol is followed by ://, as in PLAINTEXT://localhost:9092")
     } else if text.split_once("://").is_some_and(is_url) {
@@ -191,6 +193,7 @@ mod tests {
                 "a:1;b:2",
                 "addresses are separated by commas, not by spaces or semicolons",
             ),
+            ("a:1|b:2", "addresses are separated by commas"),
             ("host:9092:9093", MORE_COLONS),
             ("http:9092:a", MORE_COLONS),
             (

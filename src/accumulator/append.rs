@@ -111,7 +111,8 @@ impl<'a> NewRecord<'a> {
 }
 
 impl Accumulator {
-    /// Adds a record to its partition's open batch, or to a new one, and returns at once.
+    /// Adds a record to its partition's open batch, or to a new one. Waits for nothing but the
+    /// partition's lock; a caller that may compress does so with the batch that it fills.
     ///
     /// `reserved`, if given, holds what [`most_needed`] says; what is left of it goes back.
     #[inline]
@@ -299,9 +300,9 @@ impl Accumulator {
             true => reservation.borrow_memory().unwrap_or_default(),
             false => Default::default(),
         };
-        // Never older than the batch before it. Time may have gone by between a caller's look at the
-        // clock and its turn at the lock, and a batch expires only at the front of its queue: an older
-        // batch behind a younger one would stay there beyond its deadline.
+        // Never older than the batch before it, whatever clock a caller has: a batch expires only at the
+        // front of its queue, so that an older one behind a younger one would stay there beyond its
+        // deadline.
         let last = state.batches.back().map(|batch| batch.opened);
         let now = caller.now();
         let opened = last.map_or(now, |last| now.max(last));

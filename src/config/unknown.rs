@@ -85,6 +85,9 @@ fn complaint(name: &str) -> String {
         }
         Some(Stranger::Consumers) | None => {}
     }
+    if name.starts_with('[') && name.ends_with(']') {
+        return "a properties file has no [sections]; leave the line out".to_owned();
+    }
     match (shown::unknown_name(name), suggestion(name)) {
         (Some(name), Some(suggestion)) => format!("unknown property {name:?}; {suggestion}"),
         (Some(name), None) => format!("unknown property {name:?}"),

@@ -134,8 +134,7 @@ impl Sender {
         self.lose(step, id, error);
     }
 
-    /// Says in the log what is wrong with a connection, as often as is of use, and if there is no other
-    /// that is any better.
+    /// Says in the log what is wrong with a connection, as often as is of use.
     fn complain(&mut self, step: Step<'_>, id: NodeId, error: &Error) {
         if let Some(times) = self.nodes.complain(step.now, id, error) {
             log_warn!("{error}{times}");

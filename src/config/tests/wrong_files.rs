@@ -46,6 +46,11 @@ fn of_other_kinds_are_refused_with_what_is_wrong() {
         message.contains("unknown property \"\\\"bootstrap.servers\\\"\"; did you mean"),
         "{message}"
     );
+    let message = refused(&minimal().merge(Properties::parse("[kafka]\nacks=all")));
+    assert_eq!(
+        message,
+        "line 1: a properties file has no [sections]; leave the line out"
+    );
     let yaml = "kafka:\n  bootstrap-servers: a:1\n";
     let message = refused(&Properties::parse(yaml));
     assert!(

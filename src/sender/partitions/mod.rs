@@ -177,8 +177,7 @@ impl Partitions {
     /// A batch can have its outcome before an older one: a broker that wrote the older one may answer
     /// that it does not know, and then it is asked again. Such an outcome is held, so that callbacks
     /// keep the order of `send`. This delays no outcome beyond its own deadline, because what was sent
-    /// earlier expires earlier; except by the moment for which a caller was preempted between reading the
-    /// clock and opening its batch.
+    /// earlier expires earlier.
     pub(super) fn settle(&mut self, outcome: Outcome, agenda: &mut Agenda) {
         let (id, batch) = (outcome.queue.id(), outcome.batch);
         agenda.cancel(outcome.deadline(), Timer::Delivery(id, batch));
