@@ -6,7 +6,7 @@ use crate::protocol::Request;
 use crate::protocol::messages::{
     EndTxnRequest, FindCoordinatorRequest, KeyType, ProduceRequest, TxnOffsetCommitRequest,
 };
-use crate::protocol::version::VersionRange;
+use crate::protocol::version::{TransactionVersion, VersionRange};
 use crate::record::batch::codec_of;
 
 /// The versions in which this very request can be written, and why not in older ones: what its
@@ -20,7 +20,8 @@ pub(super) fn versions_for(request: &Request) -> (VersionRange, &'static str) {
         Request::Produce(produce) => versions_for_produce(all, produce),
         Request::EndTxn(end) => {
             let first = EndTxnRequest::FIRST_OF_V2;
-            (end.transactions.limit(all, first), "")
+            let because = because_of(end.transactions);
+            (end.transactions.limit(all, first), because)
         }
         Request::TxnOffsetCommit(commit) => versions_for_offsets(all, commit),
         Request::FindCoordinator(find) if find.key_type != KeyType::GROUP => {
@@ -39,6 +40,7 @@ fn versions_for_produce(
     let mut because = "";
     if produce.transactional_id.is_some() {
         ours = produce.transactions.limit(all, ProduceRequest::FIRST_OF_V2);
+        because = because_of(produce.transactions);
     }
     if !produce.topics.iter().all(|topic| topic.id.is_known()) {
         ours = ours.until(ProduceRequest::LAST_WITH_NAMES);
@@ -58,15 +60,23 @@ fn versions_for_offsets(
     let mut ours = commit
         .transactions
         .limit(all, TxnOffsetCommitRequest::FIRST_OF_V2);
-    let mut because = "";
+    let mut because = because_of(commit.transactions);
     if !commit.topics.iter().all(|topic| topic.id.is_known()) {
         ours = ours.until(TxnOffsetCommitRequest::LAST_WITH_NAMES);
     }
-    if commit.has_member() {
+    if commit.has_member() && commit.transactions == TransactionVersion::V1 {
         ours = ours.since(TxnOffsetCommitRequest::FIRST_WITH_MEMBER);
         because = " for a group's member";
     }
     (ours, because)
+}
+
+/// What keeps a request of a transaction from older versions.
+fn because_of(transactions: TransactionVersion) -> &'static str {
+    match transactions {
+        TransactionVersion::V1 => "",
+        TransactionVersion::V2 => " for version 2 of transactions",
+    }
 }
 
 #[cfg(test)]
@@ -74,7 +84,6 @@ mod tests {
     use super::*;
     use crate::ids::TopicId;
     use crate::protocol::messages::{ProduceTopic, TxnOffsetTopic};
-    use crate::protocol::version::TransactionVersion;
     use crate::sync::Arc;
 
     const KNOWN: TopicId = TopicId([1; 16]);
@@ -138,6 +147,17 @@ mod tests {
             })
         };
         assert_eq!((range(&end(v1)), range(&end(v2))), ((0, 4), (5, 5)));
+    }
+
+    #[test]
+    fn says_what_keeps_a_request_from_older_versions() {
+        let (v1, v2) = (TransactionVersion::V1, TransactionVersion::V2);
+        let because = |request: &Request| versions_for(request).1;
+        assert_eq!(because(&produce(Some("a"), v1, KNOWN)), "");
+        let second = " for version 2 of transactions";
+        assert_eq!(because(&produce(Some("a"), v2, KNOWN)), second);
+        assert_eq!(because(&offsets(v2, KNOWN, "m")), second);
+        assert_eq!(because(&offsets(v1, KNOWN, "m")), " for a group's member");
     }
 
     #[test]

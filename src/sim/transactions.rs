@@ -186,7 +186,8 @@ impl World {
         }
         let senders = self.callers.iter().filter(|one| one.kind == Kind::Sender);
         let is_last = senders.clone().all(|one| matches!(one.state, State::Done));
-        let is_done = is_last
+        let is_done = commit.is_some()
+            && is_last
             && self
                 .transactions
                 .as_ref()

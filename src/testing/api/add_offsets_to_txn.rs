@@ -1,11 +1,11 @@
 //! `AddOffsetsToTxn`, versions 0 to 4: a consumer group joins a transaction of version 1, and begins it
 //! if it is the first. What can be wrong is that of
-//! [`AddPartitionsToTxn`](super::add_partitions_to_txn), and an empty group id (`INVALID_GROUP_ID`).
+//! [`AddPartitionsToTxn`](super::add_partitions_to_txn), but for topics. As in Kafka, nobody asks whether
+//! there is such a group.
 
 use crate::ErrorCode;
 use crate::protocol::Response;
 use crate::protocol::messages::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
-use crate::protocol::version::TransactionVersion;
 use crate::sync::Arc;
 use crate::testing::MockRequestContent;
 use crate::testing::api::{Answer, Arrival, Handler, scripted, since};
@@ -38,9 +38,6 @@ impl Handler for AddOffsetsToTxnRequest {
 
 impl AddOffsetsToTxnRequest {
     fn add(&self, state: &mut ClusterState, arrival: &Arrival<'_>) -> Result<(), ErrorCode> {
-        if self.group_id.is_empty() {
-            return Err(ErrorCode::INVALID_GROUP_ID);
-        }
         let key = Key::TransactionalId(Arc::clone(&self.transactional_id));
         if !state.coordinates(arrival.node, key) {
             return Err(ErrorCode::NOT_COORDINATOR);
@@ -50,6 +47,6 @@ impl AddOffsetsToTxnRequest {
             epoch: self.producer_epoch,
         };
         let id = &self.transactional_id;
-        state.add_group(id, producer, TransactionVersion::V1, &self.group_id)
+        state.add_group(id, producer, &self.group_id)
     }
 }

@@ -14,7 +14,6 @@ use crate::protocol::Response;
 use crate::protocol::messages::{
     AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, TxnPartitionResult, TxnTopicResult,
 };
-use crate::protocol::version::TransactionVersion;
 use crate::sync::Arc;
 use crate::testing::MockRequestContent;
 use crate::testing::api::{Answer, Arrival, Handler, first_error, since};
@@ -112,12 +111,7 @@ impl AddPartitionsToTxnRequest {
             producer_id: self.producer_id,
             epoch: self.producer_epoch,
         };
-        let added = state.add_partitions(
-            &self.transactional_id,
-            producer,
-            TransactionVersion::V1,
-            self.partitions(),
-        );
+        let added = state.add_partitions(&self.transactional_id, producer, self.partitions());
         since(FENCED, arrival.version, added.err().unwrap_or_default())
     }
 }

@@ -260,7 +260,9 @@ fn join_transaction(
         return Ok(());
     };
     let ProducerStamp {
-        producer_id, epoch, ..
+        producer_id,
+        epoch,
+        base_sequence,
     } = claim.stamp;
     if !claim.is_transactional {
         let open = state.partition(topic, batch.index);
@@ -279,7 +281,7 @@ fn join_transaction(
         transactions: delivery.request.transactions,
         knows_abortable: delivery.arrival.version >= ABORTABLE,
     };
-    state.join_partition(joining, topic, batch.index)
+    state.join_partition(joining, (topic, batch.index), base_sequence)
 }
 
 /// The first version that has `TRANSACTION_ABORTABLE` (KIP-890).

@@ -58,10 +58,9 @@ impl Handler for TxnOffsetCommitRequest {
     }
 
     fn handle(&self, state: &mut ClusterState, arrival: &Arrival<'_>) -> Answer {
-        let joined = if self.refuses_all(arrival) {
-            ErrorCode::NONE
-        } else {
-            self.join(state, arrival)
+        let joined = match self.has_any(state, arrival) {
+            true => self.join(state, arrival),
+            false => ErrorCode::NONE,
         };
         let mut topics = Vec::new();
         for topic in &self.topics {
@@ -98,10 +97,14 @@ impl TxnOffsetCommitRequest {
         })
     }
 
-    /// Whether a test wants nothing of the request to happen.
-    fn refuses_all(&self, arrival: &Arrival<'_>) -> bool {
-        let refusal = arrival.plan.request();
-        refusal.is_some_and(|refusal| !refusal.applied)
+    /// Whether the group's coordinator hears of the request: not if no partition of it is there, or if a
+    /// test wants nothing of it to happen.
+    fn has_any(&self, state: &ClusterState, arrival: &Arrival<'_>) -> bool {
+        self.offsets(state).any(|(topic, one)| {
+            let refusal = arrival.plan.partition(&topic, one.index);
+            refusal.is_none_or(|refusal| refusal.applied)
+                && state.partition(&topic, one.index).is_some()
+        })
     }
 
     /// The group joins the transaction, or has joined it already.

@@ -176,13 +176,10 @@ impl Transaction {
     /// Version 2: the epoch says which transaction is meant. That of the one before is a request that
     /// comes again.
     fn decide_2(&self, producer: Identity, committed: bool) -> Decision {
-        let was_2 = self.version == TransactionVersion::V2;
-        let is_again = was_2
-            && (producer.epoch.checked_add(1) == Some(self.epoch)
-                && producer.producer_id == self.producer_id);
-        let is_again_with_old_id = was_2
-            && (producer.producer_id, producer.epoch, self.epoch)
-                == (self.previous_id, LAST_EPOCH, 0);
+        let is_again = producer.producer_id == self.producer_id
+            && producer.epoch.checked_add(1) == Some(self.epoch);
+        let is_again_with_old_id =
+            (producer.producer_id, producer.epoch, self.epoch) == (self.previous_id, LAST_EPOCH, 0);
         let is_ours = producer.producer_id == self.producer_id || is_again_with_old_id;
         if let Some(refusal) = self.refuse_stranger(is_ours) {
             return refusal;
@@ -220,7 +217,6 @@ impl Transaction {
             self.last_epoch = self.epoch;
             self.epoch = self.epoch.saturating_add(1);
         }
-        self.version = version;
         self.state = State::Prepared { committed, next_id };
     }
 }

@@ -4,6 +4,7 @@
 
 use crate::ErrorCode;
 use crate::protocol::version::TransactionVersion;
+use crate::record::batch::ProducerStamp;
 use crate::sync::Arc;
 use crate::testing::state::ClusterState;
 use crate::testing::transactions::{Identity, State, Transaction};
@@ -24,10 +25,9 @@ impl ClusterState {
         &mut self,
         id: &str,
         producer: Identity,
-        version: TransactionVersion,
         partitions: impl IntoIterator<Item = (Arc<str>, i32)>,
     ) -> Result<(), ErrorCode> {
-        let transaction = self.begun(id, producer, version)?;
+        let transaction = self.begun(id, producer)?;
         transaction.partitions.extend(partitions);
         Ok(())
     }
@@ -37,21 +37,15 @@ impl ClusterState {
         &mut self,
         id: &str,
         producer: Identity,
-        version: TransactionVersion,
         group: &Arc<str>,
     ) -> Result<(), ErrorCode> {
-        let transaction = self.begun(id, producer, version)?;
+        let transaction = self.begun(id, producer)?;
         transaction.groups.insert(Arc::clone(group));
         Ok(())
     }
 
     /// The producer's open transaction; begins one if there is none.
-    fn begun(
-        &mut self,
-        id: &str,
-        producer: Identity,
-        version: TransactionVersion,
-    ) -> Result<&mut Transaction, ErrorCode> {
+    fn begun(&mut self, id: &str, producer: Identity) -> Result<&mut Transaction, ErrorCode> {
         let now_ms = self.now_ms;
         let transaction = self.transactions.of_producer(id, producer)?;
         match transaction.state {
@@ -64,7 +58,6 @@ impl ClusterState {
                 transaction.groups.clear();
             }
         }
-        transaction.version = version;
         Ok(transaction)
     }
 
@@ -72,24 +65,30 @@ impl ClusterState {
     pub(in crate::testing) fn join_partition(
         &mut self,
         joining: Joining<'_>,
-        topic: &str,
-        index: i32,
+        (topic, index): (&str, i32),
+        base_sequence: i32,
     ) -> Result<(), ErrorCode> {
         let producer = joining.producer;
-        let open = self.partition(topic, index);
-        let open = open.and_then(|one| one.log.open_epoch(producer.producer_id));
-        if open == Some(producer.epoch) {
+        let Some(partition) = self.partition_mut(topic, index) else {
+            return Ok(());
+        };
+        if partition.log.open_epoch(producer.producer_id) == Some(producer.epoch) {
             return Ok(());
         }
+        let stamp = ProducerStamp {
+            producer_id: producer.producer_id,
+            epoch: producer.epoch,
+            base_sequence,
+        };
+        let from_zero = joining.transactions == TransactionVersion::V2;
+        partition.producers.expect_beginning(stamp, from_zero);
         let partition = (Arc::from(topic), index);
         let id = joining.transactional_id;
         let joined = match joining.transactions {
             TransactionVersion::V1 => self.verify(id, producer, |transaction| {
                 transaction.partitions.contains(&partition)
             }),
-            version @ TransactionVersion::V2 => {
-                self.add_partitions(id, producer, version, [partition])
-            }
+            TransactionVersion::V2 => self.add_partitions(id, producer, [partition]),
         };
         joined.map_err(|error| joining.translate(error, ErrorCode::NOT_ENOUGH_REPLICAS))
     }
@@ -105,7 +104,7 @@ impl ClusterState {
             TransactionVersion::V1 => self.verify(id, producer, |transaction| {
                 transaction.groups.contains(group)
             }),
-            version @ TransactionVersion::V2 => self.add_group(id, producer, version, group),
+            TransactionVersion::V2 => self.add_group(id, producer, group),
         };
         joined.map_err(|error| joining.translate(error, ErrorCode::COORDINATOR_NOT_AVAILABLE))
     }

@@ -72,8 +72,6 @@ struct Transaction {
     previous_id: i64,
     timeout_ms: i32,
     state: State,
-    /// By which version the last transaction was spoken.
-    version: TransactionVersion,
     /// When the transaction began.
     began_ms: i64,
     partitions: BTreeSet<(Arc<str>, i32)>,
@@ -143,7 +141,6 @@ impl Transaction {
             previous_id: -1,
             timeout_ms,
             state: State::Empty,
-            version: TransactionVersion::V1,
             began_ms: 0,
             partitions: BTreeSet::new(),
             groups: BTreeSet::new(),

@@ -14,9 +14,12 @@ import java.util.Properties;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.FeatureUpdate;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.clients.admin.TransactionListing;
+import org.apache.kafka.clients.admin.UpdateFeaturesOptions;
 import org.apache.kafka.clients.consumer.ConsumerGroupMetadata;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -90,7 +93,11 @@ public final class KafkaHelper {
             case "delete" -> delete(words[1], words[2]);
             case "leaders" -> leaders(words[1], words[2]);
             case "ends" -> ends(words[1], words[2]);
-            case "read" -> read(words[1], words[2]);
+            case "read" -> read(words[1], words[2], "read_uncommitted");
+            case "committed" -> read(words[1], words[2], "read_committed");
+            case "offsets" -> offsets(words[1], words[2]);
+            case "feature" -> feature(words[1], words[2], Short.parseShort(words[3]));
+            case "transactions" -> transactions(words[1]);
             case "partitions" -> partitions(words);
             case "transact" -> transact(words);
             default -> throw new IllegalArgumentException("unknown question " + words[0]);
@@ -160,7 +167,7 @@ public final class KafkaHelper {
 
     /** Each partition with its end offset. */
     private void ends(String bootstrap, String topic) throws Exception {
-        try (KafkaConsumer<byte[], byte[]> consumer = consumer(bootstrap)) {
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer(bootstrap, "read_uncommitted")) {
             Collection<TopicPartition> all = topicPartitions(bootstrap, topic);
             consumer.endOffsets(all)
                     .forEach((tp, end) -> answers.println(" " + tp.partition() + " " + end));
@@ -171,8 +178,8 @@ public final class KafkaHelper {
      * Every record from the beginning to the end offsets of this moment:
      * PARTITION OFFSET TIMESTAMP TIMESTAMP-TYPE KEY VALUE [NAME=VALUE]...
      */
-    private void read(String bootstrap, String topic) throws Exception {
-        try (KafkaConsumer<byte[], byte[]> consumer = consumer(bootstrap)) {
+    private void read(String bootstrap, String topic, String isolation) throws Exception {
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer(bootstrap, isolation)) {
             Collection<TopicPartition> all = topicPartitions(bootstrap, topic);
             consumer.assign(all);
             consumer.seekToBeginning(all);
@@ -190,6 +197,51 @@ public final class KafkaHelper {
                     }
                 }
             }
+        }
+    }
+
+    /** What a group has committed: TOPIC PARTITION OFFSET */
+    private void offsets(String bootstrap, String group) throws Exception {
+        admin(bootstrap)
+                .listConsumerGroupOffsets(group)
+                .partitionsToOffsetAndMetadata()
+                .get()
+                .forEach(
+                        (tp, offset) ->
+                                answers.println(
+                                        " " + tp.topic() + " " + tp.partition() + " "
+                                                + offset.offset()));
+    }
+
+    /** Finalizes a feature of the cluster at this level. */
+    private void feature(String bootstrap, String name, short level) throws Exception {
+        FeatureUpdate update =
+                new FeatureUpdate(level, FeatureUpdate.UpgradeType.SAFE_DOWNGRADE);
+        FeatureUpdate upgrade = new FeatureUpdate(level, FeatureUpdate.UpgradeType.UPGRADE);
+        try {
+            admin(bootstrap)
+                    .updateFeatures(Map.of(name, upgrade), new UpdateFeaturesOptions())
+                    .all()
+                    .get();
+        } catch (ExecutionException error) {
+            admin(bootstrap)
+                    .updateFeatures(Map.of(name, update), new UpdateFeaturesOptions())
+                    .all()
+                    .get();
+        }
+    }
+
+    /**
+     * The transactions that the coordinators know: ID STATE. By a client of its own: one that has seen
+     * a broker leave fails with "Unexpected key set".
+     */
+    private void transactions(String bootstrap) throws Exception {
+        Admin old = admins.remove(bootstrap);
+        if (old != null) {
+            old.close(Duration.ZERO);
+        }
+        for (TransactionListing one : admin(bootstrap).listTransactions().all().get()) {
+            answers.println(" " + one.transactionalId() + " " + one.state());
         }
     }
 
@@ -351,8 +403,9 @@ public final class KafkaHelper {
                 });
     }
 
-    private static KafkaConsumer<byte[], byte[]> consumer(String bootstrap) {
+    private static KafkaConsumer<byte[], byte[]> consumer(String bootstrap, String isolation) {
         Properties properties = new Properties();
+        properties.put("isolation.level", isolation);
         properties.put("bootstrap.servers", bootstrap);
         properties.put("enable.auto.commit", false);
         properties.put("auto.offset.reset", "earliest");

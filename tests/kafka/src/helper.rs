@@ -125,8 +125,14 @@ impl Helper {
         Ok(ends.into_iter().map(|(_, end)| end).collect())
     }
 
-    pub(crate) fn read(&mut self, bootstrap: &str, topic: &str) -> Result<Vec<ReadRecord>, String> {
-        let lines = self.ask(&format!("read {bootstrap} {topic}"))?;
+    /// With `question` "committed" as a consumer with `isolation.level=read_committed`.
+    pub(crate) fn read(
+        &mut self,
+        question: &str,
+        bootstrap: &str,
+        topic: &str,
+    ) -> Result<Vec<ReadRecord>, String> {
+        let lines = self.ask(&format!("{question} {bootstrap} {topic}"))?;
         let records: Result<Vec<_>, _> = lines.iter().map(|line| parse_record(line)).collect();
         let mut records = records?;
         records.sort_by_key(|record| (record.partition, record.offset));

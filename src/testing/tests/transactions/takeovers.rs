@@ -108,15 +108,12 @@ fn time_passes_by_the_requests_of_anybody() {
     });
     let frame = encode_request(&metadata, 13, 1, "anybody").to_vec();
     cluster.handle(10_000, NodeId(1), &frame[4..]);
-    let begun = cluster.add_partitions(ID, identity, TransactionVersion::V2, []);
+    let begun = cluster.add_partitions(ID, identity, []);
     assert_eq!(begun, Ok(()));
     cluster.handle(14_999, NodeId(1), &frame[4..]);
-    assert_eq!(
-        cluster.add_partitions(ID, identity, TransactionVersion::V2, []),
-        Ok(())
-    );
+    assert_eq!(cluster.add_partitions(ID, identity, []), Ok(()));
     cluster.handle(15_000, NodeId(1), &frame[4..]);
-    let late = cluster.add_partitions(ID, identity, TransactionVersion::V2, []);
+    let late = cluster.add_partitions(ID, identity, []);
     assert_eq!(late, Err(ErrorCode::PRODUCER_FENCED));
 }
 
@@ -150,19 +147,19 @@ fn when_the_epochs_are_used_up_there_is_another_id() {
     let v2 = TransactionVersion::V2;
     let (mut cluster, id, mut identity) = almost_used_up(v2);
     let first = identity.producer_id;
-    cluster.add_partitions(&id, identity, v2, []).unwrap();
+    cluster.add_partitions(&id, identity, []).unwrap();
     identity = cluster.end_transaction(&id, identity, true, v2).unwrap();
     assert_eq!(
         (identity.producer_id, identity.epoch),
         (first, i16::MAX - 1)
     );
-    cluster.add_partitions(&id, identity, v2, []).unwrap();
+    cluster.add_partitions(&id, identity, []).unwrap();
     let last = identity;
     identity = cluster.end_transaction(&id, last, true, v2).unwrap();
     assert_eq!((identity.producer_id, identity.epoch), (first + 1, 0));
     let again = cluster.end_transaction(&id, last, true, v2);
     assert_eq!(again, Ok(identity), "the answer was lost");
-    cluster.add_partitions(&id, identity, v2, []).unwrap();
+    cluster.add_partitions(&id, identity, []).unwrap();
 
     let v1 = TransactionVersion::V1;
     let (mut cluster, id, identity) = almost_used_up(v1);
@@ -186,7 +183,7 @@ fn an_id_whose_last_epoch_is_fenced_ends_no_transaction_beyond_it() {
             .init_transactions(&id, 5_000, Some(identity))
             .unwrap();
         for _ in 0..3 {
-            cluster.add_partitions(&id, identity, version, []).unwrap();
+            cluster.add_partitions(&id, identity, []).unwrap();
             let wait = cluster.init_transactions(&id, 5_000, None);
             assert_eq!(wait, Err(ErrorCode::CONCURRENT_TRANSACTIONS));
             identity = cluster.init_transactions(&id, 5_000, None).unwrap();
