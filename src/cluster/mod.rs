@@ -72,8 +72,13 @@ pub(crate) struct PartitionView {
 impl TopicView {
     /// The indexes of the partitions that have a leader.
     pub(crate) fn available(&self) -> Vec<i32> {
-        let all = (0..).zip(&self.partitions);
-        let led = all.filter(|(_, one)| one.leader.is_some());
+        self.led_by(&|_| true)
+    }
+
+    /// The indexes of the partitions whose leader is one of those meant.
+    pub(crate) fn led_by(&self, is_meant: &dyn Fn(NodeId) -> bool) -> Vec<i32> {
+        let partitions = (0..).zip(&self.partitions);
+        let led = partitions.filter(|(_, one)| one.leader.is_some_and(is_meant));
         led.map(|(index, _)| index).collect()
     }
 }
@@ -107,15 +112,6 @@ pub(crate) struct Reading<W, D> {
     /// Whether the leader that is known of a partition has turned out to be none, so that an older
     /// epoch counts as well.
     pub(crate) is_doubted: D,
-}
-
-impl TopicView {
-    /// The indexes of the partitions whose leader is one of those meant.
-    pub(crate) fn led_by(&self, is_meant: &dyn Fn(NodeId) -> bool) -> Vec<i32> {
-        let partitions = (0..).zip(&self.partitions);
-        let led = partitions.filter(|(_, one)| one.leader.is_some_and(is_meant));
-        led.map(|(index, _)| index).collect()
-    }
 }
 
 impl ClusterView {

@@ -1,5 +1,6 @@
 //! What is wrong with properties, or may surprise: collected, so that all of it is reported in one round.
 
+use super::fault::MalformedLines;
 use super::properties::{Entry, Properties};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -84,6 +85,14 @@ impl<'a> Findings<'a> {
         } else {
             self.untold += 1;
         }
+    }
+
+    /// Lines of which not even a name can be read.
+    pub(super) fn malformed(&mut self) {
+        let MalformedLines { told, untold } = self.properties.malformed();
+        let problems = told.iter().map(|(line, why)| Problem::new(line, why));
+        self.problems.extend(problems);
+        self.untold += untold;
     }
 
     /// Something is wrong with these names, each with a message about it.

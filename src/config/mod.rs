@@ -9,7 +9,8 @@
 //!
 //! 1. `syntax` reads a `.properties` file; `object` is a value that is no text.
 //! 2. `table` has a row for each of Kafka's properties: kind, default, meaning, whether it is supported.
-//! 3. `properties` holds names and values as the user gave them. Nothing is checked there.
+//! 3. `properties` holds names and values as the user gave them. Nothing is checked there; a `fault` in
+//!    how one was written down is kept with it.
 //! 4. `librdkafka` translates librdkafka's names into Kafka's.
 //! 5. `values` checks each value against its row. `unknown` speaks of names without one: `strangers`
 //!    knows whose they are, and `nearest` what a misspelled one was meant to be.
@@ -40,6 +41,7 @@ mod choices;
 mod classes;
 #[cfg(test)]
 mod docs;
+mod fault;
 mod findings;
 mod librdkafka;
 mod nearest;

@@ -22,6 +22,9 @@ use crate::sync::{Arc, AtomicU64, Ordering};
 /// batch of 2 GiB, which `batch.size` could ask for, would fit no request.
 const LARGEST_REQUEST: usize = 1 << 30;
 
+/// In bytes, what a batch takes without any record.
+const BATCH_HEADER: i64 = 61;
+
 /// The shortest and the longest pause before a retry.
 const RETRY: (&str, &str) = ("retry.backoff.ms", "retry.backoff.max.ms");
 
@@ -48,6 +51,7 @@ pub(super) fn check(
     let properties = &*translated.properties;
     let mut findings = Findings::new(properties);
     findings.begin_with(translated.problems, translated.warnings);
+    findings.malformed();
     let values = Values::read(properties, &mut findings);
 
     let bootstrap_servers = bootstrap_servers(&values, &mut findings);
@@ -197,6 +201,14 @@ fn check_sizes(values: &Values, findings: &mut Findings<'_>) {
     let batch = values.integer("batch.size").max(1);
     let memory = values.integer("buffer.memory");
     let request = values.integer("max.request.size");
+    for (name, bytes) in [("max.request.size", request), ("buffer.memory", memory)] {
+        if bytes <= BATCH_HEADER {
+            findings.warnings.push(format!(
+                "{name} ({bytes}) is too small for any record: a batch takes {BATCH_HEADER} bytes \
+                 without one"
+            ));
+        }
+    }
     if request > memory {
         findings.warnings.push(format!(
             "max.request.size ({request}) is more than buffer.memory ({memory}), so a record of that \
@@ -302,8 +314,12 @@ fn warn_of_crossed_times(
 ) {
     let (initial_ms, max_ms) = (values.integer(initial), values.integer(max));
     if initial_ms > max_ms {
+        let effect = match max_ms {
+            0 => "there are no waits".to_owned(),
+            _ => format!("all waits are {max_ms} ms"),
+        };
         findings.warnings.push(format!(
-            "{initial} ({initial_ms}) is more than {max} ({max_ms}); all waits are {max_ms} ms"
+            "{initial} ({initial_ms}) is more than {max} ({max_ms}); {effect}"
         ));
     }
 }

@@ -8,9 +8,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use super::fault::{Fault, MalformedLines};
 use super::object::PropertyObject;
+use super::syntax::SyntaxError;
 use super::torn::TornText;
-use super::{findings, shown, syntax};
+use super::{shown, syntax};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EventListener, ProducerEvent};
 
@@ -45,6 +47,8 @@ pub struct Properties {
     source: Source,
     /// Whether a name that nobody knows is a warning, and not an error.
     is_lenient: bool,
+    /// Lines of which no property could be made.
+    malformed: MalformedLines,
 }
 
 /// Where entries come from: a file, or a run of calls in the program.
@@ -64,8 +68,8 @@ pub(super) struct Entry {
     /// In a file; 0 elsewhere.
     pub(super) line: usize,
     pub(super) is_from_environment: bool,
-    /// Its value goes on in the next lines, without the backslash that would say so.
-    pub(super) is_torn: bool,
+    /// Why its value is not what was meant, whatever it is.
+    pub(super) fault: Option<Fault>,
     /// If a property is set under two names, the one from the later source counts.
     pub(super) source: usize,
 }
@@ -163,9 +167,9 @@ impl Properties {
     /// write all characters but ASCII as `\u00e9`.)
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config), with file and line, if the file cannot be
-    /// read, has more than 16 MiB, is not UTF-8, or has a malformed `\u` escape. Errors in the values are
-    /// found later, when a producer is made; they name file and line, too.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), with the file, if it cannot be read, has more
+    /// than 16 MiB or is not UTF-8. Malformed lines and wrong values are found later, when a producer is
+    /// made, so that all problems are told at once; they name file and line, too.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let bytes = read_file(path).map_err(|error| {
@@ -185,35 +189,31 @@ impl Properties {
             );
             Error::new(ErrorKind::Config, message)
         })?;
-        Self::read(&text, |line| format!("{file}:{line}"))
+        Ok(Self::read(&text, |line| format!("{file}:{line}")))
     }
 
     /// Reads text in the syntax of Java's `.properties` files, as [`from_file`](Self::from_file)
-    /// does.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config), with the line, for a malformed `\u` escape.
-    pub fn parse(text: &str) -> Result<Self> {
+    /// does. Malformed lines are found when a producer is made.
+    pub fn parse(text: &str) -> Self {
         Self::read(text, |line| format!("line {line}"))
     }
 
-    fn read(text: &str, place: impl Fn(usize) -> String) -> Result<Self> {
+    fn read(text: &str, place: impl Fn(usize) -> String) -> Self {
         let mut properties = Self::new();
         properties.begin_source(true);
         let mut torn = TornText::default();
-        let mut problems = Vec::new();
         for property in syntax::Reader::new(text) {
             let property = match property {
                 Ok(property) => property,
                 Err(_) if torn.is_in_pem() => continue,
                 Err(error) => {
-                    problems.push(format!("{}: {}", place(error.line), error.message));
+                    properties.insert_malformed(error, &place);
                     continue;
                 }
             };
             if let Some(whole) = torn.belongs_to(&property) {
                 if let Some(entry) = properties.entries.get_mut(&whole) {
-                    entry.is_torn = true;
+                    entry.fault = Some(Fault::Torn);
                 }
                 continue;
             }
@@ -222,13 +222,21 @@ impl Properties {
             entry.line = property.line;
             properties.entries.insert(property.name, entry);
         }
-        match problems.len() {
-            0 => Ok(properties),
-            count => {
-                problems.truncate(MOST_TOLD);
-                let untold = count - problems.len();
-                Err(findings::error(problems, untold))
+        properties
+    }
+
+    /// What is set to a malformed value is set all the same, so that nobody takes it for missing.
+    fn insert_malformed(&mut self, error: SyntaxError, place: impl Fn(usize) -> String) {
+        let (name, value) = error.property.unzip();
+        let mut entry = self.entry_of(Value::Text(value.unwrap_or_default()));
+        entry.place = Some(place(error.line));
+        entry.line = error.line;
+        entry.fault = Some(Fault::Malformed(error.message));
+        match name {
+            Some(name) => {
+                self.entries.insert(name, entry);
             }
+            None => self.malformed.push(entry, error.message),
         }
     }
 
@@ -238,21 +246,18 @@ impl Properties {
     /// The rest of the name is made lower case; in it `_` stands for a dot, `__` for an underscore, and
     /// `___` for a dash, as in Kafka's container images. So a topic whose name has capital letters
     /// cannot be set like this. The environment is shared with other programs: names that nobody knows
-    /// (`KAFKA_HEAP_OPTS`) are a warning, and not an error. The prefix is compared with its case.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config): the value of such a variable is not UTF-8.
-    pub fn from_env(prefix: &str) -> Result<Self> {
+    /// (`KAFKA_HEAP_OPTS`) are a warning, and not an error. The prefix is compared with its case. A value
+    /// that is not UTF-8 is found when a producer is made.
+    pub fn from_env(prefix: &str) -> Self {
         Self::from_variables(prefix, env::vars_os())
     }
 
     pub(super) fn from_variables(
         prefix: &str,
         variables: impl Iterator<Item = (OsString, OsString)>,
-    ) -> Result<Self> {
+    ) -> Self {
         let mut properties = Self::new();
         properties.begin_source(true);
-        let mut problems = Vec::new();
         for (variable, value) in variables {
             let Some(name) = variable.to_str().and_then(|name| name.strip_prefix(prefix)) else {
                 continue;
@@ -260,24 +265,26 @@ impl Properties {
             if name.is_empty() {
                 continue;
             }
-            let place = format!("{prefix}{name}");
+            let place = Some(format!("{prefix}{name}"));
             let name = name.to_lowercase();
             let name = name.replace("___", "-").replace("__", "\0");
             let name = name.replace('_', ".").replace('\0', "_");
-            match value.into_string() {
-                Ok(value) => {
-                    let mut entry = properties.entry_of(Value::Text(value));
-                    entry.place = Some(place);
-                    entry.is_from_environment = true;
-                    properties.entries.insert(name, entry);
-                }
-                Err(_) => problems.push(format!("{place}: its value is not UTF-8")),
-            }
+            let (text, fault) = match value.into_string() {
+                Ok(text) => (text, None),
+                Err(_) => (
+                    String::new(),
+                    Some(Fault::Malformed("its value is not UTF-8")),
+                ),
+            };
+            let entry = Entry {
+                place,
+                is_from_environment: true,
+                fault,
+                ..properties.entry_of(Value::Text(text))
+            };
+            properties.entries.insert(name, entry);
         }
-        match problems.is_empty() {
-            true => Ok(properties),
-            false => Err(findings::error(problems, 0)),
-        }
+        properties
     }
 
     /// Takes out one property, whether it is text or an object.
@@ -293,8 +300,8 @@ impl Properties {
     }
 
     /// The properties whose names begin with `prefix`, which is taken off: `subset("producer.")` makes
-    /// `linger.ms` of `producer.linger.ms`, and leaves out what has another beginning. Objects and what
-    /// is registered come along, and messages go on to say where in which file a property stands.
+    /// `linger.ms` of `producer.linger.ms`, and leaves out what has another beginning. Objects, what is
+    /// registered and lines without a name come along, and messages go on to say where in which file a property stands.
     pub fn subset(&self, prefix: &str) -> Self {
         let within = |(name, entry): (&String, &Entry)| {
             let name = name.strip_prefix(prefix).filter(|name| !name.is_empty())?;
@@ -304,6 +311,7 @@ impl Properties {
             entries: self.entries.iter().filter_map(within).collect(),
             classes: self.classes.clone(),
             listener: self.listener.clone(),
+            malformed: self.malformed.clone(),
             ..*self
         }
     }
@@ -317,6 +325,7 @@ impl Properties {
         });
         self.entries.extend(later);
         self.classes.extend(other.classes);
+        self.malformed.merge(other.malformed, before);
         self.is_lenient |= other.is_lenient;
         self.listener = other.listener.or(self.listener);
         self.source = Source {
@@ -326,7 +335,8 @@ impl Properties {
         self
     }
 
-    /// The text that a property is set to; `None` if it is not set, or to an object.
+    /// The text that a property is set to; `None` if it is not set, or to an object. A
+    /// malformed text is as it stands.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.entries.get(name)?.text()
     }
@@ -361,7 +371,7 @@ impl Properties {
             place: None,
             line: 0,
             is_from_environment: false,
-            is_torn: false,
+            fault: None,
             source: self.source.order,
         }
     }
@@ -382,6 +392,10 @@ impl Properties {
         self.entries
             .iter()
             .map(|(name, entry)| (name.as_str(), entry))
+    }
+
+    pub(super) fn malformed(&self) -> &MalformedLines {
+        &self.malformed
     }
 
     pub(super) fn is_lenient(&self) -> bool {
@@ -462,6 +476,3 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 
 /// In bytes.
 const MOST_READ: u64 = 16 * 1024 * 1024;
-
-/// So many malformed lines are told.
-const MOST_TOLD: usize = 50;

@@ -5,8 +5,9 @@
 //! count. In names and values, `\t`, `\n`, `\r`, `\f` and `\uXXXX` are what they are in Java, and
 //! a backslash before any other character means that character.
 //!
-//! This reader is stricter than Java in three cases, in which a file is broken and Java hides it: a value
-//! without a name, a backslash with nothing behind it, and a `\u` escape that is only half of a character.
+//! This reader is stricter than Java in four cases, in which a file is broken and Java hides it: a value
+//! without a name, a backslash with nothing else in its line or with which the file ends, and a `\u` escape
+//! that is only half of a character.
 
 /// The properties of a text, in order.
 pub(super) struct Reader<'a> {
@@ -27,6 +28,8 @@ pub(super) struct Property {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SyntaxError {
     pub(super) message: &'static str,
+    /// The name, if it is only the value that is malformed, and that value as it stands.
+    pub(super) property: Option<(String, String)>,
     pub(super) line: usize,
 }
 
@@ -39,8 +42,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The next property's line and its text, continuation lines joined, escapes still in it.
-    fn next_logical_line(&mut self) -> Option<(usize, String)> {
+    /// The next property's line and its text, continuation lines joined, escapes still in it; and whether
+    /// the text ends before the last of its lines does.
+    fn next_logical_line(&mut self) -> Option<(usize, String, bool)> {
         let mut logical = String::new();
         let mut first_line = self.line;
         let mut is_continued = false;
@@ -60,11 +64,11 @@ impl<'a> Reader<'a> {
                 }
                 _ => {
                     logical.push_str(natural);
-                    return Some((first_line, logical));
+                    return Some((first_line, logical, false));
                 }
             }
         }
-        (is_continued || !logical.is_empty()).then_some((first_line, logical))
+        (is_continued || !logical.is_empty()).then_some((first_line, logical, is_continued))
     }
 
     fn next_natural_line(&mut self) -> Option<(usize, &'a str)> {
@@ -87,9 +91,18 @@ impl Iterator for Reader<'_> {
     type Item = Result<Property, SyntaxError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (line, logical) = self.next_logical_line()?;
+        let (line, logical, is_cut) = self.next_logical_line()?;
         let property = read_property(line, &logical);
-        Some(property.map_err(|message| SyntaxError { message, line }))
+        Some(
+            property.and_then(|Property { name, value, line }| match is_cut {
+                true => Err(SyntaxError {
+                    message: "ends in a backslash, so it goes on, but nothing follows",
+                    property: Some((name, value)),
+                    line,
+                }),
+                false => Ok(Property { name, value, line }),
+            }),
+        )
     }
 }
 
@@ -100,22 +113,28 @@ pub(super) fn line_after(bytes: &[u8]) -> usize {
     1 + ends - text.matches("\r\n").count()
 }
 
-fn read_property(line: usize, logical: &str) -> Result<Property, &'static str> {
+fn read_property(line: usize, logical: &str) -> Result<Property, SyntaxError> {
+    let error = |message, property| SyntaxError {
+        message,
+        property,
+        line,
+    };
     let (name, after_name) = logical.split_at(end_of_name(logical));
     let after_name = after_name.trim_start_matches(WHITE);
     let value = after_name.strip_prefix(['=', ':']).unwrap_or(after_name);
     let is_bare = logical.trim_matches(['\\', ' ', '\t', '\x0c']).is_empty();
     if is_bare {
-        return Err("a backslash with nothing behind it");
+        return Err(error("a backslash with nothing behind it", None));
     }
     if name.is_empty() {
-        return Err("a value without a name");
+        return Err(error("a value without a name", None));
     }
-    Ok(Property {
-        name: unescape(name)?,
-        value: unescape(value.trim_start_matches(WHITE))?,
-        line,
-    })
+    let name = unescape(name).map_err(|message| error(message, None))?;
+    let raw = value.trim_start_matches(WHITE);
+    match unescape(raw) {
+        Ok(value) => Ok(Property { name, value, line }),
+        Err(message) => Err(error(message, Some((name, raw.to_owned())))),
+    }
 }
 
 /// Where the first white space, `=` or `:` is that no backslash protects.
@@ -266,9 +285,6 @@ mod tests {
         assert_reads("a\\\n b", &[("ab", "")]);
         assert_reads("   \\\n   a=b", &[("a", "b")]);
         assert_reads("a=x\\u0041\\\nB", &[("a", "xAB")]);
-        for text in ["a=b\\", "a=b\\\n"] {
-            assert_reads(text, &[("a", "b")]);
-        }
     }
 
     #[test]
@@ -322,6 +338,19 @@ mod tests {
             );
             assert_eq!(error.line, 2);
         }
+    }
+
+    /// Java takes what is there; half of a list of servers, say.
+    #[test]
+    fn refuses_a_backslash_with_which_the_file_ends() {
+        for text in ["a=1\nb=c\\", "a=1\nb=c\\\n", "a=1\nb=\\\n  c\\"] {
+            let error = refused(text);
+            assert_eq!(error.line, 2, "{text:?}");
+            assert!(error.message.starts_with("ends in a backslash"), "{text:?}");
+            assert_eq!(error.property, Some(("b".into(), "c".into())), "{text:?}");
+        }
+        assert_reads("b=c\\\\", &[("b", "c\\")]);
+        assert_reads("b=c\\\n\n", &[("b", "c")]);
     }
 
     #[test]

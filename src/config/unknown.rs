@@ -7,7 +7,6 @@ use super::properties::{Entry, Properties};
 use super::shown;
 use super::strangers::{self, Stranger};
 use super::table::{self, TOPIC_PREFIX};
-use super::torn;
 use crate::given::GivenProperties;
 
 /// Adds all unknown names to the findings, but those that a serializer or the like has asked for.
@@ -21,7 +20,7 @@ pub(super) fn report(
     let mut wrong = Vec::new();
     for (name, entry) in properties.entries() {
         let is_known = table::find(name).is_some() || table::find_per_topic(name).is_some();
-        if is_known || given.was_asked_for(name) || entry.is_torn {
+        if is_known || given.was_asked_for(name) || entry.fault.is_some() {
             continue;
         }
         if strangers::find(name) == Some(Stranger::Consumers) {
@@ -119,16 +118,4 @@ fn suggestion(name: &str) -> Option<String> {
     let kafkas = table::all().map(|definition| definition.name);
     let nearest = nearest(name, kafkas.chain(librdkafka::settings()))?;
     Some(format!("did you mean {nearest:?}?"))
-}
-
-/// What is wrong with a property whose value goes on in lines that are not joined.
-pub(super) fn torn(name: &str) -> String {
-    if torn::is_pem(name) {
-        return "a key or a certificate (PEM) where a property should be".to_owned();
-    }
-    let name = shown::cut(name);
-    format!(
-        "{name} goes on in the next lines, which are not joined: end each line but the last with a \
-         space and a backslash"
-    )
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::findings::{self, Findings};
 use super::properties::{Entry, Properties, Value};
+use super::shown;
 use super::table::{self, Class, Definition, Kind, Parsed, Preset};
-use super::{shown, unknown};
 use crate::ids::topic_name_fault;
 
 /// A value for each property that has one. The getters panic if a property has another type, which
@@ -70,8 +70,8 @@ impl Values {
     /// Reads a property for one topic. Any other name is unknown, and reported elsewhere.
     fn read_for_topic(&mut self, name: &str, entry: &Entry, findings: &mut Findings<'_>) {
         let Some((topic, definition)) = table::find_per_topic(name) else {
-            if entry.is_torn {
-                findings.problem(name, unknown::torn(name));
+            if let Some(fault) = entry.fault {
+                findings.problem(name, fault.complaint(name));
             }
             return;
         };
@@ -227,8 +227,8 @@ pub(super) fn not_asked_for(switch: &str) -> String {
 
 /// The value of a property that is set; the error says why it cannot be set to this.
 fn read_value(name: &str, definition: &Definition, entry: &Entry) -> Result<Parsed, String> {
-    if entry.is_torn {
-        return Err(unknown::torn(name));
+    if let Some(fault) = entry.fault {
+        return Err(fault.complaint(name));
     }
     let text = match &entry.value {
         Value::Text(text) => text.trim(),

@@ -58,7 +58,8 @@ pub(super) fn failure(
         let error = Error::new(ErrorKind::Broker(code), text);
         (i64::from(record.batch_index), error)
     };
-    let blamed: BTreeMap<i64, Error> = answer.record_errors.iter().map(blame).collect();
+    let mut blamed = BTreeMap::new();
+    blamed.extend(answer.record_errors.iter().map(blame));
     let words = words_of_all.unwrap_or_else(|| answer.error.message());
     let text = format!(
         "broker {node} rejected the batch of {name} for other records in it: {}: {words}",

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, value_parser};
 use linger::Properties;
 
 use crate::refusal::Refusal;
@@ -84,11 +84,11 @@ pub(crate) struct Args {
     compression_codec: Option<String>,
 
     /// The size of a full batch in bytes: batch.size [default: 16384]
-    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true, value_parser = value_parser!(i32).range(0..))]
     batch_size: Option<i32>,
 
     /// How long a batch waits for more records, in milliseconds: linger.ms [default: 1000]
-    #[arg(long, value_name = "MS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "MS", allow_hyphen_values = true, value_parser = value_parser!(i64).range(0..))]
     timeout: Option<i64>,
 
     /// Which replicas must have a record before it counts as written: acks [default: -1]
@@ -96,31 +96,31 @@ pub(crate) struct Args {
     request_required_acks: Option<String>,
 
     /// How long a broker may take to answer: request.timeout.ms [default: 1500]
-    #[arg(long, value_name = "MS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "MS", allow_hyphen_values = true, value_parser = value_parser!(i32).range(1..))]
     request_timeout_ms: Option<i32>,
 
     /// How often a batch may be sent again: retries [default: 3]
-    #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
+    #[arg(long, value_name = "COUNT", allow_hyphen_values = true, value_parser = value_parser!(i32).range(0..))]
     message_send_max_retries: Option<i32>,
 
     /// The pause before a batch is sent again: retry.backoff.ms [default: 100]
-    #[arg(long, value_name = "MS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "MS", allow_hyphen_values = true, value_parser = value_parser!(i64).range(0..))]
     retry_backoff_ms: Option<i64>,
 
     /// How long to wait for the topic's metadata, or for memory: max.block.ms [default: 60000]
-    #[arg(long, value_name = "MS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "MS", allow_hyphen_values = true, value_parser = value_parser!(i64).range(0..))]
     max_block_ms: Option<i64>,
 
     /// The memory for records that are not acknowledged yet, in bytes: buffer.memory [default: 33554432]
-    #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
+    #[arg(long, value_name = "BYTES", allow_hyphen_values = true, value_parser = value_parser!(i64).range(1..))]
     max_memory_bytes: Option<i64>,
 
     /// After how long metadata is requested again: metadata.max.age.ms [default: 300000]
-    #[arg(long, value_name = "MS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "MS", allow_hyphen_values = true, value_parser = value_parser!(i64).range(0..))]
     metadata_expiry_ms: Option<i64>,
 
     /// The size of the socket's send buffer in bytes: send.buffer.bytes [default: 102400]
-    #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
+    #[arg(long, value_name = "BYTES", allow_hyphen_values = true, value_parser = value_parser!(i32).range(-1..))]
     socket_buffer_size: Option<i32>,
 
     /// Not supported: a Java class that reads lines.
@@ -144,7 +144,7 @@ pub(crate) struct Args {
     producer_config: Option<PathBuf>,
 
     /// Deprecated: use --batch-size, which this flag overrides.
-    #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
+    #[arg(long, value_name = "BYTES", allow_hyphen_values = true, value_parser = value_parser!(i32).range(0..))]
     max_partition_memory_bytes: Option<i32>,
 
     /// Print this text and exit with code 1, as Kafka's tool does.
@@ -586,6 +586,29 @@ mod tests {
             );
         }
         args(&format!("--line-reader {LINE_READER}"));
+    }
+
+    #[test]
+    fn refuses_numbers_without_a_meaning_by_the_flag() {
+        for line in [
+            "--batch-size -4",
+            "--timeout -1",
+            "--request-timeout-ms 0",
+            "--message-send-max-retries -1",
+            "--retry-backoff-ms -1",
+            "--max-block-ms -1",
+            "--max-memory-bytes 0",
+            "--metadata-expiry-ms -1",
+            "--socket-buffer-size -2",
+            "--max-partition-memory-bytes -1",
+        ] {
+            let refusal = read(&format!("--topic t --bootstrap-server h:1 {line}")).unwrap_err();
+            let (flag, value) = line.split_once(' ').unwrap();
+            let words = refusal.to_string();
+            let flag = flag.trim_start_matches('-');
+            assert!(words.contains(flag) && words.contains(value), "{words}");
+        }
+        args("--batch-size 0 --timeout 0 --socket-buffer-size -1 --max-block-ms 0");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, value_parser};
 use linger::Properties;
 
 use crate::one_dash;
@@ -42,6 +42,7 @@ pub(crate) struct Args {
         long,
         value_name = "MS",
         default_value_t = 10_000,
+        value_parser = value_parser!(u64).range(1..),
         allow_negative_numbers = true
     )]
     timeout_ms: u64,
@@ -164,6 +165,10 @@ mod tests {
             (
                 "--bootstrap-server h:1 --timeout-ms -1",
                 "invalid value '-1' for '--timeout-ms <MS>'",
+            ),
+            (
+                "--bootstrap-server h:1 --timeout-ms 0",
+                "invalid value '0' for '--timeout-ms <MS>'",
             ),
             (
                 "-bootstrap-server h:1",

@@ -144,8 +144,12 @@ impl Args {
                 "--num-records should be greater than zero.",
             ),
             (
-                self.throughput == 0.0 || self.throughput.is_nan(),
+                !(self.throughput > 0.0 || self.throughput == -1.0),
                 "--throughput should be a number of records a second, or -1 for as many as possible.",
+            ),
+            (
+                self.warmup_records < 0,
+                "--warmup-records should not be negative.",
             ),
             (
                 self.warmup_records >= self.num_records,
@@ -325,12 +329,18 @@ mod tests {
     /// Kafka's tool would wait for ever after the second record.
     #[test]
     fn refuses_a_throughput_of_nothing() {
-        for throughput in ["0", "-0", "0.0", "NaN"] {
+        for throughput in ["0", "-0", "0.0", "NaN", "-2", "-0.5", "-inf"] {
             let line =
                 format!("perf --topic t --num-records 5 --record-size 9 --throughput {throughput}");
             let rule = bare(&line).check().unwrap_err();
             assert!(rule.starts_with("--throughput should be"), "{rule}");
         }
+    }
+
+    #[test]
+    fn refuses_to_warm_up_with_less_than_nothing() {
+        let rule = args("--warmup-records -4").check().unwrap_err();
+        assert_eq!(rule, "--warmup-records should not be negative.");
     }
 
     #[test]

@@ -118,6 +118,15 @@ impl Args {
         if self.producer_config.is_some() && self.command_config.is_some() {
             return Err("Options --producer.config and --command-config are mutually exclusive.");
         }
+        if self.max_messages < -1 {
+            return Err("argument --max-messages: should be -1 or not negative.");
+        }
+        if self.throughput < -1 {
+            return Err("argument --throughput: should be -1 or not negative.");
+        }
+        if self.repeating_keys.is_some_and(|keys| keys <= 0) {
+            return Err("argument --repeating-keys: should be greater than zero.");
+        }
         if self.message_create_time < -1 {
             return Err("argument --message-create-time: should be -1 or not negative.");
         }
@@ -151,11 +160,8 @@ impl Args {
 
     /// The key of the message with this index.
     pub(crate) fn key(&self, index: u64) -> Option<String> {
-        // Kafka's tool compares for equality and so never starts again below 1.
-        let period = u64::try_from(self.repeating_keys?)
-            .ok()
-            .filter(|period| *period > 0);
-        Some(period.map_or(index, |period| index % period).to_string())
+        let period = u64::from(self.repeating_keys?.unsigned_abs());
+        Some((index % period.max(1)).to_string())
     }
 
     /// The value of the message with this index.
@@ -224,7 +230,21 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_timestamp_before_1970() {
-        assert!(args("--message-create-time -5").check().is_err());
+    fn refuses_numbers_without_a_meaning() {
+        for line in [
+            "--message-create-time -5",
+            "--max-messages -5",
+            "--throughput -2",
+            "--repeating-keys 0",
+            "--repeating-keys -3",
+        ] {
+            let rule = args(line).check().expect_err(line);
+            let flag = line.split(' ').next().unwrap();
+            assert!(
+                rule.starts_with(&format!("argument {flag}: should be")),
+                "{rule}"
+            );
+        }
+        assert_eq!(args("--max-messages 0 --throughput 0").check(), Ok(()));
     }
 }

@@ -11,8 +11,8 @@ use std::cmp::{Ordering, Reverse};
 
 use super::findings::Problem;
 use super::properties::{Entry, Properties, Value as Given};
+use super::shown;
 use super::table::{self, Preset};
-use super::{shown, unknown};
 use rows::{ABOUT_CONSUMERS, ROWS};
 pub(super) use value::Value;
 use value::levels;
@@ -128,10 +128,13 @@ impl<'a> Translation<'a> {
 
     fn put(&mut self, name: &str, entry: &Entry, row: &Row) {
         self.properties.take_out(name);
+        let is_alias = matches!(row.fate, Fate::Alias(..));
+        if let Some(fault) = entry.fault.filter(|_| !is_alias) {
+            return self.problem(entry, &fault.complaint(name));
+        }
         let result = match row.fate {
-            _ if entry.is_torn => return self.problem(entry, &unknown::torn(name)),
-            Fate::Same => Ok(()),
             Fate::Alias(of, value) => self.put_alias(name, entry, of, value),
+            Fate::Same => Ok(()),
             Fate::Levels => text(entry).and_then(levels).map(|levels| {
                 for (of, level) in levels {
                     self.set(name, entry, of, Given::Text(level));
@@ -171,6 +174,8 @@ impl<'a> Translation<'a> {
             return Ok(());
         }
         let value = match &entry.value {
+            // It is set, and to nothing that can be translated; what is wrong is told with Kafka's name.
+            faulty if entry.fault.is_some() => faulty.clone(),
             Given::Text(text) => Given::Text(value.translate(text.trim())?),
             Given::Object(object) => Given::Object(object.clone()),
         };

@@ -7,7 +7,7 @@ fn everything_that_is_wrong_is_told_at_once_in_the_order_of_the_file() {
     let text = "client.id=x\nlinger.ms=soon\nfoo=1\nbootstrap.servers=localhost\n\
                 topic.orders.acks=7\nqueue.buffering.max.kbytes=0\npartitioner.class=com.example.P\n\
                 key.serializer=com.example.S\nssl.keystore.type=JKS\nmetrics.num.samples=1";
-    let message = refused(&Properties::parse(text).unwrap());
+    let message = refused(&Properties::parse(text));
     let wrong = [
         "line 2: linger.ms=",
         "line 3: unknown property \"foo\"",
@@ -28,7 +28,7 @@ fn everything_that_is_wrong_is_told_at_once_in_the_order_of_the_file() {
 
 #[test]
 fn serializers_that_do_not_fit_are_told_with_everything_else() {
-    let properties = Properties::parse("linger.ms=soon\nvalue.serializer=long").unwrap();
+    let properties = Properties::parse("linger.ms=soon\nvalue.serializer=long");
     let error = ProducerConfig::for_types::<i32, str>(&properties).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -40,6 +40,20 @@ fn serializers_that_do_not_fit_are_told_with_everything_else() {
     );
     let two = config(&minimal()).serializers::<i32, str>().err().unwrap();
     assert!(two.to_string().starts_with("2 problems:\n  key."), "{two}");
+}
+
+#[test]
+fn a_serializer_that_nobody_knows_hides_no_misfit_of_the_other() {
+    for (known, unknown) in [("key", "value"), ("value", "key")] {
+        let properties = minimal()
+            .set(format!("{known}.serializer"), "long")
+            .set(format!("{unknown}.serializer"), "com.example.S");
+        let error = ProducerConfig::for_types::<str, str>(&properties).unwrap_err();
+        let message = error.to_string();
+        assert!(message.starts_with("2 problems:"), "{message}");
+        let misfit = format!("  {known}.serializer: \"long\" serves i64, but");
+        assert!(message.contains(&misfit), "{message}");
+    }
 }
 
 #[test]
@@ -64,12 +78,42 @@ fn a_wrong_value_is_one_problem_and_not_several() {
 }
 
 #[test]
-fn malformed_lines_are_told_at_once_too() {
-    let error = Properties::parse("=1\na=\\u1\n:2").unwrap_err();
+fn malformed_lines_hide_nothing_and_are_not_told_as_missing() {
+    let text = "=1\nlinger.ms=soon\nmetadata.broker.list=\\u1\nkey.serializer=\\ud800\nfoo=1\n\
+                my.own=\\u\n\\u=1\n\\";
+    let escape = "malformed escape: \\u must be followed by four hexadecimal digits";
+    let message = refused(&Properties::parse(text));
     assert_eq!(
-        error.to_string(),
-        "3 problems:\n  line 1: a value without a name\n  line 2: malformed escape: \\u must be \
-         followed by four hexadecimal digits\n  line 3: a value without a name"
+        message.lines().collect::<Vec<_>>(),
+        [
+            "8 problems:",
+            "  line 1: a value without a name",
+            "  line 2: linger.ms=\"soon\": not a whole number; it takes 0 or more",
+            &format!("  line 3: metadata.broker.list: {escape}"),
+            "  line 4: malformed escape: this \\u is half of a character; both halves must stand \
+             together",
+            "  line 5: unknown property \"foo\"",
+            &format!("  line 6: {escape}"),
+            &format!("  line 7: {escape}"),
+            "  line 8: a backslash with nothing behind it",
+        ]
+    );
+}
+
+#[test]
+fn malformed_lines_stay_with_what_they_are_part_of() {
+    let properties = || Properties::parse("p.client.id=\\u\nq.client.id=\\u\np.acks=1\n=1");
+    let message = refused(&minimal().merge(properties().subset("p.")).lenient());
+    let lines: Vec<_> = message.lines().skip(1).collect();
+    assert_eq!(lines.len(), 2, "{message}");
+    assert!(lines[0].starts_with("  line 1: malformed"), "{message}");
+    assert_eq!(lines[1], "  line 4: a value without a name");
+    let mended = properties().subset("p.").set("client.id", "mine");
+    assert_eq!(mended.get("client.id"), Some("mine"));
+    assert_eq!(properties().get("p.client.id"), Some("\\u"));
+    assert_eq!(
+        refused(&minimal().merge(mended)),
+        "line 4: a value without a name"
     );
 }
 
@@ -105,7 +149,7 @@ fn a_value_that_was_meant_otherwise_gets_a_hint() {
         ),
     ];
     for (line, hint) in cases {
-        let message = refused(&minimal().merge(Properties::parse(line).unwrap()));
+        let message = refused(&minimal().merge(Properties::parse(line)));
         assert!(message.ends_with(hint), "{message}");
     }
     // In a program there are no comments of this kind.
@@ -115,7 +159,7 @@ fn a_value_that_was_meant_otherwise_gets_a_hint() {
 
 #[test]
 fn a_client_id_that_was_meant_otherwise_is_warned_about() {
-    let of = |line: &str| warnings(&minimal().merge(Properties::parse(line).unwrap()));
+    let of = |line: &str| warnings(&minimal().merge(Properties::parse(line)));
     assert_eq!(
         of("client.id=${APP}"),
         ["client.id=\"${APP}\": a placeholder like ${…} is not replaced"]

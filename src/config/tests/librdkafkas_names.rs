@@ -155,8 +155,8 @@ fn may_stand_beside_kafkas_names_that_say_the_same() {
 
 #[test]
 fn give_way_to_what_comes_later_under_the_other_name() {
-    let theirs = || Properties::parse("queue.buffering.max.ms=20").unwrap();
-    let ours = || Properties::parse("linger.ms=30").unwrap();
+    let theirs = || Properties::parse("queue.buffering.max.ms=20");
+    let ours = || Properties::parse("linger.ms=30");
     let in_order = |first: Properties, second: Properties| {
         let properties = minimal().merge(first).merge(second);
         config(&properties).linger().as_millis()
@@ -171,10 +171,10 @@ fn give_way_to_what_comes_later_under_the_other_name() {
         40
     );
     // What does not count may be wrong.
-    let wrong = Properties::parse("queue.buffering.max.ms=soon").unwrap();
+    let wrong = Properties::parse("queue.buffering.max.ms=soon");
     assert_eq!(in_order(wrong, ours()), 30);
     // One source that contradicts itself is refused, until a later one decides.
-    let one_file = Properties::parse("queue.buffering.max.ms=20\nlinger.ms=30").unwrap();
+    let one_file = Properties::parse("queue.buffering.max.ms=20\nlinger.ms=30");
     let message = refused(&minimal().merge(one_file.clone()));
     assert!(message.contains("set to different values"), "{message}");
     let in_a_row = minimal().set("linger.ms", 30);
@@ -190,13 +190,13 @@ fn give_way_to_what_comes_later_under_the_other_name() {
 
 #[test]
 fn are_what_complaints_speak_of() {
-    let file = Properties::parse("a=b\nqueue.buffering.max.ms=soon\nlinger.ms=5").unwrap();
+    let file = Properties::parse("a=b\nqueue.buffering.max.ms=soon\nlinger.ms=5");
     let message = refused(&minimal().merge(file));
     assert!(
         message.contains("line 2: queue.buffering.max.ms=\"soon\": it takes 0 to 900000 (ms)"),
         "{message}"
     );
-    let file = Properties::parse("\nmessage.send.max.retries=-5").unwrap();
+    let file = Properties::parse("\nmessage.send.max.retries=-5");
     assert_eq!(
         refused(&minimal().merge(file)),
         "line 2: message.send.max.retries: retries=\"-5\": out of range; it takes 0 to 2147483647"
@@ -237,7 +237,7 @@ fn make_room_for_a_short_message_timeout() {
         "{message}"
     );
     // What does not count shortens nothing.
-    let file = Properties::parse("message.timeout.ms=300000").unwrap();
+    let file = Properties::parse("message.timeout.ms=300000");
     let program = minimal().merge(file).set("delivery.timeout.ms", 10_000);
     assert_eq!(
         refused(&program),
@@ -430,6 +430,14 @@ fn have_a_row_each_that_fits_kafkas_table() {
         }
     }
     assert!(seen.len() > 180, "{}", seen.len());
+}
+
+/// Kafka's own consumers have these names, too.
+#[test]
+fn of_consumers_alone_are_not_taken_for_librdkafkas() {
+    let warnings = warnings(&with(&[("enable.auto.commit", "false")]));
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("about consumers"), "{warnings:?}");
 }
 
 #[test]

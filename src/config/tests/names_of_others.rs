@@ -130,7 +130,6 @@ fn with_a_prefix_make_a_subset_with_objects_and_places() {
     let file = "producer.bootstrap.servers=a:1\nconsumer.group.id=g\nproducer.linger.ms=soon\n\
                 producer.value.serializer=Mine\nproducer.=x";
     let properties = Properties::parse(file)
-        .unwrap()
         .register("Mine", PropertyObject::serializer(OrderSerializer))
         .set_object(
             "producer.partitioner.class",
@@ -148,7 +147,7 @@ fn with_a_prefix_make_a_subset_with_objects_and_places() {
     assert_eq!(properties.subset("nobodys.").iter().count(), 0);
 }
 
-fn environment(variables: &[(&str, &str)]) -> Result<Properties> {
+fn environment(variables: &[(&str, &str)]) -> Properties {
     let variables = variables
         .iter()
         .map(|(name, value)| (name.into(), value.into()));
@@ -164,8 +163,7 @@ fn may_come_from_the_environment() {
         ("KAFKA_TOPIC_my___orders_ACKS", "all"),
         ("KAFKA_", "nothing"),
         ("HOME", "/root"),
-    ])
-    .unwrap();
+    ]);
     let names: Vec<_> = properties.iter().map(|(name, _)| name).collect();
     assert_eq!(
         names,
@@ -185,8 +183,7 @@ fn in_the_environment_are_told_by_the_variable() {
         ("KAFKA_BOOTSTRAP_SERVERS", "a:1"),
         ("KAFKA_HEAP_OPTS", "-Xmx1G"),
         ("KAFKA_LINGERMS", "1"),
-    ])
-    .unwrap();
+    ]);
     assert_eq!(
         warnings(&properties),
         [
@@ -195,7 +192,25 @@ fn in_the_environment_are_told_by_the_variable() {
         ]
     );
     assert_eq!(
-        refused(&properties.merge(environment(&[("KAFKA_ACKS", "2")]).unwrap())),
+        refused(&properties.merge(environment(&[("KAFKA_ACKS", "2")]))),
         "KAFKA_ACKS: acks=\"2\": it takes all, -1, 0, 1"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn in_the_environment_that_are_not_utf_8_hide_nothing() {
+    use std::os::unix::ffi::OsStringExt;
+    let variables = [
+        ("KAFKA_BOOTSTRAP_SERVERS".into(), vec![0xff]),
+        ("KAFKA_ACKS".into(), b"2".to_vec()),
+        ("KAFKA_UNKNOWN".into(), vec![0xff]),
+    ];
+    let variables = variables.map(|(name, value)| (name, OsStringExt::from_vec(value)));
+    let message = refused(&Properties::from_variables("KAFKA_", variables.into_iter()));
+    assert_eq!(
+        message,
+        "3 problems:\n  KAFKA_ACKS: acks=\"2\": it takes all, -1, 0, 1\n  \
+         KAFKA_BOOTSTRAP_SERVERS: its value is not UTF-8\n  KAFKA_UNKNOWN: its value is not UTF-8"
     );
 }

@@ -58,6 +58,33 @@ fn a_first_wait_beyond_the_longest_is_the_longest_with_a_warning() {
 }
 
 #[test]
+fn a_longest_wait_of_nothing_is_no_wait() {
+    assert_eq!(
+        warnings(&with(&[("retry.backoff.max.ms", "0")])),
+        ["retry.backoff.ms (100) is more than retry.backoff.max.ms (0); there are no waits"]
+    );
+}
+
+#[test]
+fn sizes_that_hold_no_record_are_warned_about() {
+    assert_eq!(
+        warnings(&with(&[("max.request.size", "0")])),
+        ["max.request.size (0) is too small for any record: a batch takes 61 bytes without one"]
+    );
+    let tiny = [
+        ("buffer.memory", "61"),
+        ("batch.size", "0"),
+        ("max.request.size", "62"),
+    ];
+    let told = warnings(&with(&tiny));
+    assert!(
+        told[0].starts_with("buffer.memory (61) is too small for any record"),
+        "{told:?}"
+    );
+    assert!(warnings(&with(&[("max.request.size", "62")])).is_empty());
+}
+
+#[test]
 fn a_reconnect_backoff_alone_is_constant() {
     let alone = config(&with(&[("reconnect.backoff.ms", "3000")]));
     assert_eq!(alone.reconnect_backoff(), backoff(3000, 3000));

@@ -42,7 +42,7 @@ fn of_known_and_of_unknown_properties_are_hidden() {
             for properties in [
                 with(&[(name, value)]),
                 with(&[(name, value)]).lenient(),
-                minimal().merge(Properties::parse(&format!("{name}={value}")).unwrap()),
+                minimal().merge(Properties::parse(&format!("{name}={value}"))),
             ] {
                 let shown = shown(&properties);
                 assert!(!shown.contains("hush"), "{shown}");
@@ -110,7 +110,7 @@ fn of_several_lines_without_backslashes_are_hidden_and_told_once() {
     ];
     for (name, text) in cases {
         let file = format!("acks=all\n{name}={text}linger.ms=soon\n");
-        let properties = minimal().merge(Properties::parse(&file).unwrap());
+        let properties = minimal().merge(Properties::parse(&file));
         let message = refused(&properties);
         let lines: Vec<_> = message.lines().collect();
         assert_eq!(
@@ -129,21 +129,21 @@ fn of_several_lines_without_backslashes_are_hidden_and_told_once() {
     }
     // Joined they are fine.
     let joined = format!("ssl.keystore.key={}", KEY.trim_end().replace('\n', " \\\n"));
-    let properties = minimal().merge(Properties::parse(&joined).unwrap());
+    let properties = minimal().merge(Properties::parse(&joined));
     assert_eq!(warnings(&properties).len(), 1);
     assert!(!shown(&properties).contains("hush"));
 }
 
 #[test]
 fn alone_in_a_file_are_hidden() {
-    let message = refused(&minimal().merge(Properties::parse(KEY).unwrap()));
+    let message = refused(&minimal().merge(Properties::parse(KEY)));
     assert_eq!(
         message,
         "line 1: a key or a certificate (PEM) where a property should be"
     );
     // Without its first line, too.
     let rest = KEY.split_once('\n').unwrap().1.replace("=hush\n", "");
-    let message = refused(&minimal().merge(Properties::parse(&rest).unwrap()));
+    let message = refused(&minimal().merge(Properties::parse(&rest)));
     for secret in ["MIIE", "MzEf"] {
         assert!(!message.contains(secret), "{message}");
     }

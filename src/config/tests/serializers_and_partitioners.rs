@@ -64,7 +64,6 @@ fn may_have_names_that_the_program_registers() {
          value.serializer = com.example.OrderSerializer\n\
          partitioner.class = com.example.Three",
     )
-    .unwrap()
     .register(
         "com.example.OrderSerializer",
         PropertyObject::serializer(OrderSerializer),

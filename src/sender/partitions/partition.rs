@@ -391,8 +391,7 @@ impl Partition {
         self.held_sent += usize::from(outcome.was_sent);
         let second = self.held.insert(outcome.batch, outcome);
         debug_assert!(second.is_none(), "a second outcome");
-        while self.held.first().is_some_and(|(id, _)| is_next(*id)) {
-            let (_, held) = self.held.pop_first().expect("it is there");
+        for (_, held) in self.held.drain_while(|id| is_next(*id)) {
             self.held_sent -= usize::from(held.was_sent);
             deliver(held);
         }
