@@ -30,6 +30,7 @@ impl Doom {
             *known = Some(error);
         }
         self.is_set.store(true, Ordering::Release);
+        drop(known);
     }
 
     /// The transaction has ended. What is fatal stays.
@@ -40,6 +41,7 @@ impl Doom {
         }
         *known = None;
         self.is_set.store(false, Ordering::Release);
+        drop(known);
     }
 
     /// # Errors

@@ -272,13 +272,13 @@ impl Lifecycle {
     }
 
     /// Kafka's name for where the producer is.
-    pub(super) fn state(&self, shared: &Shared) -> &'static str {
-        match (shared.doom.check(), &self.phase) {
-            (Err(doom), _) if doom.is_fatal() => "FATAL_ERROR",
+    pub(super) fn state(&self, doom: Option<&Error>) -> &'static str {
+        match (doom, &self.phase) {
+            (Some(doom), _) if doom.is_fatal() => "FATAL_ERROR",
             (_, Phase::Uninitialized(_)) => "UNINITIALIZED",
             (_, Phase::Ready) => "READY",
-            (Err(_), Phase::Open) => "ABORTABLE_ERROR",
-            (Ok(()), Phase::Open) => "IN_TRANSACTION",
+            (Some(_), Phase::Open) => "ABORTABLE_ERROR",
+            (None, Phase::Open) => "IN_TRANSACTION",
             (_, Phase::Ending { commit: true, .. }) => "COMMITTING",
             (_, Phase::Ending { commit: false, .. }) => "ABORTING",
         }

@@ -230,9 +230,9 @@ impl<K: ?Sized, V: ?Sized> TransactionalProducer<K, V> {
 
 impl<K: ?Sized, V: ?Sized> fmt::Debug for TransactionalProducer<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shared = &self.producer.handle.shared;
+        let doom = self.producer.handle.shared.doom.check().err();
         f.debug_struct("TransactionalProducer")
-            .field("state", &self.lifecycle.state(shared))
+            .field("state", &self.lifecycle.state(doom.as_ref()))
             .field("metrics", &self.metrics())
             .finish_non_exhaustive()
     }

@@ -198,15 +198,13 @@ impl<K: ?Sized, V: ?Sized> SharedTransactionalProducer<K, V> {
 
     fn control(&self, name: &'static str) -> Result<InControl<'_>> {
         let call = Call::new(&self.producer, name, TO_RESOLVE)?;
-        let mut state = self.control.state.lock();
-        match mem::replace(&mut *state, State::Busy(name)) {
+        match self.control.take(name) {
             State::At(lifecycle) => Ok(InControl {
                 control: &self.control,
                 call,
                 lifecycle,
             }),
             State::Busy(other) => {
-                *state = State::Busy(other);
                 let text = format!("{other} is under way on another thread");
                 Err(call.error(ErrorKind::Misuse, &text))
             }
@@ -269,12 +267,12 @@ impl InControl<'_> {
 
     fn refuse(&self, why: &str) -> Error {
         let shared = self.call.shared();
-        if let Err(doom) = shared.doom.check()
-            && doom.is_fatal()
-        {
-            return doom.after(self.call.name);
+        let doom = shared.doom.check().err();
+        if let Some(fatal) = doom.as_ref().filter(|doom| doom.is_fatal()) {
+            return fatal.after(self.call.name);
         }
-        let text = format!("{why}: the producer is {}", self.lifecycle.state(shared));
+        let state = self.lifecycle.state(doom.as_ref());
+        let text = format!("{why}: the producer is {state}");
         self.call.error(ErrorKind::Misuse, &text)
     }
 }
@@ -287,13 +285,22 @@ impl Drop for InControl<'_> {
 }
 
 impl Control {
+    /// The state, which is this call's from now on, unless another call is under way.
+    fn take(&self, call: &'static str) -> State {
+        let mut state = self.state.lock();
+        match &*state {
+            State::At(_) => mem::replace(&mut *state, State::Busy(call)),
+            State::Busy(other) => State::Busy(other),
+        }
+    }
+
     fn state(&self, shared: &Shared) -> String {
-        let state = self.state.lock();
-        let doom = match &*state {
-            State::Busy(call) => return format!("busy with {call}"),
-            State::At(lifecycle) => lifecycle.state(shared),
-        };
-        doom.to_owned()
+        // Before the lock is taken: it has one of its own.
+        let doom = shared.doom.check().err();
+        match &*self.state.lock() {
+            State::Busy(call) => format!("busy with {call}"),
+            State::At(lifecycle) => lifecycle.state(doom.as_ref()).to_owned(),
+        }
     }
 
     #[cold]

@@ -69,6 +69,7 @@ fn a_failed_commit_leaves_the_transaction_to_be_aborted_by_the_program() {
     producer.send(record("one"), ignore).unwrap();
     assert!(producer.commit_transaction().unwrap_err().is_abortable());
     let state = "ABORTABLE_ERROR";
+    assert!(format!("{producer:?}").contains(state));
     assert_misuse(producer.begin_transaction(), "begin_transaction", state);
     assert!(
         producer
