@@ -26,6 +26,7 @@ use crate::protocol::messages::{
     Operations, ProducePartition, ProducePartitionResponse, ProduceRequest, ProduceResponse,
     ProduceTopic, ProduceTopicResponse, RequestMessage, ResponseMessage,
 };
+use crate::protocol::version::TransactionVersion;
 use crate::protocol::wire::{Reader, Writer};
 use crate::record::Record;
 use crate::record::batch::ProducerStamp;
@@ -245,6 +246,7 @@ impl Codec {
         Self {
             produce: ProduceRequest {
                 transactional_id: None,
+                transactions: TransactionVersion::V1,
                 acks: -1,
                 timeout_ms: 30_000,
                 topics: vec![topic],

@@ -39,6 +39,16 @@ struct Cause {
     kind: ErrorKind,
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    remedy: Option<Remedy>,
+}
+
+/// What is left to do about a transaction that cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// Abort it; the next one may succeed.
+    Abort,
+    /// Close the producer.
+    Close,
 }
 
 /// Whether a record that failed may be in the log all the same.
@@ -94,6 +104,12 @@ pub enum ErrorKind {
     /// The broker refused other records of the same batch, and none of the batch was written. On its
     /// own, this record may be taken.
     BatchRejected,
+    /// The record's transaction is aborted, or can only be aborted. The record may lie in the log; no
+    /// reader with `isolation.level=read_committed` ever sees it.
+    TransactionAborted,
+    /// The producer's transactional id belongs to a newer producer now, or the transaction took longer
+    /// than `transaction.timeout.ms` and the brokers have ended it.
+    Fenced,
     /// The operating system has no thread, socket or other resource to give: see the limits of the
     /// process (`ulimit -n`, `ulimit -u`).
     System,
@@ -104,7 +120,16 @@ pub enum ErrorKind {
 impl Error {
     /// An error whose record was not written, until [`with_fate`](Self::with_fate) says otherwise.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self::build(kind, message.into(), None)
+        Self::build(kind, message.into(), None, None)
+    }
+
+    /// An error of a transaction, after which only this can be done.
+    pub(crate) fn of_transaction(
+        kind: ErrorKind,
+        message: impl Into<String>,
+        remedy: Remedy,
+    ) -> Self {
+        Self::build(kind, message.into(), None, Some(remedy))
     }
 
     pub(crate) fn with_source(
@@ -112,18 +137,20 @@ impl Error {
         message: impl Into<String>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self::build(kind, message.into(), Some(source.into()))
+        Self::build(kind, message.into(), Some(source.into()), None)
     }
 
     fn build(
         kind: ErrorKind,
         message: String,
         source: Option<Box<dyn StdError + Send + Sync>>,
+        remedy: Option<Remedy>,
     ) -> Self {
         let cause = Cause {
             kind,
             message,
             source,
+            remedy,
         };
         Self(Arc::new(OfRecord {
             cause: Arc::new(cause),
@@ -132,6 +159,21 @@ impl Error {
             key_size: -1,
             value_size: -1,
             fate: Fate::NotWritten,
+        }))
+    }
+
+    /// The same error, with these words before it.
+    #[cold]
+    pub(crate) fn after(&self, words: &str) -> Self {
+        let cause = Cause {
+            kind: self.0.cause.kind,
+            message: format!("{words}: {}", self.0.cause.message),
+            source: Some(Box::new(self.clone())),
+            remedy: self.0.cause.remedy,
+        };
+        Self(Arc::new(OfRecord {
+            cause: Arc::new(cause),
+            ..(*self.0).clone()
         }))
     }
 
@@ -247,6 +289,17 @@ impl Error {
             self.0.cause.kind,
             ErrorKind::TimedOut | ErrorKind::BufferFull
         )
+    }
+
+    /// Whether the open transaction can only be aborted after this; the next one may succeed.
+    pub fn is_abortable(&self) -> bool {
+        self.0.cause.remedy == Some(Remedy::Abort)
+    }
+
+    /// Whether this transactional producer can only be closed after this: another one has taken its
+    /// transactional id, or the brokers refuse it for good.
+    pub fn is_fatal(&self) -> bool {
+        self.0.cause.remedy == Some(Remedy::Close)
     }
 
     /// Whether the producer was closed.

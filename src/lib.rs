@@ -86,6 +86,15 @@
 //! blocking calls, which calls `send_with_handle`. A task or future that is dropped does not take its
 //! record back. Callbacks and wakers run on the I/O thread: use them to wake, not to work.
 //!
+//! # Transactions
+//!
+//! A [`TransactionalProducer`] writes records on several topics and partitions, and the offsets of what was
+//! read for them, all or none: [`begin`](TransactionalProducer::begin), send,
+//! [`commit`](Transaction::commit). [`SharedTransactionalProducer`] has the calls of Kafka's Java producer.
+//! [docs/TRANSACTIONS.md] says what is promised, and what to do about each error.
+//!
+//! [docs/TRANSACTIONS.md]: https://docs.rs/crate/linger/latest/source/docs/TRANSACTIONS.md
+//!
 //! # At the end
 //!
 //! What is waiting in memory is sent by [`close`](Producer::close), or when the last clone is dropped. A
@@ -182,6 +191,7 @@ mod transport;
 /// The code in README and in the pages for those who come from other clients compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
+#[doc = include_str!("../docs/TRANSACTIONS.md")]
 #[doc = include_str!("../docs/migrating/rust-rdkafka.md")]
 #[doc = include_str!("../docs/migrating/kafka-rust.md")]
 #[doc = include_str!("../docs/migrating/rskafka.md")]
@@ -201,9 +211,11 @@ pub use partitioner::{PartitionRequest, Partitioner, RoundRobinPartitioner, Topi
 #[cfg(feature = "testing")]
 pub use producer::MockProducer;
 pub use producer::{
-    BrokerState, BytesProducer, Callback, CloseReport, CowHeader, Group, GroupFailure, GroupOnce,
-    GroupReport, IntoCow, IntoHeader, Node, OwnedProducerRecord, PartitionInfo, Produce, Producer,
-    ProducerRecord, ProducerState, Purge, PurgeReport, SendError, SendHandle,
+    BrokerState, BytesProducer, Callback, CloseReport, ConsumerGroup, ConsumerOffset,
+    ConsumerOffsets, CowHeader, Group, GroupFailure, GroupOnce, GroupReport, IntoCow, IntoHeader,
+    Node, OwnedProducerRecord, PartitionInfo, Produce, Producer, ProducerRecord, ProducerState,
+    Purge, PurgeReport, SendError, SendHandle, SharedTransactionalProducer, Transaction,
+    TransactionGroup, TransactionGroupOnce, TransactionalProducer,
 };
 pub use protocol::error_code::ErrorCode;
 pub use record::Header;

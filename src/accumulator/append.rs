@@ -321,7 +321,7 @@ impl Accumulator {
         state.batches.push_back(QueuedBatch {
             id,
             opened,
-            encoder: BatchEncoder::with_buffer(buffer, limit),
+            encoder: BatchEncoder::with_buffer(buffer, limit).in_transaction(self.is_transactional),
             compress: None,
             ratio: compression.map(|compression| compression.ratio()),
             completions: Completions::in_memory_of(records, self.interceptors_of(queue)),

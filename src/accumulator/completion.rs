@@ -72,6 +72,11 @@ impl Failure {
         Self { error, blamed }
     }
 
+    /// Why the batch failed: what is wrong with one of its records, if the broker has named one.
+    pub(crate) fn cause(&self) -> &Error {
+        self.blamed.values().next().unwrap_or(&self.error)
+    }
+
     /// Why record number `index` of the batch failed.
     pub(crate) fn of_record(&self, index: i64) -> &Error {
         self.blamed.get(&index).unwrap_or(&self.error)

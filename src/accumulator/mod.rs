@@ -98,6 +98,8 @@ pub(crate) struct Accumulator {
     budget: Arc<MemoryBudget>,
     /// How many records there may be at the same time, if that is limited.
     record_limit: Option<RecordLimit>,
+    /// Whether batches belong to transactions.
+    is_transactional: bool,
     topics: Swap<Topics>,
     /// The version of `topics`: a number that no other accumulator has either, so that a thread's
     /// cache of another producer's topics is not mistaken for one of these.
@@ -127,6 +129,7 @@ impl Accumulator {
             batch_size,
             batch_records: usize::MAX,
             record_limit: None,
+            is_transactional: false,
             budget: Arc::new(MemoryBudget::new(buffer_memory, batch_size)),
             topics: Swap::from_pointee(Topics::new(adaptive)),
             version: AtomicU64::new(unique_number()),
@@ -153,6 +156,12 @@ impl Accumulator {
     ) -> Self {
         self.batch_records = batch.unwrap_or(usize::MAX);
         self.record_limit = in_all.map(RecordLimit::new);
+        self
+    }
+
+    /// The same; its batches belong to transactions, or do not.
+    pub(crate) fn with_transactions(mut self, is_transactional: bool) -> Self {
+        self.is_transactional = is_transactional;
         self
     }
 

@@ -98,6 +98,7 @@ impl Sending {
                 Output::Disconnect(_)
                 | Output::Publish { .. }
                 | Output::Finish(..)
+                | Output::Doom(_)
                 | Output::Report(_)
                 | Output::Purged(..) => {}
                 Output::Wait(_) | Output::Yield | Output::Stop => return delivered,
@@ -155,6 +156,7 @@ fn settings() -> Settings {
         }],
         retries: u32::MAX,
         idempotence: true,
+        transactional: None,
         linger: LINGER,
         request_timeout: Duration::from_secs(30),
         max_request_size: 1 << 20,

@@ -16,6 +16,7 @@ use crate::protocol::messages::{
     ApiVersionRange, ApiVersionsResponse, MetadataRequest, MetadataResponse, ProducePartition,
     ProduceRequest, ProduceTopic,
 };
+use crate::protocol::version::TransactionVersion;
 
 /// Plaintext in a record: a request has several.
 const RECORD_BYTES: usize = 64;
@@ -174,11 +175,10 @@ fn answer_bytes(header: &RequestHeader, response: &Response) -> Vec<u8> {
 
 fn versions() -> Response {
     let range = |(api_key, min, max)| ApiVersionRange { api_key, min, max };
-    Response::ApiVersions(ApiVersionsResponse {
-        error: ErrorCode::NONE,
-        apis: [(0, 0, 13), (3, 0, 13), (18, 0, 4)].map(range).to_vec(),
-        throttle_time_ms: 0,
-    })
+    Response::ApiVersions(ApiVersionsResponse::new(
+        ErrorCode::NONE,
+        [(0, 0, 13), (3, 0, 13), (18, 0, 4)].map(range).to_vec(),
+    ))
 }
 
 fn metadata() -> Request {
@@ -192,6 +192,7 @@ fn metadata() -> Request {
 fn produce(acks: i16, records: usize) -> Request {
     Request::Produce(ProduceRequest {
         transactional_id: None,
+        transactions: TransactionVersion::V1,
         acks,
         timeout_ms: 1_000,
         topics: vec![ProduceTopic {

@@ -303,6 +303,19 @@ impl ProducerConfigBuilder {
         self.set("enable.idempotence", enable)
     }
 
+    /// The name that tells this producer's transactions from those of others, for a
+    /// [`TransactionalProducer`](crate::TransactionalProducer) only. Default: none. Kafka's name:
+    /// `transactional.id`.
+    pub fn transactional_id(self, id: &str) -> Self {
+        self.set("transactional.id", id)
+    }
+
+    /// How long a transaction may stay open before the brokers abort it. Default: 60 s. Kafka's name:
+    /// `transaction.timeout.ms`.
+    pub fn transaction_timeout(self, timeout: Duration) -> Self {
+        self.set("transaction.timeout.ms", int_millis(timeout))
+    }
+
     /// How many requests a connection may have without an answer. At least 1. Default: 5. Kafka's
     /// name: `max.in.flight.requests.per.connection`.
     pub fn max_in_flight(self, requests: usize) -> Self {

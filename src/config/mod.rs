@@ -95,6 +95,7 @@ pub struct ProducerConfig {
     retry_backoff: Backoff,
     request_timeout: Duration,
     idempotence: bool,
+    transactional: Option<TransactionalSettings>,
     max_in_flight: usize,
 
     linger: Duration,
@@ -118,6 +119,15 @@ pub struct ProducerConfig {
     bootstrap_resolve_timeout: Option<Duration>,
     metadata_cluster_check: bool,
     rebootstrap_trigger: Duration,
+}
+
+/// What makes a producer transactional.
+#[derive(Clone)]
+pub(crate) struct TransactionalSettings {
+    /// `transactional.id`; fits a string of the protocol.
+    pub(crate) id: Arc<str>,
+    /// `transaction.timeout.ms`; at least one.
+    pub(crate) timeout: Duration,
 }
 
 impl ProducerConfig {
@@ -227,6 +237,11 @@ impl ProducerConfig {
     /// `enable.idempotence`, unless other settings rule it out.
     pub(crate) fn idempotence(&self) -> bool {
         self.idempotence
+    }
+
+    /// `None` without `transactional.id`; with it, there is [idempotence](Self::idempotence).
+    pub(crate) fn transactional(&self) -> Option<&TransactionalSettings> {
+        self.transactional.as_ref()
     }
 
     /// How many requests may be unanswered on one connection; at least 1.

@@ -7,7 +7,8 @@ use super::findings::Findings;
 use super::topic_rules::{Times, acks, topics};
 use super::values::Values;
 use super::{
-    Acks, AddressFamily, MetadataRecovery, ProducerConfig, Properties, librdkafka, shown, unknown,
+    Acks, AddressFamily, MetadataRecovery, ProducerConfig, Properties, TransactionalSettings,
+    librdkafka, shown, unknown,
 };
 use crate::address::Address;
 use crate::backoff::Backoff;
@@ -32,6 +33,9 @@ const SETUP: (&str, &str) = (
     "socket.connection.setup.timeout.ms",
     "socket.connection.setup.timeout.max.ms",
 );
+
+/// What makes a producer transactional.
+pub(super) const TRANSACTIONAL_ID: &str = "transactional.id";
 
 /// What is wrong with the serializer of keys (true) or of values, if their type is known.
 pub(super) type Misfit<'a> = &'a dyn Fn(&SerializerChoice, bool) -> Option<String>;
@@ -61,7 +65,7 @@ pub(super) fn check(
     let interceptors = classes.interceptors(&mut findings);
     unknown::report(properties, &given, &mut findings);
     check_sizes(&values, &mut findings);
-    check_client_id(&values, &mut findings);
+    check_lengths(&values, &mut findings);
     let idempotence = idempotence(&values, &mut findings);
     warn_of_crossed_times(&values, RETRY, &mut findings);
     warn_of_crossed_times(&values, SETUP, &mut findings);
@@ -87,6 +91,7 @@ pub(super) fn check(
         listener: properties.listener().cloned(),
         topics,
         idempotence,
+        transactional: transactional(&values),
         retries: u32::try_from(values.integer("retries")).expect("0 to i32::MAX in the table"),
         retry_backoff: backoff(&values, RETRY),
         request_timeout: times.request_timeout,
@@ -236,22 +241,29 @@ fn rack(values: &Values, findings: &mut Findings<'_>) -> Option<String> {
     Some(rack.to_owned())
 }
 
-/// In a request, the length of the client id has 16 bits.
-fn check_client_id(values: &Values, findings: &mut Findings<'_>) {
-    let name = "client.id";
-    let length = values.text(name).len();
-    if i16::try_from(length).is_err() {
-        let message = format!("{name} has {length} bytes; it takes at most {}", i16::MAX);
-        findings.problem(name, message);
+/// In a request, the lengths of these names have 16 bits.
+fn check_lengths(values: &Values, findings: &mut Findings<'_>) {
+    for name in ["client.id", TRANSACTIONAL_ID] {
+        let length = values.optional_text(name).map_or(0, str::len);
+        if i16::try_from(length).is_err() {
+            let message = format!("{name} has {length} bytes; it takes at most {}", i16::MAX);
+            findings.problem(name, message);
+        }
     }
 }
 
 /// What idempotence needs (KIP-679): the default gives way to settings that contradict it, an
 /// explicit `enable.idempotence=true` does not. A broker remembers the last five batches of each
-/// producer, so more in flight is an error either way.
+/// producer, so more in flight is an error either way. Transactions are built on it, so with
+/// `transactional.id` nothing gives way.
 fn idempotence(values: &Values, findings: &mut Findings<'_>) -> bool {
     let name = "enable.idempotence";
+    let is_transactional = values.is_set(TRANSACTIONAL_ID);
     if !values.boolean(name) || !values.are_sound(&[name]) {
+        if is_transactional && values.are_sound(&[name]) {
+            let message = format!("{name} must not be false with {TRANSACTIONAL_ID}");
+            findings.problem(name, message);
+        }
         return false;
     }
     let in_flight = values.integer("max.in.flight.requests.per.connection");
@@ -266,7 +278,9 @@ fn idempotence(values: &Values, findings: &mut Findings<'_>) -> bool {
     let no_retries = (values.integer("retries") == 0).then_some(("retries", "must not be 0"));
     for (culprit, rule) in [no_acks, no_retries].into_iter().flatten() {
         contradicted = true;
-        if values.is_set(name) {
+        if is_transactional {
+            findings.problem(culprit, format!("{culprit} {rule} with {TRANSACTIONAL_ID}"));
+        } else if values.is_set(name) {
             findings.problem(culprit, format!("{culprit} {rule} with {name}=true"));
         } else {
             findings.warnings.push(format!(
@@ -274,7 +288,14 @@ fn idempotence(values: &Values, findings: &mut Findings<'_>) -> bool {
             ));
         }
     }
-    !contradicted
+    !contradicted || is_transactional
+}
+
+fn transactional(values: &Values) -> Option<TransactionalSettings> {
+    Some(TransactionalSettings {
+        id: values.optional_text(TRANSACTIONAL_ID)?.into(),
+        timeout: values.millis("transaction.timeout.ms"),
+    })
 }
 
 fn client_id(values: &Values) -> String {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::findings::Findings;
+use super::producer_config::TRANSACTIONAL_ID;
 use super::table::{Parsed, TOPIC_PREFIX};
 use super::values::Values;
 use super::{Acks, TopicSettings, TopicTable};
@@ -143,7 +144,9 @@ impl<'a> Scope<'a> {
         let acks = acks(self.text("acks"));
         if idempotence && acks != Acks::All {
             let (name, switch) = (self.name_of("acks"), "enable.idempotence");
-            let message = if self.values.is_set(switch) {
+            let message = if self.values.is_set(TRANSACTIONAL_ID) {
+                format!("{name} must be all with {TRANSACTIONAL_ID}")
+            } else if self.values.is_set(switch) {
                 format!("{name} must be all with {switch}=true")
             } else {
                 format!(

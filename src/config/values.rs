@@ -204,6 +204,11 @@ impl Values {
         }
     }
 
+    /// `None` if it is not set and has no default.
+    pub(super) fn optional_text(&self, name: &str) -> Option<&str> {
+        self.value(name).map(|_| self.text(name))
+    }
+
     pub(super) fn list(&self, name: &str) -> &[String] {
         match self.value(name) {
             Some(Parsed::List(elements)) => elements,

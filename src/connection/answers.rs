@@ -6,6 +6,10 @@ use crate::record::batch::record_count_of;
 
 /// What any answer may take: topics' names, the addresses of new leaders, an error's words.
 const ANY: usize = 64 * 1024;
+/// For each partition of a transaction: its outcome.
+const PER_PARTITION: usize = 64;
+/// For each topic of a transaction: its name, which is not longer in an answer than what was asked.
+const PER_TOPIC: usize = 1024;
 /// For each batch: its outcome, and a message.
 const PER_BATCH: usize = 4 * 1024;
 /// For each record of a batch: that it is to blame, and why (KIP-467).
@@ -23,7 +27,24 @@ pub(super) fn longest_answer(request: &Request, longest_of_all: usize) -> usize 
                 most.saturating_add(own)
             })
         }
-        Request::ApiVersions(_) | Request::InitProducerId(_) => ANY,
+        Request::AddPartitionsToTxn(request) => request.topics.iter().fold(ANY, |most, topic| {
+            most.saturating_add(of_topic(topic.partitions.len()))
+        }),
+        Request::TxnOffsetCommit(request) => request.topics.iter().fold(ANY, |most, topic| {
+            most.saturating_add(of_topic(topic.partitions.len()))
+        }),
+        Request::ApiVersions(_)
+        | Request::FindCoordinator(_)
+        | Request::InitProducerId(_)
+        | Request::AddOffsetsToTxn(_)
+        | Request::EndTxn(_) => ANY,
     };
     most.min(longest_of_all)
+}
+
+/// What a topic of a transaction takes at most.
+fn of_topic(partitions: usize) -> usize {
+    partitions
+        .saturating_mul(PER_PARTITION)
+        .saturating_add(PER_TOPIC)
 }

@@ -122,7 +122,7 @@ impl Handshake {
         answer: &ApiVersionsResponse,
     ) -> Result<Step, ConnectionError> {
         match answer.error {
-            ErrorCode::NONE => Ok(self.ask_cluster(asked, ApiVersions::new(&answer.apis))),
+            ErrorCode::NONE => Ok(self.ask_cluster(asked, ApiVersions::of(answer))),
             ErrorCode::UNSUPPORTED_VERSION if asked > 0 => {
                 let older = VersionRange::new(0, asked - 1);
                 let common = ApiVersions::new(&answer.apis).pick(ApiKey::ApiVersions, older);
@@ -202,11 +202,10 @@ mod tests {
 
     fn versions(error: ErrorCode, apis: &[(i16, i16, i16)]) -> Response {
         let api = |&(api_key, min, max): &_| ApiVersionRange { api_key, min, max };
-        Response::ApiVersions(ApiVersionsResponse {
+        Response::ApiVersions(ApiVersionsResponse::new(
             error,
-            apis: apis.iter().map(api).collect(),
-            throttle_time_ms: 0,
-        })
+            apis.iter().map(api).collect(),
+        ))
     }
 
     fn metadata(cluster_id: Option<&str>) -> Response {

@@ -22,6 +22,7 @@ mod in_flight;
 #[cfg(test)]
 #[cfg(not(shuttle))]
 mod tests;
+mod versions;
 
 use std::collections::VecDeque;
 use std::error::Error as StdError;
@@ -32,16 +33,14 @@ use std::time::{Duration, Instant};
 use answers::longest_answer;
 use handshake::{Handshake, Question, Step};
 use in_flight::{InFlight, Pending};
+use versions::versions_for;
 
 use crate::address::Destination;
-use crate::compression::Codec;
 use crate::error::ErrorKind;
 use crate::ids::RequestId;
 use crate::protocol::frame::FrameReader;
-use crate::protocol::messages::ProduceRequest;
 use crate::protocol::version::{ApiVersions, VersionRange};
 use crate::protocol::{self, ApiKey, Request, Response};
-use crate::record::batch::codec_of;
 use crate::sync::Arc;
 
 /// What all connections of a producer have in common.
@@ -320,26 +319,6 @@ impl Connection {
         }
         Ok(())
     }
-}
-
-/// The versions in which this very request can be written, and why not in older ones: what its
-/// message says about all of its kind, but fewer if a topic's id is not known or a batch is
-/// compressed with zstd. If the version ignored that, the broker would look for a topic whose id is
-/// all zeroes, or refuse every batch of the request because of a single one.
-fn versions_for(request: &Request) -> (VersionRange, &'static str) {
-    let mut ours = request.api_key().versions();
-    let mut because = "";
-    if let Request::Produce(produce) = request {
-        if !produce.topics.iter().all(|topic| topic.id.is_known()) {
-            ours.max = ours.max.min(ProduceRequest::LAST_WITH_NAMES);
-        }
-        let mut batches = produce.topics.iter().flat_map(|topic| &topic.partitions);
-        if batches.any(|batch| codec_of(batch.records.as_slice()) == Some(Codec::Zstd)) {
-            ours.min = ours.min.max(ProduceRequest::FIRST_WITH_ZSTD);
-            because = " for compression.type=zstd";
-        }
-    }
-    (ours, because)
 }
 
 /// Checks the correlation id first. The answer to another request would most likely fail to decode,

@@ -13,6 +13,7 @@ use crate::protocol::messages::{
     ApiVersionRange, ApiVersionsResponse, MetadataRequest, MetadataResponse, ProducePartition,
     ProduceRequest, ProduceTopic,
 };
+use crate::protocol::version::TransactionVersion;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_RESPONSE_BYTES: usize = 100_000;
@@ -123,11 +124,7 @@ fn versions(error: ErrorCode, ranges: &[(i16, i16, i16)]) -> Response {
     let apis = ranges
         .iter()
         .map(|&(api_key, min, max)| ApiVersionRange { api_key, min, max });
-    Response::ApiVersions(ApiVersionsResponse {
-        error,
-        apis: apis.collect(),
-        throttle_time_ms: 0,
-    })
+    Response::ApiVersions(ApiVersionsResponse::new(error, apis.collect()))
 }
 
 fn metadata() -> Request {
@@ -148,6 +145,7 @@ fn metadata_response(controller: i32) -> Response {
 fn produce(acks: i16, topic_id: TopicId) -> Request {
     Request::Produce(ProduceRequest {
         transactional_id: None,
+        transactions: TransactionVersion::V1,
         acks,
         timeout_ms: 1000,
         topics: vec![ProduceTopic {

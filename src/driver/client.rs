@@ -311,14 +311,16 @@ impl NetworkClient {
             && let Some(link) = &mut node.link
         {
             while let Some(event) = link.channel.poll_event() {
-                inputs.push(match event {
-                    Event::Ready(_) => {
+                let input = match event {
+                    Event::Ready(versions) => {
                         node.setup_deadline = None;
+                        inputs.extend(versions.features().map(Input::Features));
                         Input::Ready(id)
                     }
                     Event::Response(request, response) => Input::Response(request, response),
                     Event::Sent(request) => Input::Sent(request),
-                });
+                };
+                inputs.push(input);
             }
         }
         if let Err(failure) = pumped {

@@ -5,6 +5,7 @@
 
 #[cfg_attr(all(test, shuttle), path = "model/client.rs")]
 mod client;
+mod doom;
 mod health;
 mod losses;
 mod mailbox;
@@ -12,6 +13,7 @@ mod mailbox;
 #[cfg(shuttle)]
 #[path = "model/tests.rs"]
 mod model;
+mod settings;
 
 use crate::sorted_map::SortedMap;
 use std::time::{Duration, Instant};
@@ -19,28 +21,28 @@ use std::time::{Duration, Instant};
 #[cfg(test)]
 #[cfg(shuttle)]
 pub(crate) use client::{DEADLY_TO_KNOW, DEADLY_TO_SEND};
+use doom::Doom;
 pub(crate) use health::Health;
 use losses::Losses;
 pub(crate) use mailbox::{End, Mailbox, Slot, Ticket};
 
 use crate::accumulator::{Accumulator, Outcome};
 use crate::cluster::ClusterView;
-use crate::config::{MetadataRecovery, ProducerConfig};
-use crate::connection;
+use crate::config::ProducerConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::EventListener;
 use crate::foreign::contain;
 use crate::foreign::logging::{log_error, log_warn};
 use crate::metrics::Counters;
-use crate::protocol::frame::MAX_FRAME_BYTES;
-use crate::sender::{self, CommandId, Input, Output, PurgeId, Purged, Report, Sender};
+use crate::sender::{CommandId, Input, Output, PurgeId, Purged, Report, Sender};
 #[cfg(feature = "testing")]
 use crate::sync::AtomicBool;
 use crate::sync::thread::{self, ThreadId};
 use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering, Rank, Ranked};
-use crate::transport::{Connector, Poller, SocketOptions, Waker};
-use client::{ConnectSettings, NetworkClient};
+use crate::transport::{Connector, Poller, Waker};
+use client::NetworkClient;
 use mailbox::{Answer, Postable, Posted};
+use settings::{connect_settings, sender_settings};
 
 /// What callers and the I/O thread share.
 #[derive(Debug)]
@@ -58,6 +60,8 @@ pub(crate) struct Shared {
     started: Instant,
     /// What fails is kept here, once a caller closes.
     losses: Mutex<Option<Losses>>,
+    /// Why no record is taken into the open transaction any more.
+    pub(crate) doom: Doom,
     waker: Waker,
     io_thread: OnceLock<ThreadId>,
     /// A test wants to see what happens when the I/O thread dies.
@@ -216,6 +220,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
     };
     let poller = Poller::new().map_err(|error| refused("file descriptor", error))?;
     let counters = Arc::new(Counters::default());
+    let settings = sender_settings(config);
     let shared = Arc::new(Shared {
         accumulator: Accumulator::new(
             config.batch_size(),
@@ -224,6 +229,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         )
         .with_settings(config.topics().clone())
         .with_record_limits(config.batch_records(), config.pending_records())
+        .with_transactions(settings.transactional.is_some())
         .with_interceptors(config.interceptors().cloned()),
         counters: Arc::clone(&counters),
         mailbox: Mailbox::default(),
@@ -233,13 +239,14 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         callbacks_since: AtomicU64::new(0),
         started: now(),
         losses: Mutex::ranked(Rank::Losses, None),
+        doom: Doom::default(),
         waker: poller.waker(),
         io_thread: OnceLock::new(),
         #[cfg(feature = "testing")]
         doomed: AtomicBool::new(false),
     });
     let connect = connect_settings(config);
-    let sender = Sender::new(now(), sender_settings(config), counters);
+    let sender = Sender::new(now(), settings, counters);
     let driver = Driver {
         shared: Arc::clone(&shared),
         sender,
@@ -257,55 +264,6 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<(Arc<Shared>, thread::Joi
         .spawn(move || driver.run())
         .map_err(|error| refused("thread", error))?;
     Ok((shared, thread))
-}
-
-fn connect_settings(config: &ProducerConfig) -> ConnectSettings {
-    ConnectSettings {
-        connection: Arc::new(connection::Settings {
-            client_id: Arc::from(config.client_id()),
-            request_timeout: config.request_timeout(),
-            max_in_flight: config.max_in_flight(),
-            max_response_bytes: MAX_FRAME_BYTES,
-        }),
-        options: SocketOptions {
-            send_buffer_bytes: config.send_buffer(),
-            receive_buffer_bytes: config.receive_buffer(),
-            user_timeout: Some(config.request_timeout()),
-            family: config.address_family(),
-        },
-    }
-}
-
-fn sender_settings(config: &ProducerConfig) -> sender::Settings {
-    sender::Settings {
-        bootstrap: config.bootstrap_servers().to_vec(),
-        retries: config.retries(),
-        idempotence: config.idempotence(),
-        linger: config.linger(),
-        request_timeout: config.request_timeout(),
-        max_request_size: config.max_request_size(),
-        max_in_flight: config.max_in_flight(),
-        retry_backoff: config.retry_backoff(),
-        reconnect_backoff: config.reconnect_backoff(),
-        setup_timeout: config.connection_setup_timeout(),
-        metadata_max_age: config.metadata_max_age(),
-        metadata_max_idle: config.metadata_max_idle(),
-        resolve_timeout: config.bootstrap_resolve_timeout(),
-        checks_cluster: config.metadata_cluster_check(),
-        rebootstrap: match config.metadata_recovery() {
-            MetadataRecovery::None => None,
-            MetadataRecovery::Rebootstrap => Some(config.rebootstrap_trigger()),
-        },
-        connections_max_idle: config.connections_max_idle(),
-        availability_timeout: config.partition_availability_timeout(),
-        seed: seed(),
-    }
-}
-
-/// What the sender's jitter starts from: different in each producer.
-fn seed() -> u64 {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    RandomState::new().build_hasher().finish()
 }
 
 #[expect(
@@ -422,6 +380,7 @@ impl Driver {
                         answer.give(Ok(purged));
                     }
                 }
+                Output::Doom(error) => self.shared.doom.set(error),
                 Output::Report(report) => self.note(now, report),
                 Output::Wait(deadline) => {
                     self.client.write_all(&mut self.inputs);

@@ -5,6 +5,7 @@ mod at_exit;
 mod checking;
 mod clock;
 mod close;
+mod flush;
 mod gate;
 mod group;
 mod group_once;
@@ -25,10 +26,11 @@ mod record;
 mod send;
 mod send_error;
 mod state;
+mod transactional;
 mod wait_limit;
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use close::CloseReport;
 pub use group::Group;
@@ -44,17 +46,20 @@ pub use purge::{Purge, PurgeReport};
 pub use record::ProducerRecord;
 pub use send_error::SendError;
 pub use state::{BrokerState, ProducerState};
+pub use transactional::{
+    ConsumerGroup, ConsumerOffset, ConsumerOffsets, SharedTransactionalProducer, Transaction,
+    TransactionGroup, TransactionGroupOnce, TransactionalProducer,
+};
 
 use crate::accumulator::OwnCallback;
 use crate::check;
 use crate::config::{ProducerConfig, Properties};
-use crate::driver::{self, End, Shared, Slot};
+use crate::driver::{self, Shared, Slot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::interceptor::Interceptors;
 use crate::metrics::ProducerMetrics;
 use crate::partitioner::Partitioning;
 use crate::record::metadata::RecordMetadata;
-use crate::sender::Command;
 use crate::serializer::Serializer;
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Arc, Mutex, Rank, Ranked};
@@ -186,7 +191,8 @@ impl<K: ?Sized + 'static, V: ?Sized + 'static> Producer<K, V> {
     ///
     /// # Errors
     /// [`Config`](ErrorKind::Config): a property is missing, unknown, malformed, not supported yet,
-    /// or a serializer does not fit `K` or `V`.
+    /// or a serializer does not fit `K` or `V`; or `transactional.id` is set, which is for a
+    /// [`TransactionalProducer`].
     pub fn new(properties: &Properties) -> Result<Self> {
         Self::with_config(&ProducerConfig::for_types::<K, V>(properties)?)
     }
@@ -194,8 +200,17 @@ impl<K: ?Sized + 'static, V: ?Sized + 'static> Producer<K, V> {
     /// The same, from a typed configuration.
     ///
     /// # Errors
-    /// A serializer is missing or does not fit `K` or `V`.
+    /// A serializer is missing or does not fit `K` or `V`, or `transactional.id` is set.
     pub fn with_config(config: &ProducerConfig) -> Result<Self> {
+        if config.transactional().is_some() {
+            let text = "transactional.id is set: make a TransactionalProducer, or leave the id out";
+            return Err(Error::new(ErrorKind::Config, text));
+        }
+        Self::start(config)
+    }
+
+    /// A producer, transactional or not.
+    fn start(config: &ProducerConfig) -> Result<Self> {
         let (key, value) = config.serializers::<K, V>()?;
         let serializers = Serializers { key, value };
         let settings = Settings {
@@ -379,43 +394,6 @@ impl<K: ?Sized, V: ?Sized> Producer<K, V> {
         });
         buffers.put_back();
         handle
-    }
-
-    /// Blocks until every record accepted before this call has its outcome and its callback has
-    /// run, which is by `delivery.timeout.ms` at the latest unless a callback blocks. Nothing waits
-    /// for `linger.ms`.
-    ///
-    /// # Errors
-    /// [`Misuse`](ErrorKind::Misuse) inside a callback; [`Closed`](ErrorKind::Closed) after a close.
-    /// That records failed is no error here: their callbacks got the errors.
-    pub fn flush(&self) -> Result<()> {
-        self.flush_until(None)
-    }
-
-    /// [`flush`](Self::flush) for at most `timeout`. What is not done by then stays on its way, and
-    /// does not linger any more.
-    ///
-    /// # Errors
-    /// As [`flush`](Self::flush), and [`TimedOut`](ErrorKind::TimedOut): the error counts the records
-    /// that are pending, later ones included.
-    pub fn flush_timeout(&self, timeout: Duration) -> Result<()> {
-        self.flush_until(now().checked_add(timeout))
-    }
-
-    fn flush_until(&self, deadline: Option<Instant>) -> Result<()> {
-        let shared = &self.handle.shared;
-        if shared.is_io_thread() {
-            return Err(misuse("flush"));
-        }
-        let command = Command::Flush(shared.accumulator.next_batch());
-        let ticket = shared.post(command).map_err(End::error)?;
-        ticket.wait(deadline).unwrap_or_else(|| {
-            let text = format!(
-                "not flushed in time: {} records are pending",
-                shared.accumulator.pending()
-            );
-            Err(Error::new(ErrorKind::TimedOut, text))
-        })
     }
 
     /// What this producer and its clones have done so far.

@@ -47,6 +47,7 @@ macro_rules! apis {
         }
 
         /// A request to any of these APIs.
+        #[allow(dead_code, reason = "transactions are not spoken yet")]
         #[derive(Clone, Debug, PartialEq)]
         pub(crate) enum Request {
             $($name($request),)*
@@ -128,8 +129,13 @@ macro_rules! apis {
 apis! {
     Produce(ProduceRequest),
     Metadata(MetadataRequest),
+    FindCoordinator(FindCoordinatorRequest),
     ApiVersions(ApiVersionsRequest),
     InitProducerId(InitProducerIdRequest),
+    AddPartitionsToTxn(AddPartitionsToTxnRequest),
+    AddOffsetsToTxn(AddOffsetsToTxnRequest),
+    EndTxn(EndTxnRequest),
+    TxnOffsetCommit(TxnOffsetCommitRequest),
 }
 
 impl ApiKey {

@@ -278,6 +278,10 @@ enum Prefix {
     Compact,
 }
 
+/// A tag, and what writes the payload of its field.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) type TaggedField<'a> = (u32, &'a dyn Fn(&mut Writer));
+
 /// Appends values to a frame. Callers keep names below 32 KiB and the frame below 2 GiB: topics, ids and
 /// sizes are checked when they enter the producer.
 #[derive(Debug)]
@@ -302,6 +306,10 @@ impl Writer {
     pub(crate) fn into_frame(mut self) -> Frame {
         self.end_chunk();
         Frame::new(self.chunks)
+    }
+
+    pub(crate) fn i8(&mut self, value: i8) {
+        self.tail.push(value.to_be_bytes()[0]);
     }
 
     pub(crate) fn i16(&mut self, value: i16) {
@@ -378,19 +386,27 @@ impl Writer {
 
     /// Ends a structure with one tagged field, whose payload `write` appends.
     #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn one_tag(&mut self, tag: u32, write: impl FnOnce(&mut Self)) {
+    pub(crate) fn one_tag(&mut self, tag: u32, write: impl Fn(&mut Self)) {
+        self.some_tags(&[(tag, &write)]);
+    }
+
+    /// Ends a structure with tagged fields, in the order of their tags.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn some_tags(&mut self, fields: &[TaggedField<'_>]) {
         assert!(self.flexible, "only flexible versions have tagged fields");
-        let mut field = Self {
-            chunks: Vec::new(),
-            tail: Vec::new(),
-            flexible: true,
-        };
-        write(&mut field);
-        assert!(field.chunks.is_empty(), "records are no tagged field");
-        varint::put_unsigned(&mut self.tail, 1);
-        varint::put_unsigned(&mut self.tail, u64::from(tag));
-        self.length_unsigned(field.tail.len());
-        self.tail.extend_from_slice(&field.tail);
+        self.length_unsigned(fields.len());
+        for (tag, write) in fields {
+            let mut field = Self {
+                chunks: Vec::new(),
+                tail: Vec::new(),
+                flexible: true,
+            };
+            write(&mut field);
+            assert!(field.chunks.is_empty(), "records are no tagged field");
+            varint::put_unsigned(&mut self.tail, u64::from(*tag));
+            self.length_unsigned(field.tail.len());
+            self.tail.extend_from_slice(&field.tail);
+        }
     }
 
     fn prefixed_string(&mut self, prefix: Prefix, value: Option<&str>) {

@@ -93,6 +93,12 @@ impl BatchEncoder {
         }
     }
 
+    /// The same batch, as part of a transaction or of none.
+    pub(crate) fn in_transaction(mut self, is_transactional: bool) -> Self {
+        self.attributes |= if is_transactional { TRANSACTIONAL } else { 0 };
+        self
+    }
+
     /// How many records it holds.
     pub(crate) fn record_count(&self) -> usize {
         usize::try_from(self.record_count).expect("it counts up from 0")
@@ -359,6 +365,8 @@ pub(crate) fn restamp(bytes: &[u8], producer: ProducerStamp) -> Vec<u8> {
     copy
 }
 
+/// The bit of the attributes that says that the batch belongs to a transaction.
+const TRANSACTIONAL: i16 = 0x10;
 /// The bits of the attributes that say how the records are compressed.
 pub(super) const CODEC: i16 = 0x07;
 

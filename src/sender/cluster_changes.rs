@@ -138,6 +138,9 @@ impl Sender {
             partition.leave_cluster();
         }
         self.producer_ids.forget();
+        if let Some(transaction) = &mut self.transaction {
+            transaction.leave_cluster(&mut self.agenda);
+        }
     }
 
     /// No broker has answered with metadata for `metadata.recovery.rebootstrap.trigger.ms`.

@@ -152,6 +152,9 @@ impl Sender {
         self.report_lost(id, error);
         self.metadata.request_all();
         self.metadata.doubt_broker(id);
+        if let Some(transaction) = &mut self.transaction {
+            transaction.handle_lost(step.now, id, &mut self.agenda);
+        }
         self.drop_requests(step, id, error);
     }
 
@@ -239,6 +242,9 @@ impl Sender {
             }
             Some((_, Content::InitProducerId)) => {
                 self.producer_ids.handle_failure(step.now, &mut self.agenda);
+            }
+            Some((_, Content::Transaction(call, has_left))) => {
+                self.handle_call_lost(step, call, has_left, error);
             }
             Some((_, Content::Produce(batches))) => self.retry_unanswered(step, batches, error),
             None => {}

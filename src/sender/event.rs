@@ -8,6 +8,7 @@ use crate::cluster::ClusterView;
 use crate::error::{Error, Result};
 use crate::ids::{NodeId, RequestId};
 use crate::protocol::error_code::ErrorCode;
+use crate::protocol::version::FinalizedFeatures;
 use crate::protocol::{Request, Response};
 use crate::sync::Arc;
 
@@ -23,6 +24,8 @@ pub(crate) struct PurgeId(pub(crate) u64);
 /// What happened.
 #[derive(Debug)]
 pub(crate) enum Input {
+    /// A broker has said what the cluster has switched on; [`Input::Ready`] follows.
+    Features(FinalizedFeatures),
     /// The connection has finished its handshake.
     Ready(NodeId),
     /// The node's name leads to no address; [`Input::Disconnected`] follows.
@@ -55,8 +58,54 @@ pub(crate) enum Command {
     Track(Arc<str>),
     /// Answer when all batches opened before this one have their outcome.
     Flush(BatchId),
-    /// Send what is queued, then answer and stop; at the deadline, fail what is left.
+    /// Send what is queued, then answer and stop; at the deadline, fail what is left. A transaction that
+    /// is open is aborted.
     Close(Option<Instant>),
+    /// Answer when this producer is the only one with its transactional id: older ones are fenced, and
+    /// what they left open is aborted.
+    InitTransactions,
+    /// Answer when these offsets belong to the open transaction.
+    SendOffsets(Box<OffsetsOrder>),
+    /// End the open transaction; answer when that is certain.
+    EndTransaction {
+        commit: bool,
+        /// Batches opened before this one belong to it.
+        before: BatchId,
+    },
+}
+
+/// Offsets of a consumer group, to be committed with the transaction.
+#[derive(Clone, Debug)]
+pub(crate) struct OffsetsOrder {
+    pub(crate) group: GroupMember,
+    pub(crate) offsets: Vec<TopicOffsets>,
+}
+
+/// The group, and the member of it that has read so far (KIP-447).
+#[derive(Clone, Debug)]
+pub(crate) struct GroupMember {
+    pub(crate) group_id: Arc<str>,
+    /// Generation of the classic protocol, or member epoch of the new one; -1 for none.
+    pub(crate) generation: i32,
+    pub(crate) member_id: String,
+    pub(crate) instance_id: Option<String>,
+}
+
+/// What was read of one topic.
+#[derive(Clone, Debug)]
+pub(crate) struct TopicOffsets {
+    pub(crate) topic: Arc<str>,
+    pub(crate) partitions: Vec<PartitionOffset>,
+}
+
+/// The offset of the next record that the group has not read.
+#[derive(Clone, Debug)]
+pub(crate) struct PartitionOffset {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    /// Of the leader, as the consumer knows it; -1 for none.
+    pub(crate) leader_epoch: i32,
+    pub(crate) metadata: Option<String>,
 }
 
 /// Fail what is queued and was never taken to be sent. The answer is what that came to.
@@ -110,6 +159,10 @@ pub(crate) enum Output {
     Finish(CommandId, Result<()>),
     /// Answer a purge.
     Purged(PurgeId, Purged),
+    /// The open transaction can only be aborted, or the producer can only be closed: as the error says
+    /// ([`is_abortable`](Error::is_abortable), [`is_fatal`](Error::is_fatal)). Records are refused with it
+    /// from now on.
+    Doom(Error),
     /// Nothing to do, but something to know.
     Report(Report),
     /// Nothing to do before this time or the next input. Ends a series of polls.

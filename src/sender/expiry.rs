@@ -70,6 +70,9 @@ impl Sender {
             return;
         }
         self.commands.handle_close_timeout();
+        if let Some(transaction) = &mut self.transaction {
+            transaction.give_up(&mut self.agenda);
+        }
         let partitions = self.partitions.iter();
         let queued: usize = partitions.map(|one| one.queue().queued_records()).sum();
         let partitions = self.partitions.iter();

@@ -12,7 +12,7 @@
 //!    batches. What takes long to compress ends the series of polls with `Yield`.
 //! 4. After `Stop` there is nothing more to do.
 //!
-//! The state is kept by six types, each of which knows one thing and answers for it; none looks into
+//! The state is kept by seven types, each of which knows one thing and answers for it; none looks into
 //! another; only a partition reaches into the requests, by a slot, for its batches on their way. What
 //! concerns several of them is an `impl` of [`Sender`], one file for each story.
 //!
@@ -24,6 +24,7 @@
 //! | [`Partitions`] | each partition: its stage, batches, sequences; which batches have no outcome |
 //! | [`Requests`] | requests on their way, and the batches in them |
 //! | [`Commands`] | callers who flush or close |
+//! | [`Transaction`] | the open transaction, its coordinator, callers who wait for its end |
 //!
 //! | story | file |
 //! |---|---|
@@ -34,6 +35,7 @@
 //! | a connection comes and goes | `connections` |
 //! | the cluster changes | `cluster_changes` |
 //! | a caller takes records back | `purge` |
+//! | a transaction begins and ends | `transactions` |
 //!
 //! Two arguments go everywhere: the [`Step`], which is the time and the queues of callers, and the
 //! [`Agenda`], to which outputs and timers are added.
@@ -57,6 +59,8 @@ mod scheduling;
 mod sequence;
 mod step;
 mod timers;
+mod transaction;
+mod transactions;
 mod verdict;
 mod work;
 
@@ -66,7 +70,10 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
-pub(crate) use event::{Command, CommandId, Input, Output, PurgeId, PurgeOrder, Purged, Report};
+pub(crate) use event::{
+    Command, CommandId, GroupMember, Input, OffsetsOrder, Output, PartitionOffset, PurgeId,
+    PurgeOrder, Purged, Report, TopicOffsets,
+};
 
 use crate::accumulator::{Accumulator, BatchId, Notice};
 use crate::address::Address;
@@ -84,6 +91,7 @@ use producer_ids::{Answer, ProducerIds};
 use requests::{Content, Requests};
 use step::{Agenda, Step};
 use timers::Timer;
+use transaction::Transaction;
 use work::Work;
 
 /// What the sender goes by. Durations are short enough to be added to any point in time.
@@ -93,6 +101,8 @@ pub(crate) struct Settings {
     pub(crate) retries: u32,
     /// Whether batches carry a producer id and sequences.
     pub(crate) idempotence: bool,
+    /// With a transactional id, records belong to transactions.
+    pub(crate) transactional: Option<Transactional>,
     pub(crate) linger: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) max_request_size: usize,
@@ -116,6 +126,15 @@ pub(crate) struct Settings {
     pub(crate) seed: u64,
 }
 
+/// What makes a producer transactional.
+#[derive(Clone, Debug)]
+pub(crate) struct Transactional {
+    /// `transactional.id`.
+    pub(crate) id: Arc<str>,
+    /// `transaction.timeout.ms`.
+    pub(crate) timeout: Duration,
+}
+
 /// Pauses are no shorter than this, whatever is set: without any, a broker that refuses, or a port where
 /// nobody listens, would be tried again as fast as it can say no.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
@@ -136,6 +155,8 @@ pub(crate) struct Sender {
     partitions: Partitions,
     requests: Requests,
     commands: Commands,
+    /// `None` without a transactional id.
+    transaction: Option<Transaction>,
     /// Batches below this one do not linger: a caller was refused because they held the memory.
     hurried_before: BatchId,
     /// What was compressed since the driver looked at the sockets.
@@ -166,6 +187,7 @@ impl Sender {
             partitions: Partitions::default(),
             requests: Requests::default(),
             commands: Commands::default(),
+            transaction: Transaction::new(&settings),
             hurried_before: BatchId::new(0),
             work: Work::default(),
             unresolved: None,
@@ -181,6 +203,11 @@ impl Sender {
         // What happened may concern a batch that was opened since: first things first.
         self.handle_notices(step);
         match input {
+            Input::Features(features) => {
+                if let Some(transaction) = &mut self.transaction {
+                    transaction.handle_features(features);
+                }
+            }
             Input::Ready(node) => self.handle_ready(step, node),
             Input::Unresolved(node) => self.unresolved = Some(node),
             Input::Disconnected(node, error, unwritten) => {
@@ -214,11 +241,13 @@ impl Sender {
             self.handle_timer(step, timer);
         }
         self.poll_metadata(step);
+        self.poll_transaction(step);
         self.send_batches(step);
         self.poll_producer_id(step);
         let oldest = self.partitions.oldest_incomplete();
         self.commands.finish_flushes(oldest, &mut self.agenda);
-        if oldest.is_none() {
+        let transaction = self.transaction.as_ref();
+        if oldest.is_none() && transaction.is_none_or(Transaction::is_at_rest) {
             self.commands.finish_close(&mut self.agenda);
         }
     }
@@ -248,7 +277,7 @@ impl Sender {
             Timer::Availability(id) => self.handle_availability_timeout(step, id),
             Timer::Idle(id) => self.handle_idle(step, id),
             // What they are for is asked for later in this step, another broker if need be.
-            Timer::Stagger | Timer::Identity => {}
+            Timer::Stagger | Timer::Identity | Timer::Transaction => {}
             Timer::Slow(id) => self.handle_slow(id),
             Timer::Rebootstrap => self.handle_metadata_overdue(step),
             Timer::Resolve => self.metadata.handle_resolve_timeout(&mut self.agenda),
@@ -288,6 +317,16 @@ impl Sender {
             Command::Close(deadline) => {
                 self.commands.close(id, deadline, &mut self.agenda);
                 self.metadata.refuse_waits(&mut self.agenda);
+                if let Some(transaction) = &mut self.transaction {
+                    let before = step.accumulator.next_batch();
+                    transaction.close(before, &mut self.agenda);
+                }
+                self.hurry_all(step);
+            }
+            Command::InitTransactions
+            | Command::SendOffsets(_)
+            | Command::EndTransaction { .. } => {
+                self.handle_transactional(id, command);
                 self.hurry_all(step);
             }
         }
@@ -303,6 +342,9 @@ impl Sender {
         match (content, response) {
             (Content::Metadata(inquiry, _), Response::Metadata(response)) => {
                 self.handle_metadata(step, node, &inquiry, response);
+            }
+            (Content::Transaction(call, _), response) => {
+                self.handle_called(step, node, call, response);
             }
             (Content::InitProducerId, Response::InitProducerId(response)) => {
                 self.handle_producer_id(step, node, response);

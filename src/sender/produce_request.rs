@@ -16,6 +16,7 @@ use crate::sender::partitions::Stage;
 use crate::sender::producer_ids::ProducerIdState;
 use crate::sender::requests::{Content, RequestSlot, SentBatch};
 use crate::sender::step::Step;
+use crate::sender::transaction::Transaction;
 use crate::sync::Arc;
 
 impl Sender {
@@ -123,6 +124,9 @@ impl Sender {
         debug_assert!(batch.deadline() > now, "expired before sent");
         batch.begin_attempt();
         self.partitions.get_mut(id)?.add_in_flight(batch.id, slot);
+        if let Some(transaction) = &mut self.transaction {
+            transaction.handle_sent();
+        }
         let topic = self.metadata.view().topics.get(batch.queue.topic());
         Some(SentBatch {
             partition: id,
@@ -202,8 +206,10 @@ impl Sender {
             }
         }
         let timeout_ms = i32::try_from(self.settings.request_timeout.as_millis());
+        let transaction = self.transaction.as_ref();
         let request = ProduceRequest {
-            transactional_id: None,
+            transactional_id: transaction.map(|one| Arc::clone(&one.settings().id)),
+            transactions: transaction.map(Transaction::version).unwrap_or_default(),
             acks: kind.acks.wire(),
             timeout_ms: timeout_ms.unwrap_or(i32::MAX),
             topics: topics.into_values().collect(),

@@ -11,13 +11,15 @@ use crate::accumulator::SealedBatch;
 use crate::error::{Error, ErrorKind, Fate};
 use crate::foreign::logging::{log_debug, log_info};
 use crate::ids::{NodeId, RequestId, TopicId};
+use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{ProducePartitionResponse, ProduceResponse};
 use crate::sender::Sender;
 use crate::sender::metadata::LeaderHint;
 use crate::sender::refusal::{failure, refusal};
 use crate::sender::requests::{Content, SentBatch};
 use crate::sender::step::Step;
-use crate::sender::verdict::{Action, Verdict, verdict};
+use crate::sender::transaction::CONCURRENT_PAUSE;
+use crate::sender::verdict::{Action, Verdict, is_end_of_transactions, verdict};
 use crate::sync::Arc;
 
 impl Sender {
@@ -128,9 +130,18 @@ impl Sender {
             // forgotten this producer: the partition continues under a new epoch.
             Action::OutOfOrder if has_sequence => {
                 partition.leave_gap();
+                if let Some(transaction) = &mut self.transaction {
+                    transaction.abort_only(error.kind(), &error.to_string(), &mut self.agenda);
+                }
                 self.retry(step, sent, error, left);
             }
             Action::Split | Action::Fail | Action::OutOfOrder => {
+                if let Some(transaction) = &mut self.transaction
+                    && is_end_of_transactions(answer.error)
+                {
+                    let agenda = &mut self.agenda;
+                    transaction.close_only(error.kind(), error.to_string(), agenda);
+                }
                 let failure = failure(node, &queue, error, answer);
                 partition.end_in_flight(sent.id);
                 if has_sequence {
@@ -201,6 +212,7 @@ impl Sender {
     /// the byte, and its deadline stays (KAFKA-3648). `left` is what this attempt has left in the log.
     fn retry(&mut self, step: Step<'_>, sent: SentBatch, error: Error, left: Fate) {
         let id = sent.partition;
+        let is_over = self.commands.is_close_over() || self.is_transaction_over();
         let Some(partition) = self.partitions.get_mut(id) else {
             return;
         };
@@ -216,7 +228,7 @@ impl Sender {
         // No other attempt will find a version that both sides speak.
         let is_hopeless = error.kind() == ErrorKind::UnsupportedVersion;
         let is_exhausted = batch.attempts > self.settings.retries;
-        if is_hopeless || is_exhausted || self.commands.is_close_over() {
+        if is_hopeless || is_exhausted || is_over {
             if batch.stamp.is_some() {
                 partition.leave_gap();
             }
@@ -226,6 +238,10 @@ impl Sender {
             self.counters.records_retried.add(batch.completions.len());
             let failures = batch.attempts.saturating_sub(1);
             let pause = self.agenda.pause(self.settings.retry_backoff, failures);
+            let pause = match error.broker_code() {
+                Some(ErrorCode::CONCURRENT_TRANSACTIONS) => pause.min(CONCURRENT_PAUSE),
+                _ => pause,
+            };
             batch.last_error = Some(error);
             partition.add_retry(batch, step.now + pause);
         }

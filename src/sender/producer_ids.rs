@@ -28,6 +28,8 @@ pub(super) struct ProducerIds {
     backoff: Backoff,
     /// Answers without an id.
     refusals: Complaint,
+    /// Whether the identity comes from a transaction's coordinator, so that nobody else is asked.
+    is_transactional: bool,
 }
 
 /// The identity that new batches get.
@@ -72,7 +74,15 @@ impl ProducerIds {
             failures: 0,
             backoff: settings.retry_backoff,
             refusals: Complaint::default(),
+            is_transactional: settings.transactional.is_some(),
         }
+    }
+
+    /// The identity that a transaction's coordinator has given, or will give. Returns whether there is a
+    /// new one.
+    pub(super) fn adopt(&mut self, identity: Option<Identity>) -> bool {
+        let state = identity.map_or(ProducerIdState::Unidentified, ProducerIdState::Identified);
+        std::mem::replace(&mut self.state, state) != state && identity.is_some()
     }
 
     pub(super) fn state(&self) -> ProducerIdState {
@@ -81,7 +91,8 @@ impl ProducerIds {
 
     /// A batch is there, and the producer may have no id yet.
     pub(super) fn want(&mut self) {
-        if self.state == ProducerIdState::Unidentified && self.inquiry == Inquiry::NotNeeded {
+        let is_wanted = self.state == ProducerIdState::Unidentified && !self.is_transactional;
+        if is_wanted && self.inquiry == Inquiry::NotNeeded {
             self.inquiry = Inquiry::Wanted(None);
         }
     }
@@ -205,6 +216,7 @@ mod tests {
             inquiry: Inquiry::NotNeeded,
             failures: 0,
             refusals: Complaint::default(),
+            is_transactional: false,
             backoff: Backoff {
                 initial: PAUSE,
                 max: PAUSE,

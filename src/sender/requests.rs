@@ -9,6 +9,7 @@ use crate::cluster::Inquiry;
 use crate::error::Fate;
 use crate::ids::{NodeId, RequestId, TopicId};
 use crate::record::batch::ProducerStamp;
+use crate::sender::transaction::Call;
 use crate::sorted_map::SortedMap;
 
 /// Everything sent and not answered.
@@ -39,6 +40,8 @@ pub(super) enum Content {
     /// With the time when another broker is asked beside.
     Metadata(Inquiry, Instant),
     InitProducerId,
+    /// With whether a byte of it may have left.
+    Transaction(Call, bool),
     Produce(Vec<SentBatch>),
 }
 
@@ -80,12 +83,20 @@ impl Requests {
         self.by_id.remove(&id)
     }
 
+    /// Whether a Produce request is on its way.
+    pub(super) fn any_produce(&self) -> bool {
+        let mut requests = self.by_id.values();
+        requests.any(|request| matches!(request.content, Content::Produce(_)))
+    }
+
     /// All batches on their way.
     pub(super) fn into_batches(self) -> impl Iterator<Item = SealedBatch> {
         let contents = self.by_id.into_values().map(|request| request.content);
         let sent = contents.flat_map(|content| match content {
             Content::Produce(batches) => batches,
-            Content::Metadata(..) | Content::InitProducerId => Vec::new(),
+            Content::Metadata(..) | Content::InitProducerId | Content::Transaction(..) => {
+                Vec::new()
+            }
         });
         sent.filter_map(|sent| sent.batch)
     }
@@ -95,13 +106,17 @@ impl Requests {
         let Some(request) = self.by_id.get_mut(&id) else {
             return;
         };
-        if let Content::Produce(batches) = &mut request.content {
-            for sent in batches {
-                sent.if_unanswered = Fate::NotWritten;
-                if let Some(batch) = &mut sent.batch {
-                    batch.undo_attempt();
+        match &mut request.content {
+            Content::Produce(batches) => {
+                for sent in batches {
+                    sent.if_unanswered = Fate::NotWritten;
+                    if let Some(batch) = &mut sent.batch {
+                        batch.undo_attempt();
+                    }
                 }
             }
+            Content::Transaction(_, has_left) => *has_left = false,
+            Content::Metadata(..) | Content::InitProducerId => {}
         }
     }
 
@@ -121,7 +136,7 @@ impl Requests {
                 let sent = batches.get(slot.index);
                 sent.filter(|sent| sent.id == batch)?.batch.as_ref()
             }
-            Content::Metadata(..) | Content::InitProducerId => None,
+            Content::Metadata(..) | Content::InitProducerId | Content::Transaction(..) => None,
         }
     }
 

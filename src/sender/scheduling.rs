@@ -8,6 +8,7 @@ use crate::sender::nodes::RequestKind;
 use crate::sender::partitions::{Next, Stage};
 use crate::sender::producer_ids::ProducerIdState;
 use crate::sender::step::Step;
+use crate::sender::transaction::Transaction;
 use crate::sync::Arc;
 
 impl Sender {
@@ -62,7 +63,12 @@ impl Sender {
 
     /// Whether a batch does not linger.
     fn is_hurried(&self, step: Step<'_>, batch: BatchId) -> bool {
-        self.commands.hurry(batch) || batch < self.hurried_before || step.accumulator.has_waiters()
+        let ending = self.transaction.as_ref().and_then(Transaction::ends_before);
+        let is_ending = ending.is_some_and(|before| batch < before);
+        is_ending
+            || self.commands.hurry(batch)
+            || batch < self.hurried_before
+            || step.accumulator.has_waiters()
     }
 
     /// Something about the partition has changed: decides in which stage its next batch is now.
@@ -74,7 +80,11 @@ impl Sender {
             return;
         };
         if let Some(identity) = partition.close_gap() {
-            self.producer_ids.bump(identity);
+            match &mut self.transaction {
+                // The coordinator gives another epoch at the end of the transaction.
+                Some(transaction) => transaction.handle_gap(),
+                None => self.producer_ids.bump(identity),
+            }
         }
         self.fail_unsendable(id);
         let Some(partition) = self.partitions.get(id) else {
@@ -90,6 +100,7 @@ impl Sender {
             Next::New(head) => Some(head.opened + self.settings.linger),
         };
         let leader = partition.leader().filter(|id| self.nodes.contains(*id));
+        let transaction = self.transaction.as_mut();
         let stage = match (due, leader) {
             (None, _) => Stage::Idle,
             (Some(due), _) if due > step.now => Stage::Waiting(due),
@@ -98,6 +109,7 @@ impl Sender {
                 self.producer_ids.want();
                 Stage::Unidentified
             }
+            (Some(_), _) if !transaction.is_none_or(|one| one.admits(id)) => Stage::Unadded,
             (Some(_), None) => {
                 partition.queue().discount_left_batches();
                 self.metadata.request(partition.queue().topic());

@@ -24,6 +24,8 @@ pub(super) enum Timer {
     Stagger,
     /// A producer id may be asked for again.
     Identity,
+    /// A transaction's coordinator may be asked again.
+    Transaction,
     /// The answer to a metadata request takes so long that another broker is asked beside.
     Slow(RequestId),
     /// No broker has answered with metadata for `metadata.recovery.rebootstrap.trigger.ms`.

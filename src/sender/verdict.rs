@@ -1,12 +1,8 @@
-//! What a broker's error code in a Produce answer means for a batch of an idempotent producer without
-//! transactions: what to do next, and whether the attempt may be in the log. The one table of both.
+//! What a broker's error code in a Produce answer means for a batch: what to do next, and whether the attempt may be in the log. The one table of both.
 //! Pure.
 //!
-//! **Where transactions come in.** With a transactional id a batch that fails for good also makes its
-//! transaction abortable, or the producer unusable: two more actions beside [`Action::Fail`]. The second
-//! one belongs to CLUSTER_AUTHORIZATION_FAILED, UNSUPPORTED_VERSION, INVALID_PRODUCER_ID_MAPPING,
-//! TRANSACTIONAL_ID_AUTHORIZATION_FAILED and PRODUCER_FENCED, the first one to all other rows that say
-//! `Fail` or `Sequence`. Without a transaction either fails its batch only, so `Fail` stands for both.
+//! **In a transaction** a batch that fails for good also makes its transaction abortable, whatever the code;
+//! those of [`is_end_of_transactions`] make the producer unusable.
 
 use crate::error::Fate;
 use crate::protocol::error_code::ErrorCode;
@@ -52,6 +48,20 @@ pub(super) fn verdict(code: ErrorCode) -> Verdict {
             Verdict::Refused(action, fate)
         }
     }
+}
+
+/// Whether a transactional producer to which a broker says this can only be closed. INVALID_PRODUCER_EPOCH
+/// is none of them: the coordinator tells whether the transaction has taken too long, or another producer
+/// has its transactional id (KIP-588).
+pub(super) fn is_end_of_transactions(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::CLUSTER_AUTHORIZATION_FAILED
+            | ErrorCode::UNSUPPORTED_VERSION
+            | ErrorCode::INVALID_PRODUCER_ID_MAPPING
+            | ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+            | ErrorCode::PRODUCER_FENCED
+    )
 }
 
 macro_rules! table {

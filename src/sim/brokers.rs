@@ -279,6 +279,10 @@ impl Brokers {
         if api == Api::InitProducerId && weather.strikes("refused id", refuse_identity) {
             return Some(refuse(None, weather.dice.pick(&IDENTITY_CODES), false));
         }
+        let is_transactional = TRANSACTIONAL.contains(&api);
+        if is_transactional && weather.strikes("refused transaction", mix.refuse_transaction) {
+            return Some(refuse(None, weather.dice.pick(&COORDINATOR_CODES), false));
+        }
         if weather.strikes("throttle", mix.throttle) {
             return Some(Blow::Throttle(weather.dice.millis(1, LONGEST_THROTTLE_MS)));
         }
@@ -429,6 +433,13 @@ pub(super) const METADATA_CODES: [ErrorCode; 4] = [
     ErrorCode::UNKNOWN_SERVER_ERROR,
 ];
 
+const TRANSACTIONAL: [Api; 3] = [Api::FindCoordinator, Api::AddPartitionsToTxn, Api::EndTxn];
+const COORDINATOR_CODES: [ErrorCode; 4] = [
+    ErrorCode::COORDINATOR_NOT_AVAILABLE,
+    ErrorCode::NOT_COORDINATOR,
+    ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
+    ErrorCode::CONCURRENT_TRANSACTIONS,
+];
 const IDENTITY_CODES: [ErrorCode; 4] = [
     ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
     ErrorCode::COORDINATOR_NOT_AVAILABLE,

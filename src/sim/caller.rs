@@ -27,6 +27,8 @@ pub(super) enum Kind {
     Sender,
     /// Sends one record to each partition and flushes.
     Probe { next: i32 },
+    /// Ends transactions.
+    Ender,
     /// Closes the producer.
     Closer,
 }
@@ -48,6 +50,8 @@ pub(super) enum State {
     /// The same, and when it began: it waits for nothing.
     Purging(PurgeId, BTreeSet<RecordId>, Instant),
     Closing(CommandId, Instant),
+    /// The end of a transaction, by a commit or an abort; `None`: the producer's id.
+    Ending(CommandId, Option<bool>),
     Done,
 }
 

@@ -25,6 +25,7 @@ pub(super) enum Stream {
     Hints,
     Clusters,
     ClusterChecks,
+    Transactions,
 }
 
 impl Dice {

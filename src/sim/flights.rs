@@ -103,6 +103,7 @@ impl Flights {
             Input::Response(_, Response::Metadata(_)) => self.hints.clear(),
             Input::Disconnected(node, ..) => self.on_disconnected(*node),
             Input::Response(..)
+            | Input::Features(_)
             | Input::Ready(_)
             | Input::Unresolved(_)
             | Input::Command(..)

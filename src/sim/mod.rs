@@ -25,6 +25,7 @@
 //!   `checker`, `flights` and `habits` (the sender from outside), `counting_interceptor`;
 //! - the two sides: `lies`, `brokers`, `client`, `caller`;
 //! - `world`, which has all of these and runs a schedule; `scenarios`;
+//! - `transactions`, a level of its own: the same world with a transactional producer;
 //! - `shrink`, `hunt` and `level`, which run many seeds and know nothing of what a schedule is. They
 //!   serve `schedules`, too: the same promises in messages instead of bytes.
 //!
@@ -63,6 +64,7 @@ mod scenarios;
 mod schedules;
 mod shrink;
 mod stage;
+mod transactions;
 mod world;
 
 use hunt::is_on_errand;

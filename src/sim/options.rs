@@ -115,6 +115,16 @@ pub(super) struct FaultMix {
     pub(super) hint: u32,
     /// A broker names a wrong leader, as of an epoch that is yet to come.
     pub(super) far_hint: u32,
+    /// A coordinator refuses a request of a transaction.
+    pub(super) refuse_transaction: u32,
+    /// A transaction has taken too long, and is aborted.
+    pub(super) expire_transaction: u32,
+    /// Another broker coordinates.
+    pub(super) move_coordinator: u32,
+    /// The markers of a transaction's end come late.
+    pub(super) hold_markers: u32,
+    /// Another version of transactions is switched on.
+    pub(super) switch_version: u32,
     /// Metadata leaves something out.
     pub(super) omit: u32,
     /// A Produce answer has its partitions in another order than the request.
@@ -165,6 +175,7 @@ impl Options {
                 bootstrap: vec![bootstrap(1)],
                 retries: u32::MAX,
                 idempotence: false,
+                transactional: None,
                 linger: ms(5),
                 request_timeout: ms(1_000),
                 max_request_size: 10_000,
@@ -297,6 +308,17 @@ impl Options {
         options
     }
 
+    /// As a transactional producer has to be.
+    pub(super) fn make_idempotent(&mut self) {
+        self.sender.idempotence = true;
+        self.sender.retries = u32::MAX;
+        let topic = TopicSettings {
+            acks: Acks::All,
+            ..self.topic()
+        };
+        self.topics.set(TOPIC, topic);
+    }
+
     /// What holds for the topic that is sent to.
     pub(super) fn topic(&self) -> TopicSettings {
         self.topics.of(TOPIC)
@@ -372,6 +394,7 @@ fn sender_settings(seed: u64, brokers: u16, d: &mut Dice) -> (Settings, TopicSet
             .collect(),
         retries,
         // As the configuration has it: other settings rule it out.
+        transactional: None,
         idempotence: acks == Acks::All && retries > 0 && d.chance(700),
         linger,
         request_timeout,
@@ -533,6 +556,11 @@ impl FaultMix {
             // From a stream of its own, like everything that came later.
             shuffle: 0,
             far_hint: 0,
+            refuse_transaction: 0,
+            expire_transaction: 0,
+            move_coordinator: 0,
+            hold_markers: 0,
+            switch_version: 0,
             replace_cluster: 0,
             repeat_answer: draw(20),
             refuse_identity: draw(300),

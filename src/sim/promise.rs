@@ -26,6 +26,8 @@ pub(super) enum Promise {
     /// When nothing is wrong any more, records arrive; and at no time does the producer work without
     /// end.
     I8,
+    /// Of a transaction a reader of what is committed sees everything, or nothing, as its end says.
+    I9,
     /// Every request is one that a correct producer sends.
     I10,
     /// Nothing is left when the producer has stopped.
@@ -42,7 +44,7 @@ pub(super) enum Promise {
     I17,
 }
 
-pub(super) use Promise::{I1, I2, I3, I4, I5, I6, I7, I8, I10, I11, I12, I13, I15, I16, I17};
+pub(super) use Promise::{I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11, I12, I13, I15, I16, I17};
 
 impl fmt::Display for Promise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,6 +57,7 @@ impl fmt::Display for Promise {
             I6 => "memory",
             I7 => "in time",
             I8 => "progress, and no endless work",
+            I9 => "all or nothing",
             I10 => "legal requests",
             I11 => "nothing left",
             I12 => "same content",

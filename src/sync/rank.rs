@@ -52,6 +52,10 @@ pub(crate) enum Rank {
     Group,
     /// The handle by which the I/O thread is joined.
     Thread,
+    /// Why the open transaction can only be aborted.
+    Doom,
+    /// What a transactional producer that is shared is doing.
+    Transactions,
     /// The state of the mock cluster, or of a mock producer.
     #[cfg(feature = "testing")]
     MockCluster,
@@ -115,6 +119,8 @@ mod held {
         Rank::Losses,
         Rank::Group,
         Rank::Thread,
+        Rank::Doom,
+        Rank::Transactions,
         #[cfg(feature = "testing")]
         Rank::MockCluster,
         #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::protocol::version::VersionRange;
 use crate::testing::events::{MockEvent, Observer};
 use crate::testing::server::Server;
 use crate::testing::state::{FirstTopic, Settings};
+use crate::testing::transactions::version_of;
 use crate::testing::{Api, MockCluster};
 
 /// The settings of a [`MockCluster`], each with the default that Kafka has unless stated.
@@ -139,6 +140,18 @@ impl MockClusterBuilder {
     /// as brokers before KIP-360 did (`UNKNOWN_PRODUCER_ID`). Later ones take any sequence then.
     pub fn unknown_producer_id_is_an_error(mut self) -> Self {
         self.settings.unknown_producer_is_an_error = true;
+        self
+    }
+
+    /// By which version transactions are spoken, 1 or 2: the level of the cluster's feature
+    /// `transaction.version`. Default: 2, as in clusters made by Kafka since 4.0. A running cluster is
+    /// changed by [`set_transaction_version`](MockCluster::set_transaction_version).
+    ///
+    /// # Panics
+    ///
+    /// If it is neither 1 nor 2.
+    pub fn transaction_version(mut self, version: i16) -> Self {
+        self.settings.transactions = version_of(version);
         self
     }
 

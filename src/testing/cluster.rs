@@ -10,7 +10,7 @@ use crate::testing::builder::random_cluster_id;
 use crate::testing::faults::Rule;
 use crate::testing::log::{MockBatch, MockCounters, MockRecord, MockRequest};
 use crate::testing::server::{Inner, Server};
-use crate::testing::state::{Partition, Topic};
+use crate::testing::state::{ClusterState, Partition, Topic};
 use crate::testing::{Api, Fault, MockClusterBuilder};
 
 /// A Kafka cluster in this process; the [module](crate::testing) says what it can do. Stops when
@@ -281,7 +281,12 @@ impl MockCluster {
     }
 
     pub(super) fn add_fault(&self, rule: Rule) {
-        self.server.with(|inner| inner.state.faults.add(rule));
+        self.change(|inner| inner.state.faults.add(rule));
+    }
+
+    /// Changes the cluster as it is at one moment.
+    pub(super) fn change<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> R {
+        self.server.with(change)
     }
 
     /// Ends all faults that are not used up.
@@ -295,7 +300,7 @@ impl MockCluster {
         self.server.with(|inner| inner.state.faults.pending())
     }
 
-    /// All records of a partition, in order.
+    /// All records of a partition, in order, whatever became of their transactions.
     ///
     /// # Panics
     ///
@@ -304,7 +309,8 @@ impl MockCluster {
         self.view(|view| view.records(topic, partition))
     }
 
-    /// All batches of a partition, in order, as the producer made them.
+    /// All batches of a partition, in order, as the producer made them; and between them the
+    /// [markers](MockBatch::marker) of transactions that have ended.
     ///
     /// # Panics
     ///
@@ -329,6 +335,7 @@ impl MockCluster {
     ///   not others
     /// - a producer id that the cluster never gave, or an id without an epoch or a sequence
     /// - an idempotent batch with `acks` other than all
+    /// - a batch of a transaction in a request without a transactional id, or the reverse
     /// - a request that has idempotent batches and others, or two for the same partition
     pub fn violations(&self) -> Vec<String> {
         self.view(|view| view.violations().to_vec())
@@ -409,10 +416,7 @@ impl<'a> MockView<'a> {
     pub fn record_count(&self, topic: &str) -> u64 {
         let topic = self.inner.state.topics.get(topic);
         let partitions = topic.map_or(&[][..], |topic| &topic.partitions);
-        let end_offsets = partitions
-            .iter()
-            .map(|partition| partition.log.end_offset());
-        u64::try_from(end_offsets.sum::<i64>()).unwrap_or(0)
+        partitions.iter().map(|one| one.log.record_count()).sum()
     }
 
     /// How many partitions a topic has; none if it does not exist.
@@ -427,9 +431,7 @@ impl<'a> MockView<'a> {
     ///
     /// If there is no such partition.
     pub fn end_offset(&self, topic: &str, partition: i32) -> i64 {
-        self::partition(self.inner, topic, partition)
-            .log
-            .end_offset()
+        self.partition(topic, partition).log.end_offset()
     }
 
     /// All requests since the start, refused ones included, in the order in which they were
@@ -453,12 +455,21 @@ impl<'a> MockView<'a> {
         self.inner.connections()
     }
 
-    fn kept(&self, topic: &str, partition: i32) -> &'a Partition {
+    pub(super) fn state(&self) -> &'a ClusterState {
+        &self.inner.state
+    }
+
+    pub(super) fn partition(&self, topic: &str, partition: i32) -> &'a Partition {
+        self::partition(self.inner, topic, partition)
+    }
+
+    /// The partition, of a cluster that keeps records.
+    pub(super) fn kept(&self, topic: &str, partition: i32) -> &'a Partition {
         assert!(
             self.inner.state.settings.keep,
             "the mock cluster discards records, so it cannot show any"
         );
-        self::partition(self.inner, topic, partition)
+        self.partition(topic, partition)
     }
 }
 

@@ -57,8 +57,9 @@ pub struct MockArrival {
 pub struct MockHandled {
     /// What came.
     pub request: MockRequest,
-    /// What is wrong with the request as a whole: with Metadata, with the first topic that has an
-    /// error. `NONE` for Produce, whose batches have errors of their own.
+    /// What is wrong with the request as a whole: with Metadata, with the first topic that has an error;
+    /// with the requests of transactions, with the first partition.
+    /// `NONE` for Produce, whose batches have errors of their own.
     pub error: ErrorCode,
     /// What the client gets.
     pub answer: MockAnswer,
@@ -174,6 +175,8 @@ fn claimed(bytes: &[u8], base_offset: i64) -> MockBatch {
         producer_id: stamp.producer_id,
         producer_epoch: stamp.epoch,
         base_sequence: stamp.base_sequence,
+        is_transactional: Claim::read(bytes).is_some_and(|claim| claim.is_transactional),
+        marker: None,
     }
 }
 

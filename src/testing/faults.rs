@@ -105,14 +105,16 @@ impl<'a> Fault<'a> {
 
     /// Refuses with this code; nothing is applied.
     ///
-    /// Produce: for the matching partitions of the request. Metadata: for the matching topics, or
-    /// partitions. All others: for the request as a whole.
+    /// Produce, `AddPartitionsToTxn` and `TxnOffsetCommit`: for the matching partitions of the request;
+    /// of `AddPartitionsToTxn`, the others are not added either then. Metadata: for the matching topics,
+    /// or partitions. All others: for the request as a whole.
     pub fn answer(self, code: ErrorCode) {
         self.refuse(code, false);
     }
 
-    /// Appends the records and yet answers this code: `REQUEST_TIMED_OUT`, or
-    /// `NOT_ENOUGH_REPLICAS_AFTER_APPEND`.
+    /// Does what is asked for and yet answers this code. Of Produce, the records are appended, and the
+    /// code is `REQUEST_TIMED_OUT` or `NOT_ENOUGH_REPLICAS_AFTER_APPEND`; a transaction of `EndTxn` has
+    /// ended. Metadata, `ApiVersions` and `FindCoordinator` have nothing to do.
     pub fn apply_and_answer(self, code: ErrorCode) {
         self.refuse(code, true);
     }

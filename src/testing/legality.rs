@@ -7,6 +7,7 @@
 //!   that was too large are none, and the same records in other bytes are not others
 //! - a producer id that no producer got, or without an epoch or a sequence
 //! - an idempotent batch with `acks` other than all
+//! - a batch of a transaction without an id, or one of none in a request of a transaction
 //! - one request with idempotent batches and others, or twice for the same partition
 
 use std::collections::{BTreeSet, VecDeque};
@@ -19,6 +20,7 @@ use crate::record::batch::ProducerStamp;
 use crate::sync::Arc;
 use crate::testing::api::produce::name_of;
 use crate::testing::content::difference;
+use crate::testing::partition_log::TRANSACTIONAL;
 use crate::testing::producers::advance;
 use crate::testing::recent::RecentProducers;
 use crate::testing::state::ClusterState;
@@ -39,6 +41,8 @@ pub(super) struct Claim {
     records: i32,
     bytes: usize,
     checksum: u32,
+    /// Whether it says that it belongs to a transaction.
+    pub(super) is_transactional: bool,
 }
 
 impl Claim {
@@ -53,6 +57,7 @@ impl Claim {
             },
             records: i32::from_be_bytes(field(batch, 57)?),
             bytes: batch.len(),
+            is_transactional: i16::from_be_bytes(field(batch, 21)?) & TRANSACTIONAL != 0,
         })
     }
 
@@ -225,6 +230,10 @@ pub(super) fn observe(state: &mut ClusterState, request: &ProduceRequest) {
             let Some(claim) = Claim::read(partition.records.as_slice()) else {
                 continue;
             };
+            if claim.is_transactional != request.transactional_id.is_some() {
+                let why = format!("{claim}: {}", mismatch(claim.is_transactional));
+                accuse(state, &name, partition.index, &why);
+            }
             idempotent |= claim.is_idempotent();
             others |= !claim.is_idempotent();
             if claim.is_idempotent() {
@@ -236,6 +245,14 @@ pub(super) fn observe(state: &mut ClusterState, request: &ProduceRequest) {
     if idempotent && others {
         let mixed = "one request has batches with a producer id and without".to_owned();
         keep(state, mixed);
+    }
+}
+
+/// What is wrong with a batch that belongs to a transaction as its request does not, or the reverse.
+fn mismatch(is_transactional: bool) -> &'static str {
+    match is_transactional {
+        true => "of a transaction, in a request without a transactional id",
+        false => "of no transaction, in a request with a transactional id",
     }
 }
 

@@ -1,9 +1,7 @@
-//! What the mock cluster remembers: the records of each partition, the requests in the order in
-//! which they arrived, and counters. Keeps batches as they arrived and decodes them when a test
-//! reads them. No socket, no clock.
+//! What tests see of a mock cluster: records and batches, the requests in the order in which they
+//! arrived, and counters. No socket, no clock.
 
-use crate::protocol::frame::SharedBytes;
-use crate::record::decode::{self, BatchHeader};
+use crate::record::decode::BatchHeader;
 use crate::testing::api::{Api, MockRequestContent};
 
 /// A record in a partition's log.
@@ -42,6 +40,21 @@ pub struct MockBatch {
     pub producer_epoch: i16,
     /// The sequence of its first record, or −1.
     pub base_sequence: i32,
+    /// Whether it belongs to a transaction.
+    pub is_transactional: bool,
+    /// How a transaction ended here, if it is the mark of that: a control batch, which a broker writes.
+    /// It takes one offset, and no consumer sees it as a record.
+    pub marker: Option<MockMarker>,
+}
+
+/// The end of a transaction in a partition's log.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MockMarker {
+    /// Its records before the marker are committed.
+    Commit,
+    /// Its records before the marker are as if they were not there.
+    Abort,
 }
 
 /// A request as a broker of the mock cluster received it.
@@ -80,6 +93,8 @@ pub struct MockProducedPartition {
     pub producer_epoch: i16,
     /// The sequence of the batch's first record, or −1.
     pub base_sequence: i32,
+    /// Whether it belongs to a transaction.
+    pub is_transactional: bool,
 }
 
 /// What happened so far, in numbers. Counted in every mode.
@@ -104,84 +119,6 @@ pub struct MockCounters {
     pub repeated_batches: u64,
     /// Connections accepted since the start.
     pub connections_accepted: u64,
-}
-
-/// One partition's records.
-#[derive(Debug, Default)]
-pub(super) struct PartitionLog {
-    /// Empty while records are discarded.
-    batches: Vec<StoredBatch>,
-    next_offset: i64,
-}
-
-#[derive(Debug)]
-struct StoredBatch {
-    base_offset: i64,
-    /// Where the topic stamps records itself: when.
-    append_time_ms: Option<i64>,
-    header: BatchHeader,
-    bytes: SharedBytes,
-}
-
-impl PartitionLog {
-    /// Appends a batch that [`decode::check`] has found good; returns its first record's offset.
-    pub(super) fn append(
-        &mut self,
-        header: BatchHeader,
-        bytes: &SharedBytes,
-        append_time_ms: Option<i64>,
-        keep: bool,
-    ) -> i64 {
-        let base_offset = self.next_offset;
-        self.next_offset += i64::from(header.record_count);
-        if keep {
-            self.batches.push(StoredBatch {
-                base_offset,
-                append_time_ms,
-                header,
-                bytes: bytes.clone(),
-            });
-        }
-        base_offset
-    }
-
-    /// The offset that the next record will get: how many there are.
-    pub(super) fn end_offset(&self) -> i64 {
-        self.next_offset
-    }
-
-    pub(super) fn records(&self) -> Vec<MockRecord> {
-        let mut all = Vec::new();
-        for batch in &self.batches {
-            let (_, records) = decode::decode(batch.bytes.as_slice())
-                .expect("only batches that were found good are appended");
-            all.extend(records.into_iter().map(|record| MockRecord {
-                offset: batch.base_offset + i64::from(record.offset_delta),
-                timestamp_ms: batch.append_time_ms.unwrap_or(record.timestamp_ms),
-                key: record.key,
-                value: record.value,
-                headers: record.headers,
-            }));
-        }
-        all
-    }
-
-    pub(super) fn batches(&self) -> Vec<MockBatch> {
-        let describe = |batch: &StoredBatch| MockBatch {
-            base_offset: batch.base_offset,
-            records: usize::try_from(batch.header.record_count).unwrap_or(0),
-            bytes: batch.header.batch_bytes,
-            compression: match batch.header.codec() {
-                Ok(Some(codec)) => codec.name(),
-                Ok(None) | Err(_) => "none",
-            },
-            max_timestamp_ms: batch.header.max_timestamp_ms,
-            producer_id: batch.header.producer.producer_id,
-            producer_epoch: batch.header.producer.epoch,
-            base_sequence: batch.header.producer.base_sequence,
-        };
-        self.batches.iter().map(describe).collect()
-    }
 }
 
 /// All requests since the start, and the counters.

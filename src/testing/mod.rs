@@ -32,11 +32,11 @@
 //!
 //! # What it is
 //!
-//! Brokers are numbered from 1 and answer `ApiVersions`, `Metadata`, `InitProducerId` and `Produce`
-//! in the versions that this crate speaks, the same as Kafka 4 would where a producer can see it:
-//! each file in `api/` says how. Kafka's own Java tools, librdkafka and franz-go can produce to it.
-//! Compressed batches are decompressed and checked, where the codec's feature is on. The cluster has
-//! no followers and no transactions: clients that look for a coordinator get an error that says so.
+//! Brokers are numbered from 1 and answer `ApiVersions`, `Metadata`, `InitProducerId`, `Produce` and
+//! the requests of transactions in the versions that this crate speaks, the same as Kafka 4 would where
+//! a producer can see it: each file in `api/` says how. Kafka's own Java tools, librdkafka and franz-go
+//! can produce to it. Compressed batches are decompressed and checked, where the codec's feature is on.
+//! The cluster has no followers and no consumers.
 //!
 //! # Idempotent producers
 //!
@@ -47,6 +47,28 @@
 //! in Kafka. Of more than 1,000 ids in a partition the one that has been silent for longest is forgotten.
 //! [`MockCluster::batches`] shows who wrote what in which sequence, and
 //! [`MockCluster::violations`] what a producer sent that no correct one sends.
+//!
+//! # Transactions
+//!
+//! Each transactional id has a coordinator among the brokers, and so has each consumer group. They fence
+//! and abort as Kafka's do, in version 2 of transactions or, with
+//! [`MockClusterBuilder::transaction_version`], in version 1. What a consumer with
+//! `isolation.level=read_committed` would see is in [`MockCluster::committed_records`] and
+//! [`MockCluster::committed_offsets`]; [`MockCluster::batches`] also shows the markers.
+//!
+//! - [`transaction`](MockCluster::transaction) tells what the coordinator knows of a transactional id
+//! - [`expire_transaction`](MockCluster::expire_transaction) aborts one that takes too long
+//! - [`hold_markers`](MockCluster::hold_markers) and
+//!   [`release_markers`](MockCluster::release_markers) make the next transaction wait
+//! - [`move_transaction_coordinator`](MockCluster::move_transaction_coordinator),
+//!   [`move_group_coordinator`](MockCluster::move_group_coordinator);
+//!   [`fail_over`](MockCluster::fail_over) moves what the broker coordinates
+//! - [`set_transaction_version`](MockCluster::set_transaction_version) changes the version of a cluster
+//!   that runs
+//!
+//! It is simpler than Kafka in this: markers are in every partition at once, also in one without a
+//! leader; groups have no members, so whoever names one is believed; and nothing that is not asked for
+//! takes time, so `CONCURRENT_TRANSACTIONS` comes only after a takeover or while markers are held.
 //!
 //! # Faults
 //!
@@ -83,8 +105,10 @@ mod cluster;
 mod content;
 mod events;
 mod faults;
+mod groups;
 mod legality;
 mod log;
+mod partition_log;
 pub(crate) mod producers;
 mod recent;
 mod server;
@@ -94,10 +118,16 @@ pub(crate) mod state;
 #[cfg(test)]
 #[cfg(not(shuttle))]
 mod tests;
+mod topics;
+mod transactions;
 
 pub use api::{Api, MockRequestContent};
 pub use builder::MockClusterBuilder;
 pub use cluster::{MockCluster, MockView};
 pub use events::{MockAnswer, MockArrival, MockEvent, MockHandled};
 pub use faults::Fault;
-pub use log::{MockBatch, MockCounters, MockProducedPartition, MockRecord, MockRequest};
+pub use groups::MockCommittedOffset;
+pub use log::{
+    MockBatch, MockCounters, MockMarker, MockProducedPartition, MockRecord, MockRequest,
+};
+pub use transactions::{MockTransaction, MockTransactionState};

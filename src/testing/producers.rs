@@ -9,6 +9,7 @@
 //! | same epoch, same sequences as one of the last five | no error, and the offset it got then |
 //! | follows the last one | appended |
 //! | leaves a gap, or is older than the last five | `OUT_OF_ORDER_SEQUENCE_NUMBER` |
+//! | the first of a transaction here, and not the first that came | `OUT_OF_ORDER_SEQUENCE_NUMBER` |
 //!
 //! `DUPLICATE_SEQUENCE_NUMBER` is not among the answers: Kafka has not sent it since 2.0. A test that
 //! needs it scripts a fault.
@@ -27,6 +28,8 @@ const REMEMBERED: usize = 5;
 #[derive(Debug, Default)]
 pub(crate) struct ProducerTable {
     producers: RecentProducers<Producer>,
+    /// Where transactions that have nothing here yet will begin.
+    beginnings: RecentProducers<Beginning>,
     /// Ids below this belong to producers that have written whatever may come: the worst that another
     /// cluster can do to one that keeps its id.
     #[cfg(test)]
@@ -36,8 +39,20 @@ pub(crate) struct ProducerTable {
 #[derive(Debug)]
 struct Producer {
     epoch: i16,
-    /// Never empty; the newest one is last.
+    /// The newest one is last. Empty only if the epoch is known from the end of a transaction.
     batches: VecDeque<Appended>,
+}
+
+/// The lowest sequence of the batches of a transaction that came before any was appended: if the first
+/// is refused for a moment, because the transaction before is not complete, the one behind it must not
+/// take its place (KIP-890).
+#[derive(Clone, Copy, Debug)]
+struct Beginning {
+    epoch: i16,
+    lowest: i32,
+    /// Whether a producer that is not known has to begin at 0: in version 2 of transactions, where each
+    /// has an epoch of its own.
+    from_zero: bool,
 }
 
 /// A batch that was appended.
@@ -79,7 +94,8 @@ impl ProducerTable {
         let Some(producer) = self.producers.get(stamp.producer_id) else {
             return match unknown_is_an_error && first != 0 {
                 true => Err(ErrorCode::UNKNOWN_PRODUCER_ID),
-                false => Ok(Verdict::Append),
+                false if self.begins_at(stamp, false) => Ok(Verdict::Append),
+                false => Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER),
             };
         };
         if stamp.epoch < producer.epoch {
@@ -96,10 +112,36 @@ impl ProducerTable {
             }
             producer.next_sequence()
         };
-        if first == expected {
+        if first == expected && self.begins_at(stamp, true) {
             Ok(Verdict::Append)
         } else {
             Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER)
+        }
+    }
+
+    /// Whether a transaction may begin here with this batch, if one is about to.
+    fn begins_at(&self, stamp: ProducerStamp, is_known: bool) -> bool {
+        let beginning = self.beginnings.get(stamp.producer_id);
+        let beginning = beginning.filter(|one| one.epoch == stamp.epoch);
+        beginning.is_none_or(|one| {
+            let is_late = stamp.base_sequence > one.lowest;
+            let is_wrong = one.from_zero && !is_known && stamp.base_sequence != 0;
+            !is_late && !is_wrong
+        })
+    }
+
+    /// Notes a batch of a transaction that has nothing here yet, whatever becomes of it.
+    pub(super) fn expect_beginning(&mut self, stamp: ProducerStamp, from_zero: bool) {
+        let new = Beginning {
+            epoch: stamp.epoch,
+            lowest: stamp.base_sequence,
+            from_zero,
+        };
+        let beginning = self.beginnings.heard(stamp.producer_id, || new);
+        if beginning.epoch == stamp.epoch {
+            beginning.lowest = beginning.lowest.min(new.lowest);
+        } else {
+            *beginning = new;
         }
     }
 
@@ -111,6 +153,7 @@ impl ProducerTable {
         base_offset: i64,
         timestamp_ms: i64,
     ) {
+        self.beginnings.remove(stamp.producer_id);
         let producer = self.producers.heard(stamp.producer_id, || Producer {
             epoch: stamp.epoch,
             batches: VecDeque::new(),
@@ -130,9 +173,24 @@ impl ProducerTable {
         });
     }
 
+    /// A transaction has ended here in this epoch: older ones are over, and a newer one than the last
+    /// batch has begins at sequence 0.
+    pub(crate) fn fence(&mut self, producer_id: i64, epoch: i16) {
+        self.beginnings.remove(producer_id);
+        let producer = self.producers.heard(producer_id, || Producer {
+            epoch,
+            batches: VecDeque::new(),
+        });
+        if epoch > producer.epoch {
+            producer.epoch = epoch;
+            producer.batches.clear();
+        }
+    }
+
     /// Forgets all producers, as a broker does after `producer.id.expiration.ms`.
     pub(crate) fn forget(&mut self) {
         self.producers.clear();
+        self.beginnings.clear();
     }
 }
 
@@ -164,7 +222,9 @@ mod tests {
         /// As if every producer had sent so much that its next sequence is this.
         pub(crate) fn wind(&mut self, next: i32) {
             for producer in self.producers.values_mut() {
-                let newest = *producer.batches.back().expect("never empty");
+                let Some(newest) = producer.batches.back().copied() else {
+                    continue;
+                };
                 producer.batches.clear();
                 producer.batches.push_back(Appended {
                     base_sequence: next - 1,

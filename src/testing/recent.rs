@@ -54,6 +54,10 @@ impl<T> RecentProducers<T> {
         &mut entry.value
     }
 
+    pub(super) fn remove(&mut self, producer_id: i64) {
+        self.producers.remove(&producer_id);
+    }
+
     pub(super) fn clear(&mut self) {
         self.producers.clear();
     }

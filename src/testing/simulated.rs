@@ -8,10 +8,11 @@ use std::time::Duration;
 use crate::ErrorCode;
 use crate::ids::NodeId;
 use crate::protocol::ApiKey;
-use crate::protocol::version::VersionRange;
+use crate::protocol::version::{TransactionVersion, VersionRange};
 use crate::testing::faults::{ConnectionEffect, Effect, Refusal, Rule};
 use crate::testing::legality::Attempts;
 use crate::testing::state::{ClusterState, Settings};
+use crate::testing::transactions::Key;
 use crate::testing::{Api, MockRecord, MockRequestContent};
 
 /// What goes wrong with one request.
@@ -58,6 +59,26 @@ impl ClusterState {
         let mut state = Self::new(settings, (1..=brokers).map(address).collect());
         state.create_topic(topic, partitions);
         state
+    }
+
+    /// By which version transactions are spoken.
+    pub(crate) fn speak(&mut self, version: TransactionVersion) {
+        self.transactions.version = version;
+        self.transactions.features_epoch += 1;
+    }
+
+    /// The records of a partition that a reader of what is committed sees, once what is open has
+    /// been aborted.
+    pub(crate) fn committed(&mut self, topic: &str, partition: i32, id: &str) -> Vec<MockRecord> {
+        self.expire_transaction(id);
+        let index = usize::try_from(partition).expect("partitions count from 0");
+        let topic = self.topics.get(topic).expect("it is there");
+        topic.partitions[index].log.committed_records()
+    }
+
+    /// Another broker coordinates a transactional id.
+    pub(crate) fn coordinate(&mut self, id: &str, node: NodeId) {
+        self.set_coordinator(Key::TransactionalId(id.into()), node);
     }
 
     /// Refuses batches larger than this.

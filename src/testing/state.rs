@@ -10,17 +10,18 @@ use crate::ids::{NodeId, TopicId};
 use crate::protocol::broker::{RequestError, RequestHeader, decode_request, encode_response};
 use crate::protocol::frame::LENGTH_BYTES;
 use crate::protocol::messages::NodeEndpoint;
-use crate::protocol::version::VersionRange;
+use crate::protocol::version::{TransactionVersion, VersionRange};
 use crate::protocol::{ApiKey, Response};
 use crate::sync::Arc;
-use crate::testing::api::{
-    self, Answer, Api, Arrival, Handler, MockRequestContent, api_versions, find_coordinator,
-};
+use crate::testing::api::{self, Answer, Api, Arrival, Handler, MockRequestContent, api_versions};
 use crate::testing::events::{MockAnswer, MockEvent, MockHandled, Observer};
 use crate::testing::faults::{ConnectionEffect, Faults, Plan};
+use crate::testing::groups::Groups;
 use crate::testing::legality::Attempts;
-use crate::testing::log::{MockRequest, PartitionLog, RequestLog};
+use crate::testing::log::{MockRequest, RequestLog};
+use crate::testing::partition_log::PartitionLog;
 use crate::testing::producers::ProducerTable;
+use crate::testing::transactions::{Coordinators, Transactions};
 
 /// What a broker does in response to a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub(crate) struct Settings {
     pub(super) versions: BTreeMap<ApiKey, VersionRange>,
     /// The epoch in which producer ids are handed out: 0, as in Kafka.
     pub(super) first_epoch: i16,
+    /// By which version transactions are spoken, from the start.
+    pub(super) transactions: TransactionVersion,
     /// Whether batches and requests are kept, not only counted.
     pub(super) keep: bool,
     /// Where the draws of faults by chance begin.
@@ -83,6 +86,7 @@ impl Default for Settings {
             unknown_producer_is_an_error: false,
             versions: BTreeMap::new(),
             first_epoch: 0,
+            transactions: TransactionVersion::V2,
             keep: true,
             seed: 0,
             paused: false,
@@ -110,10 +114,17 @@ pub(crate) struct ClusterState {
     pub(super) faults: Faults,
     pub(super) log: RequestLog,
     /// How many topics were ever created; their ids come from it.
-    topics_made: u64,
+    pub(super) topics_made: u64,
     /// The id that the next producer gets. The first one is 0, which is a legal id: a client that takes
     /// it for "none" fails here.
     pub(super) next_producer_id: i64,
+    /// When the last request came, in milliseconds since 1970.
+    pub(super) now_ms: i64,
+    /// The transactional ids, and who coordinates them and the groups.
+    pub(super) transactions: Transactions,
+    pub(super) coordinators: Coordinators,
+    /// The offsets of consumer groups.
+    pub(super) groups: Groups,
     /// What producers sent that no correct one does.
     pub(super) violations: Vec<String>,
     /// How many batches were refused because one before them was missing.
@@ -167,6 +178,7 @@ impl ClusterState {
             fenced: false,
         };
         let topics = settings.topics.clone();
+        let transactions = Transactions::new(settings.transactions);
         let mut state = Self {
             faults: Faults::new(settings.seed),
             nodes: (1..).zip(addresses).map(node).collect(),
@@ -175,6 +187,10 @@ impl ClusterState {
             log: RequestLog::default(),
             topics_made: 0,
             next_producer_id: 0,
+            now_ms: 0,
+            transactions,
+            coordinators: Coordinators::default(),
+            groups: Groups::default(),
             violations: Vec::new(),
             gaps: 0,
         };
@@ -200,8 +216,10 @@ impl ClusterState {
     }
 
     /// Handles the body of one frame that came to `node`. `now_ms` is the time since 1970, for
-    /// topics that stamp records with it.
+    /// topics that stamp records with it, and for transactions that take too long.
     pub(crate) fn handle(&mut self, now_ms: i64, node: NodeId, body: &[u8]) -> Reaction {
+        self.now_ms = now_ms;
+        self.expire_transactions(now_ms);
         let (header, request) = match decode_request(body) {
             Ok(read) => read,
             Err(error) => return self.refuse(node, body, error),
@@ -301,103 +319,6 @@ impl ClusterState {
         })
     }
 
-    /// The topic with this id; none where the cluster does without ids.
-    pub(super) fn topic_name(&self, id: TopicId) -> Option<Arc<str>> {
-        if !self.settings.topic_ids {
-            return None;
-        }
-        let (name, _) = self.topics.iter().find(|(_, topic)| topic.id == id)?;
-        Some(Arc::clone(name))
-    }
-
-    /// Creates a topic that does not exist yet, its leaders spread over the brokers.
-    pub(super) fn create_topic(&mut self, name: &str, partitions: i32) {
-        self.topics_made += 1;
-        let mut id = [0; 16];
-        let (front, back) = id.split_at_mut(8);
-        // A topic of the same name in another cluster has another id, as in Kafka.
-        let cluster_id = self.settings.cluster_id.as_deref().unwrap_or("mocktopi");
-        let hash = cluster_id.bytes().fold(1, |hash: u64, byte| {
-            hash.wrapping_mul(31).wrapping_add(byte.into())
-        });
-        front.copy_from_slice(&hash.to_be_bytes());
-        back.copy_from_slice(&self.topics_made.to_be_bytes());
-        let topic = Topic {
-            id: TopicId(id),
-            log_append_time: false,
-            partitions: Vec::new(),
-        };
-        self.topics.insert(name.into(), topic);
-        self.grow_topic(name, partitions);
-    }
-
-    /// Adds partitions until there are `partitions`.
-    pub(super) fn grow_topic(&mut self, name: &str, partitions: i32) {
-        let ids: Vec<NodeId> = self.nodes.iter().map(|node| node.id).collect();
-        let Some(topic) = self.topics.get_mut(name) else {
-            return;
-        };
-        let wanted = usize::try_from(partitions).unwrap_or(0);
-        for index in topic.partitions.len()..wanted {
-            let mut replicas = ids.clone();
-            replicas.rotate_left(index % ids.len());
-            replicas.truncate(3);
-            topic.partitions.push(Partition {
-                leader: replicas.first().copied(),
-                leader_epoch: 0,
-                replicas,
-                log: PartitionLog::default(),
-                producers: ProducerTable::default(),
-                attempts: Attempts::default(),
-            });
-        }
-    }
-
-    /// Makes `node` the partition's leader, in a new epoch; `None`: it has no leader.
-    pub(super) fn set_leader(&mut self, topic: &str, partition: i32, node: Option<NodeId>) {
-        let Some(partition) = self.partition_mut(topic, partition) else {
-            return;
-        };
-        partition.leader = node;
-        partition.leader_epoch += 1;
-        if let Some(node) = node.filter(|node| !partition.replicas.contains(node)) {
-            partition.replicas.push(node);
-        }
-    }
-
-    /// What the controller does when it notices that a broker is gone: metadata no longer names
-    /// it, and each partition that it led gets the next replica that runs as its leader, or none.
-    pub(super) fn fail_over(&mut self, gone: NodeId) {
-        for node in self.nodes.iter_mut().filter(|node| node.id == gone) {
-            node.fenced = true;
-        }
-        let alive: Vec<NodeId> = self
-            .nodes
-            .iter()
-            .filter(|node| node.running && !node.fenced)
-            .map(|node| node.id)
-            .collect();
-        let partitions = self
-            .topics
-            .values_mut()
-            .flat_map(|topic| &mut topic.partitions);
-        for partition in partitions.filter(|partition| partition.leader == Some(gone)) {
-            let next = partition.replicas.iter().find(|node| alive.contains(node));
-            partition.leader = next.copied();
-            partition.leader_epoch += 1;
-        }
-    }
-
-    pub(super) fn partition(&self, topic: &str, partition: i32) -> Option<&Partition> {
-        let index = usize::try_from(partition).ok()?;
-        self.topics.get(topic)?.partitions.get(index)
-    }
-
-    pub(super) fn partition_mut(&mut self, topic: &str, partition: i32) -> Option<&mut Partition> {
-        let index = usize::try_from(partition).ok()?;
-        self.topics.get_mut(topic)?.partitions.get_mut(index)
-    }
-
     fn advertises(&self, header: &RequestHeader) -> bool {
         ApiKey::from_code(header.api_key)
             .is_some_and(|api| self.versions(api).contains(header.api_version))
@@ -405,7 +326,6 @@ impl ClusterState {
 
     /// As Kafka does: `ApiVersions` in a version that the broker does not know is answered in
     /// version 0 (KIP-511), everything else that it does not know or cannot read costs the connection.
-    /// But a client that looks for a coordinator gets an answer, see [`find_coordinator`].
     fn refuse(&mut self, node: NodeId, body: &[u8], error: RequestError) -> Reaction {
         let words = error.to_string();
         let (header, is_known, mut why) = match error {
@@ -422,9 +342,6 @@ impl ClusterState {
             let response = Response::ApiVersions(response);
             let frame = encode_response(&response, 0, header.correlation_id);
             (Action::Send(frame.to_vec()), error)
-        } else if let Some((frame, error, words)) = find_coordinator::refuse(&header, body) {
-            words.clone_into(&mut why);
-            (Action::Send(frame), error)
         } else {
             if ApiKey::from_code(header.api_key).is_none() && header.api_key >= 0 {
                 "the API is not served".clone_into(&mut why);
@@ -515,6 +432,7 @@ mod tests {
         batch.append(&record, next);
         let request = Request::Produce(ProduceRequest {
             transactional_id: None,
+            transactions: TransactionVersion::V1,
             acks: 1,
             timeout_ms: 1,
             topics: vec![ProduceTopic {

@@ -2,6 +2,7 @@
 
 mod idempotence;
 mod strange;
+mod transactions;
 mod watching;
 
 use std::io::{ErrorKind, Read, Write};
@@ -17,6 +18,7 @@ use crate::protocol::messages::{
     ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, MetadataResponse, ProducePartition,
     ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopic,
 };
+use crate::protocol::version::TransactionVersion;
 use crate::protocol::{ApiKey, Request, Response, decode_response, encode_request};
 use crate::record::batch::{BatchEncoder, ProducerStamp};
 use crate::record::{Header, Record};
@@ -132,6 +134,7 @@ fn one(topic: &str, partition: i32, batch: Vec<u8>) -> Request {
 fn with_acks(acks: i16, topic: &str, partition: i32, batch: Vec<u8>) -> Request {
     Request::Produce(ProduceRequest {
         transactional_id: None,
+        transactions: TransactionVersion::V1,
         acks,
         timeout_ms: 30_000,
         topics: vec![ProduceTopic {

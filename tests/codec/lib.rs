@@ -23,12 +23,5 @@ mod protocol;
 mod record;
 #[path = "../../src/sync/mod.rs"]
 mod sync;
-/// Of the mock cluster only what was compared with the other codec.
-#[path = "../../src/testing"]
-mod testing {
-    mod api {
-        mod find_coordinator;
-    }
-}
 
 use protocol::error_code::ErrorCode;

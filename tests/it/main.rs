@@ -43,4 +43,5 @@ mod state;
 mod support;
 mod throttling;
 mod tidy;
+mod transactions;
 mod which_record;

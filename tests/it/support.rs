@@ -69,11 +69,17 @@ impl Setup {
         K: ?Sized + 'static,
         V: ?Sized + 'static,
     {
+        let (cluster, properties) = self.start_cluster();
+        let producer = Producer::new(&properties).expect("the test's properties are good");
+        (cluster, producer)
+    }
+
+    /// The cluster, and properties that lead to it.
+    pub(crate) fn start_cluster(self) -> (MockCluster, Properties) {
         let cluster = self.cluster.start().expect("there are free loopback ports");
         let bootstrap = cluster.bootstrap_servers();
         let properties = self.properties.set("bootstrap.servers", bootstrap);
-        let producer = Producer::new(&properties).expect("the test's properties are good");
-        (cluster, producer)
+        (cluster, properties)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::one_dash;
 /// Ctrl-C or SIGTERM ends it, with a summary; a second one ends it at once.
 ///
 /// It checks batches as a broker does: checksums, codecs, producer ids, epochs and sequences.
-/// It has no consumers, no transactions, no TLS and no SASL.
+/// It serves transactions. It has no consumers, no TLS and no SASL.
 #[derive(Debug, Parser)]
 #[command(name = "mock_cluster", verbatim_doc_comment, version)]
 #[command(after_help = HOW_OFTEN)]
@@ -44,6 +44,16 @@ pub(crate) struct Args {
         value_parser = clap::value_parser!(i32).range(0..=MOST_PARTITIONS)
     )]
     pub(crate) auto_create: i32,
+
+    /// By which version transactions are spoken: the level of the feature transaction.version.
+    #[arg(
+        long,
+        value_name = "VERSION",
+        default_value_t = 2,
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(i16).range(1..=2)
+    )]
+    pub(crate) transaction_version: i16,
 
     /// The port of the first broker; the others get the ports after it. 0: any free ports.
     #[arg(long, default_value_t = 9092, allow_negative_numbers = true)]
@@ -92,7 +102,8 @@ pub(crate) struct Args {
 }
 
 const HOW_OFTEN: &str = "\
-API is produce (which may be left out), metadata, api-versions or init-producer-id.
+API is produce (which may be left out), metadata, api-versions, init-producer-id, find-coordinator,
+add-partitions-to-txn, add-offsets-to-txn, txn-offset-commit or end-txn.
 HOW-OFTEN is a probability, such as 0.05, or a number of first requests, such as 3x; default: always.
 TIME is a number with its unit: us, ms, s or m.";
 
@@ -276,6 +287,11 @@ mod tests {
             ("--seed -1", "--seed", "invalid digit"),
             ("--brokers -1", "--brokers", "-1 is not in 1..=100"),
             ("--port -1", "--port", "-1 is not in 0..=65535"),
+            (
+                "--transaction-version 3",
+                "--transaction-version",
+                "3 is not in 1..=2",
+            ),
             ("--auto-create -1", "--auto-create", "-1 is not in"),
             ("--close-before -0.1", "--close-before", "probability"),
             ("--delay -5ms", "--delay", "-5ms"),

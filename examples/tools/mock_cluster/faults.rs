@@ -89,7 +89,7 @@ impl FromStr for Fail {
         let error_code = ErrorCode::from_name(&error.to_ascii_uppercase());
         let error_code = error_code.filter(|code| *code != ErrorCode::NONE);
         Ok(Self {
-            api: api(name).ok_or_else(|| format!("'{name}' is none of {APIS}"))?,
+            api: api(name).ok_or_else(|| format!("'{name}' is none of {}", names()))?,
             error: error_code.ok_or_else(|| format!("Kafka has no error called '{error}'"))?,
             how_often: rest(parts.next())?,
         })
@@ -158,29 +158,41 @@ fn split_api(text: &str) -> (Api, &str) {
     named.unwrap_or((Api::Produce, text))
 }
 
+/// The names that flags have for APIs: ours, in lower case and with dashes.
+const NAMES: [(&str, Api); 9] = [
+    ("produce", Api::Produce),
+    ("metadata", Api::Metadata),
+    ("api-versions", Api::ApiVersions),
+    ("init-producer-id", Api::InitProducerId),
+    ("find-coordinator", Api::FindCoordinator),
+    ("add-partitions-to-txn", Api::AddPartitionsToTxn),
+    ("add-offsets-to-txn", Api::AddOffsetsToTxn),
+    ("txn-offset-commit", Api::TxnOffsetCommit),
+    ("end-txn", Api::EndTxn),
+];
+
 /// By Kafka's name or ours: `InitProducerId` is `init-producer-id`.
 fn api(name: &str) -> Option<Api> {
-    let name: String = name.chars().filter(|c| *c != '-').collect();
-    match name.to_ascii_lowercase().as_str() {
-        "produce" => Some(Api::Produce),
-        "metadata" => Some(Api::Metadata),
-        "apiversions" => Some(Api::ApiVersions),
-        "initproducerid" => Some(Api::InitProducerId),
-        _ => None,
-    }
+    let plain = |name: &str| name.replace('-', "").to_ascii_lowercase();
+    let mut names = NAMES.iter();
+    let found = names.find(|(ours, _)| plain(ours) == plain(name));
+    found.map(|(_, api)| *api)
 }
 
-const APIS: &str = "produce, metadata, api-versions and init-producer-id";
+/// All names, as a sentence has them.
+fn names() -> String {
+    let names: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
+    names.join(", ")
+}
 
 /// The name of an API as flags have it.
 pub(crate) fn name(api: Api) -> String {
     match api {
-        Api::Produce => "produce".to_owned(),
-        Api::Metadata => "metadata".to_owned(),
-        Api::ApiVersions => "api-versions".to_owned(),
-        Api::InitProducerId => "init-producer-id".to_owned(),
         Api::Other(code) => format!("api-{code}"),
-        other => format!("{other:?}"),
+        api => {
+            let name = NAMES.iter().find(|(_, one)| *one == api);
+            name.map_or_else(|| format!("{api:?}"), |(name, _)| (*name).to_owned())
+        }
     }
 }
 
@@ -275,6 +287,10 @@ mod tests {
         assert_eq!(fail.api, Api::InitProducerId);
         assert_eq!(fail.error, ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
         assert_eq!(fail.how_often, HowOften::First(3));
+        for name in ["EndTxn", "end-txn", "ENDTXN"] {
+            let fail: Fail = format!("{name}:CONCURRENT_TRANSACTIONS").parse().unwrap();
+            assert_eq!(fail.api, Api::EndTxn);
+        }
         let always: Fail = "metadata:LEADER_NOT_AVAILABLE".parse().unwrap();
         assert_eq!(
             (always.api, always.how_often),

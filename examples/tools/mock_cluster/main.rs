@@ -92,6 +92,7 @@ fn start(
         .seed(seed)
         .auto_create_topics(args.auto_create > 0)
         .default_partitions(args.auto_create)
+        .transaction_version(args.transaction_version)
         .discard_records()
         .observer(observer)
         .paused();

@@ -156,7 +156,7 @@ fn request(handled: &MockHandled, style: Style) -> String {
         MockRequestContent::Produce { partitions, .. } => {
             write!(line, " batches={}", partitions.len()).ok();
         }
-        _ => {}
+        other => line += &of_transaction(other),
     }
     let mut line = style.paint(DIM, line);
     if let MockRequestContent::Refused(why) = &request.content {
@@ -175,6 +175,56 @@ fn request(handled: &MockHandled, style: Style) -> String {
         _ => return line,
     };
     line + " " + &style.paint(RED, ending)
+}
+
+/// ` transactional.id=copier epoch=3 commit`: what a request says of a transaction.
+fn of_transaction(content: &MockRequestContent) -> String {
+    let producer = |id: &str, epoch: i16| format!(" transactional.id={} epoch={epoch}", shown(id));
+    match content {
+        MockRequestContent::FindCoordinator { keys, .. } => {
+            format!(" keys={}", shown(&keys.join(",")))
+        }
+        MockRequestContent::AddPartitionsToTxn {
+            transactional_id,
+            producer_epoch,
+            partitions,
+            ..
+        } => {
+            let producer = producer(transactional_id, *producer_epoch);
+            format!("{producer} partitions={}", partitions.len())
+        }
+        MockRequestContent::AddOffsetsToTxn {
+            transactional_id,
+            producer_epoch,
+            group_id,
+            ..
+        } => {
+            let producer = producer(transactional_id, *producer_epoch);
+            format!("{producer} group={}", shown(group_id))
+        }
+        MockRequestContent::TxnOffsetCommit {
+            transactional_id,
+            producer_epoch,
+            group_id,
+            offsets,
+            ..
+        } => {
+            let producer = producer(transactional_id, *producer_epoch);
+            let group = shown(group_id);
+            format!("{producer} group={group} offsets={}", offsets.len())
+        }
+        MockRequestContent::EndTxn {
+            transactional_id,
+            producer_epoch,
+            committed,
+            ..
+        } => {
+            let producer = producer(transactional_id, *producer_epoch);
+            let end = if *committed { "commit" } else { "abort" };
+            format!("{producer} {end}")
+        }
+        _ => String::new(),
+    }
 }
 
 /// `@100 key=user123 value=order_placed headers=trace:4bf9`

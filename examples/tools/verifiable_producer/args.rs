@@ -10,6 +10,9 @@ use crate::command_line::number;
 /// output, whether it was acknowledged: from this, a test can tell which records must be in the log
 /// and which need not be.
 ///
+/// With --transactional-id there is also a line when a transaction has begun, and when it is committed,
+/// aborted, has failed (abortable or fatal), or nobody knows.
+///
 /// On SIGINT or SIGTERM it closes the producer, which sends the records that were accepted, and prints
 /// the totals. A second signal ends it at once.
 ///
@@ -80,6 +83,29 @@ pub(crate) struct Args {
     /// Give messages keys that count from 0 up to this number (exclusive), again and again.
     #[arg(long, value_parser = number::<i32>, allow_hyphen_values = true)]
     pub(crate) repeating_keys: Option<i32>,
+
+    /// Send the messages in transactions of this id. Not in Kafka's tool.
+    #[arg(long, value_name = "ID")]
+    pub(crate) transactional_id: Option<String>,
+
+    /// With --transactional-id: this many messages in each transaction.
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "transactional_id",
+        value_parser = clap::value_parser!(u64).range(1..),
+        default_value = "100"
+    )]
+    pub(crate) transaction_records: u64,
+
+    /// With --transactional-id: abort each K-th transaction, and commit the others.
+    #[arg(
+        long,
+        value_name = "K",
+        requires = "transactional_id",
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
+    pub(crate) abort_every: Option<u64>,
 
     /// A file with producer properties; they override the flags.
     #[arg(long, value_name = "CONFIG-FILE")]

@@ -13,10 +13,33 @@ pub(crate) enum Event<'a> {
     SendSuccess(Sent<'a>, Landed<'a>),
     /// The record was given up.
     SendError(Sent<'a>, Failed<'a>),
+    /// A transaction has begun, or ended. Not Kafka's.
+    Transaction {
+        /// From 1.
+        number: u64,
+        /// The value of its first message.
+        first: &'a str,
+        /// The value of its last message.
+        last: &'a str,
+        end: TransactionEnd<'a>,
+    },
     /// The producer is closed; no record will follow.
     ShutdownComplete,
     /// The sums of the run.
     ToolData(ToolData),
+}
+
+/// What has become of a transaction.
+#[derive(Clone, Copy)]
+pub(crate) enum TransactionEnd<'a> {
+    /// It has begun.
+    Begun,
+    Committed,
+    Aborted,
+    /// It is not committed: abortable or fatal, and why.
+    Failed(&'a str, &'a str),
+    /// Nobody knows, or not yet.
+    Unknown,
 }
 
 /// What was sent.
@@ -82,10 +105,45 @@ impl Event<'_> {
                     append(&mut line, format_args!(r#","fate":"{fate:?}""#));
                 }
             }
+            Self::Transaction {
+                number,
+                first,
+                last,
+                end,
+            } => {
+                let name = end.name();
+                let first = Json(Some(first));
+                append(
+                    &mut line,
+                    format_args!(r#""transaction_{name}","transaction":{number},"first":{first}"#),
+                );
+                if !matches!(end, TransactionEnd::Begun) {
+                    append(&mut line, format_args!(r#","last":{}"#, Json(Some(last))));
+                }
+                if let TransactionEnd::Failed(kind, message) = end {
+                    let message = Json(Some(message));
+                    append(
+                        &mut line,
+                        format_args!(r#","kind":"{kind}","message":{message}"#),
+                    );
+                }
+            }
             Self::ToolData(data) => append(&mut line, format_args!(r#""tool_data",{data}"#)),
         }
         line.push('}');
         line
+    }
+}
+
+impl TransactionEnd<'_> {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Begun => "begun",
+            Self::Committed => "committed",
+            Self::Aborted => "aborted",
+            Self::Failed(..) => "failed",
+            Self::Unknown => "unknown",
+        }
     }
 }
 

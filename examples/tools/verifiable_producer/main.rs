@@ -21,6 +21,7 @@ mod signals;
 mod stop;
 #[path = "../shared/throttle.rs"]
 mod throttle;
+mod transactions;
 
 use std::env;
 use std::error::Error as StdError;
@@ -30,13 +31,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use env_logger::Env;
-use linger::{Producer, ProducerRecord, Properties};
+use linger::{
+    CloseReport, Producer, ProducerRecord, Properties, RecordMetadata, SharedTransactionalProducer,
+};
 
 use crate::args::Args;
 use crate::event::{Event, ToolData};
 use crate::event_log::{EventLog, Message};
 use crate::stop::Stop;
 use crate::throttle::Throttle;
+use crate::transactions::Transactions;
 
 /// Its name in messages.
 const TOOL: &str = "verifiable_producer";
@@ -66,8 +70,33 @@ fn main() -> ExitCode {
     })
 }
 
+/// What sends, in transactions or not.
+#[derive(Clone)]
+enum AnyProducer {
+    Plain(Producer<str, str>),
+    Transactional(SharedTransactionalProducer<str, str>),
+}
+
+impl AnyProducer {
+    fn start(args: &Args, properties: &Properties) -> linger::Result<Self> {
+        if args.transactional_id.is_none() {
+            return Ok(Self::Plain(Producer::new(properties)?));
+        }
+        let producer = SharedTransactionalProducer::new(properties)?;
+        producer.init_transactions()?;
+        Ok(Self::Transactional(producer))
+    }
+
+    fn close(&self) -> linger::Result<CloseReport> {
+        match self {
+            Self::Plain(producer) => producer.close(),
+            Self::Transactional(producer) => producer.close(),
+        }
+    }
+}
+
 fn start(args: &Args, properties: &Properties) -> Result<ExitCode, Box<dyn StdError>> {
-    let producer = Producer::new(properties)?;
+    let producer = AnyProducer::start(args, properties)?;
     let closer = producer.clone();
     // Closing from there wakes the main thread, too, if it waits inside of `send`.
     let stop = Stop::on_signals(move || report(closer.close()))?;
@@ -83,8 +112,12 @@ fn start(args: &Args, properties: &Properties) -> Result<ExitCode, Box<dyn StdEr
 fn properties(args: &Args) -> linger::Result<Properties> {
     let properties = Properties::new()
         .set("bootstrap.servers", &args.bootstrap_server)
-        .set("acks", &args.acks)
-        .set("retries", 0);
+        .set("acks", &args.acks);
+    let properties = match &args.transactional_id {
+        // Transactions need retries.
+        Some(id) => properties.set("transactional.id", id),
+        None => properties.set("retries", 0),
+    };
     let properties = match args.properties_file() {
         Some(file) => properties.merge(Properties::from_file(file)?),
         None => properties,
@@ -97,7 +130,7 @@ fn properties(args: &Args) -> linger::Result<Properties> {
 /// Sends, closes and tells all of it; false if some of it could not be told.
 fn run(
     args: &Args,
-    producer: &Producer<str, str>,
+    producer: &AnyProducer,
     stop: &Stop,
     output: impl Write + Send + 'static,
 ) -> bool {
@@ -121,7 +154,27 @@ fn run(
 }
 
 /// Sends one record after the other, at the wished rate; returns how many.
-fn produce(args: &Args, producer: &Producer<str, str>, stop: &Stop, log: &Arc<EventLog>) -> u64 {
+fn produce(args: &Args, producer: &AnyProducer, stop: &Stop, log: &Arc<EventLog>) -> u64 {
+    let mut transactions = match producer {
+        AnyProducer::Plain(_) => None,
+        AnyProducer::Transactional(shared) => Some(Transactions::new(args, shared, stop, log)),
+    };
+    let sent = produce_in(args, producer, transactions.as_mut(), stop, log);
+    if let Some(mut transactions) = transactions
+        && stop.is_asked()
+    {
+        transactions.stopped();
+    }
+    sent
+}
+
+fn produce_in(
+    args: &Args,
+    producer: &AnyProducer,
+    mut transactions: Option<&mut Transactions<'_>>,
+    stop: &Stop,
+    log: &Arc<EventLog>,
+) -> u64 {
     let started = Instant::now();
     let mut throttle = Throttle::new(f64::from(args.throughput));
     let mut timestamp_ms = args.first_timestamp_ms();
@@ -131,11 +184,21 @@ fn produce(args: &Args, producer: &Producer<str, str>, stop: &Stop, log: &Arc<Ev
         }
         let sent_at = started.elapsed();
         let message = Message::new(args, index);
+        if let Some(transactions) = &mut transactions
+            && !transactions.before(&message)
+        {
+            return index;
+        }
         match send(producer, &message, timestamp_ms, log) {
             // Closed under our hands: the record was never accepted.
             Err(error) if error.is_closed() && stop.is_asked() => return index,
             Err(error) => log.failed(&message, &error),
             Ok(()) => {}
+        }
+        if let Some(transactions) = &mut transactions
+            && !transactions.after(&message, index + 1 == args.messages())
+        {
+            return index + 1;
         }
         // Each timestamp is later by the time since the start, as with Kafka's tool.
         timestamp_ms = timestamp_ms.map(|time| time.saturating_add_unsigned(millis(sent_at)));
@@ -147,7 +210,7 @@ fn produce(args: &Args, producer: &Producer<str, str>, stop: &Stop, log: &Arc<Ev
 }
 
 fn send(
-    producer: &Producer<str, str>,
+    producer: &AnyProducer,
     message: &Message,
     timestamp_ms: Option<i64>,
     log: &Arc<EventLog>,
@@ -160,11 +223,14 @@ fn send(
         record = record.timestamp(timestamp_ms);
     }
     let (message, log) = (message.clone(), Arc::clone(log));
-    producer.send(record, move |result| match result {
+    let callback = move |result: linger::Result<RecordMetadata>| match result {
         Ok(metadata) => log.acknowledged(&message, &metadata),
         Err(error) => log.failed(&message, &error),
-    })?;
-    Ok(())
+    };
+    match producer {
+        AnyProducer::Plain(producer) => producer.send(record, callback),
+        AnyProducer::Transactional(producer) => producer.send(record, callback),
+    }
 }
 
 /// A close that fails has told each record's callback; the rest is for the log.

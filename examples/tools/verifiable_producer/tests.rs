@@ -29,7 +29,7 @@ fn run_tool(cluster: &MockCluster, flags: &str) -> Vec<String> {
     let line = format!("verifiable --topic orders --bootstrap-server {servers} {flags}");
     let args = Args::try_parse_from(line.split_whitespace()).unwrap();
     let lines = Lines::default();
-    let producer = Producer::new(&properties(&args).unwrap()).unwrap();
+    let producer = AnyProducer::start(&args, &properties(&args).unwrap()).unwrap();
     run(&args, &producer, &Stop::default(), lines.clone());
     let text = String::from_utf8(lines.0.lock().clone()).unwrap();
     text.lines().map(without_timestamp).collect()
@@ -121,5 +121,49 @@ fn messages_carry_the_timestamps_that_were_asked_for() {
     assert_eq!(
         cluster.records("orders", 0)[0].timestamp_ms,
         1_700_000_000_000
+    );
+}
+
+#[test]
+fn tells_how_each_transaction_ended_and_the_log_agrees() {
+    let cluster = MockCluster::builder().topic("orders", 1).start().unwrap();
+    let lines = run_tool(
+        &cluster,
+        "--max-messages 5 --transactional-id t --transaction-records 2 --abort-every 2",
+    );
+    let of_transactions: Vec<_> = lines
+        .iter()
+        .filter(|line| line.contains("\"transaction_"))
+        .collect();
+    assert_eq!(
+        of_transactions,
+        [
+            r#""name":"transaction_begun","transaction":1,"first":"0"}"#,
+            r#""name":"transaction_committed","transaction":1,"first":"0","last":"1"}"#,
+            r#""name":"transaction_begun","transaction":2,"first":"2"}"#,
+            r#""name":"transaction_aborted","transaction":2,"first":"2","last":"3"}"#,
+            r#""name":"transaction_begun","transaction":3,"first":"4"}"#,
+            r#""name":"transaction_committed","transaction":3,"first":"4","last":"4"}"#,
+        ]
+    );
+    let seen = cluster.committed_records("orders", 0).into_iter();
+    let values: Vec<_> = seen.map(|record| record.value.unwrap()).collect();
+    assert_eq!(values, [b"0", b"1", b"4"]);
+}
+
+#[test]
+fn tells_that_a_transaction_failed_and_goes_on() {
+    let cluster = MockCluster::builder().topic("orders", 1).start().unwrap();
+    cluster.on(Api::Produce).answer(ErrorCode::INVALID_RECORD);
+    let lines = run_tool(
+        &cluster,
+        "--max-messages 2 --transactional-id t --transaction-records 1",
+    );
+    let failed = r#""name":"transaction_failed","transaction":1,"first":"0","last":"0","kind":"abortable","message":"#;
+    let has = |start: &str| lines.iter().any(|line| line.starts_with(start));
+    assert!(has(failed), "{lines:#?}");
+    assert!(
+        has(r#""name":"transaction_committed","transaction":2"#),
+        "{lines:#?}"
     );
 }

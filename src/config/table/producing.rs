@@ -320,19 +320,23 @@ pub(super) const ROWS: &[Definition] = &[
          at most 5 requests in flight. If it is set to true, anything else is an error; if it is \
          not set, other values of `acks` and `retries` turn it off with a warning.",
     ),
-    later(
+    supported(
         "transactional.id",
         Kind::NonEmptyText,
-        Preset::Null,
-        "The name that tells this producer's transactions from those of others.",
-    ),
-    later(
-        "transaction.timeout.ms",
-        Kind::ANY_INT,
-        Preset::Text("60000"),
-        "How long a transaction may stay open before the broker aborts it.",
+        "",
+        "The name that tells this producer's transactions from those of others; only a \
+         `TransactionalProducer` takes it. The same after a restart, and in one producer at a time: a \
+         new one fences the one before. Needs idempotence, which is then not turned off by `acks` or \
+         `retries`: what contradicts is an error.",
     )
-    .of_class(Class::LaterWith("transactional.id")),
+    .with_preset(Preset::Null),
+    supported(
+        "transaction.timeout.ms",
+        Kind::int(1),
+        "60000",
+        "How long a transaction may stay open before the brokers abort it; they refuse more than \
+         their `transaction.max.timeout.ms` (15 min). Without `transactional.id` it has no meaning.",
+    ),
     later(
         "transaction.two.phase.commit.enable",
         Kind::Boolean,

@@ -56,7 +56,11 @@ fn full() -> ProducerConfigBuilder {
 
 #[test]
 fn has_a_method_for_every_supported_property() {
-    let properties = full().properties;
+    // What contradicts the rest of them.
+    let transactional = full()
+        .transactional_id("t")
+        .transaction_timeout(Duration::from_secs(1));
+    let properties = transactional.properties;
     let set: BTreeSet<_> = properties.iter().map(|(name, _)| name).collect();
     let supported: BTreeSet<_> = table::all()
         .filter(|definition| definition.class == Class::Supported)
@@ -133,6 +137,20 @@ fn sets_what_it_says() {
     assert!(!config.metadata_cluster_check());
     assert_eq!(config.rebootstrap_trigger(), ms(23));
     assert_eq!(config.bootstrap_resolve_timeout(), Some(ms(24)));
+}
+
+#[test]
+fn makes_a_producer_transactional() {
+    let builder = ProducerConfig::builder().bootstrap_servers("a:1");
+    let plain = builder.clone().transaction_timeout(Duration::from_secs(9));
+    assert!(plain.build().unwrap().transactional().is_none());
+    let config = builder
+        .transactional_id("t")
+        .transaction_timeout(Duration::from_secs(9));
+    let config = config.build().unwrap();
+    let transactional = config.transactional().unwrap();
+    let set = (&*transactional.id, transactional.timeout);
+    assert_eq!(set, ("t", Duration::from_secs(9)));
 }
 
 #[test]

@@ -6,7 +6,9 @@ use super::*;
 fn everything_that_is_wrong_is_told_at_once_in_the_order_of_the_file() {
     let text = "client.id=x\nlinger.ms=soon\nfoo=1\nbootstrap.servers=localhost\n\
                 topic.orders.acks=7\nqueue.buffering.max.kbytes=0\npartitioner.class=com.example.P\n\
-                key.serializer=com.example.S\nssl.keystore.type=JKS\ntransactional.id=t";
+                 key.serializer=com.example.S
+ssl.keystore.type=JKS
+metrics.num.samples=1";
     let message = refused(&Properties::parse(text));
     let wrong = [
         "line 2: linger.ms=",
@@ -16,7 +18,7 @@ fn everything_that_is_wrong_is_told_at_once_in_the_order_of_the_file() {
         "line 6: queue.buffering.max.kbytes=",
         "line 7: partitioner.class: ",
         "line 8: key.serializer: ",
-        "line 10: transactional.id=",
+        "line 10: metrics.num.samples=",
     ];
     let lines: Vec<_> = message.lines().collect();
     assert_eq!(lines[0], "8 problems:", "{message}");

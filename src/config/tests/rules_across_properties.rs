@@ -144,3 +144,27 @@ fn the_choice_by_rack_needs_a_rack() {
     let unaware = config(&with(&[("client.rack", "r")]));
     assert_eq!(unaware.rack(), None, "nothing asks for it");
 }
+
+#[test]
+fn transactions_turn_nothing_off_and_name_what_contradicts_them() {
+    let id = ("transactional.id", "t");
+    let by_default = config(&with(&[id]));
+    assert!(by_default.idempotence());
+    assert_eq!(
+        by_default.transactional().unwrap().timeout,
+        Duration::from_secs(60)
+    );
+    assert!(config(&minimal()).transactional().is_none());
+    let cases = [
+        ("enable.idempotence", "false", "must not be false"),
+        ("acks", "1", "must be all"),
+        ("retries", "0", "must not be 0"),
+        ("topic.orders.acks", "0", "must be all"),
+    ];
+    for (name, value, rule) in cases {
+        let message = refused(&with(&[id, (name, value)]));
+        assert_eq!(message, format!("{name} {rule} with transactional.id"));
+    }
+    let message = refused(&with(&[id, ("transaction.timeout.ms", "0")]));
+    assert!(message.contains("out of range"), "{message}");
+}

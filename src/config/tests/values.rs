@@ -100,6 +100,10 @@ fn are_refused_with_what_they_may_be() {
         refused(&with(&[("client.id", &long)])),
         "client.id has 32768 bytes; it takes at most 32767"
     );
+    assert_eq!(
+        refused(&with(&[("transactional.id", &long)])),
+        "transactional.id has 32768 bytes; it takes at most 32767"
+    );
 }
 
 #[test]

@@ -6,7 +6,6 @@ use super::*;
 fn is_refused_when_it_would_change_behaviour() {
     let cases = [
         ("security.protocol", "SASL_SSL", "it must be PLAINTEXT"),
-        ("transactional.id", "t", "leave it out"),
         ("config.providers", "env", "leave it out"),
         ("metrics.num.samples", "3", "it must be 2"),
         ("metrics.recording.level", "DEBUG", "it must be INFO"),
@@ -41,7 +40,6 @@ fn is_ignored_with_one_warning_when_nothing_asks_for_it() {
     let properties = with(&[
         ("ssl.truststore.location", "/etc/trust.jks"),
         ("sasl.mechanism", "PLAIN"),
-        ("transaction.timeout.ms", "1"),
         ("metric.reporters", "com.example.Reporter"),
         ("security.providers", "com.example.Provider"),
         ("enable.metrics.push", "true"),
@@ -52,7 +50,6 @@ fn is_ignored_with_one_warning_when_nothing_asks_for_it() {
             "ignored, as it has a meaning in a JVM only: metric.reporters, security.providers",
             "ignored, as security.protocol is PLAINTEXT: sasl.mechanism, \
              ssl.truststore.location",
-            "ignored, as transactional.id is not set: transaction.timeout.ms",
             "enable.metrics.push=true has no effect yet: no metrics are pushed",
         ]
     );

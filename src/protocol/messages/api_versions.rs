@@ -6,7 +6,7 @@
 //! | version | what it adds |
 //! |--:|---|
 //! | 1 | throttle time |
-//! | 3 | flexible; the client's name and version (KIP-511) |
+//! | 3 | flexible; the client's name and version (KIP-511); what the cluster has switched on (KIP-584) |
 //! | 4 | features from version 0 (KAFKA-17011) |
 //! | 5 | the cluster and the broker that the client means to reach (KIP-1242) |
 
@@ -14,6 +14,8 @@ use crate::ids::NodeId;
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::{RequestMessage, ResponseMessage};
 use crate::protocol::version::VersionRange;
+#[cfg(any(test, feature = "testing"))]
+use crate::protocol::wire::TaggedField;
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 
 /// Asks a broker which APIs it speaks, and says which client is asking (from version 3, KIP-511).
@@ -124,6 +126,24 @@ pub(crate) struct ApiVersionsResponse {
     pub(crate) error: ErrorCode,
     pub(crate) apis: Vec<ApiVersionRange>,
     pub(crate) throttle_time_ms: i32,
+    /// Grows with every change of the features (from version 3, KIP-584); −1: they are not known.
+    pub(crate) finalized_features_epoch: i64,
+    /// What the cluster has switched on for all its brokers (from version 3, KIP-584).
+    pub(crate) finalized_features: Vec<FinalizedFeature>,
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl ApiVersionsResponse {
+    /// An answer that says nothing of the cluster's features.
+    pub(crate) fn new(error: ErrorCode, apis: Vec<ApiVersionRange>) -> Self {
+        Self {
+            error,
+            apis,
+            throttle_time_ms: 0,
+            finalized_features_epoch: -1,
+            finalized_features: Vec::new(),
+        }
+    }
 }
 
 impl ResponseMessage for ApiVersionsResponse {
@@ -143,13 +163,23 @@ impl ResponseMessage for ApiVersionsResponse {
         } else {
             version
         };
-        let response = Self {
+        let mut response = Self {
             error,
             apis: reader.array(ApiVersionRange::decode)?,
             throttle_time_ms: if version >= 1 { reader.i32()? } else { 0 },
+            finalized_features_epoch: -1,
+            finalized_features: Vec::new(),
         };
-        // The features that a cluster has switched on are tagged fields; a producer needs none.
-        reader.skip_tags()?;
+        reader.tags(|tag, field| {
+            match tag {
+                EPOCH_TAG => response.finalized_features_epoch = field.i64()?,
+                FINALIZED_TAG => {
+                    response.finalized_features = field.array(FinalizedFeature::decode)?;
+                }
+                _ => {}
+            }
+            Ok(())
+        })?;
         Ok(response)
     }
 
@@ -169,7 +199,54 @@ impl ResponseMessage for ApiVersionsResponse {
         if version >= 1 {
             writer.i32(self.throttle_time_ms);
         }
-        writer.no_tags();
+        if version < NAMES_CLIENT {
+            return;
+        }
+        let epoch = |field: &mut Writer| field.i64(self.finalized_features_epoch);
+        let features = |field: &mut Writer| {
+            field.array(&self.finalized_features, |field, one| one.encode(field));
+        };
+        let mut fields: Vec<TaggedField<'_>> = Vec::new();
+        if self.finalized_features_epoch != -1 {
+            fields.push((EPOCH_TAG, &epoch));
+        }
+        if !self.finalized_features.is_empty() {
+            fields.push((FINALIZED_TAG, &features));
+        }
+        writer.some_tags(&fields);
+    }
+}
+
+/// The tagged field with the epoch of the finalized features.
+const EPOCH_TAG: u32 = 1;
+/// The tagged field with the finalized features.
+const FINALIZED_TAG: u32 = 2;
+
+/// A feature that the cluster has switched on, and at which levels.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FinalizedFeature {
+    pub(crate) name: String,
+    pub(crate) max_level: i16,
+    pub(crate) min_level: i16,
+}
+
+impl FinalizedFeature {
+    fn decode(field: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let feature = Self {
+            name: field.string()?.to_owned(),
+            max_level: field.i16()?,
+            min_level: field.i16()?,
+        };
+        field.skip_tags()?;
+        Ok(feature)
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    fn encode(&self, field: &mut Writer) {
+        field.string(&self.name);
+        field.i16(self.max_level);
+        field.i16(self.min_level);
+        field.no_tags();
     }
 }
 

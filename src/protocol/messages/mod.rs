@@ -5,15 +5,25 @@
 //!
 //! One more API is one more file here and one more row in [`api`](super::api).
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod api_versions;
+mod end_txn;
+mod find_coordinator;
 mod init_producer_id;
 mod metadata;
 mod produce;
+mod txn_offset_commit;
 
+pub(crate) use add_offsets_to_txn::*;
+pub(crate) use add_partitions_to_txn::*;
 pub(crate) use api_versions::*;
+pub(crate) use end_txn::*;
+pub(crate) use find_coordinator::*;
 pub(crate) use init_producer_id::*;
 pub(crate) use metadata::*;
 pub(crate) use produce::*;
+pub(crate) use txn_offset_commit::*;
 
 use crate::protocol::version::VersionRange;
 use crate::protocol::wire::{DecodeError, Reader, Writer};

@@ -8,21 +8,26 @@
 //! | 8 | which records are to blame, and a text (KIP-467) |
 //! | 9 | flexible |
 //! | 10 | the new leader, if the broker no longer leads (KIP-951) |
-//! | 11, 12 | transactions (KIP-890) |
+//! | 11 | an error code (KIP-890) |
+//! | 12 | adds partitions to the transaction: version 2 of transactions (KIP-890) |
 //! | 13 | topic ids instead of names (KIP-516) |
 
 use crate::ids::{NodeId, TopicId};
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::frame::SharedBytes;
 use crate::protocol::messages::{RequestMessage, ResponseMessage};
-use crate::protocol::version::VersionRange;
+use crate::protocol::version::{TransactionVersion, VersionRange};
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 use crate::sync::Arc;
 
 /// One batch for each of some partitions, all of them led by one broker.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ProduceRequest {
+    /// Whose transaction the batches belong to; `None`: they belong to none.
     pub(crate) transactional_id: Option<Arc<str>>,
+    /// By which version the transaction is spoken: it decides in which versions of this request batches
+    /// can be part of it, and is not written. Without a transaction: V1.
+    pub(crate) transactions: TransactionVersion,
     /// How many replicas have to have the batches before the broker answers: 0 (it does not answer
     /// at all), 1, or −1 for all that are in sync.
     pub(crate) acks: i16,
@@ -38,6 +43,8 @@ impl ProduceRequest {
     /// The first version in which a broker accepts batches compressed with zstd; in an older one it
     /// refuses the request as a whole (KIP-110).
     pub(crate) const FIRST_WITH_ZSTD: i16 = 7;
+    /// The first version that is for transactions of version 2: it adds partitions to them (KIP-890).
+    pub(crate) const FIRST_OF_V2: i16 = 12;
 }
 
 impl RequestMessage for ProduceRequest {
@@ -63,8 +70,13 @@ impl RequestMessage for ProduceRequest {
 
     #[cfg(any(test, feature = "testing"))]
     fn decode(reader: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+        let transactional_id = reader.nullable_string()?.map(Arc::from);
         let request = Self {
-            transactional_id: reader.nullable_string()?.map(Arc::from),
+            transactions: match transactional_id {
+                Some(_) => TransactionVersion::of(version, Self::FIRST_OF_V2),
+                None => TransactionVersion::V1,
+            },
+            transactional_id,
             acks: reader.i16()?,
             timeout_ms: reader.i32()?,
             topics: reader.array(|reader| ProduceTopic::decode(reader, version))?,

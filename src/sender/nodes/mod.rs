@@ -45,6 +45,8 @@ pub(super) struct Nodes {
     setup_timeout: Backoff,
     /// That no broker can be reached.
     complaint: Complaint,
+    /// Coordinators: kept although metadata may not name them yet.
+    pinned: SortedMap<NodeId, Address>,
 }
 
 /// Whom to ask what any broker knows.
@@ -77,6 +79,7 @@ impl Nodes {
                 ..settings.setup_timeout
             },
             complaint: Complaint::default(),
+            pinned: SortedMap::new(),
         }
     }
 
@@ -149,7 +152,8 @@ impl Nodes {
     ) -> Vec<NodeId> {
         let mut stale = Vec::new();
         for (id, node) in self.by_id.iter_mut().filter(|(id, _)| id.0 >= 0) {
-            if brokers.get(id).is_none_or(|address| node.move_to(address)) {
+            let address = brokers.get(id).or_else(|| self.pinned.get(id));
+            if address.is_none_or(|address| node.move_to(address)) {
                 stale.push(*id);
             }
         }
@@ -158,6 +162,22 @@ impl Nodes {
                 .get_or_insert_with(*id, || Node::new(now, address.clone()));
         }
         stale
+    }
+
+    /// A request has to go to this broker, be it in metadata or not.
+    pub(super) fn pin(&mut self, now: Instant, id: NodeId, address: Address) {
+        self.by_id
+            .get_or_insert_with(id, || Node::new(now, address.clone()));
+        self.pinned.insert(id, address);
+    }
+
+    /// Whether this broker can be asked now, or is to be connected to first.
+    pub(super) fn choose(&self, now: Instant, id: NodeId) -> Choice {
+        match self.by_id.get(&id) {
+            Some(node) if node.can_take(now, self.max_in_flight) => Choice::Ask(id),
+            Some(node) if node.is_down() => Choice::Connect(id),
+            _ => Choice::Wait(None),
+        }
     }
 
     /// Forgets a broker that is no longer part of the cluster.

@@ -30,6 +30,7 @@ fn nodes(now: Instant, ports: &[u16]) -> Nodes {
             bootstrap: bootstrap.collect(),
             retries: 0,
             idempotence: false,
+            transactional: None,
             linger: Duration::ZERO,
             request_timeout: Duration::ZERO,
             max_request_size: 0,

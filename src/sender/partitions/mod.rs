@@ -20,6 +20,7 @@ use std::time::Instant;
 pub(super) use partition::{Next, Partition, Unsendable};
 
 use crate::accumulator::{BatchId, Outcome, PartitionId, PartitionQueue, SealedBatch};
+use crate::error::Error;
 use crate::ids::NodeId;
 use crate::sender::event::Output;
 use crate::sender::step::Agenda;
@@ -38,6 +39,8 @@ pub(super) struct Partitions {
     lingering: BTreeSet<PartitionId>,
     /// Those whose batch is ready, but the producer has no id.
     unidentified: BTreeSet<PartitionId>,
+    /// Records that have failed since somebody asked, and the first error.
+    failures: Option<(u64, Error)>,
 }
 
 /// The stage of a partition's next batch, apart from those on their way.
@@ -53,6 +56,8 @@ pub(super) enum Stage {
     Leaderless,
     /// Ready, but the producer has no id yet.
     Unidentified,
+    /// Ready, but the partition does not belong to the transaction yet: it is being added.
+    Unadded,
 }
 
 impl Partitions {
@@ -108,7 +113,7 @@ impl Partitions {
                 self.lingering.remove(&id);
             }
             Stage::Unidentified => _ = self.unidentified.remove(&id),
-            Stage::Idle | Stage::Queued(_) | Stage::Leaderless => {}
+            Stage::Idle | Stage::Queued(_) | Stage::Leaderless | Stage::Unadded => {}
         }
         match stage {
             Stage::Waiting(until) => {
@@ -118,7 +123,7 @@ impl Partitions {
                 }
             }
             Stage::Unidentified => _ = self.unidentified.insert(id),
-            Stage::Idle | Stage::Queued(_) | Stage::Leaderless => {}
+            Stage::Idle | Stage::Queued(_) | Stage::Leaderless | Stage::Unadded => {}
         }
     }
 
@@ -177,6 +182,11 @@ impl Partitions {
         let (id, batch) = (outcome.queue.id(), outcome.batch);
         agenda.cancel(outcome.deadline(), Timer::Delivery(id, batch));
         debug_assert!(self.is_incomplete(batch), "an outcome for an unknown batch");
+        if let Err(failure) = &outcome.result {
+            let failures = &mut self.failures;
+            let (records, _) = failures.get_or_insert_with(|| (0, failure.cause().clone()));
+            *records += outcome.completions.len() as u64;
+        }
         let partition = self.map.get_mut(id);
         let partition = partition.expect("its batches were registered with it");
         let incomplete = &mut self.incomplete;
@@ -185,6 +195,11 @@ impl Partitions {
             outcome.queue.decrease_load();
             agenda.push(Output::Deliver(outcome));
         });
+    }
+
+    /// Records that have failed since this was asked last, and the first error.
+    pub(super) fn take_failures(&mut self) -> Option<(u64, Error)> {
+        self.failures.take()
     }
 
     /// Takes apart what is left: batches between two attempts, and outcomes that are held.

@@ -321,6 +321,12 @@ impl Partition {
         self.oldest_taken().or_else(queued)
     }
 
+    /// The oldest batch that is not on its way: one to be sent again, or one that callers have queued.
+    pub(in crate::sender) fn oldest_unsent(&self) -> Option<BatchId> {
+        let retry = self.retries.front().map(|retry| retry.batch.id);
+        retry.or_else(|| self.queue.head().map(|head| head.id))
+    }
+
     /// Records that were taken from the queue and have no outcome.
     pub(in crate::sender) fn records_taken(&self, requests: &Requests) -> u64 {
         let in_flight = self.in_flight.iter();

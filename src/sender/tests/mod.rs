@@ -13,6 +13,7 @@ mod metadata;
 mod purge;
 mod retries;
 mod topics;
+mod transactions;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -59,6 +60,7 @@ fn settings() -> Settings {
         bootstrap: vec![address(BOOTSTRAP)],
         retries: u32::MAX,
         idempotence: false,
+        transactional: None,
         linger: LINGER,
         request_timeout: REQUEST,
         max_request_size: 10_000,
@@ -128,6 +130,8 @@ struct World {
     disconnects: Vec<NodeId>,
     finished: BTreeMap<CommandId, Result<()>>,
     purged: Option<(PurgeId, Purged)>,
+    /// Why no record may be sent any more, as often as that was said.
+    dooms: Vec<Error>,
     /// What the callbacks got.
     delivered: Arc<Mutex<Vec<Delivered>>>,
     /// The timestamp of each acknowledged record.
@@ -180,10 +184,13 @@ impl World {
     #[expect(clippy::disallowed_methods, reason = "an Instant has no other source")]
     fn with(settings: Settings, topics: TopicTable) -> Self {
         let start = Instant::now();
+        let is_transactional = settings.transactional.is_some();
         Self {
             now: start,
             sender: Sender::new(start, settings, Arc::default()),
-            accumulator: Accumulator::new(BATCH_SIZE, MEMORY, false).with_settings(topics),
+            accumulator: Accumulator::new(BATCH_SIZE, MEMORY, false)
+                .with_settings(topics)
+                .with_transactions(is_transactional),
             sent: BTreeMap::new(),
             connects: Vec::new(),
             attempts: Vec::new(),
@@ -191,6 +198,7 @@ impl World {
             disconnects: Vec::new(),
             finished: BTreeMap::new(),
             purged: None,
+            dooms: Vec::new(),
             delivered: Arc::default(),
             timestamps: Arc::default(),
             wait: None,
@@ -274,6 +282,7 @@ impl World {
                     assert!(before.is_none(), "answered twice");
                 }
                 Output::Yield => self.yields += 1,
+                Output::Doom(error) => self.dooms.push(error),
                 Output::Report(_) => {}
                 Output::Wait(deadline) => {
                     let is_future = deadline.is_none_or(|deadline| deadline > self.now);

@@ -28,6 +28,8 @@ pub(super) struct Limits {
     /// When nothing is left of any fault, a record takes this long at most.
     pub(super) quick: Duration,
     pub(super) tells_duplicates: bool,
+    /// A record may fail because of another one, and a log has markers between records.
+    pub(super) has_transactions: bool,
 }
 
 impl Limits {
@@ -49,6 +51,7 @@ impl Limits {
             patience: options.patience(),
             quick: options.quick(),
             tells_duplicates: options.tells_duplicates,
+            has_transactions: sender.transactional.is_some(),
         }
     }
 }

@@ -84,12 +84,16 @@ impl Checker {
             if sent.partition != partition {
                 continue;
             }
-            if sent.outcome == Some(Ok(None)) && self.limits.acks != Acks::None {
+            let is_anywhere = self.limits.has_transactions && matches!(sent.outcome, Some(Ok(_)));
+            let is_anywhere = is_anywhere || sent.outcome == Some(Ok(None));
+            if is_anywhere && self.limits.acks != Acks::None {
                 broken_if(I2, !logs.iter().any(|log| log.contains(&id)), || {
                     format!("record {id} was acknowledged, and is not in partition {partition}")
                 });
             }
-            if let Some(Ok(Some(offset))) = sent.outcome {
+            if let Some(Ok(Some(offset))) = sent.outcome
+                && !self.limits.has_transactions
+            {
                 let at = usize::try_from(offset).unwrap_or(usize::MAX);
                 let found: Vec<_> = logs.iter().filter_map(|log| log.get(at)).collect();
                 broken_if(I2, !found.contains(&&id), || {

@@ -63,8 +63,10 @@ impl Checker {
                 broken_if(I1, kind == ErrorKind::Internal, || {
                     format!("the callback of record {id} was dropped: {error}")
                 });
-                self.check_patience(now, id, &error);
-                self.check_failure(now, id, kind, &error.to_string());
+                if !self.limits.has_transactions {
+                    self.check_patience(now, id, &error);
+                    self.check_failure(now, id, kind, &error.to_string());
+                }
                 Err(kind)
             }
         };

@@ -324,6 +324,7 @@ impl World {
                     }
                 }
                 Output::Deliver(outcome) => self.deliver(outcome),
+                Output::Doom(_) => {}
                 Output::Finish(id, result) => self.on_finish(id, &result),
                 Output::Purged(id, purged) => self.on_purged(id, &purged),
                 Output::Yield => {

@@ -62,6 +62,7 @@ impl World {
             self.pause_client(lasts);
         }
         self.on_rare_calamity(partition);
+        self.on_transactional_calamity();
     }
 
     pub(in crate::sim) fn crash(&mut self, broker: NodeId, lasts: Duration) {

@@ -53,7 +53,7 @@ impl World {
     }
 
     /// Leaves a command for the sender, which takes it at its next turn.
-    pub(super) fn command(&mut self, command: Command) -> CommandId {
+    pub(in crate::sim) fn command(&mut self, command: Command) -> CommandId {
         let id = CommandId(self.post("command", &command));
         self.posted.push(Input::Command(id, command));
         id
@@ -95,6 +95,10 @@ impl World {
                     self.checker.on_flushed(before);
                     caller.state = State::Running;
                     self.pause(index);
+                }
+                State::Ending(command, commit) if *command == id => {
+                    let commit = *commit;
+                    self.on_transaction(index, commit, result);
                 }
                 State::Closing(command, deadline) if *command == id => {
                     self.checker.on_unblocked(now, "close", *deadline);

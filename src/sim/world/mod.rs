@@ -30,6 +30,7 @@ use crate::sim::options::{ANY_SIZE, Options, TOPIC};
 use crate::sim::promise::{I8, I11, broken_if};
 use crate::sim::record::RecordId;
 use crate::sim::stage::{Reader, Stage, Summary, Trace};
+use crate::sim::transactions::Transactions;
 use crate::sync::Arc;
 use crate::testing::simulated::Blow;
 use crate::testing::{Api, MockRecord};
@@ -47,6 +48,8 @@ pub(super) struct World {
     /// Decides what callers do.
     pub(super) dice: Dice,
     pub(super) commands: u64,
+    /// Of a transactional producer.
+    pub(super) transactions: Option<Transactions>,
     /// How many gaps brokers had found in sequences when nothing was wrong any more.
     settled_gaps: Option<u64>,
     /// How many callers have stood in line for memory.
@@ -91,6 +94,7 @@ impl World {
         Self {
             accumulator: Accumulator::new(options.batch_size, options.buffer_memory, true)
                 .with_settings(options.topics.clone())
+                .with_transactions(options.sender.transactional.is_some())
                 .with_interceptors(interceptor.interceptors()),
             interceptor,
             checker: Checker::new(&options),
@@ -98,6 +102,7 @@ impl World {
             callers: Vec::new(),
             dice: Dice::new(seed, Stream::Workload),
             commands: 0,
+            transactions: None,
             settled_gaps: None,
             stood_in_line: 0,
             posted: Vec::new(),

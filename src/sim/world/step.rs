@@ -132,6 +132,12 @@ impl World {
                     self.publish(&view, &changed);
                 }
                 Output::Deliver(outcome) => self.deliver(outcome),
+                Output::Doom(error) => {
+                    self.stage.note("doom", [0; 3], || error.to_string());
+                    if let Some(transactions) = &mut self.transactions {
+                        transactions.on_doom(&error);
+                    }
+                }
                 Output::Finish(id, result) => self.on_finish(id, &result),
                 Output::Purged(id, purged) => self.on_purged(id, &purged),
                 Output::Report(_) => {}

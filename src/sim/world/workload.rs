@@ -45,6 +45,7 @@ impl World {
             }
             State::Running => match self.callers[index].kind {
                 Kind::Closer => self.close(index),
+                Kind::Ender => self.go_on_with_transactions(index),
                 Kind::Probe { next } => self.probe(index, next),
                 Kind::Sender => self.send_something(index),
             },
@@ -62,6 +63,14 @@ impl World {
             self.await_topic(index);
             return;
         };
+        if let Some(transactions) = &self.transactions
+            && !transactions.may_send()
+        {
+            // The program knows, and tries again in the next transaction.
+            let is_fatal = transactions.is_fatal();
+            self.callers[index].left *= u32::from(!is_fatal);
+            return self.pause(index);
+        }
         if self.dice.chance(60) {
             self.flush(index);
             return;
@@ -93,7 +102,7 @@ impl World {
         self.pause(index);
     }
 
-    pub(super) fn pause(&mut self, index: usize) {
+    pub(in crate::sim) fn pause(&mut self, index: usize) {
         let most = u32::try_from(self.options.gap.as_micros()).expect("short");
         let gap = self.dice.micros(0, most);
         self.stage.after(gap, Event::Caller(index));
@@ -205,6 +214,9 @@ impl World {
                     )
                 });
                 self.checker.on_accepted(self.stage.now, id, batch);
+                if let Some(transactions) = &mut self.transactions {
+                    transactions.on_accepted(id);
+                }
                 true
             }
             Err(Refused::Closed | Refused::Forked) => true,

@@ -2,9 +2,10 @@
 //!
 //! - As Kafka 4 does, the brokers offer Produce from version 0, because librdkafka looks for it
 //!   (KAFKA-18659), though they refuse what is below 3.
-//! - They name Fetch, `ListOffsets` and `FindCoordinator`, which librdkafka takes as the sign of a
-//!   broker that knows record batches, but serve none of these: `FindCoordinator` is
-//!   [refused](super::find_coordinator), the others cost the connection.
+//! - They name Fetch and `ListOffsets`, which librdkafka takes as the sign of a broker that knows record
+//!   batches, but serve neither: a request costs the connection.
+//! - From version 3 on, they say which version of transactions the cluster has finalized
+//!   (`transaction.version`).
 //! - A version of this API that a broker does not know is answered in version 0, with
 //!   `UNSUPPORTED_VERSION` and its own range (KIP-511).
 //! - A client that means another cluster or another broker is told to look for them, from version 5
@@ -12,19 +13,18 @@
 
 use crate::ErrorCode;
 use crate::ids::NodeId;
-use crate::protocol::messages::{ApiVersionRange, ApiVersionsRequest, ApiVersionsResponse};
-use crate::protocol::version::VersionRange;
+use crate::protocol::messages::{
+    ApiVersionRange, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeature,
+};
+use crate::protocol::version::{TRANSACTION_VERSION, TransactionVersion, VersionRange};
 use crate::protocol::{ApiKey, Response};
 use crate::testing::MockRequestContent;
-use crate::testing::api::{Answer, Arrival, Handler, find_coordinator};
+use crate::testing::api::{Answer, Arrival, Handler};
 use crate::testing::state::ClusterState;
 
-/// Keys and versions of what is offered and not served: Fetch, `ListOffsets`, `FindCoordinator`.
-const NAMED_ONLY: [(i16, VersionRange); 3] = [
-    (1, VersionRange::new(4, 17)),
-    (2, VersionRange::new(1, 10)),
-    (find_coordinator::KEY, find_coordinator::VERSIONS),
-];
+/// Keys and versions of what is offered and not served: Fetch, `ListOffsets`.
+const NAMED_ONLY: [(i16, VersionRange); 2] =
+    [(1, VersionRange::new(4, 17)), (2, VersionRange::new(1, 10))];
 
 impl Handler for ApiVersionsRequest {
     fn content(&self, _state: &ClusterState) -> MockRequestContent {
@@ -53,10 +53,16 @@ impl Handler for ApiVersionsRequest {
             ErrorCode::UNSUPPORTED_VERSION => unsupported(state).apis,
             _ => Vec::new(),
         };
+        let (finalized_features_epoch, finalized_features) = match error {
+            ErrorCode::NONE => (state.transactions.features_epoch, features(state)),
+            _ => (-1, Vec::new()),
+        };
         let response = ApiVersionsResponse {
             error,
             apis,
             throttle_time_ms: arrival.plan.throttle_time_ms(),
+            finalized_features_epoch,
+            finalized_features,
         };
         Answer::Send(Response::ApiVersions(response), error)
     }
@@ -74,11 +80,8 @@ impl ApiVersionsRequest {
 
 /// The answer, in version 0, to a version that is not offered.
 pub(in crate::testing) fn unsupported(state: &ClusterState) -> ApiVersionsResponse {
-    ApiVersionsResponse {
-        error: ErrorCode::UNSUPPORTED_VERSION,
-        apis: vec![range(state, ApiKey::ApiVersions)],
-        throttle_time_ms: 0,
-    }
+    let apis = vec![range(state, ApiKey::ApiVersions)];
+    ApiVersionsResponse::new(ErrorCode::UNSUPPORTED_VERSION, apis)
 }
 
 fn offered(state: &ClusterState) -> Vec<ApiVersionRange> {
@@ -89,6 +92,19 @@ fn offered(state: &ClusterState) -> Vec<ApiVersionRange> {
     let mut apis: Vec<_> = served.chain(named).collect();
     apis.sort_by_key(|api| api.api_key);
     apis
+}
+
+/// What the cluster has switched on.
+fn features(state: &ClusterState) -> Vec<FinalizedFeature> {
+    let level = match state.transactions.version {
+        TransactionVersion::V1 => 1,
+        TransactionVersion::V2 => 2,
+    };
+    vec![FinalizedFeature {
+        name: TRANSACTION_VERSION.to_owned(),
+        max_level: level,
+        min_level: level,
+    }]
 }
 
 fn range(state: &ClusterState, api: ApiKey) -> ApiVersionRange {

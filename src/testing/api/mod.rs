@@ -3,16 +3,21 @@
 //! One more API is one more file here and one more row in each of the two functions and two enums
 //! below; the compiler asks for all of them.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 pub(super) mod api_versions;
-pub(super) mod find_coordinator;
+mod end_txn;
+mod find_coordinator;
 mod init_producer_id;
 mod metadata;
 pub(super) mod produce;
+mod txn_offset_commit;
 
 use crate::ErrorCode;
 use crate::ids::NodeId;
+use crate::protocol::messages::TxnPartitionResult;
 use crate::protocol::{ApiKey, Request, Response};
-use crate::testing::faults::{Plan, Subject};
+use crate::testing::faults::{Plan, Refusal, Subject};
 use crate::testing::log::MockProducedPartition;
 use crate::testing::state::ClusterState;
 
@@ -55,13 +60,46 @@ pub(super) enum Answer {
     Close,
 }
 
+/// What comes of a request whose refusal a test has perhaps scripted: that, after it has acted, in place
+/// of acting, or not at all.
+fn scripted<T>(
+    refusal: Option<&Refusal>,
+    act: impl FnOnce() -> Result<T, ErrorCode>,
+) -> Result<T, ErrorCode> {
+    match refusal {
+        None => act(),
+        Some(refusal) if refusal.applied => act().and(Err(refusal.code)),
+        Some(refusal) => Err(refusal.code),
+    }
+}
+
+/// What a request of this version is told in place of `PRODUCER_FENCED`, which it has since `first`.
+fn since(first: i16, version: i16, error: ErrorCode) -> ErrorCode {
+    match error {
+        ErrorCode::PRODUCER_FENCED if version < first => ErrorCode::INVALID_PRODUCER_EPOCH,
+        error => error,
+    }
+}
+
+/// What the observer is told of a request whose partitions have errors of their own.
+fn first_error<'a>(partitions: impl Iterator<Item = &'a TxnPartitionResult>) -> ErrorCode {
+    let mut errors = partitions.map(|partition| partition.error);
+    let error = errors.find(|error| *error != ErrorCode::NONE);
+    error.unwrap_or(ErrorCode::NONE)
+}
+
 /// The handler of a request.
 pub(super) fn handler(request: &Request) -> &dyn Handler {
     match request {
         Request::Produce(request) => request,
         Request::Metadata(request) => request,
+        Request::FindCoordinator(request) => request,
         Request::ApiVersions(request) => request,
         Request::InitProducerId(request) => request,
+        Request::AddPartitionsToTxn(request) => request,
+        Request::AddOffsetsToTxn(request) => request,
+        Request::EndTxn(request) => request,
+        Request::TxnOffsetCommit(request) => request,
     }
 }
 
@@ -73,10 +111,20 @@ pub enum Api {
     Produce,
     /// Asks for brokers, topics and leaders.
     Metadata,
+    /// Asks who coordinates a group or a transactional id.
+    FindCoordinator,
     /// Asks which versions a broker speaks.
     ApiVersions,
-    /// Asks for the id of an idempotent producer.
+    /// Asks for a producer's id and epoch.
     InitProducerId,
+    /// Adds partitions to a transaction, in version 1 of transactions.
+    AddPartitionsToTxn,
+    /// Adds a group's offsets to a transaction, in version 1 of transactions.
+    AddOffsetsToTxn,
+    /// Commits or aborts a transaction.
+    EndTxn,
+    /// Commits a group's offsets in a transaction.
+    TxnOffsetCommit,
     /// Any other, by its number in Kafka's protocol; the mock cluster serves none of these.
     Other(i16),
 }
@@ -86,8 +134,13 @@ impl Api {
         match key {
             ApiKey::Produce => Self::Produce,
             ApiKey::Metadata => Self::Metadata,
+            ApiKey::FindCoordinator => Self::FindCoordinator,
             ApiKey::ApiVersions => Self::ApiVersions,
             ApiKey::InitProducerId => Self::InitProducerId,
+            ApiKey::AddPartitionsToTxn => Self::AddPartitionsToTxn,
+            ApiKey::AddOffsetsToTxn => Self::AddOffsetsToTxn,
+            ApiKey::EndTxn => Self::EndTxn,
+            ApiKey::TxnOffsetCommit => Self::TxnOffsetCommit,
         }
     }
 
@@ -109,6 +162,8 @@ impl Api {
 pub enum MockRequestContent {
     /// Records to be written.
     Produce {
+        /// Whose transaction the records belong to; none: they belong to none.
+        transactional_id: Option<String>,
         /// 0, 1, or −1 for all.
         acks: i16,
         /// How long the broker may wait for its followers.
@@ -122,6 +177,13 @@ pub enum MockRequestContent {
         topics: Option<Vec<String>>,
         /// Whether topics that do not exist should be made.
         allow_auto_topic_creation: bool,
+    },
+    /// The question who coordinates a group or a transactional id.
+    FindCoordinator {
+        /// 0: the keys are group ids; 1: transactional ids.
+        key_type: i8,
+        /// Whose coordinators are asked for.
+        keys: Vec<String>,
     },
     /// The question which versions the broker speaks.
     ApiVersions {
@@ -138,12 +200,64 @@ pub enum MockRequestContent {
     InitProducerId {
         /// None: an idempotent producer without transactions.
         transactional_id: Option<String>,
+        /// The producer's `transaction.timeout.ms`; meaningless without a transactional id.
+        transaction_timeout_ms: i32,
         /// The id that the producer has, or −1.
         producer_id: i64,
         /// The epoch that the producer has, or −1.
         producer_epoch: i16,
     },
-    /// The broker closed the connection, or for `ApiVersions` answered with its own range, or for
-    /// `FindCoordinator` with an error; this says why.
+    /// Partitions for a transaction.
+    AddPartitionsToTxn {
+        /// Whose transaction it is.
+        transactional_id: String,
+        /// The id that the producer has.
+        producer_id: i64,
+        /// The epoch that the producer has.
+        producer_epoch: i16,
+        /// Topics and partitions.
+        partitions: Vec<(String, i32)>,
+    },
+    /// A group for a transaction.
+    AddOffsetsToTxn {
+        /// Whose transaction it is.
+        transactional_id: String,
+        /// The id that the producer has.
+        producer_id: i64,
+        /// The epoch that the producer has.
+        producer_epoch: i16,
+        /// The group whose offsets will be committed.
+        group_id: String,
+    },
+    /// The end of a transaction.
+    EndTxn {
+        /// Whose transaction it is.
+        transactional_id: String,
+        /// The id that the producer has.
+        producer_id: i64,
+        /// The epoch that the producer has.
+        producer_epoch: i16,
+        /// Whether it shall be committed; if not, aborted.
+        committed: bool,
+    },
+    /// Offsets of a group, to be committed in a transaction.
+    TxnOffsetCommit {
+        /// Whose transaction it is.
+        transactional_id: String,
+        /// The id that the producer has.
+        producer_id: i64,
+        /// The epoch that the producer has.
+        producer_epoch: i16,
+        /// The group.
+        group_id: String,
+        /// The group's generation or its member's epoch, or −1.
+        generation: i32,
+        /// The group's member; empty: none is named.
+        member_id: String,
+        /// Topics (empty if the cluster does not know their ids), partitions and offsets.
+        offsets: Vec<(String, i32, i64)>,
+    },
+    /// The broker closed the connection, or for `ApiVersions` answered with its own range; this says
+    /// why.
     Refused(String),
 }

@@ -12,7 +12,13 @@
 //! | any other part of the batch | `INVALID_RECORD`, from version 8 with the record |
 //! | a control batch, or a producer id without an epoch or a sequence | `INVALID_RECORD` |
 //! | a codec that does not exist, or that is not compiled in | `UNSUPPORTED_COMPRESSION_TYPE` |
+//! | a batch of a transaction, in a request without its id | `TRANSACTIONAL_ID_AUTHORIZATION_FAILED` |
+//! | a batch of none, from a producer whose transaction is open here | `INVALID_TXN_STATE` |
+//! | the partition is not part of the transaction, before version 12 | `TRANSACTION_ABORTABLE`, before 11 `INVALID_TXN_STATE` |
+//! | the transaction before is not complete | `CONCURRENT_TRANSACTIONS`, before version 12 `NOT_ENOUGH_REPLICAS` |
+//! | another producer has the transactional id | `INVALID_PRODUCER_EPOCH` or `INVALID_PRODUCER_ID_MAPPING` |
 //!
+//! From version 12 on, the partition becomes part of the transaction by the first batch (KIP-890).
 //! How a batch's producer id and sequence are judged is in [`producers`](crate::testing::producers).
 //! A repeated batch is answered as in Kafka: with its offset, and with its largest timestamp as the
 //! time of append even if the topic does not stamp records.
@@ -38,12 +44,15 @@ use crate::testing::events::{MockArrival, MockEvent};
 use crate::testing::faults::{Refusal, Subject};
 use crate::testing::legality::{self, Claim};
 use crate::testing::log::MockProducedPartition;
+use crate::testing::partition_log::CONTROL;
 use crate::testing::producers::{Appended, Verdict};
 use crate::testing::state::ClusterState;
+use crate::testing::transactions::{Identity, Joining};
 
 impl Handler for ProduceRequest {
     fn content(&self, state: &ClusterState) -> MockRequestContent {
         MockRequestContent::Produce {
+            transactional_id: self.transactional_id.as_ref().map(ToString::to_string),
             acks: self.acks,
             timeout_ms: self.timeout_ms,
             partitions: describe(state, self),
@@ -75,7 +84,7 @@ impl Handler for ProduceRequest {
             let name = name_of(state, topic);
             let delivery = Delivery {
                 topic: name.as_deref(),
-                acks: self.acks,
+                request: self,
                 arrival,
             };
             let mut partitions = Vec::with_capacity(topic.partitions.len());
@@ -105,7 +114,7 @@ impl Handler for ProduceRequest {
 struct Delivery<'a> {
     /// `None`: the topic's id is not known.
     topic: Option<&'a str>,
-    acks: i16,
+    request: &'a ProduceRequest,
     arrival: &'a Arrival<'a>,
 }
 
@@ -120,7 +129,7 @@ fn handle_batch(
     let answer = produce(state, delivery, partition);
     if state.settings.observer.is_some() {
         let is_repeated = state.log.counters.repeated_batches > repeated;
-        let came = (delivery.arrival.node, delivery.acks);
+        let came = (delivery.arrival.node, delivery.request.acks);
         let arrival = MockArrival::new(came, topic, partition, &answer, is_repeated);
         state.observe(&MockEvent::Batch(arrival));
     }
@@ -149,7 +158,8 @@ fn describe(state: &ClusterState, request: &ProduceRequest) -> Vec<MockProducedP
         let name = name_of(state, topic).unwrap_or_else(|| "".into());
         for partition in &topic.partitions {
             let bytes = partition.records.as_slice();
-            let stamp = Claim::read(bytes).map_or(ProducerStamp::NONE, |claim| claim.stamp);
+            let claim = Claim::read(bytes);
+            let stamp = claim.map_or(ProducerStamp::NONE, |claim| claim.stamp);
             all.push(MockProducedPartition {
                 topic: name.to_string(),
                 partition: partition.index,
@@ -158,6 +168,7 @@ fn describe(state: &ClusterState, request: &ProduceRequest) -> Vec<MockProducedP
                 producer_id: stamp.producer_id,
                 producer_epoch: stamp.epoch,
                 base_sequence: stamp.base_sequence,
+                is_transactional: claim.is_some_and(|claim| claim.is_transactional),
             });
         }
     }
@@ -190,7 +201,7 @@ fn append(
     delivery: &Delivery<'_>,
     batch: &ProducePartition,
 ) -> Result<ProducePartitionResponse, Problem> {
-    if !(-1..=1).contains(&delivery.acks) {
+    if !(-1..=1).contains(&delivery.request.acks) {
         return Err(ErrorCode::INVALID_REQUIRED_ACKS.into());
     }
     let Some(name) = delivery.topic else {
@@ -202,6 +213,7 @@ fn append(
     if partition.leader != Some(delivery.arrival.node) {
         return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER.into());
     }
+    join_transaction(state, delivery, name, batch)?;
     let header = check(&batch.records, state.settings.max_message_bytes)?;
     let stamps = state
         .topics
@@ -235,6 +247,45 @@ fn append(
     state.log.count_batch(&header);
     Ok(done(base_offset, append_time_ms.unwrap_or(-1)))
 }
+
+/// A batch of a transaction: makes sure that the partition is part of it. Comes before the batch itself
+/// is checked, as in Kafka, so in version 2 of transactions a bad batch begins one.
+fn join_transaction(
+    state: &mut ClusterState,
+    delivery: &Delivery<'_>,
+    topic: &str,
+    batch: &ProducePartition,
+) -> Result<(), ErrorCode> {
+    let Some(claim) = Claim::read(batch.records.as_slice()) else {
+        return Ok(());
+    };
+    let ProducerStamp {
+        producer_id,
+        epoch,
+        base_sequence,
+    } = claim.stamp;
+    if !claim.is_transactional {
+        let open = state.partition(topic, batch.index);
+        let open = open.and_then(|partition| partition.log.open_epoch(producer_id));
+        return match open {
+            Some(_) => Err(ErrorCode::INVALID_TXN_STATE),
+            None => Ok(()),
+        };
+    }
+    let Some(transactional_id) = delivery.request.transactional_id.as_deref() else {
+        return Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+    };
+    let joining = Joining {
+        transactional_id,
+        producer: Identity { producer_id, epoch },
+        transactions: delivery.request.transactions,
+        knows_abortable: delivery.arrival.version >= ABORTABLE,
+    };
+    state.join_partition(joining, (topic, batch.index), base_sequence)
+}
+
+/// The first version that has `TRANSACTION_ABORTABLE` (KIP-890).
+const ABORTABLE: i16 = 11;
 
 /// Whether the batch was appended before. Fails if it is out of order.
 fn find_repeat(
@@ -315,9 +366,6 @@ fn check(records: &SharedBytes, max_message_bytes: usize) -> Result<BatchHeader,
     }
     Ok(header)
 }
-
-/// The attribute of batches that brokers write themselves, to end a transaction.
-const CONTROL: i16 = 0x20;
 
 /// Why a batch was not appended.
 struct Problem {

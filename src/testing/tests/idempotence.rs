@@ -72,7 +72,6 @@ fn every_broker_gives_producer_ids_that_are_unique() {
     for (transactional_id, had, error) in [
         (None, (1, -1), ErrorCode::INVALID_REQUEST),
         (None, (-1, 4), ErrorCode::INVALID_REQUEST),
-        (Some("transaction"), (-1, -1), ErrorCode::NOT_COORDINATOR),
     ] {
         let answer = one.init(transactional_id, had);
         assert_eq!(answer.error, error);
@@ -89,6 +88,7 @@ fn every_broker_gives_producer_ids_that_are_unique() {
         requests[3].content,
         MockRequestContent::InitProducerId {
             transactional_id: None,
+            transaction_timeout_ms: i32::MAX,
             producer_id: 1,
             producer_epoch: 4,
         }

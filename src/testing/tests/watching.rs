@@ -207,6 +207,7 @@ fn chance_is_drawn_for_each_partition_of_a_request() {
     });
     let request = Request::Produce(ProduceRequest {
         transactional_id: None,
+        transactions: TransactionVersion::V1,
         acks: -1,
         timeout_ms: 30_000,
         topics: vec![ProduceTopic {

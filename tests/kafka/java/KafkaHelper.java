@@ -14,11 +14,18 @@ import java.util.Properties;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.FeatureUpdate;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.clients.admin.TransactionListing;
+import org.apache.kafka.clients.admin.UpdateFeaturesOptions;
+import org.apache.kafka.clients.consumer.ConsumerGroupMetadata;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.internals.BuiltInPartitioner;
 import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.Node;
@@ -30,6 +37,7 @@ import org.apache.kafka.common.errors.TopicExistsException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.StringSerializer;
 
 /**
  * Kafka's own client code behind a pipe: the tests ask in lines, and one JVM answers all of them,
@@ -85,8 +93,13 @@ public final class KafkaHelper {
             case "delete" -> delete(words[1], words[2]);
             case "leaders" -> leaders(words[1], words[2]);
             case "ends" -> ends(words[1], words[2]);
-            case "read" -> read(words[1], words[2]);
+            case "read" -> read(words[1], words[2], "read_uncommitted");
+            case "committed" -> read(words[1], words[2], "read_committed");
+            case "offsets" -> offsets(words[1], words[2]);
+            case "feature" -> feature(words[1], words[2], Short.parseShort(words[3]));
+            case "transactions" -> transactions(words[1]);
             case "partitions" -> partitions(words);
+            case "transact" -> transact(words);
             default -> throw new IllegalArgumentException("unknown question " + words[0]);
         }
     }
@@ -154,7 +167,7 @@ public final class KafkaHelper {
 
     /** Each partition with its end offset. */
     private void ends(String bootstrap, String topic) throws Exception {
-        try (KafkaConsumer<byte[], byte[]> consumer = consumer(bootstrap)) {
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer(bootstrap, "read_uncommitted")) {
             Collection<TopicPartition> all = topicPartitions(bootstrap, topic);
             consumer.endOffsets(all)
                     .forEach((tp, end) -> answers.println(" " + tp.partition() + " " + end));
@@ -165,8 +178,8 @@ public final class KafkaHelper {
      * Every record from the beginning to the end offsets of this moment:
      * PARTITION OFFSET TIMESTAMP TIMESTAMP-TYPE KEY VALUE [NAME=VALUE]...
      */
-    private void read(String bootstrap, String topic) throws Exception {
-        try (KafkaConsumer<byte[], byte[]> consumer = consumer(bootstrap)) {
+    private void read(String bootstrap, String topic, String isolation) throws Exception {
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer(bootstrap, isolation)) {
             Collection<TopicPartition> all = topicPartitions(bootstrap, topic);
             consumer.assign(all);
             consumer.seekToBeginning(all);
@@ -187,6 +200,51 @@ public final class KafkaHelper {
         }
     }
 
+    /** What a group has committed: TOPIC PARTITION OFFSET */
+    private void offsets(String bootstrap, String group) throws Exception {
+        admin(bootstrap)
+                .listConsumerGroupOffsets(group)
+                .partitionsToOffsetAndMetadata()
+                .get()
+                .forEach(
+                        (tp, offset) ->
+                                answers.println(
+                                        " " + tp.topic() + " " + tp.partition() + " "
+                                                + offset.offset()));
+    }
+
+    /** Finalizes a feature of the cluster at this level. */
+    private void feature(String bootstrap, String name, short level) throws Exception {
+        FeatureUpdate update =
+                new FeatureUpdate(level, FeatureUpdate.UpgradeType.SAFE_DOWNGRADE);
+        FeatureUpdate upgrade = new FeatureUpdate(level, FeatureUpdate.UpgradeType.UPGRADE);
+        try {
+            admin(bootstrap)
+                    .updateFeatures(Map.of(name, upgrade), new UpdateFeaturesOptions())
+                    .all()
+                    .get();
+        } catch (ExecutionException error) {
+            admin(bootstrap)
+                    .updateFeatures(Map.of(name, update), new UpdateFeaturesOptions())
+                    .all()
+                    .get();
+        }
+    }
+
+    /**
+     * The transactions that the coordinators know: ID STATE. By a client of its own: one that has seen
+     * a broker leave fails with "Unexpected key set".
+     */
+    private void transactions(String bootstrap) throws Exception {
+        Admin old = admins.remove(bootstrap);
+        if (old != null) {
+            old.close(Duration.ZERO);
+        }
+        for (TransactionListing one : admin(bootstrap).listTransactions().all().get()) {
+            answers.println(" " + one.transactionalId() + " " + one.state());
+        }
+    }
+
     /** What Kafka's default partitioner says: partitions COUNT KEY... */
     private void partitions(String[] words) {
         int count = Integer.parseInt(words[1]);
@@ -194,6 +252,60 @@ public final class KafkaHelper {
             byte[] key = HEX.parseHex(words[i].substring(1));
             answers.println(" " + BuiltInPartitioner.partitionForKey(key, count));
         }
+    }
+
+    /**
+     * transact BOOTSTRAP TRANSACTIONAL-ID STEP...: what Kafka's producers do, one step after the
+     * other, and for each step a line: ok, or the error. A step begins with the producer's number:
+     * 0.init, 0.begin, 0.send=TOPIC:PARTITION:VALUE, 0.offset=GROUP:TOPIC:PARTITION:OFFSET,
+     * 0.commit, 0.abort.
+     */
+    private void transact(String[] words) {
+        Map<String, KafkaProducer<String, String>> producers = new HashMap<>();
+        for (int i = 3; i < words.length; i++) {
+            String[] step = words[i].split("\\.", 2);
+            KafkaProducer<String, String> producer =
+                    producers.computeIfAbsent(step[0], number -> producer(words[1], words[2]));
+            try {
+                transact(producer, step[1]);
+                answers.println(" " + words[i] + " ok");
+            } catch (Exception error) {
+                Throwable cause = error instanceof ExecutionException ? error.getCause() : error;
+                answers.println(" " + words[i] + " " + cause.getClass().getSimpleName());
+            }
+        }
+        producers.values().forEach(producer -> producer.close(Duration.ZERO));
+    }
+
+    private static void transact(KafkaProducer<String, String> producer, String step)
+            throws Exception {
+        String[] parts = step.split("[=:]");
+        switch (parts[0]) {
+            case "init" -> producer.initTransactions();
+            case "begin" -> producer.beginTransaction();
+            case "send" ->
+                    producer.send(
+                                    new ProducerRecord<>(
+                                            parts[1], Integer.valueOf(parts[2]), null, parts[3]))
+                            .get();
+            case "offset" -> {
+                TopicPartition partition = new TopicPartition(parts[2], Integer.parseInt(parts[3]));
+                producer.sendOffsetsToTransaction(
+                        Map.of(partition, new OffsetAndMetadata(Long.parseLong(parts[4]), "java")),
+                        new ConsumerGroupMetadata(parts[1]));
+            }
+            case "commit" -> producer.commitTransaction();
+            case "abort" -> producer.abortTransaction();
+            default -> throw new IllegalArgumentException("unknown step " + step);
+        }
+    }
+
+    private static KafkaProducer<String, String> producer(String bootstrap, String id) {
+        Properties properties = new Properties();
+        properties.put("bootstrap.servers", bootstrap);
+        properties.put("transactional.id", id);
+        properties.put("reconnect.backoff.max.ms", 200);
+        return new KafkaProducer<>(properties, new StringSerializer(), new StringSerializer());
     }
 
     private void print(ConsumerRecord<byte[], byte[]> record) {
@@ -291,8 +403,9 @@ public final class KafkaHelper {
                 });
     }
 
-    private static KafkaConsumer<byte[], byte[]> consumer(String bootstrap) {
+    private static KafkaConsumer<byte[], byte[]> consumer(String bootstrap, String isolation) {
         Properties properties = new Properties();
+        properties.put("isolation.level", isolation);
         properties.put("bootstrap.servers", bootstrap);
         properties.put("enable.auto.commit", false);
         properties.put("auto.offset.reset", "earliest");

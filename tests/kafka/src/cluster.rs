@@ -257,7 +257,27 @@ impl Cluster {
 
     /// All records of a topic, read by Kafka's own consumer, by partition and offset.
     pub fn read(&self, topic: &str) -> Vec<ReadRecord> {
-        must(self.helper().read(&self.bootstrap(), topic))
+        must(self.helper().read("read", &self.bootstrap(), topic))
+    }
+
+    /// The same by a consumer that sees only what is committed, as far as no transaction is open.
+    pub fn read_committed(&self, topic: &str) -> Vec<ReadRecord> {
+        must(self.helper().read("committed", &self.bootstrap(), topic))
+    }
+
+    /// What a consumer group has committed: lines of topic, partition and offset.
+    pub fn group_offsets(&self, group: &str) -> Vec<String> {
+        self.ask(&format!("offsets {} {group}", self.bootstrap()))
+    }
+
+    /// Finalizes a feature of the cluster, as `kafka-features.sh` does.
+    pub fn set_feature(&self, name: &str, level: i16) {
+        self.ask(&format!("feature {} {name} {level}", self.bootstrap()));
+    }
+
+    /// The transactions that the coordinators know: lines of transactional id and state.
+    pub fn transactions(&self) -> Vec<String> {
+        self.ask(&format!("transactions {}", self.bootstrap()))
     }
 
     /// The partition that Kafka's default partitioner picks for each key.

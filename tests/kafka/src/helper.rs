@@ -125,12 +125,27 @@ impl Helper {
         Ok(ends.into_iter().map(|(_, end)| end).collect())
     }
 
-    pub(crate) fn read(&mut self, bootstrap: &str, topic: &str) -> Result<Vec<ReadRecord>, String> {
-        let lines = self.ask(&format!("read {bootstrap} {topic}"))?;
+    /// With `question` "committed" as a consumer with `isolation.level=read_committed`.
+    pub(crate) fn read(
+        &mut self,
+        question: &str,
+        bootstrap: &str,
+        topic: &str,
+    ) -> Result<Vec<ReadRecord>, String> {
+        let lines = self.ask(&format!("{question} {bootstrap} {topic}"))?;
         let records: Result<Vec<_>, _> = lines.iter().map(|line| parse_record(line)).collect();
         let mut records = records?;
         records.sort_by_key(|record| (record.partition, record.offset));
         Ok(records)
+    }
+
+    pub(crate) fn transact(
+        &mut self,
+        bootstrap: &str,
+        id: &str,
+        steps: &[&str],
+    ) -> Result<Vec<String>, String> {
+        self.ask(&format!("transact {bootstrap} {id} {}", steps.join(" ")))
     }
 
     pub(crate) fn partitions_for_keys(
@@ -148,6 +163,18 @@ impl Helper {
         }
         Ok(partitions)
     }
+}
+
+/// What Kafka's own producers say to these steps, one line for each: the step, and `ok` or the name of
+/// the error. `0.send=t:1:x` is the value `x` of producer 0 to partition 1 of topic `t`; the others are
+/// `0.init`, `0.begin`, `0.offset=GROUP:TOPIC:PARTITION:OFFSET`, `0.commit` and `0.abort`.
+///
+/// # Panics
+///
+/// Panics when Java is missing or its helper ends.
+pub fn transact_as_java(bootstrap: &str, id: &str, steps: &[&str]) -> Vec<String> {
+    let answers = Helper::start().and_then(|mut helper| helper.transact(bootstrap, id, steps));
+    answers.unwrap_or_else(|error| panic!("{error}"))
 }
 
 impl Drop for Helper {

@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 pub use crate::audit::{Payload, Tally, assert_all_true};
 pub use crate::cluster::{Cluster, Options, one_node, topic_name};
 pub use crate::deliveries::{Deliveries, Delivery, assert_all_stored, assert_in_order, properties};
-pub use crate::helper::{Leader, ReadRecord};
+pub use crate::helper::{Leader, ReadRecord, transact_as_java};
 pub use crate::load::{Load, Sent};
 pub use crate::programs::{Program, linger_example, run_kafka_tool, start_kafka_tool};
 pub use crate::proxy::{Direction, Hostile, Proxy};

@@ -70,11 +70,21 @@ impl Specimen for ApiVersionsResponse {
         });
         let api =
             any::<[i16; 3]>().prop_map(|[api_key, min, max]| ApiVersionRange { api_key, min, max });
-        (error, vec(api, 0..200), any::<i32>())
-            .prop_map(|(error, apis, throttle_time_ms)| Self {
+        let feature = (text(), any::<[i16; 2]>()).prop_map(|(name, [max_level, min_level])| {
+            FinalizedFeature {
+                name,
+                max_level,
+                min_level,
+            }
+        });
+        let (apis, features) = (vec(api, 0..200), vec(feature, 0..4));
+        (error, apis, any::<i32>(), any::<i64>(), features)
+            .prop_map(|(error, apis, throttle_time_ms, epoch, features)| Self {
                 error,
                 apis,
                 throttle_time_ms,
+                finalized_features_epoch: epoch,
+                finalized_features: features,
             })
             .boxed()
     }
@@ -90,6 +100,12 @@ impl Specimen for ApiVersionsResponse {
                 })
                 .into(),
             throttle_time_ms: 5,
+            finalized_features_epoch: 7,
+            finalized_features: vec![FinalizedFeature {
+                name: "transaction.version".to_owned(),
+                max_level: 2,
+                min_level: 1,
+            }],
         }
     }
 
@@ -97,10 +113,15 @@ impl Specimen for ApiVersionsResponse {
         if version < 1 {
             self.throttle_time_ms = 0;
         }
+        if version < 3 {
+            self.finalized_features_epoch = -1;
+            self.finalized_features.clear();
+        }
     }
 
     fn heap_bytes(&self) -> usize {
         vec_bytes(&self.apis, |_| 0)
+            + vec_bytes(&self.finalized_features, |feature| feature.name.capacity())
     }
 
     fn theirs(&self, version: i16, strangers: bool) -> Self::Theirs {
@@ -111,34 +132,36 @@ impl Specimen for ApiVersionsResponse {
                 .with_max_version(api.max);
             estranged!(message, strangers)
         };
+        let feature = |feature: &FinalizedFeature| {
+            let message = theirs::api_versions_response::FinalizedFeatureKey::default()
+                .with_name(string(&feature.name))
+                .with_max_version_level(feature.max_level)
+                .with_min_version_level(feature.min_level);
+            estranged!(message, strangers)
+        };
+        let features = self.finalized_features.iter().map(feature).collect();
         let message = theirs::ApiVersionsResponse::default()
             .with_error_code(self.error.code())
             .with_api_keys(self.apis.iter().map(api).collect())
-            .with_throttle_time_ms(self.throttle_time_ms);
+            .with_throttle_time_ms(self.throttle_time_ms)
+            .with_finalized_features_epoch(self.finalized_features_epoch)
+            .with_finalized_features(features);
         let message = estranged!(message, strangers);
         if strangers && version >= 3 {
-            with_features(message)
+            with_more(message)
         } else {
             message
         }
     }
 }
 
-/// What real brokers say beside their versions.
-fn with_features(message: theirs::ApiVersionsResponse) -> theirs::ApiVersionsResponse {
-    use theirs::api_versions_response::{FinalizedFeatureKey, SupportedFeatureKey};
-
-    let supported = SupportedFeatureKey::default()
+/// What real brokers say beside that.
+fn with_more(message: theirs::ApiVersionsResponse) -> theirs::ApiVersionsResponse {
+    let supported = theirs::api_versions_response::SupportedFeatureKey::default()
         .with_name(string("metadata.version"))
         .with_min_version(1)
         .with_max_version(29);
-    let finalized = FinalizedFeatureKey::default()
-        .with_name(string("metadata.version"))
-        .with_min_version_level(29)
-        .with_max_version_level(29);
     message
         .with_supported_features(vec![supported])
-        .with_finalized_features_epoch(7)
-        .with_finalized_features(vec![finalized])
         .with_zk_migration_ready(true)
 }

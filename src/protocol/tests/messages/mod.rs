@@ -1,13 +1,19 @@
 //! What the tests know of each message: one file per API, in which [`Specimen`] is implemented for
 //! its request and its response. One more API is one more file here and one more row in the table.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod api_versions;
+mod end_txn;
+mod find_coordinator;
 mod init_producer_id;
 mod metadata;
 mod produce;
+mod txn_offset_commit;
 
 use std::fmt::Debug;
 
+use kafka_protocol::messages as theirs;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Message, StrBytes};
 use proptest::prelude::*;
 
@@ -15,7 +21,9 @@ use super::oracle;
 use crate::ids::{NodeId, TopicId};
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::messages::*;
+use crate::protocol::version::TransactionVersion;
 use crate::protocol::{ApiKey, Request, Response};
+use crate::sync::Arc;
 
 /// What the tests know of a message.
 pub(super) trait Specimen: Sized {
@@ -166,8 +174,13 @@ use estranged;
 specimens! {
     Produce(ProduceRequest),
     Metadata(MetadataRequest),
+    FindCoordinator(FindCoordinatorRequest),
     ApiVersions(ApiVersionsRequest),
     InitProducerId(InitProducerIdRequest),
+    AddPartitionsToTxn(AddPartitionsToTxnRequest),
+    AddOffsetsToTxn(AddOffsetsToTxnRequest),
+    EndTxn(EndTxnRequest),
+    TxnOffsetCommit(TxnOffsetCommitRequest),
 }
 
 /// Around 127 bytes, the length of a compact string takes a second byte.
@@ -189,6 +202,20 @@ fn topic_id() -> impl Strategy<Value = TopicId> {
         id[0] |= 1;
         TopicId(id)
     })
+}
+
+/// The part of a name in a message.
+fn name() -> impl Strategy<Value = Arc<str>> {
+    text().prop_map(Arc::from)
+}
+
+/// What a request says of the transaction that it belongs to is not written: its version tells.
+fn transactions() -> impl Strategy<Value = TransactionVersion> {
+    prop_oneof![Just(TransactionVersion::V1), Just(TransactionVersion::V2)]
+}
+
+fn transactional_id(id: &str) -> theirs::TransactionalId {
+    theirs::TransactionalId(string(id))
 }
 
 fn string(text: &str) -> StrBytes {

@@ -6,12 +6,14 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::{
-    Specimen, error_code, estranged, node, optional, string, text, topic_id, uuid, vec_bytes,
+    Specimen, error_code, estranged, node, optional, string, text, topic_id, transactions, uuid,
+    vec_bytes,
 };
 use crate::ids::{NodeId, TopicId};
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::frame::SharedBytes;
 use crate::protocol::messages::*;
+use crate::protocol::version::TransactionVersion;
 use crate::sync::Arc;
 
 impl Specimen for ProduceRequest {
@@ -32,22 +34,27 @@ impl Specimen for ProduceRequest {
         let transactional_id = option::of(text().prop_map(Arc::from));
         (
             transactional_id,
+            transactions(),
             any::<i16>(),
             any::<i32>(),
             vec(topic, 0..4),
         )
-            .prop_map(|(transactional_id, acks, timeout_ms, topics)| Self {
-                transactional_id,
-                acks,
-                timeout_ms,
-                topics,
-            })
+            .prop_map(
+                |(transactional_id, transactions, acks, timeout_ms, topics)| Self {
+                    transactional_id,
+                    transactions,
+                    acks,
+                    timeout_ms,
+                    topics,
+                },
+            )
             .boxed()
     }
 
     fn example() -> Self {
         Self {
             transactional_id: Some(Arc::from("transaction")),
+            transactions: TransactionVersion::V2,
             acks: -1,
             timeout_ms: 30_000,
             topics: ["orders", "payments"]
@@ -66,6 +73,10 @@ impl Specimen for ProduceRequest {
     }
 
     fn cut(&mut self, version: i16) {
+        self.transactions = match self.transactional_id {
+            Some(_) => TransactionVersion::of(version, Self::FIRST_OF_V2),
+            None => TransactionVersion::V1,
+        };
         for topic in &mut self.topics {
             if version >= 13 {
                 topic.name = Arc::from("");
