@@ -15,8 +15,8 @@ use crate::sender::event::Output;
 use crate::sender::sequence::Identity;
 use crate::sender::step::Agenda;
 use crate::sender::timers::Timer;
-use crate::sender::transaction::verdict::{CallVerdict, verdict};
-use crate::sender::transaction::{CONCURRENT_PAUSE, Call, Open, Transaction};
+use crate::sender::transaction::verdict::{CallVerdict, call_verdict};
+use crate::sender::transaction::{CONCURRENT_PAUSE, Call, End, Open, Transaction};
 use crate::sync::Arc;
 
 impl Transaction {
@@ -220,7 +220,7 @@ impl Transaction {
             call.name()
         );
         let kind = ErrorKind::Broker(code);
-        match verdict(call, code) {
+        match call_verdict(call, code) {
             CallVerdict::Done => self.end_call(),
             CallVerdict::Concurrent => {
                 self.ask_again(now, call, agenda);
@@ -278,13 +278,9 @@ impl Transaction {
         text: String,
         agenda: &mut Agenda,
     ) {
-        if call == Call::EndTxn && !self.is_commit() {
-            self.close_only(kind, text, agenda);
-        } else if self
-            .end
-            .as_ref()
-            .is_some_and(|end| end.commit && end.is_uncertain)
-        {
+        let is_abort = call == Call::EndTxn && !self.is_commit();
+        let is_unknown = self.end.as_ref().is_some_and(End::is_unknown);
+        if is_abort || is_unknown {
             self.close_only(kind, text, agenda);
         } else {
             self.abort_only(kind, &text, agenda);
@@ -300,10 +296,7 @@ impl Transaction {
              than transaction.timeout.ms ({} ms), or another producer with this id has started",
             self.settings.timeout.as_millis()
         );
-        let is_lost = self
-            .end
-            .as_ref()
-            .is_some_and(|end| end.commit && end.is_uncertain);
+        let is_lost = self.end.as_ref().is_some_and(End::is_unknown);
         if is_lost {
             return self.close_only(ErrorKind::Fenced, text, agenda);
         }
@@ -323,7 +316,7 @@ impl Transaction {
         }
         self.wants_identity = true;
         let text = "the cluster is another one, which knows nothing of the transaction";
-        if let Some(end) = self.end.take_if(|end| end.commit && end.is_uncertain) {
+        if let Some(end) = self.end.take_if(|end| end.is_unknown()) {
             let error = Error::of_transaction(ErrorKind::Disconnected, text, Remedy::Abort);
             if let Some(caller) = end.caller {
                 agenda.push(Output::Finish(caller, Err(end.failure(error))));

@@ -273,8 +273,7 @@ impl Transaction {
         if let Some(end) = self.end.take()
             && let Some(caller) = end.caller
         {
-            let fate = match end.commit && end.is_uncertain || self.in_flight == Some(Call::EndTxn)
-            {
+            let fate = match end.is_unknown() || self.in_flight == Some(Call::EndTxn) {
                 true => Fate::MayBeWritten,
                 false => Fate::NotWritten,
             };
@@ -373,9 +372,14 @@ impl Transaction {
 }
 
 impl End {
+    /// Whether a commit may have been done, and nothing is known of that.
+    fn is_unknown(&self) -> bool {
+        self.commit && self.is_uncertain
+    }
+
     /// What its caller is told. A commit that may have reached the coordinator may have been done.
     fn failure(&self, error: Error) -> Error {
-        if !(self.commit && self.is_uncertain) {
+        if !self.is_unknown() {
             return error;
         }
         let text = format!("whether the transaction was committed is not known: {error}");

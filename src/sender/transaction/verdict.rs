@@ -30,7 +30,7 @@ pub(super) enum CallVerdict {
 }
 
 /// What `code` says in the answer to `call`.
-pub(super) fn verdict(call: Call, code: ErrorCode) -> CallVerdict {
+pub(super) fn call_verdict(call: Call, code: ErrorCode) -> CallVerdict {
     use CallVerdict::{
         Abort, Close, Concurrent, Done, FindCoordinator, Refuse, Retry, TimedOutOrFenced,
     };
