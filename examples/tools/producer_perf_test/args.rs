@@ -115,11 +115,12 @@ pub(crate) struct Args {
     )]
     pub(crate) reporting_interval: i64,
 
-    /// Transactions are not supported yet.
+    /// Send in transactions, with this id. Overrides transactional.id in the properties, which asks for
+    /// transactions, too. With a duration alone it is performance-producer- and a random UUID.
     #[arg(long)]
     pub(crate) transactional_id: Option<String>,
 
-    /// Transactions are not supported yet.
+    /// Commit each transaction after this many milliseconds; 3000 if there is only an id.
     #[arg(long, value_parser = number::<i64>, allow_hyphen_values = true)]
     pub(crate) transaction_duration_ms: Option<i64>,
 }
@@ -189,11 +190,6 @@ impl Args {
             (
                 self.reporting_interval <= 0,
                 "--reporting-interval should be greater than zero.",
-            ),
-            (
-                self.transactional_id.is_some() || self.transaction_duration_ms.is_some(),
-                "Transactions are not supported yet: leave out --transactional-id and \
-                 --transaction-duration-ms.",
             ),
         ] {
             if broken {
@@ -341,13 +337,5 @@ mod tests {
     fn refuses_to_warm_up_with_less_than_nothing() {
         let rule = args("--warmup-records -4").check().unwrap_err();
         assert_eq!(rule, "--warmup-records should not be negative.");
-    }
-
-    #[test]
-    fn refuses_transactions_as_not_supported_yet() {
-        for flag in ["--transactional-id x", "--transaction-duration-ms 5"] {
-            let refusal = args(flag).check().unwrap_err();
-            assert!(refusal.contains("not supported yet"), "{refusal}");
-        }
     }
 }

@@ -21,6 +21,7 @@ mod screen;
 mod stats;
 #[path = "../shared/throttle.rs"]
 mod throttle;
+mod transactions;
 
 use std::env;
 use std::error::Error as StdError;
@@ -28,10 +29,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use env_logger::Env;
 use linger::testing::MockCluster;
-use linger::{Producer, ProducerMetrics, ProducerRecord, Properties};
+use linger::{
+    Producer, ProducerMetrics, ProducerRecord, Properties, RecordMetadata, TransactionalProducer,
+};
 
 use crate::args::Args;
 use crate::keys::Keys;
@@ -79,18 +83,33 @@ fn run(args: &Args, screen: &Arc<Screen>) -> Result<(), Box<dyn StdError>> {
     if let Some(mock) = &mock {
         properties = properties.set("bootstrap.servers", mock.bootstrap_servers());
     }
-    let producer = Producer::<[u8], [u8]>::new(&properties)?;
-
-    let meter = produce(args, payloads, &producer, screen);
-    if args.print_metrics {
-        producer.flush()?;
-        meter.finish();
-        screen.print(&table(&producer.metrics(), properties.get("client.id")));
-        producer.close()?;
-    } else {
-        producer.close()?;
-        meter.finish();
-    }
+    let run = Run::new(args, payloads, screen);
+    let meter = match transactions::duration(args, &properties) {
+        None => {
+            let producer = Producer::<[u8], [u8]>::new(&properties)?;
+            let meter = run.send_all(&producer);
+            if args.print_metrics {
+                producer.flush()?;
+                meter.finish();
+                screen.print(&table(&producer.metrics(), properties.get("client.id")));
+                producer.close()?;
+            } else {
+                producer.close()?;
+                meter.finish();
+            }
+            meter
+        }
+        Some(duration) => {
+            let mut producer = TransactionalProducer::new(&properties)?;
+            let meter = run.send_in_transactions(&mut producer, duration)?;
+            meter.finish();
+            if args.print_metrics {
+                screen.print(&table(&producer.metrics(), properties.get("client.id")));
+            }
+            producer.close()?;
+            meter
+        }
+    };
     match (meter.failed_records(), screen.is_lost()) {
         (0, false) => Ok(()),
         (0, true) => Err("lines of the measurement are lost".into()),
@@ -117,7 +136,7 @@ fn properties(args: &Args) -> Result<Properties, Box<dyn StdError>> {
     if properties.get("client.id").is_none() {
         properties = properties.set("client.id", "perf-producer-client");
     }
-    Ok(properties
+    Ok(transactions::with_id(args, properties)
         .set("key.serializer", "bytes")
         .set("value.serializer", "bytes"))
 }
@@ -133,49 +152,99 @@ fn start_mock(args: &Args) -> Result<MockCluster, Box<dyn StdError>> {
     Ok(mock)
 }
 
-/// Sends all records at the wished rate. Some are still on their way when this returns.
-fn produce(
-    args: &Args,
-    mut payloads: Payloads,
-    producer: &Producer<[u8], [u8]>,
-    screen: &Arc<Screen>,
-) -> Arc<Meter> {
-    let records = args.num_records.unsigned_abs();
-    let warmup_records = u64::try_from(args.warmup_records).unwrap_or(0);
-    if warmup_records > 0 {
-        screen.print(&format!(
-            "Warmup first {warmup_records} records. Steady state results will print after the \
-             complete test summary."
-        ));
+/// What takes records: a producer, or one of its transactions.
+trait Outlet {
+    fn send(
+        &self,
+        record: ProducerRecord<'_, [u8], [u8]>,
+        callback: impl FnOnce(linger::Result<RecordMetadata>) + Send + 'static,
+    ) -> linger::Result<()>;
+}
+
+impl Outlet for Producer<[u8], [u8]> {
+    fn send(
+        &self,
+        record: ProducerRecord<'_, [u8], [u8]>,
+        callback: impl FnOnce(linger::Result<RecordMetadata>) + Send + 'static,
+    ) -> linger::Result<()> {
+        Self::send(self, record, callback)
     }
-    let interval_ms = args.reporting_interval.unsigned_abs();
-    let meter = Arc::new(Meter::new(records, interval_ms, Arc::clone(screen)));
-    let mut throttle = Throttle::new(args.throughput);
-    let mut keys = Keys::new(args);
-    for index in 0..records {
-        let value = payloads.next(index);
-        let mut record = ProducerRecord::new(&args.topic, value);
-        if let Some(key) = keys.next(index) {
+}
+
+/// The records that are to be sent, at the wished rate.
+struct Run<'a> {
+    args: &'a Args,
+    payloads: Payloads,
+    keys: Keys,
+    throttle: Throttle,
+    meter: Arc<Meter>,
+    /// The index of the next record, and how many there are.
+    next: u64,
+    records: u64,
+    warmup_records: u64,
+}
+
+impl<'a> Run<'a> {
+    fn new(args: &'a Args, payloads: Payloads, screen: &Arc<Screen>) -> Self {
+        let records = args.num_records.unsigned_abs();
+        let warmup_records = u64::try_from(args.warmup_records).unwrap_or(0);
+        let interval_ms = args.reporting_interval.unsigned_abs();
+        if warmup_records > 0 {
+            screen.print(&format!(
+                "Warmup first {warmup_records} records. Steady state results will print after the \
+                 complete test summary."
+            ));
+        }
+        Self {
+            args,
+            payloads,
+            keys: Keys::new(args),
+            throttle: Throttle::new(args.throughput),
+            meter: Arc::new(Meter::new(records, interval_ms, Arc::clone(screen))),
+            next: 0,
+            records,
+            warmup_records,
+        }
+    }
+
+    /// Sends all records. Some are still on their way when this returns.
+    fn send_all(mut self, producer: &Producer<[u8], [u8]>) -> Arc<Meter> {
+        while self.next < self.records {
+            let sent_at = self.send_next(producer);
+            self.pause(sent_at);
+        }
+        self.meter
+    }
+
+    /// Sends one record; returns when that was.
+    fn send_next(&mut self, outlet: &impl Outlet) -> Duration {
+        let (index, meter) = (self.next, &self.meter);
+        self.next += 1;
+        let value = self.payloads.next(index);
+        let mut record = ProducerRecord::new(&self.args.topic, value);
+        if let Some(key) = self.keys.next(index) {
             record = record.key(key);
         }
         let sent_at = meter.elapsed();
-        if warmup_records > 0 && index == warmup_records {
-            meter.end_warmup(records - warmup_records);
+        let warmup = self.warmup_records;
+        if warmup > 0 && index == warmup {
+            meter.end_warmup(self.records - warmup);
         }
-        let sent = meter.sent(
-            sent_at,
-            value.len(),
-            warmup_records > 0 && index >= warmup_records,
-        );
-        let observer = Arc::clone(&meter);
-        let accepted = producer.send(record, move |result| match result {
+        let sent = meter.sent(sent_at, value.len(), warmup > 0 && index >= warmup);
+        let observer = Arc::clone(meter);
+        let accepted = outlet.send(record, move |result| match result {
             Ok(_) => observer.acknowledged(&sent),
             Err(error) => observer.failed(&error),
         });
         if let Err(refused) = accepted {
             meter.failed(&refused);
         }
-        match throttle.pause_after(index, sent_at) {
+        sent_at
+    }
+
+    /// Waits for as long as the rate asks for after the last record, which was sent at this time.
+    fn pause(&mut self, sent_at: Duration) {
+        match self.throttle.pause_after(self.next - 1, sent_at) {
             None => {}
             // May end early now and then; the throttle makes up for it.
             Some(Pause::For(time)) => thread::park_timeout(time),
@@ -183,7 +252,6 @@ fn produce(
             Some(Pause::UntilStopped) => {}
         }
     }
-    meter
 }
 
 /// The counters that Kafka's producer has, too, under the names that they have there.

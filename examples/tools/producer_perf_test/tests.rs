@@ -1,6 +1,7 @@
 //! The whole tool against a mock cluster.
 
 use clap::Parser;
+use linger::testing::Api;
 use parking_lot::Mutex;
 
 use super::*;
@@ -126,4 +127,62 @@ fn refuses_what_is_wrong_before_it_sends() {
         let error = run(&args, &Arc::new(Screen::new(40, io::sink()))).unwrap_err();
         assert!(error.to_string().contains(why), "{error}");
     }
+}
+
+/// Runs the tool on a cluster of its own, and returns the cluster.
+fn in_transactions(flags: &str) -> MockCluster {
+    let cluster = MockCluster::builder().topic("orders", 1).start().unwrap();
+    let servers = cluster.bootstrap_servers();
+    run_tool(&format!(
+        "--payload-monotonic --bootstrap-server {servers} {flags}"
+    ));
+    assert_eq!(cluster.committed_records("orders", 0).len(), 40);
+    cluster
+}
+
+fn commits(cluster: &MockCluster) -> usize {
+    let requests = cluster.requests();
+    let ends = requests.iter().filter(|one| one.api == Api::EndTxn);
+    ends.count()
+}
+
+#[test]
+fn commits_each_transaction_after_its_duration_and_the_last_at_the_end() {
+    // The rate makes it take a fifth of a second.
+    let cluster = in_transactions("--throughput 200 --transaction-duration-ms 1");
+    assert!((2..=40).contains(&commits(&cluster)));
+    // An id alone, by flag or as a property: three seconds.
+    for flags in [
+        "--throughput -1 --transactional-id mine",
+        "--throughput -1 --command-property transactional.id=mine",
+    ] {
+        assert_eq!(commits(&in_transactions(flags)), 1);
+    }
+}
+
+#[test]
+fn the_transactional_id_is_that_of_the_flag_of_the_properties_or_a_random_one() {
+    let id = |flags: &str| {
+        let line =
+            format!("perf --topic t --num-records 1 --throughput -1 --record-size 1 {flags}");
+        let args = Args::try_parse_from(line.split_whitespace()).unwrap();
+        assert_eq!(args.check(), Ok(()));
+        let properties = properties(&args).unwrap();
+        properties.get("transactional.id").map(str::to_owned)
+    };
+    assert_eq!(id(""), None);
+    let property = "--command-property transactional.id=theirs";
+    assert_eq!(
+        id(&format!("{property} --transaction-duration-ms 5")).as_deref(),
+        Some("theirs")
+    );
+    assert_eq!(
+        id(&format!("{property} --transactional-id mine")).as_deref(),
+        Some("mine")
+    );
+    let random = id("--transaction-duration-ms 5").unwrap();
+    let uuid = random.strip_prefix("performance-producer-").unwrap();
+    let lengths: Vec<usize> = uuid.split('-').map(str::len).collect();
+    assert_eq!(lengths, [8, 4, 4, 4, 12], "{uuid}");
+    assert_ne!(id("--transaction-duration-ms 5").unwrap(), random);
 }
