@@ -435,6 +435,30 @@ fn a_transaction_that_took_too_long_is_aborted_and_the_next_one_succeeds() {
     assert_eq!(world.acknowledged(), ["a", "b"]);
 }
 
+/// What Kafka 4.4 answers in version 2 after the timeout, or a takeover.
+#[test]
+fn a_commit_of_what_was_aborted_meanwhile_is_refused_and_the_abort_gives_the_next_epoch() {
+    let mut world = World::in_version(V2);
+    world.send(0, "a");
+    world.acknowledge();
+    let commit = world.end(true);
+    world.answer_end(ErrorCode::INVALID_TXN_STATE);
+    let error = world.error_of(commit);
+    assert!(error.is_abortable(), "{error}");
+    assert!(
+        error.to_string().contains("transaction.timeout.ms"),
+        "{error}"
+    );
+    let abort = world.end(false);
+    world.answer_end(ErrorCode::NONE);
+    assert!(world.finished[&abort].is_ok());
+    world.send(0, "b");
+    world.acknowledge();
+    let commit = world.end(true);
+    assert_eq!(world.answer_end(ErrorCode::NONE), (true, 1));
+    assert!(world.finished[&commit].is_ok());
+}
+
 #[test]
 fn who_is_fenced_can_only_be_closed() {
     let mut world = World::in_version(V2);
