@@ -324,6 +324,7 @@ fn a_record_that_fails_leaves_only_the_abort() {
         world.answer(&request, ErrorCode::INVALID_RECORD);
         assert_eq!(world.dooms.len(), 1);
         assert!(world.dooms[0].is_abortable());
+        assert_eq!(world.delivered_after, [1, 1], "callbacks find it closed");
         let failed = world.failed();
         assert_eq!(failed[1], ("b".to_owned(), ErrorKind::TransactionAborted));
         let commit = world.end(true);
