@@ -47,7 +47,6 @@ macro_rules! apis {
         }
 
         /// A request to any of these APIs.
-        #[allow(dead_code, reason = "transactions are not spoken yet")]
         #[derive(Clone, Debug, PartialEq)]
         pub(crate) enum Request {
             $($name($request),)*

@@ -1,8 +1,7 @@
 //! Who this producer is for the brokers: its id and epoch, and the inquiry that asks for them. Decides
 //! when to ask and what an answer means; whom to ask is the sender's. Reads no clock.
 //!
-//! A transactional producer has the same state with other sources: the coordinator in place of any
-//! broker, an epoch from each EndTxn in place of [`bump`](ProducerIds::bump).
+//! A transactional producer asks nobody here: it [adopts](ProducerIds::adopt) what the coordinator gives.
 
 use std::fmt;
 use std::time::Instant;

@@ -17,7 +17,7 @@ use crate::sim::event::{Event, LinkId};
 use crate::sim::lies::{self, may_spoil};
 use crate::sim::network::Network;
 use crate::sim::options::{FIRST_PORT, LONGEST_THROTTLE_MS, Options, TOPIC};
-use crate::sim::stage::Stage;
+use crate::sim::stage::{Stage, Weather};
 use crate::testing::Api;
 use crate::testing::simulated::{Blow, Leaders};
 use crate::testing::state::{Action, ClusterState};
@@ -275,13 +275,8 @@ impl Brokers {
                 return Some(refuse(some(&mut weather.dice), code, false));
             }
         }
-        let refuse_identity = mix.refuse_identity;
-        if api == Api::InitProducerId && weather.strikes("refused id", refuse_identity) {
-            return Some(refuse(None, weather.dice.pick(&IDENTITY_CODES), false));
-        }
-        let is_transactional = TRANSACTIONAL.contains(&api);
-        if is_transactional && weather.strikes("refused transaction", mix.refuse_transaction) {
-            return Some(refuse(None, weather.dice.pick(&COORDINATOR_CODES), false));
+        if let Some(blow) = refuse_transaction(weather, api) {
+            return Some(blow);
         }
         if weather.strikes("throttle", mix.throttle) {
             return Some(Blow::Throttle(weather.dice.millis(1, LONGEST_THROTTLE_MS)));
@@ -398,6 +393,19 @@ impl Brokers {
     pub(super) fn remember_leaders(&mut self) {
         self.old_leaders = self.state.leaders(TOPIC);
     }
+}
+
+/// What goes wrong with a request for an id, or of a transaction.
+fn refuse_transaction(weather: &mut Weather, api: Api) -> Option<Blow> {
+    let mix = &weather.mix;
+    let (refuse_identity, refuse_transaction) = (mix.refuse_identity, mix.refuse_transaction);
+    if api == Api::InitProducerId && weather.strikes("refused id", refuse_identity) {
+        return Some(refuse(None, weather.dice.pick(&IDENTITY_CODES), false));
+    }
+    if TRANSACTIONAL.contains(&api) && weather.strikes("refused transaction", refuse_transaction) {
+        return Some(refuse(None, weather.dice.pick(&COORDINATOR_CODES), false));
+    }
+    None
 }
 
 /// Codes that a broker answers before it has written anything, and that pass.

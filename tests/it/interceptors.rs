@@ -423,8 +423,10 @@ fn picky() -> (Setup, Receiver<Told>) {
 #[test]
 fn refused_records_are_told_once_on_their_callers_thread() {
     let (setup, told) = picky();
-    let (_cluster, producer) = setup.start();
+    let (cluster, producer) = setup.start();
     producer.partitions_for("orders").unwrap();
+    // No answer about the unknown topic comes in between.
+    cluster.pause_broker(1);
     let big: &str = &"x".repeat(3_000);
     let record = ProducerRecord::new;
     let cases = [

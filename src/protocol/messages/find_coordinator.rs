@@ -34,7 +34,6 @@ pub(crate) struct KeyType(pub(crate) i8);
 impl KeyType {
     /// The id of a consumer group.
     pub(crate) const GROUP: Self = Self(0);
-    #[allow(dead_code, reason = "transactions are not spoken yet")]
     pub(crate) const TRANSACTIONAL_ID: Self = Self(1);
 }
 

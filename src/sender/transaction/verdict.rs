@@ -30,7 +30,7 @@ pub(super) enum CallVerdict {
 }
 
 /// What `code` says in the answer to `call`.
-pub(super) fn verdict(call: Call, code: ErrorCode) -> CallVerdict {
+pub(super) fn call_verdict(call: Call, code: ErrorCode) -> CallVerdict {
     use CallVerdict::{
         Abort, Close, Concurrent, Done, FindCoordinator, Refuse, Retry, TimedOutOrFenced,
     };
@@ -47,6 +47,9 @@ pub(super) fn verdict(call: Call, code: ErrorCode) -> CallVerdict {
         // Before version 4 of InitProducerId there is no other code for "fenced".
         ErrorCode::INVALID_PRODUCER_EPOCH if call == Call::InitProducerId => Close,
         ErrorCode::INVALID_PRODUCER_EPOCH => TimedOutOrFenced,
+        // In version 2 the coordinator takes the old epoch for a repeat of the end that it knows, and that
+        // was an abort.
+        ErrorCode::INVALID_TXN_STATE if call == Call::EndTxn => TimedOutOrFenced,
         _ if call == Call::InitProducerId => Refuse,
         ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED if is_search => Refuse,
         ErrorCode::GROUP_AUTHORIZATION_FAILED

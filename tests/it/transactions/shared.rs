@@ -110,20 +110,19 @@ fn sends_beside_ends_are_in_a_transaction_as_a_whole_or_refused() {
     let (cluster, producer) = start_with(setup());
     producer.init_transactions().unwrap();
     let (accepted, done) = (AtomicU64::new(0), AtomicU64::new(0));
+    let send_until_done = || {
+        while done.load(Ordering::Relaxed) == 0 {
+            if let Err(error) = producer.send(record("x"), ignore) {
+                assert_eq!(error.kind(), ErrorKind::Misuse, "{error}");
+                thread::yield_now();
+                continue;
+            }
+            accepted.fetch_add(1, Ordering::Relaxed);
+        }
+    };
     thread::scope(|scope| {
         for _ in 0..3 {
-            scope.spawn(|| {
-                while done.load(Ordering::Relaxed) == 0 {
-                    match producer.send(record("x"), ignore) {
-                        Ok(()) => accepted.fetch_add(1, Ordering::Relaxed),
-                        Err(error) => {
-                            assert_eq!(error.kind(), ErrorKind::Misuse, "{error}");
-                            thread::yield_now();
-                            0
-                        }
-                    };
-                }
-            });
+            scope.spawn(send_until_done);
         }
         for _ in 0..TRANSACTIONS {
             producer.begin_transaction().unwrap();
