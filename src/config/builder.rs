@@ -58,6 +58,8 @@ impl ProducerConfigBuilder {
     /// # use linger::ProducerConfig;
     /// ProducerConfig::builder().bootstrap_servers("a:9092,b:9092").build()?;
     /// ProducerConfig::builder().bootstrap_servers(["a:9092", "b:9092"]).build()?;
+    /// let servers = (1..=3).map(|number| format!("broker{number}:9092"));
+    /// ProducerConfig::builder().bootstrap_servers_from(servers).build()?;
     /// # Ok::<(), linger::Error>(())
     /// ```
     #[expect(
@@ -66,6 +68,15 @@ impl ProducerConfigBuilder {
     )]
     pub fn bootstrap_servers(self, servers: impl ServerList) -> Self {
         self.set("bootstrap.servers", servers.joined())
+    }
+
+    /// The same from an iterator.
+    pub fn bootstrap_servers_from<S: Into<String>>(
+        self,
+        servers: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let servers: Vec<String> = servers.into_iter().map(Into::into).collect();
+        self.bootstrap_servers(servers)
     }
 
     /// How brokers call this producer in their logs, metrics and quotas. Default: `producer-` and

@@ -196,7 +196,7 @@ error_codes! {
     87 INVALID_RECORD Stop "the broker found a record that is not valid";
     88 UNSTABLE_OFFSET_COMMIT Retry "offsets of an open transaction are in the way";
     89 THROTTLING_QUOTA_EXCEEDED Retry "a quota has been exceeded";
-    90 PRODUCER_FENCED Stop "a newer producer uses this transactional id";
+    90 PRODUCER_FENCED Stop "a newer producer uses this transactional id, or the transaction took too long";
     91 RESOURCE_NOT_FOUND Stop "the request names something that does not exist";
     92 DUPLICATE_RESOURCE Stop "the request names something twice";
     93 UNACCEPTABLE_CREDENTIAL Stop "the credential does not meet the rules";

@@ -1,6 +1,4 @@
 //! Callers that wait for records to be done: flush and close. Pure.
-//!
-//! A commit waits like a [`Flush`]; what an abort does first is a purge.
 
 use std::time::Instant;
 

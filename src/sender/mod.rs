@@ -219,6 +219,7 @@ impl Sender {
             Input::Command(id, command) => self.handle_command(step, id, command),
             Input::Purge(id, order) => self.purge(step, id, &order),
         }
+        self.note_failures();
     }
 
     /// The next thing to do.

@@ -39,6 +39,11 @@ impl Agenda {
         self.outputs.push_back(output);
     }
 
+    /// The driver does this before all else.
+    pub(super) fn push_first(&mut self, output: Output) {
+        self.outputs.push_front(output);
+    }
+
     pub(super) fn set(&mut self, at: Instant, timer: Timer) {
         self.timers.set(at, timer);
     }

@@ -54,13 +54,10 @@ impl Sender {
     /// Goes on with the transaction: fails what will not be sent any more, ends what has come to its end,
     /// and asks what is to be asked next.
     pub(super) fn poll_transaction(&mut self, step: Step<'_>) {
-        let failures = self.partitions.take_failures();
-        let Some(transaction) = &mut self.transaction else {
+        if self.transaction.is_none() {
             return;
-        };
-        if let Some((records, error)) = failures {
-            transaction.handle_failed(records, &error, &mut self.agenda);
         }
+        self.note_failures();
         self.fail_unsent(step);
         let oldest = self.partitions.oldest_incomplete();
         let is_producing = self.requests.any_produce();
@@ -91,8 +88,13 @@ impl Sender {
             }
             self.update_stage(step, id);
         }
-        if let Some((records, error)) = self.partitions.take_failures()
-            && let Some(transaction) = &mut self.transaction
+        self.note_failures();
+    }
+
+    /// Tells the transaction of the records that have failed.
+    pub(super) fn note_failures(&mut self) {
+        if let Some(transaction) = &mut self.transaction
+            && let Some((records, error)) = self.partitions.take_failures()
         {
             transaction.handle_failed(records, &error, &mut self.agenda);
         }

@@ -2,8 +2,7 @@
 //! something for them. Decides whom to ask what any broker knows. Owns no socket, reads no clock.
 //!
 //! Everything here is found by a broker's id. A coordinator is an ordinary broker that a request has to
-//! go to: it needs a node that [`update`](Nodes::update) keeps although metadata may not name it yet,
-//! and `connect` like any other.
+//! go to; [`pin`](Nodes::pin) keeps its node although metadata may not name it yet.
 
 mod node;
 mod ready_queues;

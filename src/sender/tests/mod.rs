@@ -132,6 +132,8 @@ struct World {
     purged: Option<(PurgeId, Purged)>,
     /// Why no record may be sent any more, as often as that was said.
     dooms: Vec<Error>,
+    /// For each outcome, how often that had been said before.
+    delivered_after: Vec<usize>,
     /// What the callbacks got.
     delivered: Arc<Mutex<Vec<Delivered>>>,
     /// The timestamp of each acknowledged record.
@@ -199,6 +201,7 @@ impl World {
             finished: BTreeMap::new(),
             purged: None,
             dooms: Vec::new(),
+            delivered_after: Vec::new(),
             delivered: Arc::default(),
             timestamps: Arc::default(),
             wait: None,
@@ -272,7 +275,10 @@ impl World {
                         self.accumulator.publish(name, count, topic.available());
                     }
                 }
-                Output::Deliver(outcome) => deliver(outcome),
+                Output::Deliver(outcome) => {
+                    self.delivered_after.push(self.dooms.len());
+                    deliver(outcome);
+                }
                 Output::Finish(id, result) => {
                     let before = self.finished.insert(id, result);
                     assert!(before.is_none(), "answered twice");

@@ -324,6 +324,7 @@ fn a_record_that_fails_leaves_only_the_abort() {
         world.answer(&request, ErrorCode::INVALID_RECORD);
         assert_eq!(world.dooms.len(), 1);
         assert!(world.dooms[0].is_abortable());
+        assert_eq!(world.delivered_after, [1, 1], "callbacks find it closed");
         let failed = world.failed();
         assert_eq!(failed[1], ("b".to_owned(), ErrorKind::TransactionAborted));
         let commit = world.end(true);
@@ -433,6 +434,30 @@ fn a_transaction_that_took_too_long_is_aborted_and_the_next_one_succeeds() {
     world.add_partitions(ErrorCode::NONE);
     world.acknowledge();
     assert_eq!(world.acknowledged(), ["a", "b"]);
+}
+
+/// What Kafka 4.4 answers in version 2 after the timeout, or a takeover.
+#[test]
+fn a_commit_of_what_was_aborted_meanwhile_is_refused_and_the_abort_gives_the_next_epoch() {
+    let mut world = World::in_version(V2);
+    world.send(0, "a");
+    world.acknowledge();
+    let commit = world.end(true);
+    world.answer_end(ErrorCode::INVALID_TXN_STATE);
+    let error = world.error_of(commit);
+    assert!(error.is_abortable(), "{error}");
+    assert!(
+        error.to_string().contains("transaction.timeout.ms"),
+        "{error}"
+    );
+    let abort = world.end(false);
+    world.answer_end(ErrorCode::NONE);
+    assert!(world.finished[&abort].is_ok());
+    world.send(0, "b");
+    world.acknowledge();
+    let commit = world.end(true);
+    assert_eq!(world.answer_end(ErrorCode::NONE), (true, 1));
+    assert!(world.finished[&commit].is_ok());
 }
 
 #[test]

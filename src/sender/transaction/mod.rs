@@ -334,7 +334,8 @@ impl Transaction {
         self.open.new.clear();
         self.refuse_offsets(&doom, agenda);
         self.open.doom = Some(doom.clone());
-        agenda.push(Output::Doom(doom));
+        // Before the callbacks: a program that hears of the failure finds the transaction closed.
+        agenda.push_first(Output::Doom(doom));
     }
 
     /// What a commit is told.

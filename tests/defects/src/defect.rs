@@ -4,13 +4,14 @@
 //! Breaks: what the producer does wrong
 //! Stands for: the bug that some client has had
 //! Caught by: the promises that it breaks
+//! Level: transactions
 //!
 //! In: Partition::keep
 //! Instead of: self.retries.partition_point(|other| other.batch.id < retry.batch.id)
 //! Write: self.retries.len()
 //! ```
 //!
-//! A value is the rest of the line, or the lines below it that are indented by four spaces. A file has
+//! `Level` is left out where the producer need not be transactional. A value is the rest of the line, or the lines below it that are indented by four spaces. A file has
 //! one edit or several, with an empty line before each.
 
 use std::fs;
@@ -29,6 +30,8 @@ pub(crate) struct Defect {
     pub(crate) stands_for: String,
     /// The promises that are expected to be broken.
     caught_by: String,
+    /// Where it is looked for, if not in the simulations of a producer without transactions.
+    level: String,
     pub(crate) edits: Vec<Edit>,
 }
 
@@ -56,10 +59,11 @@ pub(crate) enum Action {
 }
 
 /// The keys, in the order in which a file has them.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "Breaks",
     "Stands for",
     "Caught by",
+    "Level",
     "In",
     "Instead of",
     "Write",
@@ -70,7 +74,15 @@ const KEYS: [&str; 11] = [
     "Insert",
 ];
 
+/// The one level that a file can name.
+const TRANSACTIONS: &str = "transactions";
+
 impl Defect {
+    /// Whether only a transactional producer can have it.
+    pub(crate) fn is_of_transactions(&self) -> bool {
+        self.level == TRANSACTIONS
+    }
+
     pub(crate) fn read(file: &Path) -> Result<Self> {
         let text = fs::read_to_string(file).map_err(|error| error.to_string());
         let name = file.file_stem().unwrap_or_default().to_string_lossy();
@@ -87,6 +99,7 @@ impl Defect {
             breaks: String::new(),
             stands_for: String::new(),
             caught_by: String::new(),
+            level: String::new(),
             edits: Vec::new(),
         };
         let mut fields = fields(text)?.into_iter().peekable();
@@ -95,6 +108,8 @@ impl Defect {
                 "Breaks" => defect.breaks = value,
                 "Stands for" => defect.stands_for = value,
                 "Caught by" => defect.caught_by = value,
+                "Level" if value == TRANSACTIONS => defect.level = value,
+                "Level" => return Err(format!("there is no level \"{value}\"")),
                 "In" => {
                     let (key, code) = fields.next().unwrap_or_default();
                     let (action, second) = match key {
@@ -158,6 +173,9 @@ impl Defect {
         put("Breaks", &self.breaks);
         put("Stands for", &self.stands_for);
         put("Caught by", &self.caught_by);
+        if !self.level.is_empty() {
+            put("Level", &self.level);
+        }
         for edit in &self.edits {
             put("\nIn", &edit.place);
             let (first, second) = match edit.action {

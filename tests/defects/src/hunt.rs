@@ -31,6 +31,9 @@ pub(crate) struct Results {
 /// The hunts, in the order in which they are tried. The second is quicker, and knows no bytes.
 const LEVELS: [(&str, &str); 2] = [("", "sim::hunt"), (" (messages)", "sim::schedules::hunt")];
 
+/// The one for defects that only a transactional producer can have.
+const TRANSACTIONS: (&str, &str) = (" (transactions)", "sim::transactions::hunt");
+
 /// Looks whether the tests of the copy compile. Shares what `cargo clippy` has made of the
 /// dependencies in the tree, for the same features, so that little is left to do.
 pub(crate) fn check(root: &Path, copy: &Path) -> Result<()> {
@@ -100,7 +103,12 @@ pub(crate) fn all(
             };
             let name = defect.map_or("", |defect| &defect.name);
             let started = Instant::now();
-            let found = hunt(program, copy, name, seeds)?;
+            let levels: Vec<_> = match defect {
+                Some(defect) if defect.is_of_transactions() => vec![TRANSACTIONS],
+                Some(_) => LEVELS.to_vec(),
+                None => LEVELS.into_iter().chain([TRANSACTIONS]).collect(),
+            };
+            let found = hunt(program, copy, name, &levels, seeds)?;
             let took = started.elapsed().as_secs_f64();
             match (&found, name) {
                 (None, "") => println!("no defect: nothing in {seeds} seeds, {took:.1} s"),
@@ -136,8 +144,14 @@ pub(crate) fn all(
     })
 }
 
-fn hunt(program: &Path, copy: &Path, planted: &str, seeds: u64) -> Result<Option<Caught>> {
-    for (level, test) in LEVELS {
+fn hunt(
+    program: &Path,
+    copy: &Path,
+    planted: &str,
+    levels: &[(&'static str, &str)],
+    seeds: u64,
+) -> Result<Option<Caught>> {
+    for &(level, test) in levels {
         let output = Command::new(program)
             .args([test, "--exact", "--nocapture"])
             .env("PLANTED", planted)

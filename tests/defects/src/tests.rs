@@ -306,6 +306,7 @@ fn a_file_that_says_too_little_is_refused() {
             "Breaks: it\nStands for: that\nCaught by: I1\n",
             "there is no \"In\"",
         ),
+        ("Level: bits\n", "there is no level \"bits\""),
     ] {
         assert_eq!(Defect::parse("one", text).err().as_deref(), Some(why));
     }

@@ -54,6 +54,11 @@ fn broker_version() -> String {
     env::var("KAFKA_VERSION").unwrap_or_else(|_| CLIENT_VERSION.to_owned())
 }
 
+/// Whether the brokers speak version 2 of transactions: those since 4.0.
+pub fn have_transactions_2() -> bool {
+    !broker_version().starts_with('3')
+}
+
 /// Whether the helper's classes are those of the brokers.
 pub(crate) fn clients_match_brokers() -> bool {
     broker_version() == CLIENT_VERSION

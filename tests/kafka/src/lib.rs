@@ -29,6 +29,7 @@ pub use crate::audit::{Payload, Tally, assert_all_true};
 pub use crate::cluster::{Cluster, Options, one_node, topic_name};
 pub use crate::deliveries::{Deliveries, Delivery, assert_all_stored, assert_in_order, properties};
 pub use crate::helper::{Leader, ReadRecord, transact_as_java};
+pub use crate::jars::have_transactions_2;
 pub use crate::load::{Load, Sent};
 pub use crate::programs::{Program, linger_example, run_kafka_tool, start_kafka_tool};
 pub use crate::proxy::{Direction, Hostile, Proxy};
