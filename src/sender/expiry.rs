@@ -23,14 +23,17 @@ impl Sender {
         let limit = settings.delivery_timeout_property(queue.topic());
         let leader = partition.leader();
         let throttled = leader.and_then(|leader| self.nodes.throttling(step.now, leader));
+        let unidentified = self.producer_ids.why_unidentified().map(str::to_owned);
         self.fail_early(id, batch, |attempts, cause| {
             let tried = match attempts {
                 0 => "never sent".to_owned(),
                 1 => "sent once".to_owned(),
                 _ => format!("sent {attempts} times"),
             };
+            let cause = cause.map(ToString::to_string);
+            let cause = cause.or_else(|| unidentified.filter(|_| attempts == 0));
             let cause = cause
-                .map(|error| format!("; last error: {error}"))
+                .map(|cause| format!("; last error: {cause}"))
                 .unwrap_or_default();
             let throttled = throttled
                 .map(|text| format!("; {text}"))

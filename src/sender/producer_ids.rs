@@ -27,6 +27,8 @@ pub(super) struct ProducerIds {
     backoff: Backoff,
     /// Answers without an id.
     refusals: Complaint,
+    /// Why there is no id yet.
+    last_error: Option<String>,
     /// Whether the identity comes from a transaction's coordinator, so that nobody else is asked.
     is_transactional: bool,
 }
@@ -73,6 +75,7 @@ impl ProducerIds {
             failures: 0,
             backoff: settings.retry_backoff,
             refusals: Complaint::default(),
+            last_error: None,
             is_transactional: settings.transactional.is_some(),
         }
     }
@@ -127,31 +130,39 @@ impl ProducerIds {
         let code = response.error;
         let (producer_id, epoch) = (response.producer_id, response.producer_epoch);
         if code == ErrorCode::NONE && (producer_id < 0 || epoch < 0) {
-            let text = format!("gives {producer_id}, epoch {epoch}, for a producer id");
-            if let Some(times) = self.refusals.raise(now, &text) {
-                log_warn!("{node} {text}{times}");
-            }
-            self.handle_failure(now, agenda);
-            return Answer::Later;
+            let text = format!("{node} gives {producer_id}, epoch {epoch}, for a producer id");
+            return self.try_later(now, text, agenda);
         }
         if code == ErrorCode::NONE {
             self.refusals.end();
+            self.last_error = None;
             self.inquiry = Inquiry::NotNeeded;
             self.failures = 0;
             self.state = ProducerIdState::Identified(Identity { producer_id, epoch });
             return Answer::Identified;
         }
         if code.is_retriable() {
-            let text = format!("has no producer id at the moment: {code}");
-            if let Some(times) = self.refusals.raise(now, &text) {
-                log_warn!("{node} {text}{times}");
-            }
-            self.handle_failure(now, agenda);
-            return Answer::Later;
+            let text = format!("{node} has no producer id at the moment: {code}");
+            return self.try_later(now, text, agenda);
         }
         let words = code.message();
         let text = format!("{node} gives no producer id (enable.idempotence): {code}: {words}");
         Answer::Refused(Error::new(ErrorKind::Broker(code), text))
+    }
+
+    fn try_later(&mut self, now: Instant, text: String, agenda: &mut Agenda) -> Answer {
+        if let Some(times) = self.refusals.raise(now, &text) {
+            log_warn!("{text}{times}");
+        }
+        self.last_error = Some(text);
+        self.handle_failure(now, agenda);
+        Answer::Later
+    }
+
+    /// Why batches that wait for an id have none yet; `None` if there is one, or nobody has said.
+    pub(super) fn why_unidentified(&self) -> Option<&str> {
+        let is_missing = self.state == ProducerIdState::Unidentified;
+        self.last_error.as_deref().filter(|_| is_missing)
     }
 
     /// The inquiry came to nothing: a broker is asked again after a pause. To forget that would leave
@@ -215,6 +226,7 @@ mod tests {
             inquiry: Inquiry::NotNeeded,
             failures: 0,
             refusals: Complaint::default(),
+            last_error: None,
             is_transactional: false,
             backoff: Backoff {
                 initial: PAUSE,

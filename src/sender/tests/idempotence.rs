@@ -107,6 +107,17 @@ fn stamped(epoch: i16, from: i32, values: &[&str]) -> Vec<Stamped> {
 }
 
 #[test]
+fn what_expires_for_want_of_an_id_says_why_there_was_none() {
+    let mut world = World::ready(idempotent());
+    world.send(0, "a");
+    world.answer_inquiry(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS, -1);
+    world.advance(DELIVERY);
+    let (_, result) = world.delivered().remove(0);
+    let text = result.unwrap_err().to_string();
+    assert!(text.contains("COORDINATOR_LOAD_IN_PROGRESS"), "{text}");
+}
+
+#[test]
 fn asks_once_for_an_id_and_sends_nothing_before_it() {
     let mut world = World::ready(idempotent());
     world.send(0, "a");

@@ -63,14 +63,114 @@ pub(super) fn call_verdict(call: Call, code: ErrorCode) -> CallVerdict {
         | ErrorCode::STALE_MEMBER_EPOCH
         | ErrorCode::INVALID_COMMIT_OFFSET_SIZE
         | ErrorCode::OFFSET_METADATA_TOO_LARGE
-        | ErrorCode::INVALID_GROUP_ID => Abort,
-        // Nothing is left that could make an abort succeed.
-        ErrorCode::TRANSACTION_ABORTABLE if call == Call::EndTxn => Abort,
-        ErrorCode::TRANSACTION_ABORTABLE => Abort,
+        | ErrorCode::INVALID_GROUP_ID
+        | ErrorCode::TRANSACTION_ABORTABLE => Abort,
         ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
         | ErrorCode::INVALID_TXN_STATE
         | ErrorCode::INVALID_PRODUCER_ID_MAPPING => Close,
         _ if call == Call::AddPartitions => Abort,
         _ => Close,
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fmt::Write;
+    use std::path::Path;
+
+    use super::*;
+    use crate::protocol::messages::KeyType;
+    use crate::sender::verdict::{Action, Verdict, is_end_of_transactions, verdict};
+
+    const CALLS: [Call; 6] = [
+        Call::FindCoordinator(KeyType::TRANSACTIONAL_ID),
+        Call::InitProducerId,
+        Call::AddPartitions,
+        Call::AddOffsets,
+        Call::CommitOffsets,
+        Call::EndTxn,
+    ];
+    const BEGIN: &str = "<!-- From here to the end of the table written by `UPDATE_DOCS=1 cargo test transactions_md`. -->\n";
+    const END: &str = "<!-- The end of the table. -->\n";
+
+    fn words(verdict: CallVerdict) -> &'static str {
+        match verdict {
+            CallVerdict::Done => "done",
+            CallVerdict::Retry => "again",
+            CallVerdict::FindCoordinator => "search",
+            CallVerdict::Concurrent => "again soon",
+            CallVerdict::Refuse => "refused",
+            CallVerdict::Abort => "abort",
+            CallVerdict::TimedOutOrFenced => "old epoch",
+            CallVerdict::Close => "close",
+        }
+    }
+
+    /// What becomes of a batch, and of its transaction.
+    fn of_produce(code: ErrorCode) -> &'static str {
+        match verdict(code) {
+            Verdict::Written | Verdict::Duplicate => "done",
+            Verdict::Refused(..) if is_end_of_transactions(code) => "close",
+            Verdict::Refused(Action::Retry, _) if code == ErrorCode::CONCURRENT_TRANSACTIONS => {
+                "again soon"
+            }
+            Verdict::Refused(Action::Retry | Action::RefreshAndRetry, _) => "again",
+            Verdict::Refused(Action::Split, _) => "split",
+            Verdict::Refused(Action::Fail | Action::OutOfOrder, _) => "abort",
+        }
+    }
+
+    /// A row for each code that does not do in every request what all others of its kind do.
+    fn table() -> String {
+        let codes = include_str!("../../../tests/data/errors.tsv")
+            .lines()
+            .skip(1);
+        let codes = codes.map(|line| line.split('\t').next().unwrap().parse::<i16>().unwrap());
+        let row = |code: ErrorCode| {
+            let mut row: Vec<_> = CALLS.map(|call| words(call_verdict(call, code))).to_vec();
+            row.push(of_produce(code));
+            row
+        };
+        let mut rows: BTreeMap<i16, Vec<&str>> = BTreeMap::new();
+        for code in codes {
+            rows.insert(code, row(ErrorCode::from(code)));
+        }
+        let passing = row(ErrorCode::KAFKA_STORAGE_ERROR);
+        let lasting = row(ErrorCode::UNKNOWN_SERVER_ERROR);
+        let mut out = String::from(
+            "| answer | FindCoordinator | InitProducerId | AddPartitionsToTxn | AddOffsetsToTxn | \
+             TxnOffsetCommit | EndTxn | Produce |\n|---|---|---|---|---|---|---|---|\n",
+        );
+        for (code, row) in &rows {
+            if *row != passing && *row != lasting {
+                let name = ErrorCode::from(*code);
+                writeln!(out, "| {name} | {} |", row.join(" | ")).unwrap();
+            }
+        }
+        writeln!(out, "| every other that passes | {} |", passing.join(" | ")).unwrap();
+        writeln!(out, "| every other | {} |", lasting.join(" | ")).unwrap();
+        out
+    }
+
+    #[test]
+    fn transactions_md_says_what_each_answer_leads_to() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/TRANSACTIONS.md");
+        let document = std::fs::read_to_string(&path).unwrap();
+        let (before, rest) = document
+            .split_once(BEGIN)
+            .expect("the mark before the table");
+        let (written, after) = rest.split_once(END).expect("the mark behind the table");
+        let table = table();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+        } else {
+            assert!(
+                written == table,
+                "docs/TRANSACTIONS.md is not what the code says; write it anew with \
+                 UPDATE_DOCS=1 cargo test transactions_md"
+            );
+        }
     }
 }
