@@ -362,9 +362,10 @@ impl Client {
             return;
         };
         while let Some(event) = peer.channel.as_mut().and_then(Channel::poll_event) {
-            inputs.push(match event {
-                Event::Ready(_) => {
+            let input = match event {
+                Event::Ready(versions) => {
                     peer.setup_deadline = None;
+                    inputs.extend(versions.features().map(Input::Features));
                     stage.note("ready", [node.0.into(), 0, 0], || format!("node {node}"));
                     Input::Ready(node)
                 }
@@ -380,7 +381,8 @@ impl Client {
                     peer.sent.remove(&id);
                     Input::Sent(id)
                 }
-            });
+            };
+            inputs.push(input);
         }
     }
 

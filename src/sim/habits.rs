@@ -30,9 +30,14 @@ pub(super) struct Habits {
     doubted: BTreeSet<(i32, i32, NodeId)>,
     /// Partitions that have followed such an answer and had no batch acknowledged since.
     followed: BTreeSet<i32>,
+    /// Partitions whose broker still completes the transaction before: asked again soon.
+    concurrent: BTreeSet<i32>,
     /// Partitions that had one acknowledged after the last leader that was named.
     taken_since: BTreeSet<i32>,
 }
+
+/// The shortest pause where nothing is wrong, but a transaction is being completed, less its jitter.
+const CONCURRENT_PAUSE: Duration = Duration::from_millis(15);
 
 /// The part of a batch before its records, which changes with the epoch.
 const HEADER_BYTES: usize = BatchEncoder::HEADER_BYTES;
@@ -48,6 +53,7 @@ impl Habits {
             named: BTreeSet::new(),
             doubted: BTreeSet::new(),
             followed: BTreeSet::new(),
+            concurrent: BTreeSet::new(),
             taken_since: BTreeSet::new(),
         }
     }
@@ -62,6 +68,9 @@ impl Habits {
             return;
         };
         for one in response.topics.iter().flat_map(|topic| &topic.partitions) {
+            if one.error == ErrorCode::CONCURRENT_TRANSACTIONS {
+                self.concurrent.insert(one.index);
+            }
             match one.error {
                 ErrorCode::NONE | ErrorCode::DUPLICATE_SEQUENCE_NUMBER => {
                     self.followed.remove(&one.index);
@@ -112,16 +121,16 @@ impl Habits {
             let pause = sent
                 .insert(records.to_vec(), now)
                 .map(|before| now - before);
-            broken_if(
-                I8,
-                pause.is_some_and(|pause| pause < self.retry_pause),
-                || {
-                    format!(
-                        "a batch for partition {} went to broker {node} again after {pause:?}",
-                        one.index
-                    )
-                },
-            );
+            let least = match self.concurrent.remove(&one.index) {
+                true => self.retry_pause.min(CONCURRENT_PAUSE),
+                false => self.retry_pause,
+            };
+            broken_if(I8, pause.is_some_and(|pause| pause < least), || {
+                format!(
+                    "a batch for partition {} went to broker {node} again after {pause:?}",
+                    one.index
+                )
+            });
         }
     }
 
