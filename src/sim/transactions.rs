@@ -4,7 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::error::{Error, Fate, Result};
+use crate::ErrorCode;
+use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::protocol::version::TransactionVersion;
 use crate::sender::{Command, Transactional};
 use crate::sim::caller::{Caller, Kind, State};
@@ -27,6 +28,8 @@ pub(super) struct Transactions {
     is_doomed: bool,
     is_fatal: bool,
     has_id: bool,
+    /// Whether nothing goes wrong in this schedule.
+    is_calm: bool,
     /// Records of the open transaction.
     current: Vec<RecordId>,
     ended: Vec<Ended>,
@@ -63,6 +66,13 @@ impl Transactions {
     pub(super) fn on_doom(&mut self, error: &Error) {
         broken_if(I8, !error.is_abortable() && !error.is_fatal(), || {
             format!("nothing can be done about: {error}")
+        });
+        let is_excused = matches!(
+            error.kind(),
+            ErrorKind::TimedOut | ErrorKind::Broker(ErrorCode::MESSAGE_TOO_LARGE)
+        );
+        broken_if(I8, self.is_calm && !is_excused, || {
+            format!("a transaction is lost although nothing is wrong: {error}")
         });
         self.is_doomed = true;
         self.is_fatal |= error.is_fatal();
@@ -274,6 +284,7 @@ fn options(seed: u64) -> (Options, TransactionVersion) {
     options.close_after = None;
     options.close_timeout = std::time::Duration::from_secs(60);
     options.first_epoch = 0;
+    let is_calm = options.faults.calamity_ms == 0;
     let faults = &mut options.faults;
     faults.wind = 0;
     faults.forget = 0;
@@ -286,7 +297,8 @@ fn options(seed: u64) -> (Options, TransactionVersion) {
         (&mut faults.hold_markers, 500),
         (&mut faults.switch_version, 200),
     ] {
-        *fault = if d.chance(400) { d.between(1, most) } else { 0 };
+        let exists = d.chance(400) && !is_calm;
+        *fault = if exists { d.between(1, most) } else { 0 };
     }
     (options, version)
 }
@@ -302,7 +314,10 @@ fn attempt(seed: u64, reader: Reader, cuts: &Cuts) -> Attempt {
 }
 
 fn run(world: &mut World) -> Summary {
-    world.transactions = Some(Transactions::default());
+    world.transactions = Some(Transactions {
+        is_calm: world.options.faults.calamity_ms == 0,
+        ..Transactions::default()
+    });
     world.add_caller(Caller::new(Kind::Ender, 0), std::time::Duration::ZERO);
     world.run_workload();
     world.heal();
