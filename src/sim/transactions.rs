@@ -3,6 +3,7 @@
 //! compared with what commits and aborts were told (I9).
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::ErrorCode;
 use crate::error::{Error, ErrorKind, Fate, Result};
@@ -11,6 +12,7 @@ use crate::sender::{Command, Transactional};
 use crate::sim::caller::{Caller, Kind, State};
 use crate::sim::checker::Checker;
 use crate::sim::dice::{Dice, Stream};
+use crate::sim::event::Event;
 use crate::sim::level::{Attempt, Level, outcome};
 use crate::sim::options::{Options, TOPIC};
 use crate::sim::promise::{I8, I9, broken_if};
@@ -146,6 +148,8 @@ impl World {
     fn ask_to(&mut self, index: usize, command: Command, commit: Option<bool>) {
         let id = self.command(command);
         self.callers[index].state = State::Ending(id, commit);
+        // It may be asked while the sender acts, which then has nothing else to wake up for.
+        self.stage.after(Duration::ZERO, Event::Wake);
     }
 
     /// The sender has answered it.
@@ -277,12 +281,12 @@ fn options(seed: u64) -> (Options, TransactionVersion) {
     options.make_idempotent();
     options.sender.transactional = Some(Transactional {
         id: Arc::from(ID),
-        timeout: std::time::Duration::from_secs(60),
+        timeout: Duration::from_secs(60),
     });
     options.versions.clear();
     options.purges = 0;
     options.close_after = None;
-    options.close_timeout = std::time::Duration::from_secs(60);
+    options.close_timeout = Duration::from_secs(60);
     options.first_epoch = 0;
     let is_calm = options.faults.calamity_ms == 0;
     let faults = &mut options.faults;
@@ -318,7 +322,7 @@ fn run(world: &mut World) -> Summary {
         is_calm: world.options.faults.calamity_ms == 0,
         ..Transactions::default()
     });
-    world.add_caller(Caller::new(Kind::Ender, 0), std::time::Duration::ZERO);
+    world.add_caller(Caller::new(Kind::Ender, 0), Duration::ZERO);
     world.run_workload();
     world.heal();
     world.brokers.state.set_markers_held(false);
@@ -328,8 +332,8 @@ fn run(world: &mut World) -> Summary {
     let ended = world.transactions.as_ref().map_or(0, |one| one.ended.len());
     world.run_for(world.options.patience());
     let share = u32::from(world.options.brokers);
-    world.add_caller(Caller::sender(share), std::time::Duration::ZERO);
-    world.add_caller(Caller::new(Kind::Ender, 0), std::time::Duration::ZERO);
+    world.add_caller(Caller::sender(share), Duration::ZERO);
+    world.add_caller(Caller::new(Kind::Ender, 0), Duration::ZERO);
     world.run_until_idle();
     let transactions = world.transactions.as_ref().expect("set above");
     let later = transactions.ended.iter().skip(ended);

@@ -327,7 +327,7 @@ impl Transaction {
 
     /// The transaction can only be aborted.
     pub(super) fn abort_only(&mut self, kind: ErrorKind, text: &str, agenda: &mut Agenda) {
-        if self.doom().is_some() {
+        if self.is_over() {
             return;
         }
         let doom = Error::of_transaction(kind, text, Remedy::Abort);
