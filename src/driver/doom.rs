@@ -26,7 +26,8 @@ impl Doom {
     /// unless a fatal one comes after it.
     pub(crate) fn set(&self, error: Error) {
         let mut known = self.error.lock();
-        if known.is_none() || error.is_fatal() {
+        let is_worse = |known: &Error| error.is_fatal() && !known.is_fatal();
+        if known.as_ref().is_none_or(is_worse) {
             *known = Some(error);
         }
         self.is_set.store(true, Ordering::Release);
@@ -86,6 +87,7 @@ mod tests {
         kept.set(doom("fatal", Remedy::Close));
         kept.clear();
         kept.set(doom("fourth", Remedy::Abort));
+        kept.set(doom("fifth", Remedy::Close));
         assert_eq!(kept.check().unwrap_err().to_string(), "fatal");
     }
 }

@@ -1,6 +1,7 @@
 //! Transactions: what is seen of them, how they end, and what is refused. Against the mock cluster, in
 //! both versions where it may matter.
 
+mod closing;
 mod failing;
 mod offsets;
 mod shared;

@@ -87,6 +87,12 @@ impl<'a> Call<'a> {
         limit.map_or_else(String::new, |(_, limit)| limit.describe())
     }
 
+    /// Why this producer can do nothing any more, whatever its state.
+    pub(super) fn unusable(&self, doom: Option<&Error>) -> Option<Error> {
+        let fatal = doom.filter(|doom| doom.is_fatal());
+        over(self.shared()).or_else(|| Some(fatal?.after(self.name)))
+    }
+
     pub(super) fn error(&self, kind: ErrorKind, text: &str) -> Error {
         Error::new(kind, format!("{}: {text}", self.name))
     }
@@ -160,11 +166,12 @@ impl Lifecycle {
 
     /// Opens a transaction while none is.
     pub(super) fn open(&mut self, call: &Call<'_>) -> Result<()> {
+        // First: whoever hears that a transaction can only be aborted tries again.
         let shared = call.shared();
-        shared.doom.check()?;
-        if shared.accumulator.is_closed() {
-            return Err(call.gate.closed());
+        if let Some(over) = over(shared) {
+            return Err(over);
         }
+        shared.doom.check()?;
         self.phase = Phase::Open;
         Ok(())
     }
@@ -288,4 +295,11 @@ impl Lifecycle {
 /// Whether the I/O thread does nothing any more.
 fn ended(shared: &Shared) -> bool {
     shared.ending().is_some()
+}
+
+/// Why nothing can be asked for any more.
+pub(super) fn over(shared: &Shared) -> Option<Error> {
+    let is_closed = shared.accumulator.is_closed();
+    let end = shared.ending().or(is_closed.then_some(End::Closed))?;
+    Some(end.error())
 }

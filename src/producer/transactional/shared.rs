@@ -7,7 +7,7 @@ use std::mem;
 use std::time::Duration;
 
 use super::entrance::{Entrance, Inside};
-use super::lifecycle::{Call, Lifecycle, Phase};
+use super::lifecycle::{Call, Lifecycle, Phase, over};
 use super::offsets::{ConsumerGroup, ConsumerOffsets};
 use super::start;
 use crate::config::{ProducerConfig, Properties};
@@ -104,13 +104,13 @@ impl<K: ?Sized + 'static, V: ?Sized + 'static> SharedTransactionalProducer<K, V>
     /// # Errors
     /// As [`new`](Self::new).
     pub fn with_config(config: &ProducerConfig) -> Result<Self> {
-        let control = Control {
-            entrance: Entrance::default(),
-            state: Mutex::ranked(Rank::Transactions, State::At(Lifecycle::new())),
-        };
+        let state = State::At(Lifecycle::new());
         Ok(Self {
             producer: start(config)?,
-            control: Arc::new(control),
+            control: Arc::new(Control {
+                entrance: Entrance::default(),
+                state: Mutex::ranked(Rank::Transactions, state),
+            }),
         })
     }
 }
@@ -242,9 +242,7 @@ impl InControl<'_> {
                 "a commit has not been answered: commit_transaction again waits for its answer",
             )),
             (Phase::Ending { .. }, _) => Err(self.refuse("an abort has not been answered")),
-            (Phase::Ready | Phase::Uninitialized(_), _) => {
-                Err(self.refuse("no transaction is open"))
-            }
+            _ => Err(self.refuse("no transaction is open")),
         }
     }
 
@@ -266,10 +264,9 @@ impl InControl<'_> {
     }
 
     fn refuse(&self, why: &str) -> Error {
-        let shared = self.call.shared();
-        let doom = shared.doom.check().err();
-        if let Some(fatal) = doom.as_ref().filter(|doom| doom.is_fatal()) {
-            return fatal.after(self.call.name);
+        let doom = self.call.shared().doom.check().err();
+        if let Some(error) = self.call.unusable(doom.as_ref()) {
+            return error;
         }
         let state = self.lifecycle.state(doom.as_ref());
         let text = format!("{why}: the producer is {state}");
@@ -305,9 +302,11 @@ impl Control {
 
     #[cold]
     fn refuse_record(&self, call: &str, shared: &Shared) -> Error {
-        let state = self.state(shared);
-        let text = format!("{call}: no transaction is open: the producer is {state}");
-        Error::new(ErrorKind::Misuse, text)
+        over(shared).unwrap_or_else(|| {
+            let state = self.state(shared);
+            let text = format!("{call}: no transaction is open: the producer is {state}");
+            Error::new(ErrorKind::Misuse, text)
+        })
     }
 }
 

@@ -273,11 +273,12 @@ impl Transaction {
         if let Some(end) = self.end.take()
             && let Some(caller) = end.caller
         {
-            let fate = match end.is_unknown() || self.in_flight == Some(Call::EndTxn) {
-                true => Fate::MayBeWritten,
-                false => Fate::NotWritten,
+            let may_be_done = end.is_uncertain || self.in_flight == Some(Call::EndTxn);
+            let error = match end.commit && may_be_done {
+                true => error.after(UNKNOWN_COMMIT).with_fate(Fate::MayBeWritten),
+                false => error,
             };
-            agenda.push(Output::Finish(caller, Err(error.with_fate(fate))));
+            agenda.push(Output::Finish(caller, Err(error)));
         }
         self.open = Open::default();
         self.wants_identity = false;
@@ -354,8 +355,9 @@ impl Transaction {
         if self.fatal.is_some() {
             return;
         }
+        let text = format!("{text}; the producer can only be closed");
         let fatal = Error::of_transaction(kind, text, Remedy::Close);
-        log_warn!("the producer can only be closed: {fatal}");
+        log_warn!("{fatal}");
         self.fatal = Some(fatal.clone());
         agenda.push(Output::Doom(fatal.clone()));
         for caller in self.inits.drain(..) {
@@ -372,6 +374,8 @@ impl Transaction {
     }
 }
 
+const UNKNOWN_COMMIT: &str = "whether the transaction was committed is not known";
+
 impl End {
     /// Whether a commit may have been done, and nothing is known of that.
     fn is_unknown(&self) -> bool {
@@ -383,7 +387,7 @@ impl End {
         if !self.is_unknown() {
             return error;
         }
-        let text = format!("whether the transaction was committed is not known: {error}");
+        let text = format!("{UNKNOWN_COMMIT}: {error}");
         Error::of_transaction(error.kind(), text, Remedy::Close).with_fate(Fate::MayBeWritten)
     }
 }
