@@ -140,7 +140,7 @@ impl Sender {
                     && is_end_of_transactions(answer.error)
                 {
                     let agenda = &mut self.agenda;
-                    transaction.close_only(error.kind(), error.to_string(), agenda);
+                    transaction.close_only(error.kind(), &error.to_string(), agenda);
                 }
                 let failure = failure(node, &queue, error, answer);
                 partition.end_in_flight(sent.id);

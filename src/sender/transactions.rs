@@ -295,7 +295,7 @@ impl Sender {
         };
         let agenda = &mut self.agenda;
         if error.kind() == ErrorKind::UnsupportedVersion {
-            transaction.close_only(error.kind(), error.to_string(), agenda);
+            transaction.close_only(error.kind(), &error.to_string(), agenda);
         } else {
             transaction.handle_unanswered(step.now, call, has_left, agenda);
         }

@@ -300,6 +300,8 @@ fn ended(shared: &Shared) -> bool {
 /// Why nothing can be asked for any more.
 pub(super) fn over(shared: &Shared) -> Option<Error> {
     let is_closed = shared.accumulator.is_closed();
-    let end = shared.ending().or(is_closed.then_some(End::Closed))?;
+    let end = shared
+        .ending()
+        .or_else(|| is_closed.then_some(End::Closed))?;
     Some(end.error())
 }

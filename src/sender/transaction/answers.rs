@@ -246,12 +246,12 @@ impl Transaction {
                 } else {
                     kind
                 };
-                self.close_only(kind, text, agenda);
+                self.close_only(kind, &text, agenda);
             }
             CallVerdict::Abort => {
                 self.in_flight = None;
                 self.open.adding.clear();
-                self.handle_abort_code(call, kind, text, agenda);
+                self.handle_abort_code(call, kind, &text, agenda);
             }
             CallVerdict::TimedOutOrFenced => {
                 self.in_flight = None;
@@ -271,19 +271,13 @@ impl Transaction {
     }
 
     /// An abort that may not be done is the end of the producer.
-    fn handle_abort_code(
-        &mut self,
-        call: Call,
-        kind: ErrorKind,
-        text: String,
-        agenda: &mut Agenda,
-    ) {
+    fn handle_abort_code(&mut self, call: Call, kind: ErrorKind, text: &str, agenda: &mut Agenda) {
         let is_abort = call == Call::EndTxn && !self.is_commit();
         let is_unknown = self.end.as_ref().is_some_and(End::is_unknown);
         if is_abort || is_unknown {
             self.close_only(kind, text, agenda);
         } else {
-            self.abort_only(kind, &text, agenda);
+            self.abort_only(kind, text, agenda);
         }
     }
 
@@ -298,7 +292,7 @@ impl Transaction {
         );
         let is_lost = self.end.as_ref().is_some_and(End::is_unknown);
         if is_lost {
-            return self.close_only(ErrorKind::Fenced, text, agenda);
+            return self.close_only(ErrorKind::Fenced, &text, agenda);
         }
         if call == Call::EndTxn && !self.is_commit() {
             // It is aborted already.

@@ -351,7 +351,7 @@ impl Transaction {
     }
 
     /// The producer can only be closed.
-    pub(super) fn close_only(&mut self, kind: ErrorKind, text: String, agenda: &mut Agenda) {
+    pub(super) fn close_only(&mut self, kind: ErrorKind, text: &str, agenda: &mut Agenda) {
         if self.fatal.is_some() {
             return;
         }
