@@ -366,7 +366,7 @@ pub(crate) fn restamp(bytes: &[u8], producer: ProducerStamp) -> Vec<u8> {
 }
 
 /// The bit of the attributes that says that the batch belongs to a transaction.
-const TRANSACTIONAL: i16 = 0x10;
+pub(crate) const TRANSACTIONAL: i16 = 0x10;
 /// The bits of the attributes that say how the records are compressed.
 pub(super) const CODEC: i16 = 0x07;
 

@@ -5,12 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::protocol::frame::SharedBytes;
-use crate::record::batch::ProducerStamp;
+use crate::record::batch::{ProducerStamp, TRANSACTIONAL};
 use crate::record::decode::{self, BatchHeader};
 use crate::testing::log::{MockBatch, MockMarker, MockRecord};
 
-/// The attribute of batches that belong to a transaction.
-pub(super) const TRANSACTIONAL: i16 = 0x10;
 /// The attribute of batches that brokers write themselves, to end a transaction.
 pub(super) const CONTROL: i16 = 0x20;
 
