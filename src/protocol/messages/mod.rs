@@ -25,6 +25,7 @@ pub(crate) use metadata::*;
 pub(crate) use produce::*;
 pub(crate) use txn_offset_commit::*;
 
+use crate::ids::TopicId;
 use crate::protocol::version::VersionRange;
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 
@@ -72,4 +73,21 @@ pub(crate) trait ResponseMessage: Sized {
     /// Writes what follows the header.
     #[cfg(any(test, feature = "testing"))]
     fn encode(&self, writer: &mut Writer, version: i16);
+}
+
+/// A topic, by its id in the newer versions of a message, and by its name in the older ones.
+fn write_topic(writer: &mut Writer, by_id: bool, name: &str, id: TopicId) {
+    if by_id {
+        writer.uuid(&id.0);
+    } else {
+        writer.string(name);
+    }
+}
+
+/// The same in the other direction: the name is empty, or the id zeroes.
+fn read_topic<'a>(reader: &mut Reader<'a>, by_id: bool) -> Result<(&'a str, TopicId), DecodeError> {
+    Ok(match by_id {
+        true => ("", TopicId(reader.uuid()?)),
+        false => (reader.string()?, TopicId::default()),
+    })
 }

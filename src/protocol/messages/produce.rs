@@ -15,7 +15,7 @@
 use crate::ids::{NodeId, TopicId};
 use crate::protocol::error_code::ErrorCode;
 use crate::protocol::frame::SharedBytes;
-use crate::protocol::messages::{RequestMessage, ResponseMessage};
+use crate::protocol::messages::{RequestMessage, ResponseMessage, read_topic, write_topic};
 use crate::protocol::version::{TransactionVersion, VersionRange};
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 use crate::sync::Arc;
@@ -103,12 +103,9 @@ pub(crate) struct ProduceTopic {
 
 impl ProduceTopic {
     fn encode(&self, writer: &mut Writer, version: i16) {
-        if has_topic_ids(version) {
-            debug_assert!(self.id.is_known(), "{} has no id", self.name);
-            writer.uuid(&self.id.0);
-        } else {
-            writer.string(&self.name);
-        }
+        let by_id = has_topic_ids(version);
+        debug_assert!(!by_id || self.id.is_known(), "{} has no id", self.name);
+        write_topic(writer, by_id, &self.name, self.id);
         writer.array(&self.partitions, |writer, partition| {
             writer.i32(partition.index);
             writer.records(&partition.records);
@@ -119,7 +116,7 @@ impl ProduceTopic {
 
     #[cfg(any(test, feature = "testing"))]
     fn decode(reader: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
-        let (name, id) = decode_topic(reader, version)?;
+        let (name, id) = read_topic(reader, has_topic_ids(version))?;
         let topic = Self {
             name: Arc::from(name),
             id,
@@ -127,17 +124,6 @@ impl ProduceTopic {
         };
         reader.skip_tags()?;
         Ok(topic)
-    }
-}
-
-fn decode_topic<'a>(
-    reader: &mut Reader<'a>,
-    version: i16,
-) -> Result<(&'a str, TopicId), DecodeError> {
-    if has_topic_ids(version) {
-        Ok(("", TopicId(reader.uuid()?)))
-    } else {
-        Ok((reader.string()?, TopicId::default()))
     }
 }
 
@@ -229,7 +215,7 @@ pub(crate) struct ProduceTopicResponse {
 
 impl ProduceTopicResponse {
     fn decode(reader: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
-        let (name, id) = decode_topic(reader, version)?;
+        let (name, id) = read_topic(reader, has_topic_ids(version))?;
         let topic = Self {
             name: name.to_owned(),
             id,
@@ -241,11 +227,7 @@ impl ProduceTopicResponse {
 
     #[cfg(any(test, feature = "testing"))]
     fn encode(&self, writer: &mut Writer, version: i16) {
-        if has_topic_ids(version) {
-            writer.uuid(&self.id.0);
-        } else {
-            writer.string(&self.name);
-        }
+        write_topic(writer, has_topic_ids(version), &self.name, self.id);
         writer.array(&self.partitions, |writer, partition| {
             partition.encode(writer, version);
         });

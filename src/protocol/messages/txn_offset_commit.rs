@@ -10,7 +10,9 @@
 //! | 6 | topic ids instead of names, and a member's epoch (KIP-1319) |
 
 use crate::ids::TopicId;
-use crate::protocol::messages::{RequestMessage, ResponseMessage, TxnPartitionResult};
+use crate::protocol::messages::{
+    RequestMessage, ResponseMessage, TxnPartitionResult, read_topic, write_topic,
+};
 use crate::protocol::version::{TransactionVersion, VersionRange};
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 use crate::sync::Arc;
@@ -114,12 +116,9 @@ pub(crate) struct TxnOffsetTopic {
 
 impl TxnOffsetTopic {
     fn encode(&self, writer: &mut Writer, version: i16) {
-        if has_topic_ids(version) {
-            debug_assert!(self.id.is_known(), "{} has no id", self.name);
-            writer.uuid(&self.id.0);
-        } else {
-            writer.string(&self.name);
-        }
+        let by_id = has_topic_ids(version);
+        debug_assert!(!by_id || self.id.is_known(), "{} has no id", self.name);
+        write_topic(writer, by_id, &self.name, self.id);
         writer.array(&self.partitions, |writer, offset| {
             offset.encode(writer, version);
         });
@@ -128,7 +127,7 @@ impl TxnOffsetTopic {
 
     #[cfg(any(test, feature = "testing"))]
     fn decode(reader: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
-        let (name, id) = decode_topic(reader, version)?;
+        let (name, id) = read_topic(reader, has_topic_ids(version))?;
         let topic = Self {
             name: Arc::from(name),
             id,
@@ -136,17 +135,6 @@ impl TxnOffsetTopic {
         };
         reader.skip_tags()?;
         Ok(topic)
-    }
-}
-
-fn decode_topic<'a>(
-    reader: &mut Reader<'a>,
-    version: i16,
-) -> Result<(&'a str, TopicId), DecodeError> {
-    if has_topic_ids(version) {
-        Ok(("", TopicId(reader.uuid()?)))
-    } else {
-        Ok((reader.string()?, TopicId::default()))
     }
 }
 
@@ -230,7 +218,7 @@ pub(crate) struct TxnOffsetTopicResult {
 
 impl TxnOffsetTopicResult {
     fn decode(reader: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
-        let (name, id) = decode_topic(reader, version)?;
+        let (name, id) = read_topic(reader, has_topic_ids(version))?;
         let topic = Self {
             name: name.to_owned(),
             id,
@@ -242,11 +230,7 @@ impl TxnOffsetTopicResult {
 
     #[cfg(any(test, feature = "testing"))]
     fn encode(&self, writer: &mut Writer, version: i16) {
-        if has_topic_ids(version) {
-            writer.uuid(&self.id.0);
-        } else {
-            writer.string(&self.name);
-        }
+        write_topic(writer, has_topic_ids(version), &self.name, self.id);
         writer.array(&self.partitions, |writer, partition| {
             partition.encode(writer);
         });
