@@ -324,10 +324,18 @@ impl Sender {
                 }
                 self.hurry_all(step);
             }
-            Command::InitTransactions
-            | Command::SendOffsets(_)
-            | Command::EndTransaction { .. } => {
-                self.handle_transactional(id, command);
+            Command::InitTransactions => {
+                self.ask_transaction(id, |transaction, agenda| transaction.init(id, agenda));
+            }
+            Command::SendOffsets(order) => {
+                self.ask_transaction(id, |transaction, agenda| {
+                    transaction.send_offsets(id, *order, agenda);
+                });
+            }
+            Command::EndTransaction { commit, before } => {
+                self.ask_transaction(id, |transaction, agenda| {
+                    transaction.end(Some(id), commit, before, agenda);
+                });
                 self.hurry_all(step);
             }
         }

@@ -15,33 +15,29 @@ use crate::protocol::messages::{
 };
 use crate::protocol::{Request, Response};
 use crate::sender::Sender;
-use crate::sender::event::{Command, CommandId, OffsetsOrder, Output};
+use crate::sender::event::{CommandId, OffsetsOrder, Output};
 use crate::sender::nodes::Choice;
 use crate::sender::requests::Content;
 use crate::sender::sequence::Identity;
-use crate::sender::step::Step;
+use crate::sender::step::{Agenda, Step};
 use crate::sender::transaction::{Call, Transaction};
 use crate::sorted_map::SortedMap;
 use crate::sync::Arc;
 
 impl Sender {
     /// A caller asks for something that only a transactional producer can do.
-    pub(super) fn handle_transactional(&mut self, id: CommandId, command: Command) {
+    pub(super) fn ask_transaction(
+        &mut self,
+        id: CommandId,
+        act: impl FnOnce(&mut Transaction, &mut Agenda),
+    ) {
         let agenda = &mut self.agenda;
-        let Some(transaction) = &mut self.transaction else {
-            let error = Error::new(ErrorKind::Misuse, "transactional.id is not set");
-            return agenda.push(Output::Finish(id, Err(error)));
-        };
-        match command {
-            Command::InitTransactions => transaction.init(id, agenda),
-            Command::SendOffsets(order) => transaction.send_offsets(id, *order, agenda),
-            Command::EndTransaction { commit, before } => {
-                transaction.end(Some(id), commit, before, agenda);
+        match &mut self.transaction {
+            Some(transaction) => act(transaction, agenda),
+            None => {
+                let error = Error::new(ErrorKind::Misuse, "transactional.id is not set");
+                agenda.push(Output::Finish(id, Err(error)));
             }
-            Command::AwaitTopic { .. }
-            | Command::Track(_)
-            | Command::Flush(_)
-            | Command::Close(_) => {}
         }
     }
 
@@ -91,10 +87,10 @@ impl Sender {
         self.note_failures();
     }
 
-    /// Tells the transaction of the records that have failed.
+    /// Tells the transaction, if there is one, of the records that have failed.
     pub(super) fn note_failures(&mut self) {
-        if let Some(transaction) = &mut self.transaction
-            && let Some((records, error)) = self.partitions.take_failures()
+        if let Some((records, error)) = self.partitions.take_failures()
+            && let Some(transaction) = &mut self.transaction
         {
             transaction.handle_failed(records, &error, &mut self.agenda);
         }

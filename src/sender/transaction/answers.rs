@@ -43,9 +43,7 @@ impl Transaction {
     pub(in crate::sender) fn handle_coordinator(&mut self, key: KeyType, node: NodeId) {
         self.end_call();
         if key == KeyType::GROUP {
-            self.group = self
-                .group_wanted()
-                .map(|group| (Arc::clone(group), Some(node)));
+            self.group = self.group_wanted().map(|group| (Arc::clone(group), node));
         } else {
             self.coordinator = Some(node);
         }
@@ -104,7 +102,7 @@ impl Transaction {
     }
 
     /// The transaction has ended. `next` is the identity of the next one, if the coordinator has named
-    /// one. Returns whether the identity has changed, or is to be asked for.
+    /// one.
     pub(in crate::sender) fn handle_ended(&mut self, next: Option<Identity>, agenda: &mut Agenda) {
         self.end_call();
         if let Some(next) = next {
@@ -167,12 +165,9 @@ impl Transaction {
         node: NodeId,
         agenda: &mut Agenda,
     ) {
-        let was = self.coordinator.take_if(|one| *one == node).is_some();
-        let group = self
-            .group
-            .as_mut()
-            .and_then(|(_, of)| of.take_if(|one| *one == node));
-        if (was || group.is_some()) && self.in_flight.is_none() {
+        let coordinator = self.coordinator.take_if(|one| *one == node);
+        let group = self.group.take_if(|(_, one)| *one == node);
+        if (coordinator.is_some() || group.is_some()) && self.in_flight.is_none() {
             self.pause(now, agenda);
         }
     }
@@ -187,6 +182,12 @@ impl Transaction {
 
     /// The same request goes out again after a pause.
     fn ask_again(&mut self, now: Instant, call: Call, agenda: &mut Agenda) {
+        self.put_back(call);
+        self.pause(now, agenda);
+    }
+
+    /// What was asked is still to be asked.
+    fn put_back(&mut self, call: Call) {
         self.in_flight = None;
         if call == Call::AddPartitions {
             let again = std::mem::take(&mut self.open.adding);
@@ -194,12 +195,15 @@ impl Transaction {
                 self.open.new.extend(again);
             }
         }
-        self.pause(now, agenda);
     }
 
     fn pause(&mut self, now: Instant, agenda: &mut Agenda) {
         let until = now + agenda.pause(self.backoff, self.failures);
         self.failures = self.failures.saturating_add(1);
+        self.pause_until(until, agenda);
+    }
+
+    fn pause_until(&mut self, until: Instant, agenda: &mut Agenda) {
         self.not_before = Some(until);
         agenda.set(until, Timer::Transaction);
     }
@@ -223,11 +227,9 @@ impl Transaction {
         match call_verdict(call, code) {
             CallVerdict::Done => self.end_call(),
             CallVerdict::Concurrent => {
-                self.ask_again(now, call, agenda);
-                let until = now + CONCURRENT_PAUSE.min(self.backoff.initial);
+                self.put_back(call);
                 self.failures = 0;
-                self.not_before = Some(until);
-                agenda.set(until, Timer::Transaction);
+                self.pause_until(now + CONCURRENT_PAUSE.min(self.backoff.initial), agenda);
             }
             verdict @ (CallVerdict::Retry | CallVerdict::FindCoordinator) => {
                 if let Some(times) = self.complaint.raise(now, &text) {

@@ -37,10 +37,10 @@ impl Transaction {
         }
         let call = self.wanted(oldest, is_producing)?;
         let is_found = match call {
-            Call::CommitOffsets => self
-                .group
-                .as_ref()
-                .is_some_and(|(group, node)| node.is_some() && Some(group) == self.group_wanted()),
+            Call::CommitOffsets => {
+                let group = self.group.as_ref();
+                group.is_some_and(|(group, _)| Some(group) == self.group_wanted())
+            }
             _ => self.coordinator.is_some(),
         };
         Some(match (is_found, call) {
@@ -67,8 +67,8 @@ impl Transaction {
         }
         let may_be = |end: &&End| !end.commit || self.open.doom.is_none();
         let end = self.end.as_ref().filter(may_be)?;
-        let is_done = oldest.is_none_or(|oldest| oldest >= end.before) && !is_producing;
-        (is_done && self.open.is_started).then_some(Call::EndTxn)
+        let is_due = end.is_due(oldest) && !is_producing;
+        (is_due && self.open.is_started).then_some(Call::EndTxn)
     }
 
     pub(super) fn group_wanted(&self) -> Option<&Arc<str>> {
@@ -80,8 +80,8 @@ impl Transaction {
     /// cannot be, and the end of a transaction in which nothing has happened. In version 2 an abort of
     /// nothing would be refused until the commit before it is complete.
     pub(in crate::sender) fn poll_end(&mut self, oldest: Option<BatchId>, agenda: &mut Agenda) {
-        let is_done = |end: &End| oldest.is_none_or(|oldest| oldest >= end.before);
-        if self.in_flight.is_some() || !self.end.as_ref().is_some_and(is_done) {
+        let is_due = self.end.as_ref().is_some_and(|end| end.is_due(oldest));
+        if self.in_flight.is_some() || !is_due {
             return;
         }
         if let Some(doom) = &self.open.doom

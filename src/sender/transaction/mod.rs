@@ -55,7 +55,7 @@ pub(super) struct Transaction {
     features: Option<FinalizedFeatures>,
     coordinator: Option<NodeId>,
     /// The group whose offsets are being committed, and its coordinator.
-    group: Option<(Arc<str>, Option<NodeId>)>,
+    group: Option<(Arc<str>, NodeId)>,
     identity: Option<Identity>,
     /// Whether an id, or a new epoch, has to be asked for before anything else.
     wants_identity: bool,
@@ -154,7 +154,7 @@ impl Transaction {
     pub(super) fn node_of(&self, call: Call) -> Option<NodeId> {
         match call {
             Call::FindCoordinator(_) => None,
-            Call::CommitOffsets => self.group.as_ref().and_then(|(_, node)| *node),
+            Call::CommitOffsets => self.group.as_ref().map(|(_, node)| *node),
             _ => self.coordinator,
         }
     }
@@ -377,6 +377,11 @@ impl Transaction {
 const UNKNOWN_COMMIT: &str = "whether the transaction was committed is not known";
 
 impl End {
+    /// Whether all batches of the transaction have their outcomes, if `oldest` is the oldest one without.
+    fn is_due(&self, oldest: Option<BatchId>) -> bool {
+        oldest.is_none_or(|oldest| oldest >= self.before)
+    }
+
     /// Whether a commit may have been done, and nothing is known of that.
     fn is_unknown(&self) -> bool {
         self.commit && self.is_uncertain
