@@ -2,6 +2,8 @@
 //! fails the batches of a transaction that will not be committed. An `impl` of [`Sender`]; runs on the I/O
 //! thread, or in a simulation.
 
+use std::collections::BTreeMap;
+
 use crate::accumulator::PartitionId;
 use crate::address::Address;
 use crate::error::{Error, ErrorKind};
@@ -353,13 +355,25 @@ impl Sender {
         node: NodeId,
         response: &AddPartitionsToTxnResponse,
     ) {
-        let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
-        let codes = partitions.map(|partition| partition.error);
+        let partitions = response.topics.iter().flat_map(|topic| {
+            let partitions = topic.partitions.iter();
+            partitions.map(|one| ((&*topic.name, one.index), one.error))
+        });
+        let answers: BTreeMap<_, _> = partitions.collect();
+        let codes = answers.values().copied();
         // That one was not attempted says nothing; the reason stands with another one.
         let code = codes
             .filter(|code| *code != ErrorCode::NONE)
             .min_by_key(|code| *code == ErrorCode::OPERATION_NOT_ATTEMPTED);
-        if let Some(code) = code {
+        let is_left_out = |transaction: &Transaction| {
+            let adding = transaction.adding();
+            let mut adding = adding.filter_map(|id| self.partitions.get(id));
+            adding.any(|one| !answers.contains_key(&(&**one.queue().topic(), one.queue().index())))
+        };
+        // An answer that leaves one out is nonsense: perhaps it does better next time.
+        let is_left_out = self.transaction.as_ref().is_some_and(is_left_out);
+        let nonsense = is_left_out.then_some(ErrorCode::COORDINATOR_NOT_AVAILABLE);
+        if let Some(code) = code.or(nonsense) {
             return self.handle_code(step, node, Call::AddPartitions, code);
         }
         let transaction = self.transaction.as_mut();
@@ -397,7 +411,11 @@ impl Sender {
             };
             transaction.handle_offsets(is_done, &mut self.agenda);
         }
-        if let Some(code) = refused {
+        // An answer about nothing is nonsense: not to be asked again at once.
+        let nonsense = done
+            .is_empty()
+            .then_some(ErrorCode::COORDINATOR_NOT_AVAILABLE);
+        if let Some(code) = refused.or(nonsense) {
             self.handle_code(step, node, Call::CommitOffsets, code);
         }
     }

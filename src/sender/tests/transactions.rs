@@ -616,3 +616,80 @@ fn a_close_ends_a_commit_that_finds_no_answer() {
     assert_eq!(world.error_of(commit).fate(), Fate::MayBeWritten);
     assert!(world.finished[&close].is_ok() && world.stopped);
 }
+
+/// Codes that the coordinator can give after it has written the end, and such that it cannot.
+#[test]
+fn a_commit_that_a_coordinator_may_have_written_is_not_called_aborted() {
+    for (code, fate) in [
+        (ErrorCode::COORDINATOR_NOT_AVAILABLE, Fate::MayBeWritten),
+        (ErrorCode::NOT_COORDINATOR, Fate::MayBeWritten),
+        (ErrorCode::REQUEST_TIMED_OUT, Fate::MayBeWritten),
+        (ErrorCode::COORDINATOR_LOAD_IN_PROGRESS, Fate::NotWritten),
+    ] {
+        for refusal in [
+            ErrorCode::PRODUCER_FENCED,
+            ErrorCode::INVALID_PRODUCER_EPOCH,
+        ] {
+            let mut world = World::in_version(V2);
+            world.send(0, "a");
+            world.acknowledge();
+            let commit = world.end(true);
+            world.answer_end(code);
+            world.advance(BACKOFF);
+            if matches!(world.call().2, Request::FindCoordinator(_)) {
+                world.find(ONE);
+            }
+            world.answer_end(refusal);
+            let error = world.error_of(commit);
+            assert_eq!(error.fate(), fate, "{code}, {refusal}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_commit_at_which_the_coordinator_failed_is_not_called_aborted() {
+    for (code, fate) in [
+        (ErrorCode::UNKNOWN_SERVER_ERROR, Fate::MayBeWritten),
+        (ErrorCode::INVALID_PRODUCER_ID_MAPPING, Fate::NotWritten),
+    ] {
+        let mut world = World::in_version(V2);
+        world.send(0, "a");
+        world.acknowledge();
+        let commit = world.end(true);
+        world.answer_end(code);
+        let error = world.error_of(commit);
+        assert!(error.is_fatal(), "{error}");
+        assert_eq!(error.fate(), fate, "{error}");
+    }
+}
+
+#[test]
+fn an_answer_about_no_offsets_is_asked_again_after_a_pause() {
+    let mut world = World::in_version(V2);
+    let offsets = world.send_offsets();
+    world.find(ONE);
+    world.reply(Response::TxnOffsetCommit(TxnOffsetCommitResponse {
+        throttle_time_ms: 0,
+        topics: Vec::new(),
+    }));
+    world.assert_no_call();
+    world.advance(BACKOFF);
+    world.find(ONE);
+    world.answer_offsets(ErrorCode::NONE);
+    assert!(world.finished[&offsets].is_ok());
+}
+
+#[test]
+fn a_partition_that_an_answer_leaves_out_is_not_added() {
+    let mut world = World::in_version(V1);
+    world.send(0, "a");
+    world.reply(Response::AddPartitionsToTxn(AddPartitionsToTxnResponse {
+        throttle_time_ms: 0,
+        topics: Vec::new(),
+    }));
+    world.assert_nothing_sent();
+    world.advance(BACKOFF);
+    world.find(ONE);
+    assert_eq!(world.add_partitions(ErrorCode::NONE), [0]);
+    world.acknowledge();
+}

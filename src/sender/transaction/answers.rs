@@ -15,7 +15,7 @@ use crate::sender::event::Output;
 use crate::sender::sequence::Identity;
 use crate::sender::step::Agenda;
 use crate::sender::timers::Timer;
-use crate::sender::transaction::verdict::{CallVerdict, call_verdict};
+use crate::sender::transaction::verdict::{CallVerdict, call_verdict, says_nothing_was_done};
 use crate::sender::transaction::{CONCURRENT_PAUSE, Call, End, Open, Transaction};
 use crate::sync::Arc;
 
@@ -147,15 +147,20 @@ impl Transaction {
                 Call::AddPartitions | Call::AddOffsets => self.open.is_uncertain = true,
                 Call::EndTxn => {
                     self.open.is_uncertain = true;
-                    if let Some(end) = &mut self.end {
-                        end.is_uncertain = true;
-                    }
+                    self.doubt_end();
                 }
                 Call::FindCoordinator(_) | Call::InitProducerId | Call::CommitOffsets => {}
             }
         }
         self.forget_coordinator(call);
         self.ask_again(now, call, agenda);
+    }
+
+    /// The end may have been done, and nothing is known of that.
+    fn doubt_end(&mut self) {
+        if let Some(end) = &mut self.end {
+            end.is_uncertain = true;
+        }
     }
 
     /// A broker cannot be reached: it is not taken for a coordinator any more.
@@ -224,6 +229,9 @@ impl Transaction {
             call.name()
         );
         let kind = ErrorKind::Broker(code);
+        if call == Call::EndTxn && !says_nothing_was_done(code) {
+            self.doubt_end();
+        }
         match call_verdict(call, code) {
             CallVerdict::Done => self.end_call(),
             CallVerdict::Concurrent => {

@@ -73,6 +73,25 @@ pub(super) fn call_verdict(call: Call, code: ErrorCode) -> CallVerdict {
     }
 }
 
+/// Whether a coordinator that answers EndTxn so has looked before it did anything. One that has written the
+/// end and waits in vain for its replicas answers COORDINATOR_NOT_AVAILABLE, for example.
+pub(super) fn says_nothing_was_done(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::COORDINATOR_LOAD_IN_PROGRESS
+            | ErrorCode::CONCURRENT_TRANSACTIONS
+            | ErrorCode::UNSUPPORTED_VERSION
+            | ErrorCode::INVALID_REQUEST
+            | ErrorCode::INVALID_PRODUCER_EPOCH
+            | ErrorCode::INVALID_TXN_STATE
+            | ErrorCode::INVALID_PRODUCER_ID_MAPPING
+            | ErrorCode::CLUSTER_AUTHORIZATION_FAILED
+            | ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+            | ErrorCode::PRODUCER_FENCED
+            | ErrorCode::TRANSACTION_ABORTABLE
+    )
+}
+
 #[cfg(test)]
 #[cfg(not(shuttle))]
 mod tests {
